@@ -1,0 +1,125 @@
+"""Rotations and rigid motions as matrices, with exponential and logarithm maps that are smooth at the identity.
+
+kornia's counterparts are not used for learned poses: `axis_angle_to_rotation_matrix` is not orthogonal near zero and
+`Se3` hides the translation from the gradient.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_SMALL_ANGLE = 1e-3  # below this the Taylor series is more exact than the quotients, in float32 and in float64
+
+
+def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The matrix of the cross product: `skew(a) @ b = a x b`."""
+    x, y, z = vector.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+
+
+def _exponential_coefficients(squared_angle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """sin(t)/t, (1 - cos t)/t^2 and (t - sin t)/t^3, from t^2, with finite gradients at 0."""
+    small = squared_angle < _SMALL_ANGLE**2
+    angle = torch.where(small, torch.ones_like(squared_angle), squared_angle).sqrt()
+    sine = torch.where(small, 1 - squared_angle / 6, angle.sin() / angle)
+    cosine = torch.where(small, 0.5 - squared_angle / 24, (1 - angle.cos()) / angle**2)
+    cubic = torch.where(small, 1 / 6 - squared_angle / 120, (angle - angle.sin()) / angle**3)
+    return sine, cosine, cubic
+
+
+def so3_exp(rotation: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rotation matrix of an axis-angle vector in radians (Rodrigues' formula).
+
+    A quarter turn to the right (about y, which points down) takes the viewing direction z to x:
+
+    >>> turn = so3_exp(torch.tensor([0.0, torch.pi / 2, 0.0]))
+    >>> (turn @ torch.tensor([0.0, 0.0, 1.0])).round(decimals=4).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    sine, cosine, _ = _exponential_coefficients(rotation.square().sum(-1))
+    cross = skew(rotation)
+    identity = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
+    return identity + sine[..., None, None] * cross + cosine[..., None, None] * (cross @ cross)
+
+
+def so3_log(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """Axis-angle vector in radians of a rotation matrix; the angle lies in [0, pi].
+
+    Goes through the unit quaternion, so that angles near pi stay exact.
+    """
+    r = matrix
+    trace = r[..., 0, 0] + r[..., 1, 1] + r[..., 2, 2]
+    # Four equivalent quaternions (w, x, y, z), each scaled by another component; take the best conditioned.
+    candidates = torch.stack(
+        [
+            torch.stack([1 + trace, r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]], -1),
+            torch.stack([r[..., 2, 1] - r[..., 1, 2], 1 + 2 * r[..., 0, 0] - trace, r[..., 1, 0] + r[..., 0, 1], r[..., 0, 2] + r[..., 2, 0]], -1),
+            torch.stack([r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] + r[..., 0, 1], 1 + 2 * r[..., 1, 1] - trace, r[..., 2, 1] + r[..., 1, 2]], -1),
+            torch.stack([r[..., 1, 0] - r[..., 0, 1], r[..., 0, 2] + r[..., 2, 0], r[..., 2, 1] + r[..., 1, 2], 1 + 2 * r[..., 2, 2] - trace], -1),
+        ],
+        -2,
+    )  # fmt: skip
+    best = candidates.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    quaternion = candidates.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    quaternion = quaternion / quaternion.norm(dim=-1, keepdim=True)
+    quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+    w, vector = quaternion[..., 0], quaternion[..., 1:]
+    squared = vector.square().sum(-1)
+    small = squared < _SMALL_ANGLE**2
+    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    factor = torch.where(small, (2 - 2 * squared / (3 * w.square())) / w, 2 * torch.atan2(sine, w) / sine)
+    return factor[..., None] * vector
+
+
+def se3_exp(twist: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 4 4"]:
+    """Rigid motion of a twist: three rotations in radians, then three translations (in the scene's unit).
+
+    >>> se3_exp(torch.tensor([0.0, 0.0, 0.0, 1.0, 2.0, 3.0]))[:3, 3].tolist()
+    [1.0, 2.0, 3.0]
+    """
+    rotation, translation = twist[..., :3], twist[..., 3:]
+    sine, cosine, cubic = _exponential_coefficients(rotation.square().sum(-1))
+    cross = skew(rotation)
+    identity = torch.eye(3, dtype=twist.dtype, device=twist.device)
+    squared = cross @ cross
+    matrix = identity + sine[..., None, None] * cross + cosine[..., None, None] * squared
+    left_jacobian = identity + cosine[..., None, None] * cross + cubic[..., None, None] * squared
+    return rigid(matrix, (left_jacobian @ translation[..., None]).squeeze(-1))
+
+
+def se3_log(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6"]:
+    """The twist whose `se3_exp` is the given rigid motion."""
+    rotation = so3_log(pose[..., :3, :3])
+    squared_angle = rotation.square().sum(-1)
+    sine, cosine, _ = _exponential_coefficients(squared_angle)
+    small = squared_angle < _SMALL_ANGLE**2
+    safe = torch.where(small, torch.ones_like(squared_angle), squared_angle)
+    coefficient = torch.where(small, 1 / 12 + squared_angle / 720, (1 - sine / (2 * cosine)) / safe)
+    cross = skew(rotation)
+    identity = torch.eye(3, dtype=pose.dtype, device=pose.device)
+    inverse_jacobian = identity - cross / 2 + coefficient[..., None, None] * (cross @ cross)
+    return torch.cat([rotation, (inverse_jacobian @ pose[..., :3, 3:]).squeeze(-1)], -1)
+
+
+def rigid(rotation: Float[Tensor, "*batch 3 3"], translation: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4 4"]:
+    """The 4x4 matrix of a rotation followed by a translation."""
+    top = torch.cat([rotation, translation[..., None]], -1)
+    bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=top.dtype, device=top.device).expand(*top.shape[:-2], 1, 4)
+    return torch.cat([top, bottom], -2)
+
+
+def invert(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
+    """The inverse of a rigid motion: `invert(a_from_b)` is `b_from_a`.
+
+    >>> pose = se3_exp(torch.tensor([0.1, -0.2, 0.3, 1.0, 2.0, 3.0]))
+    >>> torch.allclose(invert(pose) @ pose, torch.eye(4), atol=1e-6)
+    True
+    """
+    transposed = pose[..., :3, :3].transpose(-1, -2)
+    return rigid(transposed, -(transposed @ pose[..., :3, 3:]).squeeze(-1))
+
+
+def rotation_angle(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
+    """Angle of a rotation, in radians from 0 to pi; exact near both ends."""
+    return so3_log(rotation).norm(dim=-1)
