@@ -10,7 +10,7 @@ Conventions, used everywhere in the package (worked numbers stand in `video_ae.g
 * The scale of everything that is found from video alone is arbitrary.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -81,3 +81,58 @@ class VideoClip:
             times=self.times.to(device),
             cameras=None if self.cameras is None else self.cameras.to(device),
         )
+
+
+@dataclass(frozen=True)
+class CameraEstimate:
+    """What a camera encoder finds in the frames of a clip.
+
+    cameras: the first frame's camera is the world; one focal length a clip; scale such that the mean inverse depth is 1.
+    inverse_depth: coarse maps of 1 / z in each frame's own axes, in the scale of the cameras.
+    confidence: 0 (a guess) to 1 (well determined), per frame.
+    covariance: of each pose's left twist (three rotations in radians, three translations in the cameras' scale),
+        relative to the first frame.
+    notes: sentences for people, per clip: what could not be determined (no parallax, no texture) and why.
+    """
+
+    cameras: Cameras
+    inverse_depth: Float[Tensor, "batch frame rows columns"]
+    confidence: Float[Tensor, "batch frame"]
+    covariance: Float[Tensor, "batch frame 6 6"]
+    notes: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class FrustumVoxels:
+    """The 3D structure code: voxels between the inverse-depth planes of one reference camera, nearest plane first.
+
+    density: extinction per plane interval, >= 0; a voxel's opacity is 1 - exp(-density).
+    features: what a voxel emits; the first three channels are RGB in [0, 1].
+    inverse_depth: 1 / z of each plane in the reference camera's axes, falling.
+    reference: the camera whose frustum it is (one frame).
+    """
+
+    density: Float[Tensor, "batch plane rows columns"]
+    features: Float[Tensor, "batch channel plane rows columns"]
+    inverse_depth: Float[Tensor, "batch plane"]
+    reference: Cameras
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What an autoencoder makes of a clip: the code and the frames put together again from it.
+
+    frames: rendered pictures of the frames `targets`, RGB (clamped to [0, 1] only where they are shown or measured).
+    targets: which frames of the clip were rendered.
+    disparity: inverse depth seen by each rendered frame, in the cameras' scale, where the model has one.
+    camera: poses and focal length, where the model has any.
+    structure: the 3D structure code, where the model has one.
+    extras: further named tensors that a model's own loss terms read (latent mean, log-variance, voxels).
+    """
+
+    frames: Float[Tensor, "batch target 3 height width"]
+    targets: Int[Tensor, "target"]
+    disparity: Float[Tensor, "batch target height width"] | None = None
+    camera: CameraEstimate | None = None
+    structure: FrustumVoxels | None = None
+    extras: dict[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,23 @@
+"""The contract of every loss term in this folder: one term a file."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from video_ae.types import Reconstruction, VideoClip
+
+
+class LossTerm(nn.Module, ABC):
+    """A scalar that measures how far a reconstruction is from its clip, times `weight`.
+
+    The frames to compare with are `clip.frames[:, reconstruction.targets]`.
+    """
+
+    def __init__(self, weight: float = 1.0):
+        super().__init__()
+        self.weight = weight
+
+    @abstractmethod
+    def forward(self, reconstruction: Reconstruction, clip: VideoClip) -> Float[Tensor, ""]:
+        """The unweighted term."""

@@ -1,0 +1,19 @@
+"""The contract of every autoencoder in this folder."""
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+from video_ae.types import Reconstruction, VideoClip
+
+
+class Autoencoder(nn.Module, ABC):
+    """VideoClip -> Reconstruction. One file per model; parts come from `structure`, `camera` and `renderers`.
+
+    A model reads `clip.frames` only, never `clip.cameras`. Constructor arguments are plain typed values (they are the
+    YAML of a run and are saved beside the weights).
+    """
+
+    @abstractmethod
+    def forward(self, clip: VideoClip) -> Reconstruction:
+        """Encodes a batch of clips (`clip.frames` is [batch, frame, 3, height, width]) and renders some of its frames."""
