@@ -136,3 +136,33 @@ class Reconstruction:
     camera: CameraEstimate | None = None
     structure: FrustumVoxels | None = None
     extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RenderedViews:
+    """Pictures of a structure code.
+
+    frames: RGB, what was seen, over black where nothing was.
+    disparity: expected inverse depth along z of the rendering camera, in the cameras' scale.
+    opacity: 0 (nothing was seen) to 1.
+    """
+
+    frames: Float[Tensor, "batch view 3 height width"]
+    disparity: Float[Tensor, "batch view height width"]
+    opacity: Float[Tensor, "batch view height width"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A whole video, taken apart: what `reconstruct` finds and every application renders from.
+
+    clip: the frames that it was made from (no batch axis).
+    camera: one pose and confidence per frame (batch of one).
+    keyframes: numbers of the frames (positions in the clip) whose frusta hold the structure codes.
+    structures: one code per keyframe (batch of one each), all in the world of `camera`.
+    """
+
+    clip: VideoClip
+    camera: CameraEstimate
+    keyframes: tuple[int, ...]
+    structures: tuple[FrustumVoxels, ...]
