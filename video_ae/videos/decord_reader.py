@@ -1,0 +1,84 @@
+"""decord: offered because many code bases use it, and guarded, because it returns wrong frames without a word."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.videos.base import check_indices
+from video_ae.videos.index import VideoIndex, index_video
+
+TIME_TOLERANCE = 2e-3  # seconds; decord keeps times as float32
+
+
+class DecordReader:
+    """decord with one thread (with its default of 0, VP9 fails).
+
+    Refuses, each with one UserError: groups of pictures that are open, edit lists that hide frames, rotation flags,
+    and files in which its number of frames or their times differ from the file's own.
+    """
+
+    def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
+        self._path = Path(path)
+        self._index = index_video(self._path) if index is None else index
+        decord = _import_decord()
+        for reason, found in {
+            "an open group of pictures": self._index.open_group,
+            "an edit list that hides frames": self._index.hidden > 0,
+            "a rotation flag": self._index.quarter_turns != 0,
+        }.items():
+            if found:
+                raise self._refusal(f"has {reason}, where decord reads wrong frames")
+        try:
+            self._decoder = decord.VideoReader(str(self._path), num_threads=1)
+        except (decord.DECORDError, RuntimeError) as error:
+            raise self._refusal("cannot be opened by decord") from error
+        if len(self._decoder) != len(self._index.pts):
+            raise self._refusal(f"has {len(self)} frames, but decord finds {len(self._decoder)}")
+        stamps = torch.from_numpy(self._decoder.get_frame_timestamp(list(range(len(self))))[:, 0].copy()).double()
+        if ((stamps - stamps[0]) - self.times).abs().max() > TIME_TOLERANCE:
+            raise self._refusal("has frames at other times than decord finds")
+
+    def _refusal(self, reason: str) -> UserError:
+        return UserError(f"{str(self._path)!r} {reason}: use the decoder torchcodec or pyav.")
+
+    @property
+    def name(self) -> str:
+        return self._path.stem
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._index.image_size
+
+    @property
+    def times(self) -> Float64[Tensor, "frame"]:
+        return self._index.times
+
+    def __len__(self) -> int:
+        return len(self._index.pts)
+
+    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        numbers = check_indices(indices, len(self))
+        width, height = self.image_size
+        if not numbers:
+            return torch.empty(0, 3, height, width, dtype=torch.uint8)
+        try:
+            frames = torch.from_numpy(self._decoder.get_batch(numbers).asnumpy())
+        except (_import_decord().DECORDError, RuntimeError) as error:
+            raise self._refusal("cannot be read by decord") from error
+        if frames.shape[1:] != (height, width, 3):
+            raise self._refusal("has another picture size than decord finds")
+        return frames.permute(0, 3, 1, 2).contiguous()
+
+
+def _import_decord():
+    try:
+        import decord
+    except (ImportError, OSError) as error:
+        raise UserError(
+            "The decoder decord is not installed (it has builds for x86-64 only): use auto, torchcodec or pyav."
+        ) from error
+    return decord

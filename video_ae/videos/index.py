@@ -1,0 +1,136 @@
+"""Which frames a video file holds, found by reading its packets without decoding them.
+
+One index stands behind all three decoders, so that they agree on frame numbers and times, and so that a decoder that
+cannot be exact on a file can say so before it reads anything.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.videos.base import existing_file
+
+# One packet is one shown frame in these formats. In others (VP8 has invisible frames) only decoding tells.
+ONE_PACKET_PER_FRAME = {"h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"}
+TEXT_FORMATS = {"tty", "ansi"}  # FFmpeg can show plain text as a film
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """The frames of one video file.
+
+    stream: number of the picture stream in the file.
+    image_size: (width, height) in pixels after rotation.
+    quarter_turns: counter-clockwise quarter turns that put a decoded picture upright (0 to 3).
+    pts: presentation times of the shown frames in `time_base` units, ascending.
+    starts: (pts, dts) of the frames where decoding can start, ascending.
+    hidden: packets that an edit list hides (stream-copied trims have them).
+    open_group: some frames are shown before the keyframe that stands before them in the file.
+    """
+
+    stream: int
+    image_size: tuple[int, int]
+    quarter_turns: int
+    time_base: Fraction
+    pts: list[int]
+    starts: list[tuple[int, int]]
+    hidden: int
+    open_group: bool
+
+    @property
+    def times(self) -> Float64[Tensor, "frame"]:
+        """Seconds from the first frame."""
+        ticks = torch.tensor(self.pts, dtype=torch.int64) - self.pts[0]
+        return ticks.to(torch.float64) * float(self.time_base)
+
+
+def index_video(path: Path) -> VideoIndex:
+    """Reads all packets of the file's best picture stream (and its first frame, for size and rotation).
+
+    Raises UserError for a missing or empty file, for one that is no video, that has sound only, or no readable frame.
+    """
+    import av
+
+    existing_file(path)
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            stream = picture_stream(container, path)
+            first = next(container.decode(stream), None)
+            if first is None:
+                raise UserError(f"{str(path)!r} has no frame that can be decoded: it may be cut off or damaged.")
+            turns = (round(first.rotation / 90)) % 4
+            size = (first.width, first.height) if turns % 2 == 0 else (first.height, first.width)
+            codec = stream.codec_context.codec.canonical_name
+            number, time_base = stream.index, stream.time_base
+        packets = _packets(path, number)
+        pts, starts, hidden, open_group, trusted = _frames_of(packets)
+        if not trusted or codec not in ONE_PACKET_PER_FRAME:
+            pts = _count_by_decoding(path, number)
+    except av.FFmpegError as error:
+        raise UserError(
+            f"{str(path)!r} cannot be read as a video ({error.strerror}): give an mp4, mov, mkv, webm or avi file."
+        ) from error
+    return VideoIndex(number, size, turns, time_base, pts, starts, hidden, open_group)
+
+
+def picture_stream(container, path: Path):
+    """The best picture stream of an open container; cover pictures of sound files do not count."""
+    from av.stream import Disposition
+
+    if container.format.name in TEXT_FORMATS:
+        raise UserError(f"{str(path)!r} is a text file, not a video: give an mp4, mov, mkv, webm or avi file.")
+    best = container.streams.best("video")
+    if best is None or best.disposition & Disposition.attached_pic:
+        what = "sound but no pictures" if container.streams.audio else "no pictures"
+        raise UserError(f"{str(path)!r} has {what}: give a file with a video track.")
+    return best
+
+
+def _packets(path: Path, stream: int) -> list[tuple[int | None, int | None, bool, bool]]:
+    """(pts, dts, is keyframe, is hidden) of all packets, in the file's order."""
+    import av
+
+    with av.open(str(path), metadata_errors="ignore") as container:
+        return [
+            (packet.pts, packet.dts, packet.is_keyframe, packet.is_discard)
+            for packet in container.demux(container.streams[stream])
+            if packet.size
+        ]
+
+
+def _frames_of(packets) -> tuple[list[int], list[tuple[int, int]], int, bool, bool]:
+    """(pts of shown frames, starts, hidden, open group, whether the packets alone can be trusted)."""
+    shown = sorted(pts for pts, _, _, hidden in packets if pts is not None and not hidden)
+    starts = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key and pts is not None)
+    hidden = sum(packet[3] for packet in packets)
+    complete = all(packet[0] is not None for packet in packets) and len(set(shown)) == len(shown) > 0
+    if not complete:
+        return shown, starts, hidden, False, False
+    newest_key, open_group, begins_with_key = None, False, packets[0][2]
+    for pts, _, key, _ in packets:
+        if key:
+            newest_key = pts
+        elif newest_key is not None and pts < newest_key:
+            open_group = True
+    undecodable_lead = any(pts < packets[0][0] for pts, _, _, hidden in packets if not hidden)
+    return shown, starts, hidden, open_group, begins_with_key and not undecodable_lead
+
+
+def _count_by_decoding(path: Path, stream: int) -> list[int]:
+    """Presentation times of the frames that decoding puts out; UserError if they have none."""
+    import av
+
+    with av.open(str(path), metadata_errors="ignore") as container:
+        stamps = [frame.pts for frame in container.decode(container.streams[stream])]
+    pts = [stamp for stamp in stamps if stamp is not None]
+    if not pts or len(pts) != len(stamps) or sorted(set(pts)) != pts:
+        raise UserError(
+            f"{str(path)!r} has frames without usable times: convert it first, "
+            "for example with `ffmpeg -i in -c:v libx264 out.mp4`."
+        )
+    return pts

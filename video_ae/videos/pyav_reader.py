@@ -1,0 +1,129 @@
+"""PyAV: exact everywhere, brings its own FFmpeg."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.videos.base import check_indices
+from video_ae.videos.index import VideoIndex, index_video
+
+
+class PyAVReader:
+    """Goes to the last keyframe at or before a frame and decodes on from there; reading onwards never seeks.
+
+    Frames are told apart by their presentation times, never by counting from a seek, which makes edit lists, open
+    groups of pictures and variable frame rates exact. Raises UserError for files that are no video.
+    """
+
+    def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
+        self._path = Path(path)
+        self._index = index_video(self._path) if index is None else index
+        self._key_pts = [pts for pts, _ in self._index.starts]
+        self._frames: Iterator = iter(())
+        self._container: Any = None  # an av.container.InputContainer
+        self._stream: Any = None
+        self._last_pts: int | None = None  # of the frame that was decoded last; None: no decoding under way
+
+    @property
+    def name(self) -> str:
+        return self._path.stem
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._index.image_size
+
+    @property
+    def times(self) -> Float64[Tensor, "frame"]:
+        return self._index.times
+
+    def __len__(self) -> int:
+        return len(self._index.pts)
+
+    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        numbers = check_indices(indices, len(self))
+        width, height = self.image_size
+        pictures = torch.empty(len(numbers), 3, height, width, dtype=torch.uint8)
+        places: dict[int, list[int]] = {}
+        for place, number in enumerate(numbers):
+            places.setdefault(number, []).append(place)
+        for number in sorted(places):
+            pictures[places[number]] = torch.from_numpy(self._picture(number)).permute(2, 0, 1)
+        return pictures
+
+    def _picture(self, number: int) -> np.ndarray:
+        """One upright picture, [height, width, 3]."""
+        import av
+
+        try:
+            frame = self._decode_to(self._index.pts[number])
+        except av.FFmpegError as error:
+            self._last_pts = None
+            raise self._damage(number) from error
+        if frame is None:
+            raise self._damage(number)
+        picture = np.rot90(frame.to_ndarray(format="rgb24"), self._index.quarter_turns)
+        if picture.shape[1::-1] != self.image_size:
+            raise UserError(
+                f"{str(self._path)!r} changes its picture size from {_times(self.image_size)} to "
+                f"{_times(picture.shape[1::-1])} at frame {number}: cut it there and give the parts one by one."
+            )
+        return np.ascontiguousarray(picture)
+
+    def _damage(self, number: int) -> UserError:
+        return UserError(f"{str(self._path)!r} is damaged: frame {number} cannot be decoded; use the part before it.")
+
+    def _decode_to(self, pts: int):
+        """The frame that is shown at `pts`, or None if decoding never puts it out."""
+        start = bisect_right(self._key_pts, pts) - 1
+        key_pts = self._key_pts[start] if start >= 0 else None
+        if self._last_pts is None or self._last_pts >= pts or (key_pts is not None and key_pts > self._last_pts):
+            self._start(None if key_pts is None else self._index.starts[start])
+        for frame in self._frames:
+            self._last_pts = frame.pts if frame.pts is not None else self._last_pts
+            if frame.pts == pts:
+                return frame
+            if frame.pts is not None and frame.pts > pts:
+                break
+        self._last_pts = None
+        return None
+
+    def _start(self, key: tuple[int, int] | None) -> None:
+        """Puts decoding at a keyframe (pts, dts), or at the start of the file if the container cannot go there."""
+        if key is None or bisect_left(self._key_pts, key[0]) == 0:
+            return self._open()
+        if self._container is None:
+            self._open()
+        self._container.seek(key[1], stream=self._stream)
+        packets = self._container.demux(self._stream)
+        first = next(packets)
+        if first.pts is None or first.pts > key[0]:
+            return self._open()
+        self._frames, self._last_pts = _decode(first, packets), None
+        return None
+
+    def _open(self) -> None:
+        import av
+
+        if self._container is not None:
+            self._container.close()
+        self._container = av.open(str(self._path), metadata_errors="ignore")
+        self._stream = self._container.streams[self._index.stream]
+        packets = self._container.demux(self._stream)
+        self._frames, self._last_pts = _decode(next(packets), packets), None
+
+
+def _decode(first, rest) -> Iterator:
+    yield from first.decode()
+    for packet in rest:
+        yield from packet.decode()
+
+
+def _times(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]}"

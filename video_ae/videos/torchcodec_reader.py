@@ -1,0 +1,87 @@
+"""torchcodec: the fastest exact decoder, where it imports (it needs FFmpeg's shared libraries)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.videos.base import check_indices
+from video_ae.videos.index import VideoIndex, index_video
+
+TIME_TOLERANCE = 1e-4  # seconds
+
+
+class TorchCodecReader:
+    """torchcodec with exact seeking, checked against the file's packets.
+
+    Refuses files with an edit list that hides frames: torchcodec 0.13 finds the wrong keyframe in some of them
+    (docs/decoders.md). Raises UserError then, for files that are no video, and where torchcodec does not import.
+    """
+
+    def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
+        self._path = Path(path)
+        self._index = index_video(self._path) if index is None else index
+        decoder_class = import_torchcodec()
+        if self._index.hidden:
+            raise UserError(
+                f"{str(self._path)!r} has an edit list that hides frames, where torchcodec reads wrong ones: "
+                "use the decoder pyav."
+            )
+        try:
+            self._decoder = decoder_class(
+                str(self._path), stream_index=self._index.stream, seek_mode="exact", device="cpu"
+            )
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"torchcodec cannot open {str(self._path)!r}: use the decoder pyav.") from error
+        if len(self._decoder) != len(self._index.pts):
+            raise UserError(
+                f"torchcodec finds {len(self._decoder)} frames in {str(self._path)!r}, but there are "
+                f"{len(self._index.pts)}: use the decoder pyav."
+            )
+        self._first = self._index.pts[0] * float(self._index.time_base)
+
+    @property
+    def name(self) -> str:
+        return self._path.stem
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._index.image_size
+
+    @property
+    def times(self) -> Float64[Tensor, "frame"]:
+        return self._index.times
+
+    def __len__(self) -> int:
+        return len(self._index.pts)
+
+    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        numbers = check_indices(indices, len(self))
+        width, height = self.image_size
+        if not numbers:
+            return torch.empty(0, 3, height, width, dtype=torch.uint8)
+        try:
+            batch = self._decoder.get_frames_at(numbers)
+        except RuntimeError as error:
+            raise UserError(
+                f"torchcodec cannot read frames {min(numbers)} to {max(numbers)} of {str(self._path)!r}, "
+                "which may be damaged: try the decoder pyav."
+            ) from error
+        shown_at = batch.pts_seconds.to(torch.float64) - self._first
+        if (shown_at - self.times[numbers]).abs().max() > TIME_TOLERANCE or batch.data.shape[2:] != (height, width):
+            raise UserError(f"torchcodec reads wrong frames from {str(self._path)!r}: use the decoder pyav.")
+        return batch.data
+
+
+def import_torchcodec():
+    """torchcodec's VideoDecoder; UserError where it is missing or does not fit this torch or FFmpeg."""
+    try:
+        from torchcodec.decoders import VideoDecoder
+    except (ImportError, OSError, RuntimeError) as error:
+        raise UserError(
+            "The decoder torchcodec does not import here (it needs FFmpeg's shared libraries): use the decoder pyav."
+        ) from error
+    return VideoDecoder

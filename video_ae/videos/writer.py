@@ -1,0 +1,76 @@
+"""Frames -> an H.264 file that plays everywhere."""
+
+import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from video_ae.errors import UserError
+
+QUALITY = "17"  # x264's constant rate factor: visually close to lossless
+
+
+def write_video(
+    path: str | Path,
+    frames: UInt8[Tensor, "frame 3 height width"] | Float[Tensor, "frame 3 height width"],
+    fps: float = 30.0,
+) -> None:
+    """Writes RGB frames (uint8, or float in [0, 1], clamped) as H.264, yuv420p, `fps` frames a second.
+
+    Odd widths and heights get one more column or row, a copy of the last one, since yuv420p has none. The file appears
+    under its name only when it is complete. Raises UserError without frames, for a rate that is not positive, and for
+    a folder that cannot be written.
+    """
+    path = Path(path)
+    if len(frames) == 0:
+        raise UserError(f"There are no frames to write to {str(path)!r}.")
+    if not fps > 0:
+        raise UserError(f"A video needs a frame rate above zero, not {fps}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix or ".mp4")
+    except OSError as error:
+        raise UserError(
+            f"{str(path)!r} cannot be written ({error.strerror}): choose a folder that you may write to."
+        ) from error
+    os.close(handle)
+    try:
+        _encode(temporary, frames, Fraction(fps).limit_denominator(1001))
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _encode(path: str, frames: Tensor, rate: Fraction) -> None:
+    import av
+
+    height, width = frames.shape[-2:]
+    with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY, "preset": "medium"})
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        for number, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(_even_rgb(picture).numpy(), format="rgb24")
+            frame.pts, frame.time_base = number, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _even_rgb(picture: Tensor) -> Tensor:
+    """uint8 [height, width, 3] with even sides."""
+    if picture.is_floating_point():
+        picture = (picture.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    height, width = picture.shape[-2:]
+    rows = torch.arange(height + height % 2).clamp_max(height - 1)
+    columns = torch.arange(width + width % 2).clamp_max(width - 1)
+    return picture.cpu()[:, rows][:, :, columns].permute(1, 2, 0).contiguous()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
