@@ -17,7 +17,7 @@ QUALITY = "17"  # x264's constant rate factor: visually close to lossless
 def write_video(
     path: str | Path,
     frames: UInt8[Tensor, "frame 3 height width"] | Float[Tensor, "frame 3 height width"],
-    fps: float = 30.0,
+    fps: float | int = 30.0,
 ) -> None:
     """Writes RGB frames (uint8, or float in [0, 1], clamped) as H.264, yuv420p, `fps` frames a second.
 

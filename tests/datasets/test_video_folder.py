@@ -1,0 +1,70 @@
+"""Folders of a user's videos."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.open import open_dataset
+from video_ae.datasets.video_folder import VideoFolder
+from video_ae.errors import UserError
+from video_ae.videos.writer import write_video
+
+
+def _video(path: Path, count: int = 6, value: int = 100) -> None:
+    write_video(path, torch.full((count, 3, 32, 48), value, dtype=torch.uint8), fps=10)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three usable videos among things that are none."""
+    _video(tmp_path / "holiday" / "clip10.mp4", value=200)
+    _video(tmp_path / "holiday" / "clip9.mp4", value=50)
+    (tmp_path / "stills").mkdir()
+    for number in range(3):
+        Image.new("RGB", (48, 32), (number * 20,) * 3).save(tmp_path / "stills" / f"{number}.png")
+    _video(tmp_path / "one.mp4", count=1)
+    (tmp_path / "empty.mov").touch()
+    (tmp_path / "text.mp4").write_text("not a video")
+    (tmp_path / "notes.txt").write_text("ignored")
+    _video(tmp_path / ".trash" / "old.mp4")
+    return tmp_path
+
+
+def test_what_can_be_read_and_what_not(root: Path) -> None:
+    source = VideoFolder(root)
+    assert isinstance(source, ClipSource)
+    assert source.names == ["holiday/clip9", "holiday/clip10", "stills"]
+    assert [source.frame_count(number) for number in range(len(source))] == [6, 6, 3]
+    assert set(source.quarantined) == {"one.mp4", "empty.mov", "text.mp4"}
+    assert "one frame" in source.quarantined["one.mp4"]
+    assert "zero bytes" in source.quarantined["empty.mov"]
+
+
+def test_frames_by_number_and_size(root: Path) -> None:
+    clip = VideoFolder(root).load(2, [2, 0], size=(24, 16))
+    assert clip.indices.tolist() == [2, 0]
+    assert clip.image_size == (24, 16)
+    assert (clip.frames.mean((1, 2, 3)) * 255).round().tolist() == [40, 0]
+    assert len(VideoFolder(root).load(0)) == 6
+
+
+def test_a_single_file_and_a_folder_of_frames_are_data_sets_too(root: Path) -> None:
+    assert VideoFolder(root / "holiday" / "clip9.mp4").names == ["clip9"]
+    assert VideoFolder(root / "stills").names == ["stills"]
+
+
+def test_two_files_of_one_name_keep_their_suffix(tmp_path: Path) -> None:
+    _video(tmp_path / "a.mp4")
+    _video(tmp_path / "a.mkv")
+    assert VideoFolder(tmp_path).names == ["a.mkv", "a.mp4"]
+
+
+def test_nothing_left(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(UserError, match=r"no usable video \(1 were found and left out\).*empty.mp4.*zero bytes"):
+        open_dataset(tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        open_dataset(tmp_path / "missing")

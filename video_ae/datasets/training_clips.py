@@ -1,0 +1,122 @@
+"""Short clips for training, from videos that are held in memory at the model's size."""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from video_ae.clips import clip_indices
+from video_ae.datasets.base import ClipSource
+from video_ae.errors import UserError
+from video_ae.types import VideoClip
+
+CHUNK_FRAMES = 256  # frames that exist as float32 at one time while a video is read
+log = logging.getLogger(__name__)
+
+
+class TrainingClips(Dataset[VideoClip]):
+    """`clips` random clips; clip `p` is a pure function of (seed, p), whatever the order or the number of workers.
+
+    Every video is decoded once, in order, scaled until it covers `size` (width, height), cropped at its centre and kept
+    as uint8: width * height * 3 bytes a frame. When there are more than `max_frames_in_memory` frames, every video is
+    cut to the same largest number of frames, from its middle; `frame_counts` says what is kept. Damaged videos, and
+    those too short for a clip, are left out and listed in `quarantined`; UserError if nothing is left.
+
+    length: frames in a clip. gap: smallest and largest step between them. reverse: turn half of the clips around.
+    Clips have no cameras: training never sees them.
+    """
+
+    def __init__(
+        self,
+        source: ClipSource,
+        size: tuple[int, int],
+        length: int,
+        gap: tuple[int, int] = (1, 1),
+        clips: int = 1000,
+        seed: int = 0,
+        reverse: bool = False,
+        max_frames_in_memory: int = 8_000,
+    ) -> None:
+        self._length, self._gap, self._clips, self._seed, self._reverse = length, gap, clips, seed, reverse
+        self.quarantined = dict(source.quarantined)
+        self.names: list[str] = []
+        self._videos: list[UInt8[Tensor, "frame 3 height width"]] = []
+        self._numbers: list[Tensor] = []
+        self._times: list[Tensor] = []
+        counts = [source.frame_count(number) for number in range(len(source))]
+        share = fair_share(counts, max_frames_in_memory)
+        for number, count in enumerate(counts):
+            kept = min(count, share)
+            first = (count - kept) // 2
+            self._add(source, number, range(first, first + kept), size)
+        clip_indices(seed, 0, self.frame_counts, length, gap)  # says now if no clip is possible
+        if sum(counts) > sum(self.frame_counts):
+            log.info("%d of %d frames are held in memory", sum(self.frame_counts), sum(counts))
+
+    def _add(self, source: ClipSource, number: int, indices: Sequence[int], size: tuple[int, int]) -> None:
+        name = source.names[number]
+        needed = (self._length - 1) * self._gap[0] + 1
+        if len(indices) < needed:
+            self.quarantined[name] = f"{len(indices)} frames are fewer than the {needed} of a clip."
+            return
+        video = torch.empty(len(indices), 3, size[1], size[0], dtype=torch.uint8)
+        times = torch.empty(len(indices), dtype=torch.float64)
+        try:
+            for start in range(0, len(indices), CHUNK_FRAMES):
+                part = slice(start, start + CHUNK_FRAMES)
+                clip = source.load(number, indices[part], size, "crop")
+                video[part], times[part] = (clip.frames * 255).round().to(torch.uint8), clip.times
+        except UserError as error:
+            self.quarantined[name] = str(error)
+            log.warning("left out %s: %s", name, error)
+            return
+        self.names.append(name)
+        self._videos.append(video)
+        self._numbers.append(torch.tensor(indices))
+        self._times.append(times)
+
+    @property
+    def frame_counts(self) -> list[int]:
+        """Frames held of each video."""
+        return [len(video) for video in self._videos]
+
+    def __len__(self) -> int:
+        return self._clips
+
+    def __getitem__(self, position: int) -> VideoClip:
+        if not 0 <= position < self._clips:
+            raise IndexError(f"clip {position} was asked for, but the clips are 0 to {self._clips - 1}")
+        choice = clip_indices(self._seed, position, self.frame_counts, self._length, self._gap, self._reverse)
+        return VideoClip(
+            self._videos[choice.video][choice.indices].float() / 255,
+            self._numbers[choice.video][choice.indices],
+            self._times[choice.video][choice.indices],
+            name=self.names[choice.video],
+        )
+
+
+def fair_share(counts: Sequence[int], total: int) -> int:
+    """The largest number of frames to which every video may be cut so that all together hold at most `total`.
+
+    >>> fair_share([10, 100, 100], 90)
+    40
+    """
+    left, videos = total, len(counts)
+    for count in sorted(counts):
+        if count * videos > left:
+            return left // videos
+        left, videos = left - count, videos - 1
+    return max(counts, default=0)
+
+
+def collate_clips(clips: Sequence[VideoClip]) -> VideoClip:
+    """Stacks clips of one size into a batch, without cameras; the names are joined by commas."""
+    return VideoClip(
+        torch.stack([clip.frames for clip in clips]),
+        torch.stack([clip.indices for clip in clips]),
+        torch.stack([clip.times for clip in clips]),
+        name=", ".join(clip.name for clip in clips),
+    )

@@ -1,0 +1,105 @@
+"""Any folder with videos and folders of frames in it."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from video_ae.errors import UserError
+from video_ae.types import VideoClip
+from video_ae.videos.base import VideoReader
+from video_ae.videos.image_folder import images_in, natural_key
+from video_ae.videos.load import read_clip
+from video_ae.videos.open import open_video
+from video_ae.videos.resize import Fit
+
+COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}
+VIDEO_SUFFIXES = COMMON_SUFFIXES | {".mpg", ".mpeg", ".ts", ".mts", ".3gp", ".wmv", ".flv", ".ogv"}
+log = logging.getLogger(__name__)
+
+
+class VideoFolder:
+    """All videos below a folder (or one video file), in natural order; a folder of two or more pictures is one video.
+
+    Files that cannot be read, and those with fewer than two frames, are left out and listed in `quarantined`. Names are
+    paths below the root, without suffix where that is unique. Raises UserError where the root does not exist, and where
+    nothing in it can be used.
+    """
+
+    def __init__(self, root: str | Path, decoder: str = "auto") -> None:
+        root = Path(root)
+        if not root.exists():
+            raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
+        self._decoder = decoder
+        self._paths: list[Path] = []
+        self._counts: list[int] = []
+        self._quarantined: dict[str, str] = {}
+        for path in find_videos(root):
+            self._admit(path, path.name if path == root else path.relative_to(root).as_posix())
+        for name, reason in self._quarantined.items():
+            log.warning("left out %s: %s", name, reason)
+        if not self._paths:
+            example = "".join(f"; {name}: {reason}" for name, reason in list(self._quarantined.items())[:1])
+            raise UserError(
+                f"{str(root)!r} holds no usable video ({len(self._quarantined)} were found and left out): "
+                f"give a folder with videos or folders of images{example.rstrip('.')}."
+            )
+        self._names = _short_names(root, self._paths)
+
+    def _admit(self, path: Path, name: str) -> None:
+        try:
+            reader = open_video(path, self._decoder)
+        except UserError as error:
+            self._quarantined[name] = str(error)
+            return
+        if len(reader) < 2:
+            self._quarantined[name] = "It has one frame, a video needs at least two."
+            return
+        self._paths.append(path)
+        self._counts.append(len(reader))
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._names)
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        return dict(self._quarantined)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def frame_count(self, number: int) -> int:
+        return self._counts[number]
+
+    def load(
+        self,
+        number: int,
+        indices: Sequence[int] | None = None,
+        size: int | tuple[int, int] | None = None,
+        fit: Fit = "stretch",
+    ) -> VideoClip:
+        reader: VideoReader = open_video(self._paths[number], self._decoder)
+        return read_clip(reader, range(len(reader)) if indices is None else indices, size, fit)
+
+
+def find_videos(root: Path) -> list[Path]:
+    """Video files and folders of at least two pictures at or below `root`; names that start with a dot are left out."""
+    if root.is_file():
+        return [root]
+    found = [root] if len(images_in(root)) > 1 else []
+    for path in sorted(root.iterdir(), key=lambda path: natural_key(path.name)):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            found += find_videos(path)
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            found.append(path)
+    return found
+
+
+def _short_names(root: Path, paths: list[Path]) -> list[str]:
+    if root.is_file():
+        return [root.stem]
+    full = [path.relative_to(root).as_posix() if path != root else root.resolve().name for path in paths]
+    short = [name if path.is_dir() else name.removesuffix(path.suffix) for path, name in zip(paths, full, strict=True)]
+    return [name if short.count(name) == 1 else whole for name, whole in zip(short, full, strict=True)]
