@@ -1,0 +1,56 @@
+"""Writes a frozen index of evaluation frames.
+
+    python scripts/make_evaluation_indices.py ROOT data/evaluation/NAME.json
+
+ROOT is a folder in RealEstate10K's layout; only `cameras/*.txt` is read. Nothing is drawn at random: the rule is
+written into the file, so that the same cameras give the same file byte for byte.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from video_ae.evaluation.protocols.indices import EVERY, View, middle_views, onward_views
+
+GAPS = (2, 4, 8)
+DISTANCES = (1, 3, 5, 10)
+RULE = {
+    "middle": f"per gap g: [i, i + 2g, i + g] = two contexts and the target, i = 0, {EVERY}, {2 * EVERY}, ...",
+    "onward": f"per distance d: [i, i + d] = one context and the target, i = 0, {EVERY}, {2 * EVERY}, ...",
+    "poses": "all frames; pairs 1, 5 and 10 apart",
+}
+
+
+def clip_entry(frames: int) -> dict:
+    def rows(views: list[View]) -> list[list[int]]:
+        return [[*view.contexts, view.target] for view in views]
+
+    return {
+        "frames": frames,
+        "middle": {str(gap): rows(middle_views(frames, gap)) for gap in GAPS},
+        "onward": {str(distance): rows(onward_views(frames, distance)) for distance in DISTANCES},
+    }
+
+
+def frame_count(cameras: Path) -> int:
+    """Lines after the first, which names the source."""
+    return sum(bool(line.strip()) for line in cameras.read_text().splitlines()[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    files = sorted((arguments.root / "cameras").glob("*.txt"))
+    if not files:
+        parser.error(f"{arguments.root} holds no cameras/*.txt: give a folder in RealEstate10K's layout")
+    clips = [f"  {json.dumps(file.stem)}: {json.dumps(clip_entry(frame_count(file)))}" for file in files]
+    text = f'{{"rule": {json.dumps(RULE, indent=1)},\n "clips": {{\n' + ",\n".join(clips) + "\n}}\n"
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(text)
+    print(f"wrote {arguments.out}: {len(files)} clips")
+
+
+if __name__ == "__main__":
+    main()

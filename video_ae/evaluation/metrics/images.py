@@ -1,0 +1,80 @@
+"""How alike two pictures are. Pictures are RGB in [0, 1]; every function returns one value per picture.
+
+Metrics are computed on tensors, never on pictures that went through a lossy file.
+"""
+
+import torch
+from einops import reduce
+from jaxtyping import Float
+from kornia.filters import filter2d_separable, get_gaussian_kernel1d
+from kornia.metrics import ssim as kornia_ssim
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+HIGHEST_PSNR = 100.0  # decibels: identical pictures score this, so that means stay finite
+_WINDOW = 11  # taps of the Gaussian of sigma 1.5, as in Wang et al. 2004
+_MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+def psnr(
+    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
+) -> Float[Tensor, "batch"]:
+    """Peak signal-to-noise ratio in decibels, 10 log10(1 / MSE), MSE over all pixels and channels; at most 100.
+
+    >>> psnr(torch.full((1, 3, 4, 4), 0.5), torch.full((1, 3, 4, 4), 0.6)).round(decimals=3).tolist()
+    [20.0]
+    """
+    error = reduce((prediction.double() - target.double()).square(), "batch c h w -> batch", "mean")
+    return (-10 * error.clamp_min(10 ** (-HIGHEST_PSNR / 10)).log10()).to(target.dtype)
+
+
+def ssim(
+    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
+) -> Float[Tensor, "batch"]:
+    """Structural similarity (Wang et al. 2004, "Image quality assessment"), from -1 to 1, by kornia.
+
+    Gaussian window of sigma 1.5 and 11 taps, colour channels averaged, borders that the window does not cover left out,
+    as in scikit-image's `structural_similarity(gaussian_weights=True, data_range=1)` up to its sample covariance.
+    Pictures smaller than the window get the largest odd window that fits.
+    """
+    height, width = target.shape[-2:]
+    window = min(_WINDOW, (min(height, width) - 1) // 2 * 2 + 1)
+    values = kornia_ssim(prediction, target, window, padding="valid", eps=0.0)
+    return reduce(values, "batch c h w -> batch", "mean")
+
+
+def ms_ssim(
+    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
+) -> Float[Tensor, "batch"]:
+    """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), from 0 to 1.
+
+    Five scales, each half as large as the one before; negative contrast terms count as 0. A picture whose short side
+    is under 176 px has room for fewer scales: then the weights of those that fit are divided by their sum.
+    """
+    short = min(target.shape[-2:])
+    scales = max(1, sum(short // 2**level >= _WINDOW for level in range(len(_MS_SSIM_WEIGHTS))))
+    weights = torch.tensor(_MS_SSIM_WEIGHTS[:scales], dtype=target.dtype, device=target.device)
+    weights = weights / weights.sum()
+    window = min(_WINDOW, (short - 1) // 2 * 2 + 1)
+    result = torch.ones(len(target), dtype=target.dtype, device=target.device)
+    for level, weight in enumerate(weights):
+        luminance, contrast = _ssim_terms(prediction, target, window)
+        values = contrast * luminance if level == scales - 1 else contrast
+        result = result * reduce(values, "batch c h w -> batch", "mean").clamp_min(0) ** weight
+        if level < scales - 1:
+            prediction, target = avg_pool2d(prediction, 2), avg_pool2d(target, 2)
+    return result
+
+
+def _ssim_terms(x: Tensor, y: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """The luminance and the contrast-structure term of SSIM, where the window fits."""
+    kernel = get_gaussian_kernel1d(window, 1.5, device=x.device, dtype=x.dtype)
+
+    def blur(picture: Tensor) -> Tensor:
+        return filter2d_separable(picture, kernel, kernel, padding="valid")
+
+    mean_x, mean_y = blur(x), blur(y)
+    covariance = blur(x * y) - mean_x * mean_y
+    variances = blur(x * x) - mean_x.square() + blur(y * y) - mean_y.square()
+    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x.square() + mean_y.square() + 0.01**2)
+    return luminance, (2 * covariance + 0.03**2) / (variances + 0.03**2)

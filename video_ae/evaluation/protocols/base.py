@@ -1,0 +1,78 @@
+"""What an evaluation asks of a method: small protocols that any model can meet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.realestate10k import RealEstate10K
+from video_ae.errors import UserError
+from video_ae.types import Cameras, VideoClip
+
+Method = TypeVar("Method", bound=Callable)
+
+
+@dataclass(frozen=True)
+class PoseEstimate:
+    """Cameras that a method found for every frame of a clip, in a world and scale of its own.
+
+    confidence: 0 to 1 per frame, if the method gives one.
+    posed: which frames got a pose at all; None means all. The cameras of the others are ignored.
+    """
+
+    cameras: Cameras
+    confidence: Float[Tensor, "frame"] | None = None
+    posed: Bool[Tensor, "frame"] | None = None
+
+
+class PoseEstimator(Protocol):
+    """Finds a clip's cameras. The clip carries no true cameras, unless the evaluation gives the focal length away: then
+    `clip.cameras` holds the true intrinsics and identity poses. A `UserError` counts as a clip without a pose."""
+
+    def __call__(self, clip: VideoClip) -> PoseEstimate: ...
+
+
+class ViewSynthesizer(Protocol):
+    """Predicts the target frame, RGB in [0, 1], from two contexts. The target is passed only so that its camera can be
+    found; its pixels must not reach the picture. A `UserError` counts as a grey picture."""
+
+    def __call__(self, contexts: VideoClip, target: VideoClip) -> Float[Tensor, "3 height width"]: ...
+
+
+@dataclass(frozen=True)
+class Baseline(Generic[Method]):
+    """A method that learns nothing. `sees_truth`: it reads the true cameras or the target, so it is no real method but
+    a bound, and tables mark it."""
+
+    run: Method
+    sees_truth: bool = False
+
+
+def without_truth(clip: VideoClip, known_focal: bool) -> VideoClip:
+    """The clip as a method may see it: no cameras, or the true intrinsics with identity poses."""
+    if clip.cameras is None or not known_focal:
+        return replace(clip, cameras=None)
+    intrinsics = clip.cameras.intrinsics
+    poses = torch.eye(4, dtype=intrinsics.dtype).repeat(len(clip), 1, 1)
+    return replace(clip, cameras=Cameras(poses, intrinsics))
+
+
+def true_cameras(clip: VideoClip) -> Cameras:
+    """The clip's true cameras, in float64; raises UserError where its data set has none."""
+    if clip.cameras is None:
+        raise UserError(
+            f"clip {clip.name!r} has no true cameras to compare with: give a folder in RealEstate10K's layout, "
+            "with cameras/<clip>.txt beside the frames."
+        )
+    return clip.cameras.to(torch.float64)
+
+
+def frame_stems(source: ClipSource, number: int, clip: VideoClip) -> list[str]:
+    """The names of the files of a whole clip's frames: their timestamps if the source has any, else their indices."""
+    if isinstance(source, RealEstate10K):
+        return source.timestamps(number)
+    return [str(index) for index in clip.indices.tolist()]

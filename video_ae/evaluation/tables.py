@@ -1,0 +1,86 @@
+"""`results.md` from the content of `results.json`, so that no number is typed by hand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+POSE_COLUMNS = {
+    "ate_rmse_over_extent": ("ATE RMSE / RMS extent of the true path, Sim(3)", 3),
+    "rotation_deg": ("rotation error, degrees, pairs {gap} frames apart, no alignment", 2),
+    "translation_direction_deg": (
+        "translation-direction error, degrees, pairs {gap} frames apart, in the first camera's axes, no alignment", 1,
+    ),
+    "auc_30": ("AUC@30 over all pairs, rotation and signed translation direction, no alignment (higher is better)", 3),
+    "focal_ratio": ("found / true focal length", 3),
+}  # fmt: skip
+VIEW_COLUMNS = {
+    "psnr": ("PSNR, dB, whole frame", 2),
+    "ssim": ("SSIM, whole frame", 3),
+    "ms_ssim": ("MS-SSIM, whole frame", 3),
+    "lpips": ("LPIPS-VGG (lower is better), whole frame", 3),
+}
+
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """One table per measure; a row per clip, then mean, median and the mean's 95 % interval; a column per method."""
+    settings = content["settings"]
+    lines = [f"# Evaluation of {content['protocol']}: {content['method']}", ""]
+    lines += [f"`{settings['command']}`", ""] if settings.get("command") else []
+    lines += [_describe(settings), ""]
+    if content["protocol"] == "poses":
+        for key, (title, digits) in POSE_COLUMNS.items():
+            lines += _table(content, (key,), title.format(gap=settings["gap"]), digits, "frames")
+    else:
+        for gap in map(str, settings["gaps"]):
+            for key, (title, digits) in VIEW_COLUMNS.items():
+                if key in content["mean"].get(gap, {}):
+                    lines += _table(content, (gap, key), f"{title}, gap {gap}", digits, "views")
+    lines += ["† sees the truth: a bound, not a method. - : not defined; `results.json` says why.", ""]
+    return "\n".join(lines + _failures(content))
+
+
+def _describe(settings: Mapping[str, Any]) -> str:
+    """The settings in one line, without what has its own place."""
+    parts = [f"{key} {value}" for key, value in settings.items() if key not in ("command", "versions", "hardware")]
+    parts += [f"{name} {number}" for name, number in settings.get("versions", {}).items()]
+    hardware = settings.get("hardware", {})
+    parts += [f"{hardware['cores']} cores, {hardware['threads']} threads, GPU {hardware['gpu']}"] if hardware else []
+    return "; ".join(parts)
+
+
+def _get(row: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        row = row.get(key) if isinstance(row, Mapping) else None
+    return row
+
+
+def _table(content: Mapping[str, Any], keys: tuple[str, ...], title: str, digits: int, count: str) -> list[str]:
+    methods = {content["method"]: content} | content["baselines"]
+    names = [name + (" †" if method.get("sees_truth") else "") for name, method in methods.items()]
+
+    def cell(value: Any) -> str:
+        if isinstance(value, list):
+            return f"{value[0]:.{digits}f} to {value[1]:.{digits}f}"
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    def row(label: str, number: Any, values: list[Any]) -> str:
+        return "| " + " | ".join([label, str(number), *map(cell, values)]) + " |"
+
+    lines = [f"## {title}", "", "| clip | " + count + " | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for clip, own in content["clips"].items():
+        number = _get(own, (*keys[:-1], count))
+        if count == "frames" and own["posed"] != own["frames"]:
+            number = f"{number} ({own['posed']} posed)"
+        lines.append(row(clip, number, [_get(method["clips"][clip], keys) for method in methods.values()]))
+    for label, part in (("**mean**", "mean"), ("median", "median"), ("mean, 95 % bootstrap", "interval_95")):
+        lines.append(row(label, "", [_get(method[part], keys) for method in methods.values()]))
+    return [*lines, ""]
+
+
+def _failures(content: Mapping[str, Any]) -> list[str]:
+    """A line for each clip, or clip and gap, at which the method failed."""
+    lines = []
+    for clip, row in content["clips"].items():
+        for label, inner in [(clip, row)] + [(f"{clip}, gap {gap}", inner) for gap, inner in row.items()]:
+            if isinstance(inner, Mapping) and "failure" in inner:
+                lines.append(f"* failed on {label}: {inner['failure']}")
+    return ["## Failures (counted above)", "", *lines, ""] if lines else []
