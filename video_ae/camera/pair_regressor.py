@@ -13,11 +13,11 @@ _SCALE = 0.01  # of angles (radians) and of translations (half cubes)
 def motion_matrix(motion: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch 3 4"]:
     """Three angles in radians, (about y, about x, about z), and a translation -> [Rx Ry Rz | translation].
 
-    Each factor is the usual right-handed rotation. A quarter turn about y takes z to x:
+    Each factor is the usual right-handed rotation. A quarter turn about y takes z to x (1 is added for the sign of zero):
 
     >>> quarter = torch.tensor([[torch.pi / 2, 0.0, 0.0, 0.0, 0.0, 0.0]])
-    >>> (motion_matrix(quarter)[0, :, 2]).round(decimals=4).tolist()
-    [1.0, 0.0, 0.0]
+    >>> (motion_matrix(quarter)[0, :, 2] + 1).round(decimals=4).tolist()
+    [2.0, 1.0, 1.0]
     """
     y, x, z = motion[:, :3].unbind(-1)
     zero, one = torch.zeros_like(x), torch.ones_like(x)

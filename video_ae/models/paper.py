@@ -139,7 +139,7 @@ class PaperVideoAutoencoder(Autoencoder):
         self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0, progress=None
     ) -> DeepVoxelScene:
         """Takes a video (no batch axis) apart: every twelfth frame gives deep voxels, every frame a pose, relative to
-        the keyframe before it. `progress(stage, share)` is called with shares from 0 to 1; `refine_steps` is ignored."""
+        the keyframe before it. `progress(stage, share)` is called with shares up to 1; `refine_steps` is ignored."""
         del refine_steps
         frames = self._bring(clip.frames)
         poses: list[Tensor] = []
