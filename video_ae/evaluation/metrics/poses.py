@@ -118,7 +118,7 @@ def pair_errors(
     rotation = rotation_angle(found[:, :3, :3].transpose(-1, -2) @ truth[:, :3, :3]).rad2deg()
     length = truth[:, :3, 3].norm(dim=-1)
     extent = rms_extent(true[:, :3, 3])
-    moves = (length >= least_movement * extent) & (length > _STILL * true[:, :3, 3].abs().max()) & (extent > 0)
+    moves = (length >= least_movement * extent) & (length > 0) & (extent > 0)
     return PairErrors(rotation, _angle_between(found[:, :3, 3], truth[:, :3, 3]), moves)
 
 
@@ -165,7 +165,7 @@ def relative_pose_error(
     return RelativePoseError(translation.square().mean().sqrt().item(), angle.square().mean().sqrt().item())
 
 
-def accuracy_at(errors: Float[Tensor, "pair"], threshold: float) -> float | None:
+def accuracy_at(errors: Float[Tensor, "pair"], threshold: int | float) -> float | None:
     """Share of errors below a threshold in degrees: RRA@t of rotations, RTA@t of directions (Wang et al. 2023,
     "PoseDiffusion"). None for no pair. Directions keep their sign here: backwards is 180 degrees off, not 0."""
     return (errors < threshold).double().mean().item() if len(errors) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -29,6 +29,7 @@ class PoseEstimate:
     posed: Bool[Tensor, "frame"] | None = None
 
 
+@runtime_checkable
 class PoseEstimator(Protocol):
     """Finds a clip's cameras. The clip carries no true cameras, unless the evaluation gives the focal length away: then
     `clip.cameras` holds the true intrinsics and identity poses. A `UserError` counts as a clip without a pose."""
@@ -36,6 +37,7 @@ class PoseEstimator(Protocol):
     def __call__(self, clip: VideoClip) -> PoseEstimate: ...
 
 
+@runtime_checkable
 class ViewSynthesizer(Protocol):
     """Predicts the target frame, RGB in [0, 1], from two contexts. The target is passed only so that its camera can be
     found; its pixels must not reach the picture. A `UserError` counts as a grey picture."""

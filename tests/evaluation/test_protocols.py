@@ -1,0 +1,228 @@
+"""Protocols end to end on a small data set in memory: what methods see, what is counted, what is written."""
+
+import json
+import math
+
+import pytest
+import torch
+from evaluation_fakes import FakeSource, make_clip
+from PIL import Image
+
+from video_ae.errors import UserError
+from video_ae.evaluation.baselines import (
+    POSE_BASELINES,
+    best_context,
+    blend,
+    index_regression,
+    nearer_by_true_centre,
+    nearest_context,
+    standing_still,
+    straight_line,
+)
+from video_ae.evaluation.metrics.images import psnr
+from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.protocols.indices import find_frozen, middle_views, onward_views, views_of_clip
+from video_ae.evaluation.protocols.poses import PosesSettings, evaluate_poses, fill_missing, score_poses
+from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
+from video_ae.evaluation.results import finite, pose_writer, prediction_writer, write_results
+from video_ae.types import Cameras
+
+
+def oracle(source):
+    """The true cameras, found by name: what a perfect method would answer."""
+    cameras = {clip.name: clip.cameras for clip in source.clips}
+    return lambda clip: PoseEstimate(cameras[clip.name], torch.ones(len(clip)))
+
+
+def test_a_perfect_method_has_no_error_and_the_baselines_stand_beside_it():
+    source = FakeSource()
+    result = evaluate_poses(source, oracle(source), "oracle")
+    assert result.result.mean["ate_rmse_over_extent"] == pytest.approx(0, abs=1e-5)
+    assert result.result.mean["rotation_deg"] == pytest.approx(0, abs=1e-2)
+    assert result.result.mean["focal_ratio"] == pytest.approx(1)
+    assert set(result.baselines) == set(POSE_BASELINES)
+    assert result.baselines["standing still"].mean["ate_rmse_over_extent"] == pytest.approx(1)
+    assert result.baselines["index regression"].sees_truth
+
+
+def test_methods_do_not_see_the_truth():
+    seen = []
+
+    def spy(clip):
+        seen.append(clip.cameras)
+        return standing_still(clip)
+
+    evaluate_poses(FakeSource(), spy)
+    assert seen == [None, None]
+    evaluate_poses(FakeSource(), spy, settings=PosesSettings(known_focal=True))
+    assert seen[2].intrinsics[0, 0] == pytest.approx(0.7)
+    assert torch.equal(seen[2].world_from_camera[5], torch.eye(4))
+
+
+def test_a_frame_without_a_pose_takes_its_nearest_posed_neighbours():
+    clip = make_clip("a", 6)
+    posed = torch.tensor([False, True, False, False, True, True])
+    poses = clip.cameras.world_from_camera.clone()
+    poses[5, 0, 3] = math.nan
+    filled, own = fill_missing(PoseEstimate(Cameras(poses, clip.cameras.intrinsics), posed=posed), clip)
+    assert own.tolist() == [False, True, False, False, True, False]
+    assert torch.equal(filled.world_from_camera, poses.double()[[1, 1, 1, 4, 4, 4]])
+
+
+def test_a_clip_that_fails_is_counted_as_standing_still():
+    def fails(clip):
+        raise UserError("nothing to see")
+
+    result = evaluate_poses(FakeSource(), fails)
+    row = result.result.clips["clip0"]
+    assert (row["posed"], row["failure"]) == (0, "nothing to see")
+    assert row["ate_rmse_over_extent"] == pytest.approx(1)
+    assert row["focal_ratio"] is None
+    assert row["reasons"]["focal_ratio"] == "no frame has a pose"
+
+
+def test_errors_of_the_program_are_not_swallowed():
+    def broken(clip):
+        raise TypeError("a bug")
+
+    with pytest.raises(TypeError, match="a bug"):
+        evaluate_poses(FakeSource(), broken)
+
+
+def test_a_source_without_cameras_is_refused_in_one_sentence():
+    source = FakeSource(with_cameras=False)
+    with pytest.raises(UserError, match=r"clip0.*no true cameras"):
+        evaluate_poses(source, standing_still)
+    with pytest.raises(UserError, match=r"clip0.*no true cameras"):
+        evaluate_views(source, blend)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 6])
+def test_short_clips_have_rows_without_nan(frames):
+    clip = make_clip("short", frames)
+    for method in (straight_line, standing_still):
+        row = score_poses(method(clip), clip, PosesSettings())
+        replaced = {}
+        finite(row, replaced)
+        assert not replaced
+        missing = [key for key in ("rotation_deg", "ate_rmse_over_extent") if row[key] is None]
+        assert all(key in row["reasons"] for key in missing)
+
+
+def test_views_are_the_issues():
+    assert [(view.contexts, view.target) for view in middle_views(13, 2)] == [((0, 4), 2), ((4, 8), 6), ((8, 12), 10)]
+    assert middle_views(4, 2) == []
+    assert [(view.contexts, view.target) for view in onward_views(9, 3)] == [((0,), 3), ((4,), 7)]
+
+
+def test_frozen_indices_equal_the_rule_and_hold_only_for_the_same_frames(tmp_path):
+    content = {"clips": {"clip0": {"frames": 13, "middle": {"2": [[0, 4, 2]]}}}}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    frozen = find_frozen(["clip0"], tmp_path)
+    assert len(views_of_clip("clip0", 13, 2, frozen)[0]) == 1
+    assert views_of_clip("clip0", 13, 2, frozen)[1] == "a.json"
+    assert views_of_clip("clip0", 14, 2, frozen) == (middle_views(14, 2), "rule")
+    assert find_frozen(["clip0", "other"], tmp_path) is None
+
+
+def test_the_files_in_the_repository_follow_the_rule():
+    frozen = find_frozen(["box", "hololens_b"])
+    for name, entry in frozen.clips.items():
+        for gap in (2, 4, 8):
+            views, source = views_of_clip(name, entry["frames"], gap, frozen)
+            assert views == middle_views(entry["frames"], gap)
+            assert source == "real_clips.json"
+
+
+def test_view_scores_of_a_baseline_equal_the_metric_by_hand():
+    source = FakeSource()
+    result = evaluate_views(source, blend, "blend", ViewsSettings(gaps=(2,)))
+    frames = source.clips[0].frames
+    by_hand = [psnr((frames[i] + frames[i + 4])[None] / 2, frames[i + 2][None]).item() for i in (0, 4, 8)]
+    assert result.result.clips["clip0"]["2"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)
+    assert result.result.clips["clip0"]["2"]["views"] == 3
+    assert result.result.clips["clip1"]["2"]["psnr"] is None
+    assert "too short" in result.result.clips["clip1"]["2"]["reasons"]["psnr"]
+    assert result.result.mean["2"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)
+
+
+def test_a_hidden_target_is_black_for_methods_alone():
+    def peeks(contexts, target):
+        return target.frames[0]
+
+    shown = evaluate_views(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,)))
+    hidden = evaluate_views(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,), show_target=False))
+    assert shown.result.mean["2"]["psnr"] == 100
+    assert hidden.result.mean["2"]["psnr"] < 10
+    best = [result.baselines["better context"].mean["2"]["psnr"] for result in (shown, hidden)]
+    assert best[0] == best[1]
+
+
+def test_failed_and_unfinished_views_are_counted():
+    def fails(contexts, target):
+        raise UserError("no overlap")
+
+    def unfinished(contexts, target):
+        return torch.full_like(target.frames[0], math.nan)
+
+    grey = evaluate_views(FakeSource(), fails, settings=ViewsSettings(gaps=(2,)))
+    nan = evaluate_views(FakeSource(), unfinished, settings=ViewsSettings(gaps=(2,)))
+    assert grey.result.clips["clip0"]["2"]["failed"] == 3
+    assert grey.result.mean["2"]["psnr"] == nan.result.mean["2"]["psnr"]
+
+
+def test_context_baselines_choose_what_they_say():
+    clip = make_clip("a", 5)
+    target = clip.select([2])
+    near_second = clip.cameras.world_from_camera.clone()
+    near_second[4] = near_second[2]
+    clip = clip.__class__(**{**vars(clip), "cameras": Cameras(near_second, clip.cameras.intrinsics)})
+    contexts = clip.select([0, 4])
+    assert torch.equal(nearest_context(contexts, target), clip.frames[0])
+    assert torch.equal(nearest_context(clip.select([0, 3]), target), clip.frames[3])
+    assert torch.equal(nearer_by_true_centre(contexts, clip.select([2])), clip.frames[4])
+    scores = psnr(contexts.frames, target.frames.repeat(2, 1, 1, 1))
+    assert psnr(best_context(contexts, target)[None], target.frames).item() == scores.max()
+
+
+def test_index_regression_is_exact_for_constant_motion():
+    clip = make_clip("a", 8)
+    line = straight_line(clip).cameras.world_from_camera.float()
+    moving = clip.__class__(**{**vars(clip), "cameras": Cameras(line, clip.cameras.intrinsics)})
+    torch.testing.assert_close(index_regression(moving).cameras.world_from_camera.float(), line)
+
+
+def test_files(tmp_path):
+    source, written = FakeSource(), {}
+
+    def write_cameras(path, cameras, clip, confidence):
+        written[path.name] = (cameras, len(clip), confidence)
+
+    poses = evaluate_poses(source, oracle(source), "oracle", on_estimate=pose_writer(tmp_path, write_cameras))
+    write_results(poses, tmp_path, command=["video-ae", "evaluate", "poses"], seed=3)
+    content = json.loads((tmp_path / "results.json").read_text())
+    assert {"protocol", "settings", "clips", "mean", "median", "baselines"} <= set(content)
+    assert content["settings"]["seed"] == 3
+    assert content["clips"]["clip0"]["frames"] == 13
+    text = (tmp_path / "results.md").read_text()
+    assert "ATE RMSE / RMS extent of the true path, Sim(3)" in text
+    assert "| straight line | standing still | index regression † |" in text
+    assert set(written) == {"clip0.json", "clip1.json"}
+    torch.testing.assert_close(written["clip0.json"][0].world_from_camera[0], torch.eye(4).double())
+    assert {path.name for path in tmp_path.iterdir()} == {"results.json", "results.md", "poses"}
+
+
+def test_predictions_are_written_at_the_frames_own_size(tmp_path):
+    result = evaluate_views(FakeSource(), blend, "blend", ViewsSettings((2,)), on_view=prediction_writer(tmp_path))
+    write_results(result, tmp_path)
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))
+    assert files == [f"predictions/gap2/clip0/{index}.png" for index in (10, 2, 6)]
+    with Image.open(tmp_path / files[1]) as picture:
+        assert (picture.size, picture.mode) == ((20, 16), "RGB")
+    assert "| blend | nearest context |" in (tmp_path / "results.md").read_text()
+
+
+def test_numbers_that_are_not_finite_become_null_with_a_reason():
+    replaced = {}
+    assert finite({"a": [math.nan, 1.0], "b": {2: math.inf}}, replaced) == {"a": [None, 1.0], "b": {"2": None}}
+    assert replaced == {"/a/0": "nan", "/b/2": "inf"}
