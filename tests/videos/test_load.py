@@ -70,3 +70,9 @@ def test_covering_crop_keeps_the_aspect_and_the_centre() -> None:
 def test_impossible_wishes(videos: dict[str, Path], wrong: dict) -> None:
     with pytest.raises(UserError, match="at least"):
         load_clip(videos["closed"], **wrong)
+
+
+def test_scaling_bytes_agrees_with_scaling_floats() -> None:
+    frames = torch.randint(0, 256, (2, 3, 90, 120), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    slow = torch.nn.functional.interpolate(frames.float() / 255, size=(30, 47), mode="bilinear", antialias=True)
+    torch.testing.assert_close(plan_resizing((120, 90), (47, 30)).frames(frames), slow, atol=1 / 255, rtol=0)

@@ -36,6 +36,7 @@ class VideoReader(Protocol):
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         """RGB frames in 0 .. 255, in the order asked for; any order, repetitions allowed.
 
+        Memory is laid out as decoders deliver it (channels last).
         Raises IndexError for a number outside 0 .. len - 1 and UserError where the file turns out to be damaged.
         """
 

@@ -71,7 +71,7 @@ class DecordReader:
             raise self._refusal("cannot be read by decord") from error
         if frames.shape[1:] != (height, width, 3):
             raise self._refusal("has another picture size than decord finds")
-        return frames.permute(0, 3, 1, 2).contiguous()
+        return frames.permute(0, 3, 1, 2)
 
 
 def _import_decord():

@@ -83,10 +83,10 @@ class ImageFolderReader:
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         width, height = self._size
         numbers = check_indices(indices, len(self))
-        pictures = torch.empty(len(numbers), 3, height, width, dtype=torch.uint8)
+        pictures = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
         for place, number in enumerate(numbers):
-            pictures[place] = torch.from_numpy(_upright_rgb(self._files[number])).permute(2, 0, 1)
-        return pictures
+            pictures[place] = torch.from_numpy(_upright_rgb(self._files[number]))
+        return pictures.permute(0, 3, 1, 2)
 
 
 def _not_an_image(file: Path) -> UserError:

@@ -13,7 +13,7 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 from video_ae.videos.resize import Fit, Resizing, plan_resizing
 
-CHUNK_VALUES = 2**24  # source values decoded at once: 16 MB as uint8, 64 MB as float32
+CHUNK_VALUES = 2**24  # source values decoded at once: 16 MB
 
 
 def load_clip(

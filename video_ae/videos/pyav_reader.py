@@ -49,13 +49,13 @@ class PyAVReader:
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         numbers = check_indices(indices, len(self))
         width, height = self.image_size
-        pictures = torch.empty(len(numbers), 3, height, width, dtype=torch.uint8)
+        pictures = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
         places: dict[int, list[int]] = {}
         for place, number in enumerate(numbers):
             places.setdefault(number, []).append(place)
         for number in sorted(places):
-            pictures[places[number]] = torch.from_numpy(self._picture(number)).permute(2, 0, 1)
-        return pictures
+            pictures[places[number]] = torch.from_numpy(self._picture(number))
+        return pictures.permute(0, 3, 1, 2)
 
     def _picture(self, number: int) -> np.ndarray:
         """One upright picture, [height, width, 3]."""

@@ -21,14 +21,17 @@ class Resizing:
     size: tuple[int, int]
 
     def frames(self, frames: UInt8[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame 3 height2 width2"]:
-        """RGB in [0, 1], scaled bilinearly with antialiasing."""
-        values = frames.to(torch.float32) / 255
+        """RGB in [0, 1], scaled bilinearly with antialiasing.
+
+        Scales the bytes themselves, which is several times faster than going through floats and costs at most one
+        step of 1/255.
+        """
         if self.scaled != (frames.shape[-1], frames.shape[-2]):
-            values = torch.nn.functional.interpolate(
-                values, size=self.scaled[::-1], mode="bilinear", antialias=True, align_corners=False
+            frames = torch.nn.functional.interpolate(
+                frames, size=self.scaled[::-1], mode="bilinear", antialias=True, align_corners=False
             )
         (x, y), (width, height) = self.corner, self.size
-        return values[..., y : y + height, x : x + width].clamp(0, 1)
+        return frames[..., y : y + height, x : x + width].to(torch.float32) / 255
 
     def intrinsics(self, intrinsics: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 4"]:
         """Normalised (fx, fy, cx, cy) of the resized picture. Stretching leaves them as they are; cropping does not."""
