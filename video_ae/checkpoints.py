@@ -1,12 +1,11 @@
 """Weights in one file: a safetensors file whose metadata says which model they belong to.
 
-The metadata key `video_ae_model` holds JSON: `{"class_path": "package.module.Class", "init_args": {...}}`. So one file is
-enough to build the model again, and reading it runs no code that the file brings along (unlike a pickle).
+The metadata key `video_ae_model` holds JSON: `{"class_path": "package.module.Class", "init_args": {...}}`. So one
+file is enough to build the model again, and reading it runs no code that the file brings along (unlike a pickle).
 """
 
 import importlib
 import json
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,12 @@ _SHIPPED = Path(__file__).parent / "weights" / "default.safetensors"
 
 
 def save_weights(model: Autoencoder, path: str | Path) -> None:
-    """Writes `path` (a .safetensors file) and, for people, `model.yaml` beside it. Both appear complete or not at all."""
+    """Writes `path` (a .safetensors file) and, for people, `model.yaml` beside it. Both appear only complete.
+
+    The model must come from `build_model` or `load_model`, which know its settings.
+    """
     path = Path(path)
-    settings = model_settings(model)
+    settings = model.settings
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {_KEY: json.dumps(settings)}
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
@@ -57,15 +59,8 @@ def load_model(path: str | Path | None = None) -> Autoencoder:
     return model.eval()
 
 
-def model_settings(model: Autoencoder) -> dict[str, Any]:
-    """`{"class_path", "init_args"}` of a model, as plain values: what `build_model` needs to build it again."""
-    kind = type(model)
-    plain = json.loads(json.dumps(model.init_args, default=_plain))
-    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": plain}
-
-
 def build_model(settings: dict[str, Any], origin: str = "the settings") -> Autoencoder:
-    """A model with fresh weights from `{"class_path", "init_args"}`. Raises UserError, naming `origin`, if it cannot."""
+    """A fresh model from `{"class_path", "init_args"}`. Raises UserError, naming `origin`, if it cannot."""
     class_path, init_args = settings.get("class_path"), settings.get("init_args") or {}
     try:
         module, _, name = str(class_path).rpartition(".")
@@ -78,12 +73,17 @@ def build_model(settings: dict[str, Any], origin: str = "the settings") -> Autoe
     if not (isinstance(kind, type) and issubclass(kind, Autoencoder)):
         raise UserError(f"{origin!r} asks for {class_path!r}, which is not a model of video-ae: use other weights.")
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind)
+    parser.add_class_arguments(kind, "model")
     try:
-        return kind(**parser.instantiate_classes(parser.parse_object(init_args)).as_dict())
+        values = parser.parse_object({"model": init_args})
+        model = parser.instantiate(values).model
+        complete = yaml.safe_load(parser.dump(values, skip_unset=False)).get("model", {})
     except (jsonargparse.ArgumentError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{origin!r} does not fit the model {class_path} of this version: {reason}") from error
+    complete |= dict.fromkeys(kind.only_at_start)
+    model.settings = {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": complete}
+    return model
 
 
 def _weights_file(path: str | Path | None) -> Path:
@@ -108,17 +108,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{str(path)!r} is not a complete safetensors file: give a RUN folder or a file that `video-ae train` wrote."
+            f"{str(path)!r} is not a complete safetensors file: give a RUN folder or a file of `video-ae train`."
         ) from error
     if _KEY not in metadata:
         raise UserError(
             f"{str(path)!r} does not say which model its weights belong to: give a file that `video-ae train` wrote."
         )
     return json.loads(metadata[_KEY]), tensors
-
-
-def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    assert isinstance(value, Path), f"a model's constructor takes plain values, not {type(value).__name__}"
-    return str(value)

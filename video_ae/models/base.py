@@ -1,8 +1,7 @@
 """The contract of every autoencoder in this folder."""
 
-import inspect
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -16,15 +15,12 @@ class Autoencoder(nn.Module, ABC):
     YAML of a run and are saved beside the weights).
     """
 
-    init_args: dict[str, Any]  # the constructor's arguments with their defaults, kept to be saved beside the weights
+    only_at_start: ClassVar[tuple[str, ...]] = ()
+    """Constructor arguments that a fresh model needs and saved weights do not: saved as null."""
 
-    def __new__(cls, *args: object, **kwargs: object) -> "Autoencoder":
-        model = super().__new__(cls)
-        bound = inspect.signature(cls.__init__).bind_partial(model, *args, **kwargs)  # partial: copies are made without
-        bound.apply_defaults()
-        object.__setattr__(model, "init_args", dict(list(bound.arguments.items())[1:]))
-        return model
+    settings: dict[str, Any]
+    """`{"class_path", "init_args"}`, complete: set by `video_ae.checkpoints.build_model`, saved beside the weights."""
 
     @abstractmethod
     def forward(self, clip: VideoClip) -> Reconstruction:
-        """Encodes a batch of clips (`clip.frames` is [batch, frame, 3, height, width]) and renders some of its frames."""
+        """Encodes a batch of clips (`clip.frames`: [batch, frame, 3, height, width]) and renders some of its frames."""

@@ -51,6 +51,10 @@ class PaperVideoAutoencoder(Autoencoder):
         reconstructed. Training takes clips as they come.
     """
 
+    only_at_start = ("imagenet_weights",)
+
+    only_at_start = ("imagenet_weights",)
+
     def __init__(self, width: int = 64, imagenet_weights: str | None = None, image_size: tuple[int, int] = (256, 256)):
         super().__init__()
         _check_size(*image_size)
@@ -61,7 +65,6 @@ class PaperVideoAutoencoder(Autoencoder):
         self.encoder_traj = PairRegressor(width)
         self.rotate = AffineWarp(width)
         self.decoder = FoldedDecoder(width)
-        self.init_args["imagenet_weights"] = None  # the weights that are saved hold everything
 
     def encode_structure(
         self, frames: Float[Tensor, "batch 3 height width"]

@@ -1,0 +1,133 @@
+import csv
+import os
+import signal
+
+import pytest
+import torch
+import yaml
+from tiny_model import TinyAutoencoder
+
+from video_ae.checkpoints import load_model
+from video_ae.errors import UserError
+from video_ae.training.config import parse_run
+from video_ae.training.run import train
+
+
+def weights(run):
+    return load_model(run).state_dict()
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_leaves_everything_that_its_folder_promises(arguments):
+    run = train(parse_run(arguments))
+    assert {path.name for path in run.iterdir()} == {
+        "config.yaml", "weights.safetensors", "model.yaml", "checkpoints", "pictures", "metrics"
+    }  # fmt: skip
+    assert {path.name for path in (run / "pictures").iterdir()} == {"step_4.png", "step_8.png"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+    with open(run / "metrics" / "version_0" / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {"train/loss", "train/l1", "train/edges", "train/psnr", "train/gradient_norm", "validation/psnr"} <= set(
+        rows[0]
+    )
+    model = load_model(run)
+    assert isinstance(model, TinyAutoencoder)
+    assert not model.training
+
+
+def test_config_of_a_run_is_complete_and_repeats_it(arguments, tmp_path):
+    run = train(parse_run([*arguments, "--seed=3"]))
+    values = yaml.safe_load((run / "config.yaml").read_text())
+    assert values["seed"] == 3
+    assert values["model"]["init_args"] == {"channels": 4, "noise": 0.05}
+    assert "resume" not in values
+    assert "overwrite" not in values
+    again = train(parse_run(["--config", str(run / "config.yaml"), "--out", str(tmp_path / "again")]))
+    assert same(weights(run), weights(again))
+
+
+def test_seed_changes_the_weights(arguments, tmp_path):
+    one = train(parse_run(arguments))
+    other = train(parse_run([*arguments, "--seed=1", "--out", str(tmp_path / "other")]))
+    assert not same(weights(one), weights(other))
+
+
+def test_stopped_and_resumed_equals_uninterrupted(arguments, tmp_path, monkeypatch):
+    whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
+    forward, calls = TinyAutoencoder.forward, []
+
+    def signals_at_the_sixth_call(self, clip):
+        calls.append(self.training)
+        if self.training and sum(calls) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return forward(self, clip)
+
+    monkeypatch.setattr(TinyAutoencoder, "forward", signals_at_the_sixth_call)
+    with pytest.raises(KeyboardInterrupt):
+        train(parse_run(arguments))
+    monkeypatch.undo()
+    run = tmp_path / "run"
+    assert not same(weights(whole), weights(run))
+    train(parse_run(["--resume", "--out", str(run)]))
+    assert same(weights(whole), weights(run))
+
+
+def test_killed_and_resumed_equals_uninterrupted(arguments, tmp_path, monkeypatch):
+    whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
+    forward, calls = TinyAutoencoder.forward, []
+
+    def dies_at_the_eighth_step(self, clip):
+        calls.append(self.training)
+        assert sum(calls) < 8, "power cut"
+        return forward(self, clip)
+
+    monkeypatch.setattr(TinyAutoencoder, "forward", dies_at_the_eighth_step)
+    with pytest.raises(AssertionError, match="power cut"):
+        train(parse_run(arguments))
+    monkeypatch.undo()
+    train(parse_run(["--resume", "--out", str(tmp_path / "run")]))  # from step 6, the last multiple of three
+    assert same(weights(whole), weights(tmp_path / "run"))
+
+
+def test_resume_may_train_longer(arguments, tmp_path):
+    longer = train(parse_run([*arguments, "--trainer.max_steps=12", "--out", str(tmp_path / "longer")]))
+    run = train(parse_run(arguments))
+    train(parse_run(["--resume", "--out", str(run), "--trainer.max_steps=12"]))
+    assert same(weights(longer), weights(run))
+
+
+def test_folder_that_is_not_empty_is_refused_and_only_runs_are_replaced(arguments, tmp_path):
+    run = train(parse_run(arguments))
+    with pytest.raises(UserError, match="not empty"):
+        train(parse_run(arguments))
+    (run / "notes.txt").write_text("mine")
+    train(parse_run([*arguments, "--overwrite"]))
+    assert (run / "notes.txt").read_text() == "mine"
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("")
+    with pytest.raises(UserError, match="something else"):
+        train(parse_run([*arguments, "--overwrite", "--out", str(tmp_path / "photos")]))
+
+
+def test_nothing_is_written_for_data_that_is_not_there(arguments, tmp_path):
+    with pytest.raises(UserError):
+        train(parse_run([*arguments, "--data.root", str(tmp_path / "nowhere")]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_wandb_offline_keeps_its_files_in_the_run(arguments, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run = train(parse_run([*arguments, "--wandb", "offline", "--trainer.max_steps=4"]))
+    assert list((run / "wandb").glob("offline-run-*"))
+
+
+def test_wandb_online_without_a_key_is_one_sentence(arguments, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    with pytest.raises(UserError, match="needs a key"):
+        train(parse_run([*arguments, "--wandb", "online"]))
+    assert not (tmp_path / "run").exists()

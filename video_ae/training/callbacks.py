@@ -1,0 +1,144 @@
+"""What happens around the steps: pictures, checkpoints, progress, and a stop that loses nothing."""
+
+import math
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import WandbLogger
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from video_ae.checkpoints import WEIGHTS, save_weights
+from video_ae.files import write_atomically
+from video_ae.training.module import TrainingModule
+from video_ae.training.pictures import validation_picture
+from video_ae.types import VideoClip
+
+LAST = "checkpoints/last.ckpt"
+
+
+class ValidationPictures(Callback):
+    """Writes RUN/pictures/step_N.png of the first validation batch, and hands it to wandb where that is on."""
+
+    def __init__(self, run: Path) -> None:
+        self._folder = run / "pictures"
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        if batch_idx > 0 or not trainer.is_global_zero:
+            return
+        path = self._folder / f"step_{trainer.global_step}.png"
+        picture = validation_picture(batch, outputs["reconstruction"])
+        write_atomically(path, lambda temporary: temporary.write_bytes(picture))
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("validation", [str(path)], step=trainer.global_step)
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes checkpoints/last.ckpt and the weights every `every` steps and at the end, each complete or not at all.
+
+    It derives from Lightning's `Checkpoint` because those come after all other callbacks: a stop that another callback
+    asks for at this step is seen here.
+    """
+
+    def __init__(self, run: Path, every: int) -> None:
+        self._run, self._every, self._written = run, every, -1
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        step = trainer.global_step
+        ends = trainer.should_stop or step == trainer.max_steps
+        if (step % self._every == 0 or ends) and step != self._written:
+            self._written = step
+            trainer.save_checkpoint(self._run / LAST)
+            if trainer.is_global_zero:
+                assert isinstance(module, TrainingModule)
+                save_weights(module.model, self._run / WEIGHTS)
+
+
+class StopSignals(Callback):
+    """The first Ctrl-C (or SIGTERM) lets the step end, so that the checkpoint is exact; the second stops at once."""
+
+    def __init__(self) -> None:
+        self.received = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: object) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = True
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        # One process' signal stops all of them at the same step: a collective call, and cheap on one device.
+        if trainer.strategy.reduce_boolean_decision(self.received, all=False):
+            self.received = trainer.should_stop = True
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+
+class RunProgress(Callback):
+    """A bar on a terminal; elsewhere a line every `seconds`. Shows step, loss, PSNR and speed."""
+
+    def __init__(self, seconds: float = 15.0) -> None:
+        self._seconds, self._console = seconds, Console(stderr=True)
+        self._bar: Progress | None = None
+        self._started = self._said = time.monotonic()
+        self._first = 0
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self._started = self._said = time.monotonic()
+        self._first = trainer.global_step
+        if trainer.is_global_zero and self._console.is_terminal:
+            columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+            self._bar = Progress(*columns, console=self._console)
+            self._task = self._bar.add_task("", total=1.0)
+            self._bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self._bar is not None:
+            self._bar.update(self._task, completed=_share_done(trainer), description=self._text(trainer))
+        elif time.monotonic() - self._said >= self._seconds:
+            self._said = time.monotonic()
+            self._console.print(f"{_share_done(trainer):4.0%} {self._text(trainer)}", highlight=False)
+
+    def _text(self, trainer: Trainer) -> str:
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        speed = (trainer.global_step - self._first) / max(1e-9, time.monotonic() - self._started)
+        shown = [f"step {trainer.global_step}", f"loss {values.get('train/loss', math.nan):.4f}"]
+        shown.append(f"PSNR {values.get('train/psnr', math.nan):.1f} dB")
+        if "validation/psnr" in values:
+            shown.append(f"(validation {values['validation/psnr']:.1f} dB)")
+        return ", ".join([*shown, f"{speed:.1f} steps/s"])
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _share_done(trainer: Trainer) -> float:
+    """From 0 to 1, by steps or by time, whichever ends first."""
+    from lightning.pytorch.callbacks import Timer
+
+    shares = [trainer.global_step / trainer.max_steps] if trainer.max_steps > 0 else []
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):
+            elapsed, remaining = callback.time_elapsed(), callback.time_remaining()
+            shares += [] if remaining is None else [elapsed / max(1e-9, elapsed + remaining)]
+    return min(1.0, max(shares, default=0.0))

@@ -1,0 +1,126 @@
+"""YAML and command line -> the settings of a run, strictly: an unknown name is answered with the valid ones."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonargparse
+
+import video_ae.losses
+import video_ae.models
+from video_ae.errors import UserError
+from video_ae.losses.base import LossTerm
+from video_ae.models.base import Autoencoder
+from video_ae.training.settings import DataSettings, OptimizerSettings, RunSettings, TrainerSettings
+
+
+def parse_run(arguments: Sequence[str]) -> RunSettings:
+    """The settings that `video-ae train ARGUMENTS` stands for. Values given later win over earlier ones.
+
+    `--resume` without `--config` reads the run's own config.yaml. Raises UserError with one sentence for anything that
+    does not fit; `--help` prints and leaves with SystemExit(0).
+    """
+    parser = run_parser()
+    arguments = _with_config(list(arguments))
+    try:
+        values = parser.parse_args(arguments)
+        text = parser.dump(values, skip_unset=False)
+        model = values.pop("model").as_dict()
+        built = parser.instantiate(values)
+    except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
+        raise UserError(explain(str(error), parser)) from error
+    if not built.losses:
+        raise UserError("The configuration has no losses: give at least one, such as --losses.l1 L1.")
+    keep = "\n".join(line for line in text.splitlines() if not re.match(r"(config|resume|overwrite):", line))
+    names = ("losses", "data", "optimizer", "trainer", "seed", "out", "wandb", "resume", "overwrite")
+    return RunSettings(model=model, **{name: built[name] for name in names}, text=keep + "\n")
+
+
+def run_parser() -> jsonargparse.ArgumentParser:
+    """Every value of a run with its type, default and help."""
+    for package in (video_ae.models, video_ae.losses):  # classes may then be named without their module
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    parser = jsonargparse.ArgumentParser(
+        prog="video-ae train", description="Train an autoencoder on videos.", exit_on_error=False
+    )
+    parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
+    parser.add_subclass_arguments(Autoencoder, "model", required=True, help="the autoencoder")
+    parser.add_argument("--losses", type=dict[str, LossTerm], help="name -> loss term; their weighted sum is the loss")
+    parser.add_class_arguments(DataSettings, "data")
+    parser.add_class_arguments(OptimizerSettings, "optimizer")
+    parser.add_class_arguments(TrainerSettings, "trainer")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, samples and random numbers in the model")
+    parser.add_argument("--out", type=str, default="runs/run", help="the folder of the run")
+    parser.add_argument("--wandb", type=Literal["disabled", "offline", "online"], default="disabled")
+    parser.add_argument("--resume", action="store_true", help="continue the run in OUT exactly where it stands")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
+    return parser
+
+
+def explain(message: str, parser: jsonargparse.ArgumentParser) -> str:
+    """jsonargparse's message as one sentence that names what was given and the valid names."""
+    text = " ".join(message.split())
+    if match := re.search(r"Problem with given class_path '([\w.]+)': Option '([\w.]+)' is not accepted", text):
+        kind = _import(match[1])
+        valid = list(inspect.signature(kind).parameters) if kind else []
+        return f"{match[1]} has no argument {match[2]!r}: it takes {_list(valid)}."
+    if match := re.search(
+        r"Problem with given class_path '([\w.]+)'|Expected a dot import path string: ([\w.]+)", text
+    ):
+        base = LossTerm if 'key "losses' in text else Autoencoder
+        return f"There is no {base.__name__} {match[1] or match[2]!r}: the names are {_list(_names(base))}."
+    if match := re.search(r"unrecognized arguments: (--[\w.]+)|Option '([\w.]+)' is not accepted", text):
+        given = (match[1] or match[2]).removeprefix("--")
+        return f"There is no setting {given!r}: the names are {_list(_settings(parser, given))}."
+    if match := re.search(r'Parser key "([\w.]+)": (.*)', text):
+        return f"--{match[1]} was given a value that does not fit: {match[2].rstrip('.')}."
+    return text.rstrip(".") + "."
+
+
+def _with_config(arguments: list[str]) -> list[str]:
+    named = [argument.split("=", 1)[0] for argument in arguments]
+    if "--resume" not in named or "--config" in named:
+        return arguments
+    outs = [place for place, name in enumerate(named) if name == "--out"]
+    if not outs:
+        raise UserError("--resume needs to know which run: give --out RUN.")
+    word = arguments[outs[-1]]
+    out = word.split("=", 1)[1] if "=" in word else "".join(arguments[outs[-1] + 1 : outs[-1] + 2])
+    if not (Path(out) / "config.yaml").is_file():
+        raise UserError(f"--resume needs a run in {out!r}, but config.yaml is not there: start it without --resume.")
+    return ["--config", str(Path(out) / "config.yaml"), *arguments]
+
+
+def _settings(parser: jsonargparse.ArgumentParser, given: str) -> list[str]:
+    """The names beside the one that was given, else those of the top level."""
+    prefix = given.rpartition(".")[0]
+    names = [action.dest for action in parser._actions if action.dest != "help"]
+    beside = [name for name in names if prefix and name.startswith(prefix + ".") and not name.endswith(".help")]
+    return beside or sorted({name.split(".")[0] for name in names})
+
+
+def _names(base: type) -> list[str]:
+    found, todo = set(), [base]
+    while todo:
+        kind = todo.pop()
+        todo += kind.__subclasses__()
+        if not inspect.isabstract(kind):
+            found.add(kind.__name__)
+    return sorted(found)
+
+
+def _import(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        return None
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "none"

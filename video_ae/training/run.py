@@ -1,0 +1,145 @@
+"""One run: settings -> a folder with weights, checkpoints, pictures and metrics."""
+
+import logging
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+
+from video_ae.checkpoints import SETTINGS, WEIGHTS, build_model
+from video_ae.errors import UserError
+from video_ae.files import claim_folder, write_atomically
+from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationPictures
+from video_ae.training.data import ClipData
+from video_ae.training.module import TrainingModule
+from video_ae.training.settings import RunSettings
+
+CONFIG = "config.yaml"
+_KNOWN_WARNINGS = (
+    ".*does not have many workers.*",
+    ".*not resumable.*",
+    ".*GPU available but not used.*",
+    ".*Checkpoint directory.*exists.*",
+    ".*LeafSpec.*",
+)
+
+
+def train(settings: RunSettings) -> Path:
+    """Trains and returns the run's folder.
+
+    It holds config.yaml (the complete settings), weights.safetensors and model.yaml, checkpoints/{last,best}.ckpt,
+    pictures/step_N.png and metrics/version_K/metrics.csv (one K for each start). Raises UserError for settings that
+    cannot work, before anything is written, and KeyboardInterrupt after a stop by Ctrl-C or SIGTERM: the checkpoint of
+    the last step is then written, and `resume` continues as if nothing had happened.
+    """
+    _check_wandb(settings)
+    run = Path(settings.out)
+    checkpoint = _checkpoint(run) if settings.resume else None
+    if not settings.resume:
+        _check_out(run, settings.overwrite)
+    torch.manual_seed(settings.seed)
+    model = build_model(settings.model, "the configuration")
+    data = ClipData(settings.data, settings.seed)
+    module = TrainingModule(model, settings.losses, settings.optimizer, settings.seed)
+    if not settings.resume:
+        _clear(run)
+    claim_folder(run, overwrite=True)
+    write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
+    stop = StopSignals()
+    _quiet()
+    trainer = build_trainer(settings, run, stop)
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    if stop.received:
+        raise KeyboardInterrupt
+    return run
+
+
+def build_trainer(settings: RunSettings, run: Path, stop: StopSignals) -> pl.Trainer:
+    """Lightning's Trainer with this project's callbacks and loggers."""
+    values = settings.trainer
+    best = ModelCheckpoint(
+        run / "checkpoints", filename="best", monitor="validation/psnr", mode="max", enable_version_counter=False
+    )
+    callbacks: list[pl.Callback] = [
+        ValidationPictures(run), RunProgress(), stop, best, LastCheckpoint(run, values.checkpoint_every),
+    ]  # fmt: skip
+    return pl.Trainer(
+        accelerator=values.accelerator,
+        devices=values.devices,
+        num_nodes=values.num_nodes,
+        strategy=values.strategy,
+        precision=values.precision,  # type: ignore[arg-type]
+        max_steps=values.max_steps,
+        max_epochs=-1,
+        max_time=values.max_time,
+        val_check_interval=values.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=values.log_every,
+        callbacks=callbacks,
+        logger=_loggers(settings, run),
+        default_root_dir=run,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _loggers(settings: RunSettings, run: Path) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(run, name="metrics")]
+    if settings.wandb != "disabled":
+        loggers.append(
+            WandbLogger(name=run.name, save_dir=run, project="video-ae", offline=settings.wandb == "offline")
+        )
+    return loggers
+
+
+def _check_wandb(settings: RunSettings) -> None:
+    if settings.wandb != "online" or os.environ.get("WANDB_API_KEY"):
+        return
+    import wandb
+
+    if not wandb.login(prompt=False):
+        raise UserError(
+            "--wandb online needs a key: set WANDB_API_KEY or call `wandb login`, or choose --wandb offline."
+        )
+
+
+def _checkpoint(run: Path) -> Path:
+    if not (run / LAST).is_file():
+        raise UserError(f"--resume needs a run in {str(run)!r}, but {LAST} is not there: start it without --resume.")
+    return run / LAST
+
+
+def _check_out(run: Path, overwrite: bool) -> None:
+    if run.is_dir() and any(run.iterdir()):
+        if not overwrite:
+            raise UserError(f"--out {str(run)!r} is not empty: choose another folder, or add --resume or --overwrite.")
+        if not (run / CONFIG).is_file():
+            raise UserError(f"--overwrite replaces earlier runs only, and {str(run)!r} holds something else.")
+    elif run.exists() and not run.is_dir():
+        raise UserError(f"--out {str(run)!r} is a file, and a folder is needed: choose another name.")
+    parent = next(folder for folder in [run, *run.absolute().parents] if folder.is_dir())
+    if not os.access(parent, os.W_OK):
+        raise UserError(f"--out {str(run)!r} cannot be written: choose a folder that you may write to.")
+
+
+def _clear(run: Path) -> None:
+    """Removes what an earlier run wrote, and nothing else."""
+    for name in ("checkpoints", "pictures", "metrics", "wandb"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    for name in (WEIGHTS, SETTINGS, CONFIG):
+        (run / name).unlink(missing_ok=True)
+
+
+def _quiet() -> None:
+    """Lightning's notes on hardware and on choices that are made on purpose here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in _KNOWN_WARNINGS:
+        warnings.filterwarnings("ignore", text)

@@ -1,0 +1,115 @@
+"""The values of a run: what one YAML in `configs/` may say."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from video_ae.losses.base import LossTerm
+
+
+@dataclass
+class DataSettings:
+    """Which clips a run trains and validates on.
+
+    Args:
+        root: a folder of videos, or one in RealEstate10K's layout.
+        validation_root: the same for validation; without it, clips of `root` that another seed draws.
+        size: (width, height) of the frames in pixels, cropped at their centre.
+        length: frames in a clip.
+        gap: smallest and largest step between a clip's frames, in frames.
+        reverse: turn half of the clips around in time.
+        batch_size: clips in a step, for each device.
+        workers: processes that load data, for each device; 0 loads in the training process.
+        decoder: auto, torchcodec, pyav or decord.
+        max_frames_in_memory: longer videos are cut around their middle until all together hold so many frames.
+        validation_clips: how many fixed clips validation looks at.
+    """
+
+    root: str = "data/walkthroughs/train"
+    validation_root: str | None = None
+    size: tuple[int, int] = (64, 48)
+    length: int = 6
+    gap: tuple[int, int] = (1, 2)
+    reverse: bool = True
+    batch_size: int = 4
+    workers: int = 0
+    decoder: str = "auto"
+    max_frames_in_memory: int = 20_000
+    validation_clips: int = 8
+
+
+@dataclass
+class OptimizerSettings:
+    """Adam (Kingma and Ba 2015) with decoupled weight decay, warm-up and careful gradients.
+
+    Args:
+        lr: learning rate after the warm-up.
+        betas: decay of the running means of the gradient and of its square.
+        weight_decay: decoupled from the gradient (Loshchilov and Hutter 2019).
+        warmup_steps: the rate grows from zero over so many steps.
+        decay_steps: the rate falls along a cosine to a twentieth at this step; null keeps it.
+        clip_norm: longer gradients are scaled to this norm.
+        skip_norm: after the warm-up, a step with a longer gradient is left out (E-RayZer, 2026); null takes all.
+    """
+
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    warmup_steps: int = 50
+    decay_steps: int | None = None
+    clip_norm: float = 1.0
+    skip_norm: float | None = 5.0
+
+
+@dataclass
+class TrainerSettings:
+    """How long and where a run trains: handed to Lightning's Trainer.
+
+    Args:
+        max_steps: end after so many steps; -1 for no limit.
+        max_time: end after DD:HH:MM:SS.
+        accelerator: auto, cpu, gpu, ...
+        devices: how many of them, on each machine.
+        num_nodes: machines.
+        strategy: auto, ddp, ...
+        precision: 32-true, 16-mixed or bf16-mixed.
+        validate_every: steps between two validations, with pictures.
+        checkpoint_every: steps between two checkpoints.
+        log_every: steps between two lines of metrics.
+    """
+
+    max_steps: int = 1000
+    max_time: str | None = None
+    accelerator: str = "auto"
+    devices: int | Literal["auto"] = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    validate_every: int = 200
+    checkpoint_every: int = 100
+    log_every: int = 10
+
+
+@dataclass
+class RunSettings:
+    """One run.
+
+    model: `{"class_path", "init_args"}` of an autoencoder.
+    losses: name -> term; the loss is their weighted sum.
+    out: the folder of the run.
+    wandb: whether and how metrics also go to Weights & Biases.
+    resume: continue the run in `out` exactly where its last checkpoint stands.
+    overwrite: replace the run in `out`.
+    text: all of the above as YAML, kept in the run's folder.
+    """
+
+    model: dict[str, Any]
+    losses: dict[str, LossTerm]
+    data: DataSettings = field(default_factory=DataSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    seed: int = 0
+    out: str = "runs/run"
+    wandb: Literal["disabled", "offline", "online"] = "disabled"
+    resume: bool = False
+    overwrite: bool = False
+    text: str = ""
