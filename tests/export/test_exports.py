@@ -96,7 +96,10 @@ def test_a_pose_that_is_not_a_number_is_never_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"convention": "opengl"}', '{"convention": "opencv world_from_camera", "frames": 3}'])  # fmt: skip
+FOREIGN = ["", "[]", "{}", '{"convention": "opengl"}', '{"convention": "opencv world_from_camera", "frames": 3}']
+
+
+@pytest.mark.parametrize("text", FOREIGN)
 def test_foreign_cameras_json_is_one_sentence(tmp_path, text):
     path = tmp_path / "cameras.json"
     path.write_text(text)

@@ -119,7 +119,8 @@ def test_single_camera_interpolates_to_itself():
 
 
 def test_smoothing_keeps_constant_speed_and_calms_shaking():
-    steady = Cameras(se3_exp(torch.arange(15).double()[:, None] * torch.tensor([0.0, 0.1, 0.02, 0.1, 0.0, 0.3])), walk(15).intrinsics)  # fmt: skip
+    twist = torch.tensor([0.0, 0.1, 0.02, 0.1, 0.0, 0.3])
+    steady = Cameras(se3_exp(torch.arange(15).double()[:, None] * twist), walk(15).intrinsics)
     torch.testing.assert_close(smooth(steady, 2.0).world_from_camera, steady.world_from_camera, atol=1e-9, rtol=0)
     shaky = walk(40, shake=0.02)
     calm = smooth(shaky, 3.0)

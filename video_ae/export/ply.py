@@ -1,4 +1,4 @@
-"""`points.ply`: coloured points with a confidence each, binary little endian, as MeshLab, CloudCompare and trimesh read."""
+"""`points.ply`: coloured points with a confidence each, binary little endian (MeshLab, CloudCompare, trimesh)."""
 
 from dataclasses import dataclass
 from pathlib import Path

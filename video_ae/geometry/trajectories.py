@@ -1,4 +1,4 @@
-"""Camera paths: between given cameras, smoother than given cameras, and new ones about a point that the camera looks at.
+"""Camera paths: between given cameras, smoother than given cameras, and new ones about a point that they look at.
 
 All functions take and return `Cameras` without batch axis. Lengths are in the cameras' own (arbitrary) scale; how far a
 new path strays follows from the depth of the scene and from how far the input path went, so that views stay plausible.
@@ -43,7 +43,7 @@ def interpolate(
     """Cameras at fractional frame numbers (clamped to 0 .. frames - 1).
 
     Rotations turn at constant speed between neighbours (slerp); centres move on straight lines (`linear`) or on the
-    Catmull-Rom spline through all of them (`spline`); intrinsics change linearly. At whole numbers, both give the input.
+    Catmull-Rom spline through all of them (`spline`); intrinsics change linearly. Whole numbers give the input.
     """
     pose = cameras.world_from_camera
     last = len(cameras) - 1
@@ -64,7 +64,9 @@ def interpolate(
 
 def _catmull_rom(points: Tensor, left: Tensor, right: Tensor, part: Tensor) -> Tensor:
     """Catmull and Rom 1974, uniform; beyond the ends the path goes on straight."""
-    extended = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]]) if len(points) > 1 else points.expand(3, 3)  # fmt: skip
+    neighbours = points if len(points) > 1 else points.expand(2, 3)
+    first, last = 2 * neighbours[:1] - neighbours[1:2], 2 * neighbours[-1:] - neighbours[-2:-1]
+    extended = torch.cat([first, points, last])
     before, after = extended[left], extended[(right + 2).clamp(max=len(extended) - 1)]
     start, end = points[left], points[right]
     square, cube = part**2, part**3
@@ -123,7 +125,7 @@ def novel(cameras: Cameras, depth: float, frames: int | None = None, reference: 
 
 
 def orbit(cameras: Cameras, depth: float, frames: int | None = None, reference: int = 0) -> Cameras:
-    """Swings right and left on a circle about the point `depth` in front of the reference frame, which it keeps in view.
+    """Swings right and left on a circle about the point `depth` in front of the reference frame, kept in view.
 
     It starts and ends at the reference frame's camera (position `reference` in `cameras`).
     """
@@ -182,7 +184,7 @@ def _displaced(base: Cameras, shift: Tensor, depth: float, turn: bool) -> Camera
 
 
 def _turn_to(direction: Tensor) -> Tensor:
-    """The smallest rotations (hence without roll) that turn the z axis to the given directions in front of the camera."""
+    """The smallest rotations (hence without roll) that turn the z axis to directions in front of the camera."""
     sideways = torch.stack([-direction[:, 1], direction[:, 0], torch.zeros_like(direction[:, 0])], -1)  # z x direction
     sine = sideways.norm(dim=-1, keepdim=True)
     angle = torch.atan2(sine, direction[:, 2:])

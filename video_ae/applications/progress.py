@@ -1,0 +1,49 @@
+"""Progress and time of the stages of a command, on standard error."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Stages:
+    """One line a stage. Use it as a context manager and call it with (stage, part done from 0 to 1).
+
+    `seconds` holds the time that passed while each stage was the latest one reported.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._current: str | None = None
+        self._since = time.perf_counter()
+        self._bars: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
+        )
+
+    def __enter__(self) -> "Stages":
+        self._progress.start()
+        self._since = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close_account()
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: float | int) -> None:
+        if stage != self._current:
+            self.close_account()
+            self._current = stage
+        if stage not in self._bars:
+            self._bars[stage] = self._progress.add_task(stage, total=1.0)
+        self._progress.update(self._bars[stage], completed=done)
+
+    def close_account(self) -> None:
+        """Adds the time since the last change of stage to the latest stage's `seconds`."""
+        now = time.perf_counter()
+        if self._current is not None:
+            self.seconds[self._current] = self.seconds.get(self._current, 0.0) + now - self._since
+        self._since = now
