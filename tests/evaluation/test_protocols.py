@@ -226,3 +226,23 @@ def test_numbers_that_are_not_finite_become_null_with_a_reason():
     replaced = {}
     assert finite({"a": [math.nan, 1.0], "b": {2: math.inf}}, replaced) == {"a": [None, 1.0], "b": {"2": None}}
     assert replaced == {"/a/0": "nan", "/b/2": "inf"}
+
+
+def test_a_failed_clip_is_written_without_confidence(tmp_path):
+    written = {}
+
+    def fails(clip):
+        raise UserError("nothing to see")
+
+    def write_cameras(path, cameras, clip, confidence):
+        written[path.name] = confidence
+
+    evaluate_poses(FakeSource(), fails, on_estimate=pose_writer(tmp_path, write_cameras))
+    assert written["clip0.json"].tolist() == [0.0] * 13
+
+
+def test_one_context_and_a_later_target():
+    result = evaluate_views(FakeSource(), nearest_context, settings=ViewsSettings((3,), kind="onward"))
+    frames = FakeSource().clips[0].frames
+    by_hand = [psnr(frames[None, i], frames[None, i + 3]).item() for i in (0, 4, 8)]
+    assert result.result.clips["clip0"]["3"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)

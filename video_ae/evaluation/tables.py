@@ -10,7 +10,9 @@ POSE_COLUMNS = {
         "translation-direction error, degrees, pairs {gap} frames apart, in the first camera's axes, no alignment", 1,
     ),
     "auc_30": ("AUC@30 over all pairs, rotation and signed translation direction, no alignment (higher is better)", 3),
+    "posed_percent": ("frames that got a pose of their own, % (the others stand at their nearest posed neighbour)", 0),
     "focal_ratio": ("found / true focal length", 3),
+    "cpu_seconds": ("CPU time, seconds", 1),
 }  # fmt: skip
 VIEW_COLUMNS = {
     "psnr": ("PSNR, dB, whole frame", 2),

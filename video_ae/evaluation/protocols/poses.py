@@ -70,6 +70,7 @@ def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings
     truth = true_cameras(clip)
     found, true = cameras.world_from_camera, truth.world_from_camera
     row: dict[str, Any] = {"frames": len(clip), "posed": int(posed.sum())}
+    row["posed_percent"] = 100 * row["posed"] / max(1, row["frames"])
     row |= _trajectory(found, true, posed)
     row |= _pairs(found, true, settings)
     own = posed.any()
@@ -128,7 +129,7 @@ def _confidence(estimate: PoseEstimate, found: Tensor, true: Tensor) -> float | 
 
 def _run(run: PoseEstimator, clip: VideoClip) -> tuple[PoseEstimate, dict[str, Any]]:
     """The estimate with the seconds it took, or a clip without a pose and why."""
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     failure: dict[str, Any] = {}
     try:
         estimate = run(clip)
@@ -137,7 +138,7 @@ def _run(run: PoseEstimator, clip: VideoClip) -> tuple[PoseEstimate, dict[str, A
         failure = {"failure": str(error)}
         nothing = Cameras(torch.full((len(clip), 4, 4), torch.nan), torch.full((len(clip), 4), torch.nan))
         estimate = PoseEstimate(nothing)
-    return estimate, {"seconds": time.perf_counter() - start} | failure
+    return estimate, {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu} | failure
 
 
 def evaluate_poses(
@@ -152,7 +153,7 @@ def evaluate_poses(
     """Runs a method and the baselines on every clip of a data set.
 
     on_estimate: called after each clip with its name, the clip as the method saw it, its cameras with gaps
-    filled, and the raw estimate (`results.pose_writer` writes files). progress: called with each clip's name before it.
+    filled, and the estimate (`results.pose_writer` writes files). progress: called with each clip's name before it.
     """
     rows: dict[str, dict[str, dict]] = {name: {} for name in (method, *baselines)}
     for i, name in enumerate(dataset.names):
@@ -165,9 +166,10 @@ def evaluate_poses(
         estimate, cost = _run(estimator, seen)
         rows[method][name] = score_poses(estimate, clip, settings) | cost
         if on_estimate:
-            on_estimate(name, seen, fill_missing(estimate, clip)[0], estimate)
+            cameras, posed = fill_missing(estimate, clip)
+            on_estimate(name, seen, cameras, replace(estimate, posed=posed))
         for label, baseline in baselines.items():
-            guess, _ = _run(baseline.run, clip if baseline.sees_truth else seen)
-            rows[label][name] = score_poses(guess, clip, settings)
+            guess, cost = _run(baseline.run, clip if baseline.sees_truth else seen)
+            rows[label][name] = score_poses(guess, clip, settings) | cost
     described = asdict(settings) | {"quarantined": dataset.quarantined}
     return collect("poses", method, described, rows, {k for k, b in baselines.items() if b.sees_truth})
