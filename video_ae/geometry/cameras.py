@@ -41,7 +41,8 @@ def pinhole_intrinsics(focal_over_width: Float[Tensor, "*batch"], width: int, he
 def project(points: Float[Tensor, "*points 3"], intrinsics: Float[Tensor, "*points 4"]) -> Float[Tensor, "*points 2"]:
     """Image coordinates of points given in camera axes. Points behind the camera land at the camera plane's edge.
 
-    A point one unit right of the axis, two units away, seen with fx = 0.5, lies a quarter of the width right of the centre:
+    A point one unit right of the axis, two units away, seen with fx = 0.5, lies a quarter of the width right of the
+    centre:
 
     >>> project(torch.tensor([1.0, 0.0, 2.0]), torch.tensor([0.5, 0.5, 0.5, 0.5])).tolist()
     [0.75, 0.5]
@@ -49,7 +50,9 @@ def project(points: Float[Tensor, "*points 3"], intrinsics: Float[Tensor, "*poin
     return points[..., :2] / points[..., 2:].clamp_min(MINIMUM_DEPTH) * intrinsics[..., :2] + intrinsics[..., 2:]
 
 
-def unproject(coordinates: Float[Tensor, "*points 2"], intrinsics: Float[Tensor, "*points 4"]) -> Float[Tensor, "*points 3"]:
+def unproject(
+    coordinates: Float[Tensor, "*points 2"], intrinsics: Float[Tensor, "*points 4"]
+) -> Float[Tensor, "*points 3"]:
     """Viewing rays in camera axes with z = 1: multiply by the depth along z to get points.
 
     >>> unproject(torch.tensor([0.75, 0.5]), torch.tensor([0.5, 0.5, 0.5, 0.5])).tolist()
@@ -59,10 +62,13 @@ def unproject(coordinates: Float[Tensor, "*points 2"], intrinsics: Float[Tensor,
     return torch.cat([xy, torch.ones_like(xy[..., :1])], -1)
 
 
-def camera_rays(intrinsics: Float[Tensor, "*batch 4"], height: int, width: int) -> Float[Tensor, "*batch {height} {width} 3"]:
+def camera_rays(
+    intrinsics: Float[Tensor, "*batch 4"], height: int, width: int
+) -> Float[Tensor, "*batch {height} {width} 3"]:
     """Viewing rays with z = 1 through all pixel centres, in camera axes."""
     centres = pixel_centres(height, width, intrinsics.device, intrinsics.dtype)
-    return unproject(centres.expand(*intrinsics.shape[:-1], height, width, 2), intrinsics[..., None, None, :].expand(*intrinsics.shape[:-1], height, width, 4))  # fmt: skip
+    shape = (*intrinsics.shape[:-1], height, width)
+    return unproject(centres.expand(*shape, 2), intrinsics[..., None, None, :].expand(*shape, 4))
 
 
 def transform(pose: Float[Tensor, "*#batch 4 4"], points: Float[Tensor, "*#batch 3"]) -> Float[Tensor, "*batch2 3"]:

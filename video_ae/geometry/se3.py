@@ -4,11 +4,19 @@ kornia's counterparts are not used for learned poses: `axis_angle_to_rotation_ma
 `Se3` hides the translation from the gradient.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_SMALL_ANGLE = 1e-3  # below this the Taylor series is more exact than the quotients, in float32 and in float64
+_SMALL_ANGLE = 0.25  # below this the Taylor series are exact to float64, and the quotients lose digits to cancellation
+_SMALL_SINE = 1e-3  # of half the angle, in the logarithm, where nothing cancels
+# Taylor coefficients in t^2; the first ones left out are below 1e-17 at the small angle.
+_SINE_SERIES = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(6))  # sin(t) / t
+_COSINE_SERIES = tuple((-1) ** k / math.factorial(2 * k + 2) for k in range(6))  # (1 - cos t) / t^2
+_CUBIC_SERIES = tuple((-1) ** k / math.factorial(2 * k + 3) for k in range(6))  # (t - sin t) / t^3
+_COTANGENT_SERIES = (1 / 12, 1 / 720, 1 / 30240, 1 / 1209600, 1 / 47900160, 691 / 1307674368000)  # see `se3_log`
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
@@ -18,13 +26,22 @@ def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
 
 
+def _polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """coefficients[0] + coefficients[1] x + ... (Horner)."""
+    value = torch.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value = value * x + coefficient
+    return value
+
+
 def _exponential_coefficients(squared_angle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """sin(t)/t, (1 - cos t)/t^2 and (t - sin t)/t^3, from t^2, with finite gradients at 0."""
     small = squared_angle < _SMALL_ANGLE**2
     angle = torch.where(small, torch.ones_like(squared_angle), squared_angle).sqrt()
-    sine = torch.where(small, 1 - squared_angle / 6, angle.sin() / angle)
-    cosine = torch.where(small, 0.5 - squared_angle / 24, (1 - angle.cos()) / angle**2)
-    cubic = torch.where(small, 1 / 6 - squared_angle / 120, (angle - angle.sin()) / angle**3)
+    near_zero = torch.where(small, squared_angle, torch.zeros_like(squared_angle))
+    sine = torch.where(small, _polynomial(near_zero, _SINE_SERIES), angle.sin() / angle)
+    cosine = torch.where(small, _polynomial(near_zero, _COSINE_SERIES), (1 - angle.cos()) / angle**2)
+    cubic = torch.where(small, _polynomial(near_zero, _CUBIC_SERIES), (angle - angle.sin()) / angle**3)
     return sine, cosine, cubic
 
 
@@ -48,25 +65,25 @@ def so3_log(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
 
     Goes through the unit quaternion, so that angles near pi stay exact.
     """
-    r = matrix
-    trace = r[..., 0, 0] + r[..., 1, 1] + r[..., 2, 2]
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in matrix.unbind(-2))
+    trace = xx + yy + zz
     # Four equivalent quaternions (w, x, y, z), each scaled by another component; take the best conditioned.
     candidates = torch.stack(
         [
-            torch.stack([1 + trace, r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]], -1),
-            torch.stack([r[..., 2, 1] - r[..., 1, 2], 1 + 2 * r[..., 0, 0] - trace, r[..., 1, 0] + r[..., 0, 1], r[..., 0, 2] + r[..., 2, 0]], -1),
-            torch.stack([r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] + r[..., 0, 1], 1 + 2 * r[..., 1, 1] - trace, r[..., 2, 1] + r[..., 1, 2]], -1),
-            torch.stack([r[..., 1, 0] - r[..., 0, 1], r[..., 0, 2] + r[..., 2, 0], r[..., 2, 1] + r[..., 1, 2], 1 + 2 * r[..., 2, 2] - trace], -1),
+            torch.stack([1 + trace, zy - yz, xz - zx, yx - xy], -1),
+            torch.stack([zy - yz, 1 + 2 * xx - trace, yx + xy, xz + zx], -1),
+            torch.stack([xz - zx, yx + xy, 1 + 2 * yy - trace, zy + yz], -1),
+            torch.stack([yx - xy, xz + zx, zy + yz, 1 + 2 * zz - trace], -1),
         ],
         -2,
-    )  # fmt: skip
+    )
     best = candidates.diagonal(dim1=-2, dim2=-1).argmax(-1)
     quaternion = candidates.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
     quaternion = quaternion / quaternion.norm(dim=-1, keepdim=True)
     quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
     w, vector = quaternion[..., 0], quaternion[..., 1:]
     squared = vector.square().sum(-1)
-    small = squared < _SMALL_ANGLE**2
+    small = squared < _SMALL_SINE**2
     sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
     factor = torch.where(small, (2 - 2 * squared / (3 * w.square())) / w, 2 * torch.atan2(sine, w) / sine)
     return factor[..., None] * vector
@@ -92,10 +109,12 @@ def se3_log(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6"]:
     """The twist whose `se3_exp` is the given rigid motion."""
     rotation = so3_log(pose[..., :3, :3])
     squared_angle = rotation.square().sum(-1)
-    sine, cosine, _ = _exponential_coefficients(squared_angle)
     small = squared_angle < _SMALL_ANGLE**2
-    safe = torch.where(small, torch.ones_like(squared_angle), squared_angle)
-    coefficient = torch.where(small, 1 / 12 + squared_angle / 720, (1 - sine / (2 * cosine)) / safe)
+    half = torch.where(small, torch.ones_like(squared_angle), squared_angle).sqrt() / 2
+    quotient = (1 - half * half.cos() / half.sin()) / (4 * half**2)
+    near_zero = torch.where(small, squared_angle, torch.zeros_like(squared_angle))
+    # (1 - t/2 cot(t/2)) / t^2
+    coefficient = torch.where(small, _polynomial(near_zero, _COTANGENT_SERIES), quotient)
     cross = skew(rotation)
     identity = torch.eye(3, dtype=pose.dtype, device=pose.device)
     inverse_jacobian = identity - cross / 2 + coefficient[..., None, None] * (cross @ cross)
