@@ -1,0 +1,146 @@
+"""Frames with cameras -> frustum voxels, by plane sweep.
+
+Every voxel of the reference camera's frustum looks itself up in all context frames (Collins 1996; learnt as in
+MVSNet, Yao et al. 2018). Where they agree there is a surface; where there is one context, or no parallax, what a
+network knows of single pictures decides. Any number of contexts, any number of planes, any picture size.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from video_ae.geometry.cameras import sample
+from video_ae.geometry.frusta import project_frustum
+from video_ae.types import Cameras, FrustumVoxels
+
+OPAQUE = 12.0  # density of the last plane: it closes the frustum
+
+
+def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.GroupNorm(4, outputs), nn.LeakyReLU(0.1, True))
+
+
+def _conv3d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv3d(inputs, outputs, 3, stride, 1), nn.GroupNorm(4, outputs), nn.LeakyReLU(0.1, True))
+
+
+class FeatureNetwork(nn.Module):
+    """Frames -> features at a quarter of their size."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            _conv2d(3, 16),
+            _conv2d(16, 24, 2),
+            _conv2d(24, 24),
+            _conv2d(24, 32, 2),
+            _conv2d(32, 32),
+            nn.Conv2d(32, channels, 3, 1, 1),
+        )
+
+    def forward(self, frames: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n channel rows columns"]:
+        return self.layers(frames - 0.5)
+
+
+class VolumeNetwork(nn.Module):
+    """A small 3D U-Net over (plane, row, column)."""
+
+    def __init__(self, inputs: int, channels: int):
+        super().__init__()
+        c = channels
+        self.enter = _conv3d(inputs, c)
+        self.down1 = nn.Sequential(_conv3d(c, 2 * c, 2), _conv3d(2 * c, 2 * c))
+        self.down2 = nn.Sequential(_conv3d(2 * c, 3 * c, 2), _conv3d(3 * c, 3 * c), _conv3d(3 * c, 3 * c))
+        self.up1 = _conv3d(5 * c, 2 * c)
+        self.up0 = _conv3d(3 * c, c)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        level0 = self.enter(volume)
+        level1 = self.down1(level0)
+        level2 = self.down2(level1)
+        up = F.interpolate(level2, size=level1.shape[-3:], mode="trilinear", align_corners=False)
+        up = self.up1(torch.cat([up, level1], 1))
+        up = F.interpolate(up, size=level0.shape[-3:], mode="trilinear", align_corners=False)
+        return self.up0(torch.cat([up, level0], 1))
+
+
+class PlaneSweepEncoder(nn.Module):
+    """Context frames and cameras -> the frustum voxels of a reference camera.
+
+    channels: width of the networks.
+    """
+
+    def __init__(self, channels: int = 8):
+        super().__init__()
+        self.features = FeatureNetwork(2 * channels)
+        self.volume = VolumeNetwork(4 * channels + 2, channels)
+        # Per voxel at full size: what the volume says, how the contexts' colours agree, how many see it.
+        self.density = nn.Sequential(nn.Conv3d(channels + 5, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
+        self.visibility = nn.Sequential(nn.Conv3d(channels + 5, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
+
+    def forward(
+        self,
+        frames: Float[Tensor, "batch context 3 height width"],
+        cameras: Cameras,
+        reference: Cameras,
+        inverse_depth: Float[Tensor, "batch plane"],
+    ) -> FrustumVoxels:
+        """frames and cameras: the contexts; reference: one camera, which may be one of theirs or none."""
+        height, width = frames.shape[-2:]
+        hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
+        colours, seen = _sweep(frames, cameras, reference, inverse_depth, height, width)
+        mean, variance, share = _agreement(colours, seen)
+        # Colour differences of a few grey levels decide: bring them to the order of 1.
+        difference = (variance.mean(1, keepdim=True) + 1e-6).sqrt() * 10
+        logit = self.density(torch.cat([hidden, mean - 0.5, difference, share], 1))[:, 0]
+        density = F.softplus(logit - 3.0)  # low and spread over depth at the start
+        density = torch.cat([density[:, :-1], torch.full_like(density[:, -1:], OPAQUE)], 1)
+        weight = torch.stack(
+            [
+                self.visibility(torch.cat([hidden, (colours[:, n] - mean) * 5, difference, seen[:, n]], 1))
+                for n in range(frames.shape[1])
+            ],
+            1,
+        )
+        weight = torch.softmax(weight.masked_fill(seen == 0, -8.0), 1)  # voxels that nobody sees keep border colours
+        return FrustumVoxels(density, (weight * colours).sum(1), inverse_depth, reference)
+
+    def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:
+        """What the volume network says at every voxel, upsampled to the frames' size."""
+        batch, _, _, height, width = frames.shape
+        # A quarter of the size must be whole: frames are continued at the right and below, cameras with them.
+        padding = (-width % 4, -height % 4)
+        padded = F.pad(frames.flatten(0, 1), (0, padding[0], 0, padding[1]), mode="replicate")
+        rows, columns = padded.shape[-2] // 4, padded.shape[-1] // 4
+        share = torch.tensor([width / padded.shape[-1], height / padded.shape[-2]] * 2, device=frames.device)
+        cameras = Cameras(cameras.world_from_camera, cameras.intrinsics * share)
+        reference = Cameras(reference.world_from_camera, reference.intrinsics * share)
+        swept, seen = _sweep(
+            self.features(padded).unflatten(0, (batch, -1)), cameras, reference, inverse_depth, rows, columns
+        )
+        mean, variance, seen_share = _agreement(swept, seen)
+        nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(seen_share)
+        volume = self.volume(torch.cat([mean, variance.clamp_max(4), seen_share, nearness], 1))
+        size = (inverse_depth.shape[1], 4 * rows, 4 * columns)
+        return F.interpolate(volume, size=size, mode="trilinear", align_corners=False)[..., :height, :width]
+
+
+def _sweep(maps, cameras, reference, inverse_depth, rows, columns):
+    """Maps of all contexts as seen by the voxels: [batch, context, channel, plane, row, column], and 1 where inside."""
+    coordinates, in_front = project_frustum(reference, inverse_depth, cameras, rows, columns)
+    inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & in_front
+    flat = rearrange(coordinates, "b n p h w xy -> (b n) (p h) w xy")
+    swept = sample(maps.flatten(0, 1), flat.clamp(-1, 2), padding="border")
+    swept = rearrange(swept, "(b n) c (p h) w -> b n c p h w", n=maps.shape[1], h=rows)
+    return swept, inside[:, :, None].to(maps.dtype)
+
+
+def _agreement(swept: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance over the contexts that see a voxel, and the share of contexts that do."""
+    weight = seen + 1e-3
+    weight = weight / weight.sum(1, keepdim=True)
+    mean = (weight * swept).sum(1)
+    variance = (weight * (swept - mean[:, None]).square()).sum(1)
+    return mean, variance, seen.mean(1)
