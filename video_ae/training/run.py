@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import warnings
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -20,13 +19,6 @@ from video_ae.training.module import TrainingModule
 from video_ae.training.settings import RunSettings
 
 CONFIG = "config.yaml"
-_KNOWN_WARNINGS = (
-    ".*does not have many workers.*",
-    ".*not resumable.*",
-    ".*GPU available but not used.*",
-    ".*Checkpoint directory.*exists.*",
-    ".*LeafSpec.*",
-)
 
 
 def train(settings: RunSettings) -> Path:
@@ -141,5 +133,3 @@ def _quiet() -> None:
     """Lightning's notes on hardware and on choices that are made on purpose here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in _KNOWN_WARNINGS:
-        warnings.filterwarnings("ignore", text)

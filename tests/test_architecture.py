@@ -1,0 +1,135 @@
+"""Imports point one way, `import video_ae` is light, and the switch of the shape checker is live."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+PACKAGE = Path(__file__).parents[1] / "video_ae"
+
+# A module may import from its own room and from lower ranks. Rooms of one rank do not know each other.
+RANKS = {
+    "errors": 0, "types": 0, "files": 1, "perceptual_weights": 1,
+    "geometry": 2, "clips": 2, "videos": 2, "metrics": 3, "export": 3,
+    "structure": 4, "camera": 4, "renderers": 4, "losses": 4, "datasets": 4,
+    "models": 6,  # and checkpoints, which save and load them
+    "training": 7, "evaluation": 7, "applications": 7,
+    "viewer": 8,
+    "cli": 9,
+}  # fmt: skip
+
+
+def room(module: str) -> str:
+    """`video_ae.geometry.se3` -> geometry. Metrics are pure functions, so they rank below the rest of evaluation."""
+    parts = module.split(".")[1:]
+    if parts[:2] == ["evaluation", "metrics"]:
+        return "metrics"
+    return {"checkpoints": "models", "__main__": "cli"}.get(parts[0], parts[0]) if parts else "video_ae"
+
+
+def imports(source: str) -> set[str]:
+    """The modules of this package that a file imports, at the top or inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" if is_module(node.module, alias.name) else node.module
+                      for alias in node.names}  # fmt: skip
+    return {name for name in found if name.split(".")[0] == "video_ae" and name != "video_ae"}
+
+
+def is_module(package: str | None, name: str) -> bool:
+    path = PACKAGE.parent / str(package).replace(".", "/") / name
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def modules() -> dict[str, set[str]]:
+    """Module name -> what it imports, for the whole package."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = imports(path.read_text())
+    return found
+
+
+def upward(graph: dict[str, set[str]]) -> list[str]:
+    """The imports that go against the arrow."""
+    wrong = []
+    for module, targets in graph.items():
+        for target in targets:
+            here, there = room(module), room(target)
+            if here != there and RANKS[there] >= RANKS[here]:
+                wrong.append(f"{module} -> {target}")
+    return wrong
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, or nothing."""
+    done: set[str] = set()
+
+    def walk(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in done:
+            return []
+        for target in sorted(graph.get(module, ())):
+            if found := walk(target, [*way, module]):
+                return found
+        done.add(module)
+        return []
+
+    return next((found for module in sorted(graph) if (found := walk(module, []))), [])
+
+
+def test_imports_point_one_way():
+    assert upward(modules()) == []
+
+
+def test_no_module_imports_itself_through_others():
+    assert cycle(modules()) == []
+
+
+def test_every_room_has_a_rank():
+    assert {room(module) for module in modules()} - {"video_ae", "weights"} <= RANKS.keys()
+
+
+def test_losses_and_metrics_know_no_model():
+    graph = modules()
+    assert not [name for name in graph if room(name) in ("losses", "metrics") and any(map(is_model, graph[name]))]
+
+
+def is_model(module: str) -> bool:
+    return room(module) == "models"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from video_ae.models.base import Autoencoder", "import video_ae.cli", "from video_ae import training",
+     "def f():\n    from video_ae.evaluation import run"],
+)  # fmt: skip
+def test_an_upward_import_is_caught(line):
+    graph = modules() | {"video_ae.geometry.made_up": imports(line)}
+    assert len(upward(graph)) == 1
+
+
+def test_a_circle_is_caught():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}}
+    assert cycle(graph) == ["b", "c", "b"]
+
+
+def test_importing_the_package_is_light():
+    script = "import sys, video_ae; print(len({'torch', 'numpy', 'av', 'kornia', 'lightning'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "0"
+
+
+def test_shape_checks_are_live():
+    from video_ae.evaluation.metrics.images import psnr
+
+    with pytest.raises(Exception, match="height"):
+        psnr(torch.zeros(1, 3, 4, 5), torch.zeros(1, 3, 5, 4))
