@@ -15,6 +15,7 @@ from video_ae.export.ply import PointCloud
 from video_ae.export.tracks import CameraTrack
 
 SHOWN = 6  # frames
+_WIDTH, _TALLEST = 14.4, 2.0  # inches: of the whole, of one frame
 _INK, _FAINT, _PATH = "#22262b", "#8a919a", "#1769aa"
 _COLOURS = "magma"
 
@@ -45,16 +46,16 @@ def write_overview(path: Path, findings: Findings) -> None:
 
     height, width = findings.disparity.shape[-2:]
     columns = len(findings.shown)
-    cell = 13.6 / max(columns, 4)
+    cell = min(13.6 / max(columns, 4), _TALLEST * width / height)
     rows = 3 * (cell * height / width + 0.12)
     notes = [line for note in findings.notes for line in textwrap.wrap(f"• {note}", 150, subsequent_indent="  ")]
-    head, below = 0.95 + 0.2 * len(notes), 4.6
-    total = head + rows + 0.35 + below + 0.55
-    figure = Figure(figsize=(14.4, total), dpi=100, facecolor="white")
+    head, below = 0.95 + 0.2 * len(notes), 5.0
+    total = head + rows + 0.5 + below
+    figure = Figure(figsize=(_WIDTH, total), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     _title(figure, findings, notes, total)
     top = 1 - head / total
-    sides = {"left": 0.045, "right": 0.985, "wspace": 0.03, "hspace": 0.05}
+    sides = {"left": 0.045, "right": 0.045 + columns * cell / _WIDTH, "wspace": 0.03, "hspace": 0.05}
     pictures = figure.add_gridspec(3, columns, top=top, bottom=top - rows / total, **sides)
     _pictures(figure, pictures, findings)
     sides = {"left": 0.055, "right": 0.975, "wspace": 0.14}
@@ -104,7 +105,8 @@ def _from_above(axes: Axes, findings: Findings) -> None:
     pose = findings.track.cameras.world_from_camera.numpy()
     centres, ahead = pose[:, [0, 2], 3], pose[:, [0, 2], 2]
     novel = findings.novel.numpy()[:, [0, 2], 3]
-    low, high = _limits(centres, novel, findings)
+    box = axes.get_window_extent()
+    low, high = _limits(centres, novel, findings, box.width / box.height)
     reach = (high - low).max()
     if len(findings.cloud):
         _scatter_points(axes, findings.cloud, low, high)
@@ -115,23 +117,25 @@ def _from_above(axes: Axes, findings: Findings) -> None:
         axes.plot(*zip(centres[frame], tip, strict=True), color=_PATH, lw=1.1, alpha=0.85, zorder=5)
     axes.plot(*centres[0], "o", ms=8, color="#1b8a3a", mec="white", label="start", zorder=6)
     axes.plot(*centres[-1], "s", ms=7, color="#b3261e", mec="white", label="end", zorder=6)
-    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     axes.set(xlabel="x, to the right", ylabel="z, ahead of the first camera")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_title("from above: path, viewing directions, points", size=11, color=_INK, loc="left")
-    axes.legend(loc="upper left", fontsize=8.5, framealpha=0.9, edgecolor="none")
+    axes.set_title("seen from above", size=11, color=_INK, loc="left")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.995), ncols=4, fontsize=8.5, frameon=False)
     _plain(axes)
 
 
-def _limits(centres: np.ndarray, novel: np.ndarray, findings: Findings) -> tuple[np.ndarray, np.ndarray]:
-    """Corners that hold both paths, the nearer half of the points, and a margin."""
-    parts = [centres, novel]
+def _limits(centres: np.ndarray, novel: np.ndarray, findings: Findings, aspect: float) -> tuple[np.ndarray, np.ndarray]:
+    """Corners, `aspect` times as wide as high, that hold both paths, most points that are not far off, and a margin."""
+    paths = np.concatenate([centres, novel])
+    low, high = paths.min(0), paths.max(0)
+    around = max(1.2 * (high - low).max(), 1.5 * findings.depth)
     if len(findings.cloud):
-        parts.append(np.quantile(findings.cloud.points.numpy()[:, [0, 2]], [0.05, 0.75], axis=0))
-    corners = np.concatenate(parts)
-    low, high = corners.min(0), corners.max(0)
-    margin = 0.06 * max((high - low).max(), 0.1 * findings.depth)
-    return low - margin, high + margin
+        points = np.quantile(findings.cloud.points.numpy()[:, [0, 2]], [0.05, 0.9], axis=0)
+        low = np.minimum(low, np.maximum(points[0], low - around))
+        high = np.maximum(high, np.minimum(points[1], high + around))
+    middle, half = (low + high) / 2, 0.56 * np.maximum(high - low, 0.1 * findings.depth)
+    reach = max(half[1], half[0] / aspect) * np.array([aspect, 1.0])
+    return middle - reach, middle + reach
 
 
 def _scatter_points(axes: Axes, cloud: PointCloud, low: np.ndarray, high: np.ndarray) -> None:
