@@ -1,0 +1,86 @@
+"""A whole video as a set of frustum codes in one world: which frames hold them, who is asked for which view."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.geometry.overlap import view_displacement
+from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, RenderedViews
+
+KEYFRAME_SPACING = 0.25  # picture widths that the scene moves from one keyframe to the next
+CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
+
+
+def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING) -> tuple[int, ...]:
+    """Frames that together see what the clip (batch of one) sees: a new one whenever the picture has moved on.
+
+    A clip that hardly moves has its middle frame only.
+    """
+    displacement = _frame_displacement(estimate)
+    count = displacement.shape[0]
+    keyframes = [0]
+    for frame in range(1, count):
+        if displacement[frame, keyframes].min() > spacing:
+            keyframes.append(frame)
+    return tuple(keyframes) if len(keyframes) > 1 else (count // 2,)
+
+
+def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[int]:
+    """The keyframe and up to `most` - 1 others, spread evenly over the range of useful parallax."""
+    distance = _frame_displacement(estimate, keyframe)
+    near, far = CONTEXT_RANGE
+    order = [i for i in distance.argsort().tolist() if i != keyframe]
+    useful = [i for i in order if near <= distance[i] <= far] or order[: most - 1]
+    if len(useful) > most - 1:
+        picks = torch.linspace(0, len(useful) - 1, most - 1).round().long().tolist()
+        useful = [useful[i] for i in picks]
+    return sorted({keyframe, *useful})
+
+
+def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> Float[Tensor, "*frames"]:
+    cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
+    typical = estimate.inverse_depth[0].flatten(1).median(1).values
+    if frame is None:
+        return view_displacement(cameras, typical, cameras)
+    return view_displacement(cameras.select([frame]), typical[[frame]], cameras)[0]
+
+
+def render_keyframes(
+    structures: tuple[FrustumVoxels, ...], views: Cameras, renderer: FrustumRenderer, size: tuple[int, int]
+) -> RenderedViews:
+    """Each view (no batch axis) rendered from its two nearest codes, blended by nearness and opacity.
+
+    size: (width, height) of the pictures. The result has a batch axis of one.
+    """
+    references = Cameras(
+        torch.cat([s.reference.world_from_camera[0] for s in structures]),
+        torch.cat([s.reference.intrinsics[0] for s in structures]),
+    )
+    typical = torch.stack([s.inverse_depth.median() for s in structures])
+    distance = view_displacement(references, typical, views).T  # [view, code]
+    rendered = [_render_view(structures, distance[i], views.select([i]), renderer, size) for i in range(len(views))]
+    return RenderedViews(
+        torch.cat([r.frames for r in rendered], 1),
+        torch.cat([r.disparity for r in rendered], 1),
+        torch.cat([r.opacity for r in rendered], 1),
+    )
+
+
+def _render_view(structures, distance: Tensor, view: Cameras, renderer, size) -> RenderedViews:
+    batched = Cameras(view.world_from_camera[None], view.intrinsics[None])
+    nearest = distance.argsort()[:2].tolist()
+    pictures = [renderer(structures[k], batched, size[1], size[0]) for k in nearest]
+    # Nearer codes count more; the exponent keeps a clearly nearer one from being blurred by the other.
+    nearness = torch.stack([1 / (distance[k] + 0.02) ** 2 for k in nearest])
+    weight = torch.stack([n * (p.opacity + 1e-4) ** 2 for n, p in zip(nearness, pictures, strict=True)])
+    weight = weight / weight.sum(0)
+
+    def blend(values: list[Tensor], weights: Tensor) -> Tensor:
+        return sum(w * v for w, v in zip(weights, values, strict=True))
+
+    return RenderedViews(
+        blend([p.frames for p in pictures], weight[:, :, :, None]),
+        blend([p.disparity for p in pictures], weight),
+        blend([p.opacity for p in pictures], weight),
+    )

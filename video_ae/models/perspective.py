@@ -1,0 +1,221 @@
+"""The default model: video -> clips -> (frustum voxels, camera poses) -> volume rendering -> reconstruction loss."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.camera.alignment_encoder import AlignmentEncoder
+from video_ae.geometry.frusta import inverse_depth_planes
+from video_ae.models.base import Autoencoder
+from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes
+from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.structure.plane_sweep import PlaneSweepEncoder
+from video_ae.types import (
+    CameraEstimate,
+    Cameras,
+    FrustumVoxels,
+    Reconstruction,
+    RenderedViews,
+    Scene,
+    VideoClip,
+)
+
+Progress = Callable[[str, float], None]  # what is being done, and how far it has come (0 to 1)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which frames of a clip are seen, which one holds the code, which are held out and must be rendered."""
+
+    contexts: list[int]
+    reference: int
+    targets: list[int]
+
+
+def fixed_split(frames: int) -> Split:
+    """Every second frame is held out; the code sits at the middle one."""
+    contexts = list(range(0, frames, 2))
+    targets = [i for i in range(frames) if i not in contexts] or [frames - 1]
+    return Split(contexts, targets[len(targets) // 2], targets)
+
+
+def random_split(frames: int, most_contexts: int, most_targets: int) -> Split:
+    """Contexts, reference and targets drawn at random; the code never sees the frames that it must render.
+
+    The reference is the first target half of the time (the code of a view nobody has seen) and a context otherwise.
+    """
+    order = torch.randperm(frames).tolist()
+    count = int(torch.randint(1, min(most_contexts, frames - 1) + 1, ()))
+    contexts, targets = sorted(order[:count]), order[count : count + most_targets]
+    reference = targets[0] if torch.rand(()) < 0.5 else contexts[int(torch.randint(count, ()))]
+    return Split(contexts, reference, targets)
+
+
+class PerspectiveAutoencoder(Autoencoder):
+    """A pinhole camera solved by alignment, frustum voxels by plane sweep, perspective volume rendering.
+
+    camera, structure, renderer: the parts.
+    planes: inverse-depth planes of a code.
+    most_contexts, most_targets: bounds of the random splits in training, and of a keyframe's contexts.
+    splits: how many random splits of each clip a training step takes, since its cameras are solved only once.
+    working_side: longest short side, in pixels, of the pictures that structure is made from outside training.
+    """
+
+    def __init__(
+        self,
+        camera: AlignmentEncoder,
+        structure: PlaneSweepEncoder,
+        renderer: FrustumRenderer,
+        planes: int = 32,
+        most_contexts: int = 4,
+        most_targets: int = 2,
+        splits: int = 2,
+        working_side: int = 192,
+    ):
+        super().__init__()
+        self.camera = camera
+        self.structure = structure
+        self.renderer = renderer
+        self.planes = planes
+        self.most_contexts = most_contexts
+        self.most_targets = most_targets
+        self.splits = splits
+        self.working_side = working_side
+
+    def forward(self, clip: VideoClip) -> Reconstruction:
+        """Renders held-out frames: a random split in training, every second frame otherwise."""
+        estimate = self.camera(clip.frames)
+        if not self.training:
+            return self.reconstruct_targets(clip.frames, estimate, fixed_split(len(clip)))
+        splits = [random_split(len(clip), self.most_contexts, self.most_targets) for _ in range(self.splits)]
+        return _concatenate([self.reconstruct_targets(clip.frames, estimate, split) for split in splits])
+
+    def reconstruct_targets(
+        self, frames: Float[Tensor, "batch frame 3 height width"], estimate: CameraEstimate, split: Split
+    ) -> Reconstruction:
+        """Encodes the contexts of a split and renders its targets."""
+        structure = self.encode_structure(frames, estimate, split.contexts, estimate.cameras.select([split.reference]))
+        views = self.renderer(structure, estimate.cameras.select(split.targets), *frames.shape[-2:])
+        targets = torch.tensor(split.targets, device=frames.device)
+        return Reconstruction(views.frames, targets, views.disparity, estimate, structure)
+
+    def encode_structure(
+        self,
+        frames: Float[Tensor, "batch frame 3 height width"],
+        estimate: CameraEstimate,
+        contexts: list[int],
+        reference: Cameras,
+    ) -> FrustumVoxels:
+        """The code of one reference camera from some frames of a clip and the cameras found for it."""
+        planes = inverse_depth_planes(nearest_inverse_depth(estimate), self.planes)
+        return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes)
+
+    @torch.no_grad()
+    def find_cameras(
+        self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
+    ) -> CameraEstimate:
+        """Cameras of a clip without batch axis (the result has a batch of one). The first frame is the world.
+
+        focal_over_width: the focal length where it is known, as fx / width. refine_steps: second-order steps at higher
+        resolution and over wider gaps, which never raise the alignment cost.
+        """
+        frames = clip.frames[None]
+        estimate = self.camera(frames, focal_over_width)
+        return self.camera.refine(frames, estimate, refine_steps, focal_over_width) if refine_steps else estimate
+
+    @torch.no_grad()
+    def synthesize(
+        self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
+    ) -> Float[Tensor, "3 height width"]:
+        """The target frame, rendered from a code of the contexts (clips without batch axis) in the target's camera.
+
+        The target's pixels serve its pose alone; the structure code never sees them.
+        """
+        order = torch.cat([contexts.indices, target.indices]).argsort()
+        place = int(order.argmax())
+        clip = join(contexts, target).select(order)
+        estimate = self.find_cameras(clip, focal_over_width, refine_steps)
+        frames = resize_short_side(clip.frames, self.working_side)
+        seen = [i for i in range(len(clip)) if i != place]
+        rendered = self.reconstruct_targets(frames[None], estimate, Split(seen, place, [place]))
+        return _resize(rendered.frames[0], clip.image_size)[0].clamp(0, 1)
+
+    def reconstruct(
+        self,
+        clip: VideoClip,
+        focal_over_width: float | None = None,
+        refine_steps: int = 0,
+        progress: Progress | None = None,
+    ) -> Scene:
+        """Takes a whole video (no batch axis) apart: cameras of all frames and codes at its keyframes."""
+        report = progress or (lambda stage, share: None)
+        report("cameras", 0.0)
+        estimate = self.find_cameras(clip, focal_over_width, refine_steps)
+        report("cameras", 1.0)
+        frames = resize_short_side(clip.frames, self.working_side)[None]
+        keyframes = choose_keyframes(estimate)
+        structures = []
+        for number, keyframe in enumerate(keyframes):
+            report("structure", number / len(keyframes))
+            contexts = choose_contexts(estimate, keyframe, self.most_contexts)
+            with torch.no_grad():
+                structures.append(
+                    self.encode_structure(frames, estimate, contexts, estimate.cameras.select([keyframe]))
+                )
+        report("structure", 1.0)
+        return Scene(clip, estimate, keyframes, tuple(structures))
+
+    @torch.no_grad()
+    def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
+        """Pictures (batch of one) of a scene from cameras without batch axis; size is (width, height)."""
+        if size is None:
+            rows, columns = scene.structures[0].density.shape[-2:]
+            size = (columns, rows)
+        return render_keyframes(scene.structures, cameras, self.renderer, size)
+
+
+def _concatenate(parts: list[Reconstruction]) -> Reconstruction:
+    """All rendered targets of several splits of the same clips; the structure is the last one's."""
+    disparity = [part.disparity for part in parts if part.disparity is not None]
+    return Reconstruction(
+        torch.cat([part.frames for part in parts], 1),
+        torch.cat([part.targets for part in parts]),
+        torch.cat(disparity, 1),
+        parts[-1].camera,
+        parts[-1].structure,
+    )
+
+
+def nearest_inverse_depth(estimate: CameraEstimate) -> Float[Tensor, "batch"]:
+    """Inverse depth of the plane in front of (almost) everything that was found, per clip."""
+    return 1.25 * torch.quantile(estimate.inverse_depth.flatten(1), 0.98, dim=1)
+
+
+def join(first: VideoClip, second: VideoClip) -> VideoClip:
+    """Two clips without batch axis, one after the other, without their true cameras."""
+    return VideoClip(
+        torch.cat([first.frames, second.frames]),
+        torch.cat([first.indices, second.indices]),
+        torch.cat([first.times, second.times]),
+        name=first.name,
+    )
+
+
+def resize_short_side(
+    frames: Float[Tensor, "frame 3 height width"], side: int
+) -> Float[Tensor, "frame 3 rows columns"]:
+    """Frames made smaller so that their short side has at most `side` pixels."""
+    height, width = frames.shape[-2:]
+    scale = side / min(height, width)
+    return frames if scale >= 1 else _resize(frames, (round(width * scale), round(height * scale)))
+
+
+def _resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    width, height = size
+    if frames.shape[-2:] == (height, width):
+        return frames
+    return F.interpolate(frames, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
