@@ -60,7 +60,7 @@ class PaperVideoAutoencoder(Autoencoder):
         _check_size(*image_size)
         if width < 4 or width % 4:
             raise UserError(f"The paper model's width must be a multiple of 4, got {width}: 64 is the published one.")
-        self.image_size = tuple(image_size)
+        self.image_size = (image_size[0], image_size[1])
         self.encoder_3d = DeepVoxelEncoder(width, imagenet_weights)
         self.encoder_traj = PairRegressor(width)
         self.rotate = AffineWarp(width)
