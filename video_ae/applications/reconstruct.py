@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 import video_ae
-from video_ae.applications.device import choose_device
 from video_ae.applications.output_folder import MARK, output_folder
 from video_ae.applications.overview import SHOWN, Findings, write_overview
 from video_ae.applications.points import scene_points
@@ -25,6 +24,7 @@ from video_ae.applications.views import (
     to_bytes,
 )
 from video_ae.checkpoints import save_weights
+from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.export.cameras_json import write_track_json
 from video_ae.export.ply import PointCloud, write_ply
@@ -32,13 +32,12 @@ from video_ae.export.tracks import CameraTrack, track_of
 from video_ae.export.tum import write_tum
 from video_ae.files import write_atomically
 from video_ae.geometry.trajectories import novel, scene_depth
-from video_ae.models.base import Autoencoder
+from video_ae.models.base import DEFAULT_REFINE_STEPS, Autoencoder
 from video_ae.types import Cameras, Scene, VideoClip
 from video_ae.videos.load import load_clip
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
-DEFAULT_REFINE_STEPS = 100
 SHORTER_SIDE = 192  # of the frames that the model gets and that are rendered
 NOVEL_RATE = 24.0  # frames a second of novel_view.mp4
 SCENE_FOLDER = "scene"

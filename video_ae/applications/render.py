@@ -5,10 +5,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from video_ae.applications.device import choose_device
 from video_ae.applications.reconstruct import NOVEL_RATE, SCENE_FOLDER, SHORTER_SIDE, WEIGHTS_FILE
 from video_ae.applications.scene_io import frame_rate, load_scene, move
 from video_ae.applications.views import even_size, load_scene_model, render_pictures
+from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import PATHS, scene_depth
 from video_ae.types import Cameras, Scene

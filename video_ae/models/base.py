@@ -7,6 +7,9 @@ from torch import nn
 
 from video_ae.types import Reconstruction, VideoClip
 
+DEFAULT_REFINE_STEPS = 4
+"""Rounds of test-time refinement that take about a minute for 25 frames on two cores; more gains little."""
+
 
 class Autoencoder(nn.Module, ABC):
     """VideoClip -> Reconstruction. One file per model; parts come from `structure`, `camera` and `renderers`.
