@@ -6,7 +6,7 @@ A frustum voxel is a pixel of its reference camera times an inverse-depth plane.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.geometry.cameras import camera_rays
@@ -28,7 +28,7 @@ def inverse_depth_planes(nearest: Float[Tensor, "batch"], planes: int) -> Float[
 
 def project_frustum(
     reference: Cameras, inverse_depth: Float[Tensor, "batch plane"], views: Cameras, rows: int, columns: int
-) -> tuple[Float[Tensor, "batch view plane {rows} {columns} 2"], Float[Tensor, "batch view plane {rows} {columns}"]]:
+) -> tuple[Float[Tensor, "batch view plane {rows} {columns} 2"], Bool[Tensor, "batch view plane {rows} {columns}"]]:
     """Image coordinates in each view of all voxels of the reference camera's frustum, and whether they are in front.
 
     reference has one frame, views any number; both with one batch axis.

@@ -1,12 +1,15 @@
 """Perspective volume rendering of frustum voxels from any camera."""
 
+from typing import Literal
+
 import torch
 from einops import rearrange
-from torch import nn
+from torch import Tensor, nn
 
 from video_ae.geometry.cameras import sample
 from video_ae.geometry.frusta import intersect_frustum
 from video_ae.renderers.marching import absorption_weights
+from video_ae.renderers.pytorch3d_marcher import load_pytorch3d, march_with_pytorch3d
 from video_ae.types import Cameras, FrustumVoxels, RenderedViews
 
 
@@ -15,7 +18,16 @@ class FrustumRenderer(nn.Module):
 
     Exact for the piecewise constant medium that the planes describe, as long as the cameras look roughly the same way
     (a ray that turns its back on the reference camera sees nothing).
+
+    marcher: who absorbs along the rays: "native", or "pytorch3d" (its `EmissionAbsorptionRaymarcher`; same pictures
+        and gradients, slower). Raises UserError where pytorch3d is asked for and not installed.
     """
+
+    def __init__(self, marcher: Literal["native", "pytorch3d"] = "native"):
+        super().__init__()
+        if marcher == "pytorch3d":
+            load_pytorch3d()
+        self.marcher = marcher
 
     def forward(self, structure: FrustumVoxels, views: Cameras, height: int, width: int) -> RenderedViews:
         """Pictures of `height` x `width` pixels; views has shape [batch, view]."""
@@ -31,8 +43,18 @@ class FrustumRenderer(nn.Module):
         sampled = rearrange(sampled, "(b v p) c h w -> b v p c h w", v=count, p=planes)
         inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & (inverse_depth > 0)
         opacity = (1 - torch.exp(-sampled[:, :, :, 0])) * inside
-        weights = absorption_weights(rearrange(opacity, "b v p h w -> b v h w p"))
-        weights = rearrange(weights, "b v h w p -> b v p h w")
-        frames = (weights[:, :, :, None] * sampled[:, :, :, 1:4]).sum(2)
-        disparity = (weights * inverse_depth).sum(2)
-        return RenderedViews(frames, disparity, weights.sum(2))
+        absorb = _absorb_with_pytorch3d if self.marcher == "pytorch3d" else _absorb
+        return absorb(opacity, sampled[:, :, :, 1:4], inverse_depth)
+
+
+def _absorb(opacity: Tensor, colours: Tensor, inverse_depth: Tensor) -> RenderedViews:
+    """[b, v, p, (c,) h, w]; sums over the planes where they lie: 1.5 times as fast as `march` on permuted tensors."""
+    weights = rearrange(absorption_weights(rearrange(opacity, "b v p h w -> b v h w p")), "b v h w p -> b v p h w")
+    frames = (weights[:, :, :, None] * colours).sum(2)
+    return RenderedViews(frames, (weights * inverse_depth).sum(2), weights.sum(2))
+
+
+def _absorb_with_pytorch3d(opacity: Tensor, colours: Tensor, inverse_depth: Tensor) -> RenderedViews:
+    emitted = rearrange(torch.cat([colours, inverse_depth[:, :, :, None]], 3), "b v p c h w -> b v h w p c")
+    seen, total = march_with_pytorch3d(rearrange(opacity, "b v p h w -> b v h w p"), emitted)
+    return RenderedViews(rearrange(seen[..., :3], "b v h w c -> b v c h w"), seen[..., 3], total)
