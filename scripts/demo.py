@@ -30,7 +30,7 @@ def trained(config: Path, run: Path, seed: int) -> Path:
     say(f"1. Training on {data.relative_to(ROOT)}: video-ae train --config {config} --out {run} --seed {seed}")
     started = time.perf_counter()
     arguments = ["--config", str(config), "--data.root", str(data), "--out", str(run), "--seed", str(seed)]
-    train(parse_run([*arguments, "--overwrite", "true"]))
+    train(parse_run([*arguments, "--overwrite"]))
     say(f"   took {time.perf_counter() - started:.0f} s")
     return run
 
