@@ -87,7 +87,8 @@ def _trajectory(found: Tensor, true: Tensor, posed: Tensor) -> dict[str, Any]:
     step = metric.relative_pose_error(found, true)
     return {
         "ate_rmse_over_extent": error and error.rmse_over_extent,
-        "ate_rmse_over_extent_posed_only": only and only.rmse_over_extent,
+        # Divided by the whole path's extent all the same, so that methods that pose different frames compare.
+        "ate_rmse_over_extent_posed_only": only.rmse / error.extent if only and error and error.extent else None,
         "ate_rmse": error and error.rmse,
         "ate_mean": error and error.mean,
         "ate_max": error and error.maximum,
