@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "video_ae"
 
 # A module may import from its own room and from lower ranks. Rooms of one rank do not know each other.
 RANKS = {
-    "errors": 0, "types": 0, "device": 1, "files": 1, "perceptual_weights": 1, "device": 1,
+    "errors": 0, "types": 0, "device": 1, "files": 1, "perceptual_weights": 1,
     "geometry": 2, "clips": 2, "videos": 2, "metrics": 3, "export": 3,
     "structure": 4, "camera": 4, "renderers": 4, "losses": 4, "datasets": 4,
     "models": 6,  # and checkpoints, which save and load them

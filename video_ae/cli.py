@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(arguments)
     except UserError as error:
         return _say(f"error: {error}", 2)
-    except KeyboardInterrupt:
-        return _say("stopped.", 130)
+    except KeyboardInterrupt as stop:
+        return _say(str(stop) or "stopped.", 130)
     except Exception as error:
         if debug:
             raise

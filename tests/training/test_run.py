@@ -1,6 +1,9 @@
 import csv
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -131,3 +134,18 @@ def test_wandb_online_without_a_key_is_one_sentence(arguments, monkeypatch, tmp_
     with pytest.raises(UserError, match="needs a key"):
         train(parse_run([*arguments, "--wandb", "online"]))
     assert not (tmp_path / "run").exists()
+
+
+def test_two_devices_see_what_one_with_twice_the_batch_sees(arguments, tmp_path):
+    """Data parallel over two processes: the same samples, hence (without noise) the same weights up to rounding."""
+    common = [*arguments, "--model.noise=0", "--optimizer.skip_norm=null"]
+    one = train(parse_run([*common, "--data.batch_size=4"]))
+    two = tmp_path / "two"
+    command = [sys.executable, "-m", "video_ae", "train", *common, "--out", str(two)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*command, "--trainer.devices=2", "--trainer.strategy=ddp"], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    for name, tensor in weights(one).items():
+        torch.testing.assert_close(weights(two)[name], tensor, rtol=1e-3, atol=1e-4)

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from video_ae.checkpoints import SETTINGS, WEIGHTS, build_model
 from video_ae.errors import UserError
@@ -32,22 +33,24 @@ def train(settings: RunSettings) -> Path:
     _check_wandb(settings)
     run = Path(settings.out)
     checkpoint = _checkpoint(run) if settings.resume else None
-    if not settings.resume:
+    first = rank_zero_only.rank == 0  # other processes start when the folder is in use by this very run
+    if first and not settings.resume:
         _check_out(run, settings.overwrite)
     torch.manual_seed(settings.seed)
     model = build_model(settings.model, "the configuration")
     data = ClipData(settings.data, settings.seed)
     module = TrainingModule(model, settings.losses, settings.optimizer, settings.seed)
-    if not settings.resume:
-        _clear(run)
-    claim_folder(run, overwrite=True)
-    write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
+    if first:
+        if not settings.resume:
+            _clear(run)
+        claim_folder(run, overwrite=True)
+        write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
     stop = StopSignals()
     _quiet()
     trainer = build_trainer(settings, run, stop)
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     if stop.received:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
     return run
 
 
