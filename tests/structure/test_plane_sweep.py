@@ -1,0 +1,144 @@
+"""The plane sweep: shapes, symmetries, gradients, and a marked scene."""
+
+import pytest
+import torch
+
+from video_ae.geometry.cameras import pinhole_intrinsics
+from video_ae.geometry.frusta import inverse_depth_planes
+from video_ae.geometry.se3 import se3_exp
+from video_ae.structure.plane_sweep import OPAQUE, PlaneSweepEncoder, _agreement, _sweep
+from video_ae.types import Cameras
+
+PLANES = 6
+
+
+@pytest.fixture(scope="module")
+def encoder() -> PlaneSweepEncoder:
+    torch.manual_seed(0)
+    return PlaneSweepEncoder(channels=4)
+
+
+def small_motions(batch: int, frames: int, width: int, height: int) -> Cameras:
+    generator = torch.Generator().manual_seed(1)
+    poses = se3_exp(0.05 * torch.randn(batch, frames, 6, generator=generator))
+    return Cameras(poses, pinhole_intrinsics(torch.full((batch, frames), 0.8), width, height))
+
+
+@pytest.mark.parametrize("contexts", [1, 2, 5])
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (21, 30), (7, 5)])
+def test_shapes_and_ranges(encoder, contexts, height, width):
+    cameras = small_motions(2, contexts, width, height)
+    planes = inverse_depth_planes(torch.tensor([1.5, 0.7]), PLANES)
+    code = encoder(torch.rand(2, contexts, 3, height, width), cameras, cameras.select([0]), planes)
+    assert code.density.shape == (2, PLANES, height, width)
+    assert code.features.shape == (2, 3, PLANES, height, width)
+    assert (code.density >= 0).all()
+    assert (code.density[:, -1] == OPAQUE).all()
+    assert code.features.min() >= 0
+    assert code.features.max() <= 1 + 1e-6
+    torch.testing.assert_close(code.inverse_depth, planes)
+
+
+def test_one_plane_is_a_picture(encoder):
+    cameras = small_motions(1, 1, 32, 24)
+    frames = torch.rand(1, 1, 3, 24, 32)
+    code = encoder(frames, cameras, cameras, torch.tensor([[0.5]]))
+    torch.testing.assert_close(code.features[:, :, 0], frames[:, 0], atol=1e-5, rtol=0)
+
+
+def test_the_order_of_the_contexts_does_not_matter(encoder):
+    cameras, frames = small_motions(1, 4, 32, 24), torch.rand(1, 4, 3, 24, 32)
+    reference, planes = small_motions(1, 1, 32, 24), inverse_depth_planes(torch.tensor([1.5]), PLANES)
+    order = [2, 0, 3, 1]
+    code = encoder(frames, cameras, reference, planes)
+    shuffled = encoder(frames[:, order], cameras.select(order), reference, planes)
+    torch.testing.assert_close(shuffled.density, code.density, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(shuffled.features, code.features, atol=1e-5, rtol=1e-4)
+
+
+def test_the_choice_of_the_world_does_not_matter(encoder):
+    cameras, frames = small_motions(1, 3, 32, 24), torch.rand(1, 3, 3, 24, 32)
+    planes = inverse_depth_planes(torch.tensor([1.5]), PLANES)
+    world = se3_exp(torch.tensor([0.3, -1.0, 0.5, 3.0, 2.0, 1.0]))
+    elsewhere = Cameras(world @ cameras.world_from_camera, cameras.intrinsics)
+    code = encoder(frames, cameras, cameras.select([1]), planes)
+    moved = encoder(frames, elsewhere, elsewhere.select([1]), planes)
+    torch.testing.assert_close(moved.features, code.features, atol=1e-3, rtol=0)
+    torch.testing.assert_close(moved.density[:, :-1], code.density[:, :-1], atol=1e-3, rtol=0)
+
+
+def test_every_clip_of_a_batch_is_encoded_alone(encoder):
+    cameras, frames = small_motions(3, 2, 32, 24), torch.rand(3, 2, 3, 24, 32)
+    planes = inverse_depth_planes(torch.tensor([1.5, 1.0, 0.5]), PLANES)
+    together = encoder(frames, cameras, cameras.select([0]), planes)
+    one = Cameras(cameras.world_from_camera[[1]], cameras.intrinsics[[1]])
+    alone = encoder(frames[[1]], one, one.select([0]), planes[[1]])
+    torch.testing.assert_close(together.density[[1]], alone.density, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(together.features[[1]], alone.features, atol=1e-5, rtol=1e-4)
+
+
+def test_gradients_reach_every_parameter_every_context_and_every_pose():
+    torch.manual_seed(0)
+    encoder = PlaneSweepEncoder(channels=4)
+    frames = torch.rand(1, 3, 3, 22, 30, requires_grad=True)
+    twist = (0.05 * torch.randn(1, 3, 6)).requires_grad_()
+    focal = torch.full((1, 3), 0.8, requires_grad=True)
+    cameras = Cameras(se3_exp(twist), pinhole_intrinsics(focal, 30, 22))
+    planes = torch.tensor([1.5], requires_grad=True)
+    code = encoder(frames, cameras, cameras.select([1]), inverse_depth_planes(planes, PLANES))
+    (code.density.square().mean() + (code.features * torch.rand(code.features.shape)).mean()).backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+    assert (frames.grad.flatten(2).abs().amax(-1) > 0).all()
+    for leaf in (frames, twist, focal, planes):
+        assert leaf.grad.isfinite().all()
+        assert leaf.grad.abs().max() > 0
+
+
+def two_plane_scene(width: int = 32, height: int = 16) -> tuple[torch.Tensor, Cameras]:
+    """A texture at inverse depth 1 (upper half) and 0.5 (lower half), from two cameras 4 pixels of parallax apart.
+
+    With fx = 1 width and a baseline of 1/8 width, the upper half moves by 4 pixels and the lower one by 2.
+    """
+    texture = torch.rand(3, height, width + 8, generator=torch.Generator().manual_seed(0))
+    half = height // 2
+    left = texture[:, :, :width]
+    right = torch.cat([texture[:, :half, 4 : width + 4], texture[:, half:, 2 : width + 2]], 1)
+    poses = se3_exp(torch.tensor([[[0.0] * 6, [0.0, 0.0, 0.0, 0.125, 0.0, 0.0]]]))
+    return torch.stack([left, right])[None], Cameras(poses, pinhole_intrinsics(torch.ones(1, 2), width, height))
+
+
+def test_contexts_agree_at_the_right_plane_and_disagree_at_the_wrong_one():
+    frames, cameras = two_plane_scene()
+    planes = torch.tensor([[1.0, 0.5]])
+    mean, variance, share = _agreement(*_sweep(frames, cameras, cameras.select([0]), planes, 16, 32))
+    upper, lower = (slice(None), slice(None), slice(0, 8)), (slice(None), slice(None), slice(8, 16))
+    both = slice(5, 32)  # columns that the second camera sees at both planes
+    assert variance[:, :, 0][upper][..., both].max() < 1e-6
+    assert variance[:, :, 1][lower][..., both].max() < 1e-6
+    assert variance[:, :, 1][upper][..., both].mean() > 0.02
+    assert variance[:, :, 0][lower][..., both].mean() > 0.02
+    torch.testing.assert_close(mean[:, :, 0][upper][..., both], frames[:, 0][upper][..., both], atol=1e-4, rtol=0)
+    assert (share[..., both] == 1).all()
+    assert (share[:, 0, 0, :, :4] == 0.5).all(), "the left edge at the near plane lies outside the second frame"
+
+
+def test_a_voxel_that_nobody_sees_is_marked_and_finite(encoder):
+    frames, cameras = two_plane_scene()
+    beside = Cameras(cameras.world_from_camera.clone(), cameras.intrinsics)
+    beside.world_from_camera[..., 0, 3] += 10.0
+    _, seen = _sweep(frames, beside, cameras.select([0]), torch.tensor([[1.0]]), 16, 32)
+    assert seen.max() == 0
+    code = encoder(frames, beside, cameras.select([0]), torch.tensor([[1.0, 0.5]]))
+    assert code.features.isfinite().all()
+    assert code.density.isfinite().all()
+
+
+def test_the_reference_finds_its_own_frame_at_every_plane():
+    frames, cameras = two_plane_scene()
+    swept, seen = _sweep(frames[:, [0]], cameras.select([0]), cameras.select([0]), torch.tensor([[1.0, 0.3]]), 16, 32)
+    assert seen.min() == 1
+    torch.testing.assert_close(swept[:, 0, :, 0], frames[:, 0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(swept[:, 0, :, 1], frames[:, 0], atol=1e-5, rtol=0)
