@@ -1,0 +1,170 @@
+"""What the codes of an autoencoder look like: a map in two dimensions, reconstructions, interpolations, samples."""
+
+import importlib.util
+from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from video_ae.checkpoints import load_model
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.open import open_dataset
+from video_ae.errors import UserError
+from video_ae.files import claim_folder, write_atomically
+
+SHOWN = 8  # pictures in a row
+_SIZE = (64, 48)  # frames of models that name no size
+
+
+@runtime_checkable
+class FrameCoder(Protocol):
+    """A model with one code for each frame."""
+
+    def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]: ...
+
+
+@runtime_checkable
+class FrameDecoder(Protocol):
+    """A model that decodes such codes one by one."""
+
+    def decode_codes(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]: ...
+
+
+@torch.no_grad()
+def plot_latent(
+    weights: Path,
+    data: Path,
+    out: Path,
+    frames_per_video: int = 40,
+    videos: int = 12,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Draws the codes of the frames of some videos and returns the folder `out`.
+
+    codes_pca.png: the codes on their two main axes, with the share of the variance that each explains, one colour a
+    video. codes_tsne.png: t-SNE, where scikit-learn is installed (`pip install scikit-learn`). For models that decode
+    single codes, also reconstructions.png, interpolations.png (between the first frame of one video and the last of
+    another, or of the same) and samples.png: from the prior N(0, 1) for a variational model, else from a Gaussian that
+    is fitted to the codes, and the title says which. Raises UserError for a model without codes of single frames, and
+    for data or weights that cannot be read.
+    """
+    model = load_model(weights)
+    if not isinstance(model, FrameCoder):
+        raise UserError(
+            f"{type(model).__name__} has no code for a single frame: give weights of a plain, denoising, variational "
+            "or recurrent autoencoder."
+        )
+    if frames_per_video < 2 or videos < 1:
+        raise UserError("A map of codes needs at least 1 video with 2 frames: give larger numbers.")
+    torch.manual_seed(seed)
+    out = claim_folder(out, overwrite)
+    size = getattr(model, "image_size", _SIZE)
+    parts = _load(open_dataset(data), size, frames_per_video, videos)
+    frames = torch.cat(parts)
+    codes = torch.cat([model.encode_frames(part) for part in parts])
+    video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
+    if len(frames) < 3:
+        raise UserError(f"A map of codes needs 3 frames or more, and {str(data)!r} has {len(frames)}.")
+    axes, shares = principal_axes(codes)
+    labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
+    _save(_scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels), out / "codes_pca.png")
+    if importlib.util.find_spec("sklearn") is not None:
+        _save(_scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", "")), out / "codes_tsne.png")
+    if isinstance(model, FrameDecoder):
+        _draw_decoded(cast(FrameDecoder, model), frames, codes, out)
+    return out
+
+
+def principal_axes(codes: Float[Tensor, "frame code"]) -> tuple[Float[Tensor, "code 2"], tuple[float, float]]:
+    """The two directions in which codes vary most (PCA), and the share of the variance along each. A second axis that
+    does not exist (codes of one number, or on a line) is zero."""
+    centred = codes - codes.mean(0)
+    _, values, directions = torch.linalg.svd(centred, full_matrices=False)
+    total = values.square().sum().clamp_min(torch.finfo(values.dtype).tiny)
+    axes = torch.zeros(codes.shape[1], 2, dtype=codes.dtype)
+    axes[:, : min(2, len(directions))] = directions[:2].T
+    shares = [float(v) for v in (values[:2].square() / total)] + [0.0]
+    return axes, (shares[0], shares[1])
+
+
+def interpolate_codes(
+    start: Float[Tensor, "code"], end: Float[Tensor, "code"], steps: int
+) -> Float[Tensor, "{steps} code"]:
+    """Evenly spaced codes on the straight line between two, both included."""
+    return torch.lerp(start, end, torch.linspace(0, 1, steps)[:, None])
+
+
+def _load(source: ClipSource, size: tuple[int, int], frames: int, videos: int) -> list[Tensor]:
+    parts = []
+    for number in range(min(videos, len(source))):
+        count = source.frame_count(number)
+        indices = torch.linspace(0, count - 1, min(frames, count)).round().long().tolist()
+        parts.append(source.load(number, indices, size, "crop").frames)
+    return parts
+
+
+def _tsne(codes: Tensor, seed: int) -> Tensor:
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(codes) - 1) / 3)
+    return torch.from_numpy(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes.numpy()))
+
+
+def _draw_decoded(model: FrameDecoder, frames: Tensor, codes: Tensor, out: Path) -> None:
+    chosen = torch.linspace(0, len(frames) - 1, SHOWN).round().long()
+    rows = [frames[chosen], model.decode_codes(codes[chosen])]
+    _save(_grid(rows, ["frame", "decoded"], "Reconstructions"), out / "reconstructions.png")
+    order = torch.randperm(len(codes))
+    pairs = [(0, len(codes) - 1), *zip(order[:6:2].tolist(), order[1:6:2].tolist(), strict=False)]
+    lines = [model.decode_codes(interpolate_codes(codes[a], codes[b], SHOWN)) for a, b in pairs]
+    _save(
+        _grid(lines, [""] * len(lines), "From one frame's code to another's, in equal steps"),
+        out / "interpolations.png",
+    )
+    sample = getattr(model, "sample", None)
+    if sample is not None:
+        drawn, origin = sample(4 * SHOWN), "the prior N(0, 1)"
+    else:
+        drawn = model.decode_codes(codes.mean(0) + codes.std(0) * torch.randn(4 * SHOWN, codes.shape[1]))
+        origin = "a Gaussian fitted to the codes (this model has no prior)"
+    _save(_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}"), out / "samples.png")
+
+
+def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str]) -> Figure:
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axis = figure.subplots()
+    for number in video.unique().tolist():
+        part = points[video == number]
+        axis.plot(part[:, 0], part[:, 1], linewidth=0.6, alpha=0.5, color=f"C{number % 10}")
+        axis.scatter(part[:, 0], part[:, 1], s=10, color=f"C{number % 10}", label=f"video {number + 1}")
+    axis.set(title=f"{title}: one colour a video, lines in time", xlabel=labels[0], ylabel=labels[1])
+    if len(video.unique()) <= 12:
+        axis.legend(fontsize=7)
+    return figure
+
+
+def _grid(rows: list[Tensor], names: list[str], title: str) -> Figure:
+    height, width = rows[0].shape[-2:]
+    figure = Figure(figsize=(1.3 * SHOWN, 1.3 * height / width * len(rows) + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    axes = figure.subplots(len(rows), SHOWN, squeeze=False)
+    for row, (pictures, name) in enumerate(zip(rows, names, strict=True)):
+        for column in range(SHOWN):
+            axis: Axes = axes[row, column]
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            axis.imshow(rearrange(pictures[column].clamp(0, 1), "c h w -> h w c").numpy())
+        axes[row, 0].set_ylabel(name)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))
