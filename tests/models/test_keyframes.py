@@ -1,0 +1,110 @@
+"""Which frames hold the codes of a video, and how their pictures are put together."""
+
+import torch
+
+from video_ae.geometry.cameras import pinhole_intrinsics
+from video_ae.geometry.se3 import se3_exp
+from video_ae.models.keyframes import CONTEXT_RANGE, choose_contexts, choose_keyframes, render_keyframes
+from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.types import CameraEstimate, Cameras, FrustumVoxels
+
+
+def walk(shifts: list[float], focal: float = 0.8) -> CameraEstimate:
+    """Cameras that stand at x = shifts and look along z, in a scene of inverse depth 1."""
+    count = len(shifts)
+    twists = torch.zeros(1, count, 6)
+    twists[0, :, 3] = torch.tensor(shifts)
+    cameras = Cameras(se3_exp(twists), pinhole_intrinsics(torch.full((1, count), focal), 32, 24))
+    return CameraEstimate(cameras, torch.ones(1, count, 3, 4), torch.ones(1, count), torch.zeros(1, count, 6, 6))
+
+
+def test_a_still_clip_has_its_middle_frame():
+    assert choose_keyframes(walk([0.0] * 7)) == (3,)
+    assert choose_keyframes(walk([0.0, 0.01])) == (1,)
+    assert choose_keyframes(walk([0.0])) == (0,)
+
+
+def test_a_walk_has_a_keyframe_wherever_the_picture_has_moved_on():
+    """0.8 * 0.1 widths a frame: beyond a quarter of the width after four frames."""
+    assert choose_keyframes(walk([0.1 * i for i in range(12)])) == (0, 4, 8)
+    assert choose_keyframes(walk([0.1 * i for i in range(12)]), spacing=0.1) == (0, 2, 4, 6, 8, 10)
+
+
+def test_a_camera_that_comes_back_needs_no_new_keyframe():
+    assert choose_keyframes(walk([0.0, 0.2, 0.4, 0.2, 0.0])) == (0, 2)
+
+
+def test_every_frame_is_near_a_keyframe():
+    torch.manual_seed(0)
+    estimate = walk((torch.randn(20).cumsum(0) * 0.2).tolist())
+    keyframes = choose_keyframes(estimate, 0.25)
+    centres = estimate.cameras.world_from_camera[0, :, 0, 3]
+    distance = 0.8 * (centres[:, None] - centres[list(keyframes)]).abs().min(1).values
+    assert len(keyframes) > 2
+    assert distance.max() <= 0.25 + 1e-6
+
+
+def test_contexts_hold_the_keyframe_and_lie_within_useful_parallax():
+    shifts = [0.05 * i for i in range(21)]
+    contexts = choose_contexts(walk(shifts), 10, 4)
+    assert 10 in contexts
+    assert contexts == sorted(set(contexts))
+    assert len(contexts) == 4
+    parallax = [0.8 * abs(shifts[i] - shifts[10]) for i in contexts if i != 10]
+    assert all(CONTEXT_RANGE[0] <= p <= CONTEXT_RANGE[1] for p in parallax)
+    assert max(parallax) > 0.15, "wide baselines are among them"
+
+
+def test_contexts_of_still_and_tiny_clips():
+    assert choose_contexts(walk([0.0] * 6), 2, 3).count(2) == 1
+    assert len(choose_contexts(walk([0.0] * 6), 2, 3)) == 3
+    assert choose_contexts(walk([0.0]), 0, 4) == [0]
+    assert choose_contexts(walk([0.0, 0.1]), 1, 4) == [0, 1]
+    assert choose_contexts(walk([0.1 * i for i in range(9)]), 4, 1) == [4], "one context is the keyframe alone"
+
+
+def code(shift: float, colour: float, rows: int = 6, columns: int = 8) -> FrustumVoxels:
+    """An opaque grey plane at inverse depth 1 in front of a camera at x = shift."""
+    twist = torch.tensor([[[0.0, 0.0, 0.0, shift, 0.0, 0.0]]])
+    reference = Cameras(se3_exp(twist), pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24))
+    density = torch.full((1, 1, rows, columns), 30.0)
+    return FrustumVoxels(density, torch.full((1, 3, 1, rows, columns), colour), torch.ones(1, 1), reference)
+
+
+def views(shifts: list[float]) -> Cameras:
+    cameras = walk(shifts).cameras
+    return Cameras(cameras.world_from_camera[0], cameras.intrinsics[0])
+
+
+def test_one_code_is_rendered_as_it_is():
+    alone = render_keyframes((code(0.0, 0.5),), views([0.0, 0.1]), FrustumRenderer(), (16, 12))
+    direct = FrustumRenderer()(code(0.0, 0.5), walk([0.0, 0.1]).cameras, 12, 16)
+    torch.testing.assert_close(alone.frames, direct.frames)
+    torch.testing.assert_close(alone.disparity, direct.disparity)
+    assert alone.frames.shape == (1, 2, 3, 12, 16)
+
+
+def test_nearer_codes_count_more_and_halfway_both_alike():
+    codes = (code(0.0, 0.0), code(0.4, 1.0))
+    seen = render_keyframes(codes, views([0.0, 0.1, 0.2, 0.3, 0.4]), FrustumRenderer(), (16, 12)).frames[0, :, 0, 6, 8]
+    assert (seen.diff() > 0).all()
+    torch.testing.assert_close(seen[2], torch.tensor(0.5), atol=1e-3, rtol=0)
+    assert seen[0] < 0.02
+    assert seen[4] > 0.98
+
+
+def test_what_one_code_does_not_see_comes_from_the_other():
+    """At x = 0 the code of the camera at 0.4 sees only the right 68 % of the picture; the left is all the first's."""
+    seen = render_keyframes((code(0.0, 0.0), code(0.4, 1.0)), views([0.2]), FrustumRenderer(), (16, 12))
+    assert seen.frames[..., 0].max() < 1e-3, "left of the second code's frustum"
+    assert seen.frames[..., -1].min() > 0.99, "right of the first code's frustum"
+    assert seen.opacity.min() > 0.99
+
+
+def test_the_farther_codes_are_left_out():
+    """Three codes in a row: the view at the first is drawn from the first two alone."""
+    two = render_keyframes((code(0.0, 0.2), code(0.2, 0.5)), views([0.0]), FrustumRenderer(), (16, 12))
+    three = render_keyframes(
+        (code(0.0, 0.2), code(0.2, 0.5), code(0.4, 1.0)), views([0.0]), FrustumRenderer(), (16, 12)
+    )
+    torch.testing.assert_close(three.frames, two.frames)
