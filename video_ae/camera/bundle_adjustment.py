@@ -1,0 +1,302 @@
+"""Dense bundle adjustment: camera poses, a focal length and inverse depths from matched image points.
+
+All frames of a window are solved together by Levenberg-Marquardt. Inverse depths, far more than cameras, are
+eliminated by the Schur complement (Triggs et al. 1999, section 6.1; DROID-SLAM, Teed & Deng 2021, eq. 4-5).
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from video_ae.geometry.se3 import invert, se3_exp, skew
+
+MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
+MINIMUM_INVERSE_DEPTH = 1e-3
+_NEAREST = 0.05  # depths (in units of the source depth) below this count as behind the camera
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Where points of source frames are seen in target frames.
+
+    source, target: frame numbers of each edge of the frame graph.
+    points: the source points, the same for all frames, in pixels from the principal point.
+    matched: where each point is seen in the target, in pixels from the principal point.
+    information: 2x2 inverse covariance of each match, 1 / pixel^2; zero where nothing was matched.
+    """
+
+    source: Int[Tensor, "edge"]
+    target: Int[Tensor, "edge"]
+    points: Float[Tensor, "point 2"]
+    matched: Float[Tensor, "edge point 2"]
+    information: Float[Tensor, "edge point 2 2"]
+
+
+@dataclass(frozen=True)
+class SceneState:
+    """What is solved for.
+
+    camera_from_world: rigid poses.
+    inverse_depth: along z of the frame that a point belongs to; 1 is the mean.
+    log_focal: logarithm of the focal length in pixels.
+    """
+
+    camera_from_world: Float[Tensor, "frame 4 4"]
+    inverse_depth: Float[Tensor, "frame point"]
+    log_focal: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Weak knowledge that keeps the unobservable at rest; each weight is an inverse variance.
+
+    inverse_depth: what each depth is pulled to, with `depth_weight`.
+    translation_weight: pulls relative translations of neighbours towards zero.
+    focal_weight: pulls the logarithm of the focal length towards `log_focal`.
+    """
+
+    inverse_depth: Float[Tensor, "frame point"]
+    depth_weight: Float[Tensor, "frame point"]
+    log_focal: Float[Tensor, ""]
+    focal_weight: float
+    translation_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """Which parts of the scene a solve may move (the first camera is always the world)."""
+
+    depth: bool = True
+    cameras: bool = True
+    translation: bool = True
+    focal: bool = True
+
+
+@dataclass(frozen=True)
+class PredictedPoints:
+    """Points of source frames as target cameras see them.
+
+    image: pixels from the principal point; points: in target axes, scaled by the source's inverse depth.
+    rays: viewing rays of the source points, z = 1.
+    """
+
+    image: Float[Tensor, "edge point 2"]
+    points: Float[Tensor, "edge point 3"]
+    rays: Float[Tensor, "point 3"]
+    target_from_source: Float[Tensor, "edge 4 4"]
+
+    @property
+    def in_front(self) -> Tensor:
+        return self.points[..., 2] > _NEAREST
+
+
+@dataclass(frozen=True)
+class Linearisation:
+    """Residuals in pixels and their derivatives by left twists of the two poses, inverse depth and log focal length."""
+
+    residual: Float[Tensor, "edge point 2"]
+    by_cameras: Float[Tensor, "edge point 2 13"]  # source twist, target twist, logarithm of the focal length
+    by_inverse_depth: Float[Tensor, "edge point 2"]
+    in_front: Float[Tensor, "edge point"]
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """The Gauss-Newton system: camera block of 6 per frame and 1 for the focal length, and one row per depth."""
+
+    camera: Float[Tensor, "unknown unknown"]
+    camera_right: Float[Tensor, "unknown"]
+    coupling: Float[Tensor, "frame point unknown"]
+    depth: Float[Tensor, "frame point"]
+    depth_right: Float[Tensor, "frame point"]
+
+
+def predict_points(state: SceneState, points: Tensor, source: Tensor, target: Tensor) -> PredictedPoints:
+    """Where the state sees points (pixels from the principal point) of source frames in target frames."""
+    focal = state.log_focal.exp()
+    rays = torch.cat([points / focal, torch.ones_like(points[:, :1])], -1)
+    target_from_source = state.camera_from_world[target] @ invert(state.camera_from_world[source])
+    rotated = rays @ target_from_source[:, :3, :3].transpose(-1, -2)
+    moved = rotated + state.inverse_depth[source][..., None] * target_from_source[:, None, :3, 3]
+    return PredictedPoints(focal * moved[..., :2] / moved[..., 2:].clamp_min(_NEAREST), moved, rays, target_from_source)
+
+
+def _adjoint(pose: Tensor) -> Tensor:
+    rotation = pose[..., :3, :3]
+    top = torch.cat([rotation, torch.zeros_like(rotation)], -1)
+    return torch.cat([top, torch.cat([skew(pose[..., :3, 3]) @ rotation, rotation], -1)], -2)
+
+
+def linearise(state: SceneState, matches: Matches) -> Linearisation:
+    """Residuals of all matches and their analytic derivatives."""
+    focal = state.log_focal.exp()
+    seen = predict_points(state, matches.points, matches.source, matches.target)
+    depth = seen.points[..., 2].clamp_min(_NEAREST)
+    zero, scale = torch.zeros_like(depth), focal / depth
+    projection = torch.stack(
+        [scale, zero, -seen.image[..., 0] / depth, zero, scale, -seen.image[..., 1] / depth], -1
+    ).unflatten(-1, (2, 3))  # d image / d points
+    inverse_depth = state.inverse_depth[matches.source]
+    by_target = torch.cat([-projection @ skew(seen.points), projection * inverse_depth[..., None, None]], -1)
+    by_source = -by_target @ _adjoint(seen.target_from_source)[:, None]
+    by_inverse_depth = (projection @ seen.target_from_source[:, None, :3, 3:]).squeeze(-1)
+    flattened = torch.cat([-seen.rays[:, :2], torch.zeros_like(seen.rays[:, :1])], -1)
+    turned = flattened @ seen.target_from_source[:, :3, :3].transpose(-1, -2)
+    by_log_focal = projection @ turned[..., None] + seen.image[..., None]
+    by_cameras = torch.cat([by_source, by_target, by_log_focal], -1)
+    return Linearisation(seen.image - matches.matched, by_cameras, by_inverse_depth, seen.in_front.to(depth.dtype))
+
+
+def _squared_error(residual: Tensor, information: Tensor) -> Tensor:
+    return (residual * (information @ residual[..., None]).squeeze(-1)).sum(-1)
+
+
+def match_costs(state: SceneState, matches: Matches) -> Float[Tensor, "edge point"]:
+    """Cauchy cost of each match; a point behind the target camera costs as much as one that is 3 pixels off."""
+    seen = predict_points(state, matches.points, matches.source, matches.target)
+    error = _squared_error(seen.image - matches.matched, matches.information)
+    behind = 9 * matches.information.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return torch.log1p(torch.where(seen.in_front, error, error + behind))
+
+
+def robust_cost(state: SceneState, matches: Matches, priors: Priors) -> Tensor:
+    """Cauchy cost of the matches plus the priors, summed."""
+    cost = match_costs(state, matches).sum()
+    cost = cost + (priors.depth_weight * (state.inverse_depth - priors.inverse_depth).square()).sum()
+    cost = cost + priors.focal_weight * (state.log_focal - priors.log_focal).square()
+    return cost + priors.translation_weight * _neighbour_motion(state)[:, :3, 3].square().sum()
+
+
+def _neighbour_motion(state: SceneState) -> Float[Tensor, "pair 4 4"]:
+    return state.camera_from_world[1:] @ invert(state.camera_from_world[:-1])
+
+
+def normal_equations(state: SceneState, matches: Matches, priors: Priors) -> NormalEquations:
+    """The Gauss-Newton system of all unknowns, matches reweighted by the Cauchy cost. The camera block is float64."""
+    lin = linearise(state, matches)
+    frames, count = state.inverse_depth.shape
+    size = 6 * frames + 1
+    error = _squared_error(lin.residual, matches.information)
+    information = (lin.in_front / (1 + error))[..., None, None] * matches.information
+    weighted = information @ lin.by_cameras
+    flat, flat_weighted = lin.by_cameras.flatten(1, 2), weighted.flatten(1, 2)
+    blocks = flat.transpose(-1, -2) @ flat_weighted  # [edge, 13, 13]
+    sides = -(flat_weighted.transpose(-1, -2) @ lin.residual.flatten(1)[..., None]).squeeze(-1)
+
+    six = torch.arange(6, device=flat.device)
+    focal_column = torch.full_like(matches.source, size - 1)[:, None]
+    columns = torch.cat([6 * matches.source[:, None] + six, 6 * matches.target[:, None] + six, focal_column], 1)
+    camera = torch.zeros(size * size, dtype=torch.float64, device=flat.device)
+    camera.index_add_(0, (columns[:, :, None] * size + columns[:, None, :]).flatten(), blocks.double().flatten())
+    camera = camera.view(size, size)
+    right = torch.zeros(size, dtype=torch.float64, device=flat.device)
+    right.index_add_(0, columns.flatten(), sides.double().flatten())
+    _add_camera_priors(camera, right, state, priors)
+
+    by_depth = lin.by_inverse_depth
+    coupling = torch.zeros(frames * size, count, dtype=flat.dtype, device=flat.device)
+    rows = (matches.source[:, None] * size + columns).flatten()
+    coupling.index_add_(0, rows, (weighted * by_depth[..., None]).sum(-2).transpose(1, 2).flatten(0, 1))
+    depth_weighted = (information @ by_depth[..., None]).squeeze(-1)
+    depth = priors.depth_weight.index_add(0, matches.source, (depth_weighted * by_depth).sum(-1))
+    pull = priors.depth_weight * (priors.inverse_depth - state.inverse_depth)
+    depth_right = pull.index_add(0, matches.source, -(depth_weighted * lin.residual).sum(-1))
+    return NormalEquations(camera, right, coupling.view(frames, size, count).transpose(1, 2), depth, depth_right)
+
+
+def _add_camera_priors(camera: Tensor, right: Tensor, state: SceneState, priors: Priors) -> None:
+    camera[-1, -1] += priors.focal_weight
+    right[-1] -= priors.focal_weight * (state.log_focal - priors.log_focal).double()
+    if priors.translation_weight == 0:
+        return
+    motion = _neighbour_motion(state)
+    translation = motion[:, :3, 3]
+    identity = torch.eye(3, dtype=motion.dtype, device=motion.device).expand(len(motion), 3, 3)
+    by_next = torch.cat([-skew(translation), identity], -1)
+    jacobian = torch.cat([-by_next @ _adjoint(motion), by_next], -1).double()
+    for i in range(len(motion)):
+        part = slice(6 * i, 6 * i + 12)
+        camera[part, part] += priors.translation_weight * jacobian[i].T @ jacobian[i]
+        right[part] -= priors.translation_weight * jacobian[i].T @ translation[i].double()
+
+
+def _free_columns(frames: int, unknowns: Unknowns, device: torch.device) -> Tensor:
+    free = torch.full((6 * frames + 1,), unknowns.cameras, device=device)
+    free[:6] = False  # the first camera is the world
+    if not unknowns.translation:
+        free[:-1].view(frames, 6)[:, 3:] = False
+    free[-1] &= unknowns.focal
+    return free
+
+
+def reduced_system(equations: NormalEquations, damping: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Camera block and right side with the depths eliminated (Schur complement)."""
+    depth = equations.depth * (1 + damping) + 1e-6
+    flat = equations.coupling.flatten(0, 1)
+    flat_scaled = flat / depth.flatten()[:, None]
+    camera = equations.camera - (flat.T @ flat_scaled).double()
+    return camera, equations.camera_right - (flat_scaled.T @ equations.depth_right.flatten()).double()
+
+
+def solve_step(state: SceneState, equations: NormalEquations, damping: float, unknowns: Unknowns) -> SceneState | None:
+    """One damped step from the equations; None where the system is not positive definite."""
+    frames = len(state.camera_from_world)
+    if unknowns.depth:
+        camera, right = reduced_system(equations, damping)
+    else:
+        camera, right = equations.camera, equations.camera_right
+    free = _free_columns(frames, unknowns, camera.device)
+    system = camera[free][:, free]
+    diagonal = system.diagonal()
+    system = system + torch.diag(damping * diagonal.clamp_min(0) + 1e-6 * diagonal.abs().mean() + 1e-9)
+    factor, info = torch.linalg.cholesky_ex(system)
+    if info.item() != 0:
+        return None
+    step = torch.zeros_like(right)
+    step[free] = torch.cholesky_solve(right[free][:, None], factor).squeeze(-1)
+    step = step.to(state.inverse_depth.dtype)
+    inverse_depth = state.inverse_depth
+    if unknowns.depth:
+        change = (equations.depth_right - equations.coupling @ step) / (equations.depth * (1 + damping) + 1e-6)
+        inverse_depth = (inverse_depth + change).clamp(MINIMUM_INVERSE_DEPTH, MAXIMUM_INVERSE_DEPTH)
+    poses = se3_exp(step[:-1].view(frames, 6)) @ state.camera_from_world
+    return SceneState(poses, inverse_depth, state.log_focal + step[-1])
+
+
+def minimise(
+    state: SceneState,
+    matches: Matches,
+    priors: Priors,
+    steps: int,
+    unknowns: Unknowns | None = None,
+    damping: float = 1e-3,
+    tolerance: float = 1e-4,
+) -> tuple[SceneState, float]:
+    """Levenberg-Marquardt with accept/reject steps. Returns (state, cost), never of higher cost than the start's."""
+    unknowns = unknowns or Unknowns()
+    cost = robust_cost(state, matches, priors).item()
+    equations = None
+    for _ in range(steps):
+        equations = equations or normal_equations(state, matches, priors)
+        proposal = solve_step(state, equations, damping, unknowns)
+        new_cost = float("inf") if proposal is None else robust_cost(proposal, matches, priors).item()
+        if proposal is not None and new_cost < cost:
+            converged = cost - new_cost < tolerance * cost
+            state, cost, equations, damping = proposal, new_cost, None, max(damping / 5, 1e-7)
+            if converged:
+                break
+        else:
+            damping *= 8
+            if damping > 1e4:
+                break
+    return state, cost
+
+
+def normalise_scale(state: SceneState) -> SceneState:
+    """The same scene at the scale where the mean inverse depth is 1."""
+    mean = state.inverse_depth.mean()
+    pose = state.camera_from_world.clone()
+    pose[:, :3, 3] *= mean
+    return replace(state, inverse_depth=state.inverse_depth / mean, camera_from_world=pose)

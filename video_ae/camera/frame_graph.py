@@ -1,0 +1,100 @@
+"""The frame graph: which frames are matched with which, and the matches on a grid of points."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from video_ae.camera.bundle_adjustment import Matches, SceneState, predict_points
+from video_ae.camera.features import blur, feature_pyramid
+from video_ae.camera.matching import FlowFields, dense_flow, warp
+
+_EDGES_AT_ONCE = 64  # bounds the memory of the matching
+_FEATURE_NOISE = 0.15  # spread of feature differences between two views of the same thing
+_MATCH_FLOOR = 0.15  # pixels; no match is trusted further than this
+_ROUND_TRIP = 2.0  # pixels; matches that come back further away than this are dropped
+
+
+def frame_pairs(frames: int, gaps: tuple[int, ...], device: torch.device | None = None) -> Int[Tensor, "2 edge"]:
+    """Source and target numbers of all pairs that lie `gaps` apart; each pair is followed by its reverse.
+
+    >>> frame_pairs(3, (2,)).tolist()
+    [[0, 2], [2, 0]]
+    """
+    pairs = [(i, i + gap) for gap in dict.fromkeys(gaps) for i in range(frames - gap)]
+    both = [edge for a, b in pairs for edge in ((a, b), (b, a))]
+    return torch.tensor(both, device=device).reshape(-1, 2).T
+
+
+class FrameGraph:
+    """Feature maps of the frames of a window, and matches between them on a grid of points.
+
+    frames: at the working size.
+    features: module from frames to feature maps.
+    levels: of the feature pyramid; step: distance of the points in pixels.
+    """
+
+    def __init__(self, frames: Float[Tensor, "frame 3 height width"], features: nn.Module, levels: int, step: int):
+        self.count = len(frames)
+        self.height, self.width = frames.shape[-2:]
+        self.device = frames.device
+        self.pyramid = feature_pyramid(features, frames, levels)
+        rows = torch.arange(step // 2, self.height, step, device=frames.device)
+        columns = torch.arange(step // 2, self.width, step, device=frames.device)
+        self.rows, self.columns = len(rows), len(columns)
+        self.pixels = (rows[:, None] * self.width + columns).flatten()
+        self.points = self._centred(rows, columns)
+
+    def _centred(self, rows: Tensor, columns: Tensor) -> Float[Tensor, "point 2"]:
+        y, x = torch.meshgrid(rows + 0.5 - self.height / 2, columns + 0.5 - self.width / 2, indexing="ij")
+        return torch.stack([x, y], -1).flatten(0, 1).float()
+
+    def flow(self, edges: Int[Tensor, "2 edge"], start: Tensor | None = None, levels: int | None = None) -> FlowFields:
+        """Dense flow of the edges, from zero (coarse to fine) or from a start (`levels` finest levels only)."""
+        parts = []
+        for begin in range(0, edges.shape[1], _EDGES_AT_ONCE):
+            part = slice(begin, begin + _EDGES_AT_ONCE)
+            source = [maps[edges[0, part]] for maps in self.pyramid[:levels]]
+            target = [maps[edges[1, part]] for maps in self.pyramid[:levels]]
+            parts.append(dense_flow(source, target, None if start is None else start[part]))
+        names = ("flow", "structure", "error", "inside")
+        return FlowFields(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+    def matches(self, edges: Int[Tensor, "2 edge"], fields: FlowFields) -> Matches:
+        """Matches of the grid points with their information; `edges` hold each pair next to its reverse."""
+        structure = fields.structure / (fields.error + _FEATURE_NOISE**2)[:, None]
+        xx, xy, yy = structure.flatten(2)[..., self.pixels].unbind(1)
+        information = torch.stack([xx, xy, xy, yy], -1).unflatten(-1, (2, 2))
+        identity = torch.eye(2, device=self.device)
+        information = torch.linalg.solve(identity + _MATCH_FLOOR**2 * information, information)
+        reverse = torch.arange(edges.shape[1], device=self.device).view(-1, 2).flip(1).flatten()
+        back, _ = warp(fields.flow[reverse], fields.flow)
+        distance = (fields.flow + back).square().sum(1)
+        trust = fields.inside / (1 + distance).square() * (distance < _ROUND_TRIP**2)
+        information = information * trust.flatten(1)[:, self.pixels, None, None]
+        matched = self.points + fields.flow.flatten(2)[..., self.pixels].transpose(1, 2)
+        return Matches(edges[0], edges[1], self.points, matched, information)
+
+    def first_matches(self, gaps: tuple[int, ...]) -> Matches:
+        """Matches of the pairs `gaps` apart, found from nothing."""
+        edges = frame_pairs(self.count, gaps, self.device)
+        return self.matches(edges, self.flow(edges))
+
+    def guided_matches(self, gaps: tuple[int, ...], state: SceneState, levels: int = 2) -> Matches:
+        """Matches of the pairs `gaps` apart, started from where the solved scene predicts them (DROID-SLAM's loop)."""
+        edges = frame_pairs(self.count, gaps, self.device)
+        return self.matches(edges, self.flow(edges, self.predicted_flow(edges, state), levels))
+
+    def predicted_flow(self, edges: Int[Tensor, "2 edge"], state: SceneState) -> Float[Tensor, "edge 2 height width"]:
+        """Flow of every pixel of the working size as the scene predicts it."""
+        maps = state.inverse_depth.view(self.count, 1, self.rows, self.columns)
+        dense = F.interpolate(maps, size=(self.height, self.width), mode="bilinear", align_corners=False).flatten(1)
+        rows, columns = (torch.arange(size, device=self.device) for size in (self.height, self.width))
+        points = self._centred(rows, columns)
+        predicted = predict_points(SceneState(state.camera_from_world, dense, state.log_focal), points, *edges)
+        limit = float(max(self.height, self.width))  # nothing is found that far outside anyway
+        return (predicted.image - points).clamp(-limit, limit).transpose(1, 2).unflatten(-1, (self.height, self.width))
+
+    def smoothed(self, inverse_depth: Float[Tensor, "frame point"]) -> Float[Tensor, "frame point"]:
+        """Inverse depths averaged over neighbouring points."""
+        return blur(inverse_depth.view(-1, 1, self.rows, self.columns), 1).flatten(1)
