@@ -1,0 +1,1 @@
+"""Helpers of `scripts/render_walkthroughs.py`: map files, camera paths, the game engine, pictures and clips."""
