@@ -58,7 +58,8 @@ def random_split(frames: int, most_contexts: int, most_targets: int) -> Split:
 class PerspectiveAutoencoder(Autoencoder):
     """A pinhole camera solved by alignment, frustum voxels by plane sweep, perspective volume rendering.
 
-    camera, structure, renderer: the parts.
+    camera, structure, renderer: the parts. training_camera: a cheaper camera encoder for the short clips of training;
+    null takes `camera` there too.
     planes: inverse-depth planes of a code.
     most_contexts, most_targets: bounds of the random splits in training, and of a keyframe's contexts.
     splits: how many random splits of each clip a training step takes, since its cameras are solved only once.
@@ -70,6 +71,7 @@ class PerspectiveAutoencoder(Autoencoder):
         camera: AlignmentEncoder,
         structure: PlaneSweepEncoder,
         renderer: FrustumRenderer,
+        training_camera: AlignmentEncoder | None = None,
         planes: int = 32,
         most_contexts: int = 4,
         most_targets: int = 2,
@@ -80,6 +82,7 @@ class PerspectiveAutoencoder(Autoencoder):
         self.camera = camera
         self.structure = structure
         self.renderer = renderer
+        self.training_camera = training_camera or camera
         self.planes = planes
         self.most_contexts = most_contexts
         self.most_targets = most_targets
@@ -88,7 +91,7 @@ class PerspectiveAutoencoder(Autoencoder):
 
     def forward(self, clip: VideoClip) -> Reconstruction:
         """Renders held-out frames: a random split in training, every second frame otherwise."""
-        estimate = self.camera(clip.frames)
+        estimate = self.training_camera(clip.frames)
         if not self.training:
             return self.reconstruct_targets(clip.frames, estimate, fixed_split(len(clip)))
         splits = [random_split(len(clip), self.most_contexts, self.most_targets) for _ in range(self.splits)]

@@ -66,18 +66,39 @@ class VolumeNetwork(nn.Module):
         return self.up0(torch.cat([up, level0], 1))
 
 
+class VoxelHead(nn.Module):
+    """One number per voxel at full size, from the voxel and its neighbours on the same plane."""
+
+    def __init__(self, inputs: int, hidden: int = 16):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv3d(inputs, hidden, (1, 3, 3), padding=(0, 1, 1)),
+            nn.LeakyReLU(0.1, True),
+            nn.Conv3d(hidden, hidden, (1, 3, 3), padding=(0, 1, 1)),
+            nn.LeakyReLU(0.1, True),
+            nn.Conv3d(hidden, 1, 1),
+        )
+
+    def forward(self, volume: Tensor) -> Tensor:
+        return self.layers(volume)
+
+
 class PlaneSweepEncoder(nn.Module):
     """Context frames and cameras -> the frustum voxels of a reference camera.
 
-    channels: width of the networks.
+    A volume network looks at features of small frames, always at about the same size, so that what it learnt on small
+    pictures holds on large ones; light heads then decide at the frames' own size.
+
+    channels: width of the networks. coarse_side: short side, in pixels, of the small frames.
     """
 
-    def __init__(self, channels: int = 8):
+    def __init__(self, channels: int = 8, coarse_side: int = 64):
         super().__init__()
+        self.coarse_side = coarse_side
         self.features = FeatureNetwork(2 * channels)
         self.volume = VolumeNetwork(4 * channels + 2, channels)
-        # Per voxel at full size: what the volume says, how the contexts' colours agree, how many see it.
-        self.density = nn.Sequential(nn.Conv3d(channels + 5, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
+        # Per voxel: what the volume says, how the contexts' colours agree, how many see it.
+        self.density = VoxelHead(channels + 5)
         self.visibility = nn.Sequential(nn.Conv3d(channels + 5, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
 
     def forward(
@@ -90,6 +111,7 @@ class PlaneSweepEncoder(nn.Module):
         """frames and cameras: the contexts; reference: one camera, which may be one of theirs or none."""
         height, width = frames.shape[-2:]
         hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
+        hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
         colours, seen = _sweep(frames, cameras, reference, inverse_depth, height, width)
         mean, variance, share = _agreement(colours, seen)
         # Colour differences of a few grey levels decide: bring them to the order of 1.
@@ -108,23 +130,18 @@ class PlaneSweepEncoder(nn.Module):
         return FrustumVoxels(density, (weight * colours).sum(1), inverse_depth, reference)
 
     def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:
-        """What the volume network says at every voxel, upsampled to the frames' size."""
-        batch, _, _, height, width = frames.shape
-        # A quarter of the size must be whole: frames are continued at the right and below, cameras with them.
-        padding = (-width % 4, -height % 4)
-        padded = F.pad(frames.flatten(0, 1), (0, padding[0], 0, padding[1]), mode="replicate")
-        rows, columns = padded.shape[-2] // 4, padded.shape[-1] // 4
-        share = torch.tensor([width / padded.shape[-1], height / padded.shape[-2]] * 2, device=frames.device)
-        cameras = Cameras(cameras.world_from_camera, cameras.intrinsics * share)
-        reference = Cameras(reference.world_from_camera, reference.intrinsics * share)
-        swept, seen = _sweep(
-            self.features(padded).unflatten(0, (batch, -1)), cameras, reference, inverse_depth, rows, columns
+        """What the volume network says of voxels four pixels of the small frames wide."""
+        height, width = frames.shape[-2:]
+        scale = min(1.0, self.coarse_side / min(height, width)) / 4
+        rows, columns = max(4, round(height * scale)), max(4, round(width * scale))
+        small = F.interpolate(
+            frames.flatten(0, 1), (4 * rows, 4 * columns), mode="bilinear", antialias=True, align_corners=False
         )
-        mean, variance, seen_share = _agreement(swept, seen)
-        nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(seen_share)
-        volume = self.volume(torch.cat([mean, variance.clamp_max(4), seen_share, nearness], 1))
-        size = (inverse_depth.shape[1], 4 * rows, 4 * columns)
-        return F.interpolate(volume, size=size, mode="trilinear", align_corners=False)[..., :height, :width]
+        features = self.features(small).unflatten(0, frames.shape[:2])
+        swept, seen = _sweep(features, cameras, reference, inverse_depth, rows, columns)
+        mean, variance, share = _agreement(swept, seen)
+        nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(share)
+        return self.volume(torch.cat([mean, variance.clamp_max(4), share, nearness], 1))
 
 
 def _sweep(maps, cameras, reference, inverse_depth, rows, columns):
