@@ -128,9 +128,15 @@ def test_only_what_was_given_is_handed_on(monkeypatch):
     }  # fmt: skip
 
 
+def needing_weights(values):
+    """The loss terms that refuse to start without a pretrained network, which a clone does not have."""
+    return [name for name, term in values["losses"].items() if "missing" in term.get("init_args", {})]
+
+
 @pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_config_trains_two_steps(config, tmp_path, capsys):
-    size = yaml.safe_load(config.read_text()).get("data", {}).get("size", [64, 48])
+    values = yaml.safe_load(config.read_text())
+    size = values.get("data", {}).get("size", [64, 48])
     shrink = 64 / max(size)
     size = [max(16, round(side * shrink / 16) * 16) for side in size]
     code, text = run(
@@ -138,6 +144,7 @@ def test_every_shipped_config_trains_two_steps(config, tmp_path, capsys):
         "--data.validation_root=null", f"--data.size={size}", "--data.batch_size=1", "--data.validation_clips=1",
         "--data.workers=0", "--data.max_frames_in_memory=200", "--trainer.max_steps=2", "--trainer.max_time=null",
         "--trainer.validate_every=2", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.precision=32-true",
+        *(f"--losses.{name}.missing=leave_out" for name in needing_weights(values)),
     )  # fmt: skip
     assert (code, text) == (0, text)
     assert (tmp_path / "run" / "weights.safetensors").is_file()
