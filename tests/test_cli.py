@@ -123,9 +123,8 @@ def test_only_what_was_given_is_handed_on(monkeypatch):
     received = {}
     monkeypatch.setattr(cli, "_evaluate_views", lambda **given: received.update(given))
     assert cli.main(["evaluate", "views", "--data", "d", "--out", "o", "--gaps", "2", "8", "--refine", "0"]) == 0
-    assert received == {
-        "data": Path("d"), "out": Path("o"), "gaps": [2, 8], "refine": 0, "save_frames": False, "overwrite": False,
-    }  # fmt: skip
+    assert received.items() >= {"data": Path("d"), "out": Path("o"), "gaps": [2, 8], "refine": 0}.items()
+    assert not {"weights", "device", "command", "subcommand", "handler"} & received.keys()
 
 
 def needing_weights(values):
