@@ -60,7 +60,7 @@ class PerspectiveAutoencoder(Autoencoder):
 
     camera, structure, renderer: the parts. training_camera: a cheaper camera encoder for the short clips of training;
     null takes `camera` there too.
-    planes: inverse-depth planes of a code.
+    planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is learnt.
     most_contexts, most_targets: bounds of the random splits in training, and of a keyframe's contexts.
     splits: how many random splits of each clip a training step takes, since its cameras are solved only once.
     working_side: longest short side, in pixels, of the pictures that structure is made from outside training.
@@ -101,7 +101,8 @@ class PerspectiveAutoencoder(Autoencoder):
         self, frames: Float[Tensor, "batch frame 3 height width"], estimate: CameraEstimate, split: Split
     ) -> Reconstruction:
         """Encodes the contexts of a split and renders its targets."""
-        structure = self.encode_structure(frames, estimate, split.contexts, estimate.cameras.select([split.reference]))
+        reference = estimate.cameras.select([split.reference])
+        structure = self.encode_structure(frames, estimate, split.contexts, reference)
         views = self.renderer(structure, estimate.cameras.select(split.targets), *frames.shape[-2:])
         targets = torch.tensor(split.targets, device=frames.device)
         return Reconstruction(views.frames, targets, views.disparity, estimate, structure)
@@ -114,7 +115,8 @@ class PerspectiveAutoencoder(Autoencoder):
         reference: Cameras,
     ) -> FrustumVoxels:
         """The code of one reference camera from some frames of a clip and the cameras found for it."""
-        planes = inverse_depth_planes(nearest_inverse_depth(estimate), self.planes)
+        count = int(torch.randint(self.planes // 2, self.planes + 1, ())) if self.training else self.planes
+        planes = inverse_depth_planes(nearest_inverse_depth(estimate), count)
         return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes)
 
     @torch.no_grad()
