@@ -57,12 +57,23 @@ def build_parser() -> argparse.ArgumentParser:
     _reconstruct_arguments(_add(commands, "reconstruct", "a video -> cameras, structure and new views", _reconstruct))
     _render_arguments(_add(commands, "render", "new views of an earlier reconstruction", _render))
     evaluate = _add(commands, "evaluate", "measure against true cameras and held-out frames", None)
-    kinds = evaluate.add_subparsers(dest="kind", required=True, metavar="{poses,views}")
-    _evaluate_arguments(_add(kinds, "poses", "camera poses against the true ones", _evaluate_poses))
+    kinds = evaluate.add_subparsers(dest="subcommand", required=True, metavar="{poses,views,peers}")
+    poses = _add(kinds, "poses", "camera poses against the true ones", _evaluate_poses)
+    _evaluate_arguments(poses)
+    poses.add_argument("--peers", action="store_true", help="the installed peers stand in the table too")
+    peers = _add(kinds, "peers", "COLMAP and two-view odometry, where installed, on the same frames", _evaluate_peers)
+    _evaluated_data(peers)
+    peers.add_argument("--overwrite", action="store_true", help="replace earlier results")
     views = _add(kinds, "views", "held-out frames rendered from two contexts", _evaluate_views)
     _evaluate_arguments(views)
     views.add_argument(
-        "--gaps", type=int, nargs="+", metavar="G", help="contexts i and i+2g, target i+g (default: 2 4)"
+        "--gaps", type=int, nargs="+", metavar="G", help="frames to the target (default: 2 4; onward: 1 3 5 10)"
+    )
+    views.add_argument(
+        "--kind", choices=("middle", "onward"), help="contexts i, i+2g and target i+g (default), or i and i+g"
+    )
+    views.add_argument(
+        "--hide-target", action="store_true", help="interpolate the target's camera: the model never sees the target"
     )
     views.add_argument(
         "--save-frames", action="store_true", help="also write predictions/gap<g>/<clip>/<timestamp>.png"
@@ -101,9 +112,17 @@ def _render_arguments(parser: argparse.ArgumentParser) -> None:
     _device(parser)
 
 
-def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+def _evaluated_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="clips in RealEstate10K's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument(
+        "--focal", choices=("found", "true"), help="true: methods are given the true intrinsics (default: found)"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of whatever is drawn at random (default: 0)")
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    _evaluated_data(parser)
     _weights(parser)
     _work(parser)
 
@@ -132,7 +151,7 @@ def _run(arguments: list[str]) -> None:
         return
     given = vars(build_parser().parse_args(arguments))
     handler = given.pop("handler")
-    for name in ("command", "kind"):
+    for name in ("command", "subcommand"):
         given.pop(name, None)
     # What was not given is left to the default of the function that does the work.
     handler(**{name: value for name, value in given.items() if value is not None})
@@ -170,6 +189,13 @@ def _evaluate_views(**given: Any) -> None:
 
     evaluate_views(**given)
     print(f"Wrote {given['out']}: results.md and results.json.")
+
+
+def _evaluate_peers(**given: Any) -> None:
+    from video_ae.evaluation.run import evaluate_peers
+
+    evaluate_peers(**given)
+    print(f"Wrote {given['out']}: results.md, results.json and poses of the first peer.")
 
 
 def _convert(**given: Any) -> None:

@@ -7,20 +7,85 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
-from video_ae.evaluation.baselines import POSE_BASELINES, straight_line
+from video_ae.evaluation import run
+from video_ae.evaluation.baselines import POSE_BASELINES, standing_still, straight_line
 from video_ae.evaluation.peers import installed
-from video_ae.evaluation.protocols.poses import evaluate_poses
+from video_ae.evaluation.protocols.base import Baseline
+from video_ae.evaluation.protocols.poses import PosesSettings, evaluate_poses, score_poses
+from video_ae.geometry.se3 import invert, rigid, so3_exp
+from video_ae.types import Cameras, VideoClip
 
 
 def test_no_peer_without_its_package(monkeypatch):
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
     assert installed.installed_peers() == {}
+    assert [sentence.split()[0] for sentence in installed.missing_peers()] == ["COLMAP", "two-view"]
+
+
+def test_peers_stand_beside_the_baselines_and_none_at_all_is_one_sentence(monkeypatch, tmp_path):
+    still = {"a": Baseline(standing_still), "b": Baseline(straight_line)}
+    monkeypatch.setattr(run, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(run, "installed_peers", lambda seed: still)
+    monkeypatch.setattr(run, "missing_peers", lambda: ["c is left out, because d is not installed."])
+    result = run.evaluate_peers(tmp_path, tmp_path / "out", focal="true")
+    assert (result.method, list(result.baselines)) == ("a", ["b", *POSE_BASELINES])
+    assert result.settings["missing_peers"] == ["c is left out, because d is not installed."]
+    assert result.settings["known_focal"]
+    monkeypatch.setattr(run, "installed_peers", lambda seed: {})
+    with pytest.raises(UserError, match=r"None of the peers.*pip install"):
+        run.evaluate_peers(tmp_path, tmp_path / "none")
+
+
+def textured_points(frames=5, width=320, height=240):
+    """A clip of patches that float at different depths, seen from a camera that moves to the right and turns."""
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(250, 3, generator=generator, dtype=torch.float64) * torch.tensor([8.0, 6.0, 6.0]).double()
+    points = points + torch.tensor([-4.0, -3.0, 3.0]).double()
+    coarse = torch.rand(250, 3, 6, 6, generator=generator)
+    patches = torch.nn.functional.interpolate(coarse, (22, 22), mode="bicubic").clamp(0, 1)
+    index = torch.arange(frames, dtype=torch.float64)
+    turns = so3_exp(torch.stack([0 * index, -0.02 * index, 0 * index], -1))
+    along = torch.tensor([0.0, 0.3, 0.6, 1.2, 1.8], dtype=torch.float64)[:frames]
+    poses = rigid(turns, torch.stack([along, 0 * index, 0.3 * along], -1))
+    intrinsics = torch.tensor([0.8, 0.8 * width / height, 0.5, 0.5], dtype=torch.float64).repeat(frames, 1)
+    pictures = torch.full((frames, 3, 2 * height, 2 * width), 0.5)
+    for frame, pose in enumerate(invert(poses)):
+        seen = points @ pose[:3, :3].T + pose[:3, 3]
+        for k in seen[:, 2].argsort(descending=True).tolist():
+            x = round((0.8 * seen[k, 0] / seen[k, 2] + 0.5).item() * 2 * width) - 11
+            y = round((0.8 * width / height * seen[k, 1] / seen[k, 2] + 0.5).item() * 2 * height) - 11
+            if 0 <= x < 2 * width - 22 and 0 <= y < 2 * height - 22:
+                pictures[frame, :, y : y + 22, x : x + 22] = patches[k]
+    small = torch.nn.functional.avg_pool2d(pictures, 2)
+    return VideoClip(small, torch.arange(frames), index, Cameras(poses, intrinsics), "patches")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
+def test_odometry_follows_a_known_path_and_its_length():
+    clip = textured_points()
+    odometry = installed.installed_peers()["two-view odometry"].run
+    estimate = odometry(clip)
+    row = score_poses(estimate, clip, PosesSettings(gap=2))
+    assert row["posed"] == 5
+    assert row["rotation_deg"] < 1
+    assert row["translation_direction_deg"] < 15
+    steps = estimate.cameras.world_from_camera[:, :3, 3].diff(dim=0).norm(dim=-1)
+    assert (steps[2:].mean() / steps[:2].mean()).item() == pytest.approx(2, rel=0.3)
+    torch.testing.assert_close(odometry(clip).cameras.world_from_camera, estimate.cameras.world_from_camera)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
+def test_odometry_without_matches_is_refused():
+    clip = make_clip("plain", 4)
+    plain = clip.__class__(**{**vars(clip), "frames": torch.full_like(clip.frames, 0.5), "cameras": None})
+    with pytest.raises(UserError, match="could not match"):
+        installed.installed_peers()["two-view odometry"].run(plain)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pycolmap") is None, reason="pycolmap is not installed")
 def test_colmap_without_a_model_is_counted():
     peers = installed.installed_peers()
-    assert set(peers) == {"COLMAP", "COLMAP, easy"}
+    assert {"COLMAP", "COLMAP, easy"} <= set(peers)
     clip = make_clip("plain", 4)
     plain = clip.__class__(**{**vars(clip), "frames": torch.full_like(clip.frames, 0.5)})
     with pytest.raises(UserError, match="no model"):

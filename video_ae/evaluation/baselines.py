@@ -13,7 +13,8 @@ from video_ae.types import Cameras, VideoClip
 FOCAL_GUESS = 1.2  # focal length over the longer side that COLMAP starts from
 
 
-def _intrinsics(clip: VideoClip) -> Tensor:
+def focal_guess(clip: VideoClip) -> Float[Tensor, "frame 4"]:
+    """The clip's intrinsics where it has any, else a focal length of `FOCAL_GUESS` longer sides."""
     if clip.cameras is not None:
         return clip.cameras.intrinsics
     width, height = clip.image_size
@@ -25,12 +26,12 @@ def straight_line(clip: VideoClip) -> PoseEstimate:
     """Constant speed along the camera's forward axis, no turning."""
     poses = torch.eye(4, dtype=torch.float64).repeat(len(clip), 1, 1)
     poses[:, 2, 3] = torch.arange(len(clip))
-    return PoseEstimate(Cameras(poses, _intrinsics(clip).double()))
+    return PoseEstimate(Cameras(poses, focal_guess(clip).double()))
 
 
 def standing_still(clip: VideoClip) -> PoseEstimate:
     """All cameras equal."""
-    return PoseEstimate(Cameras(torch.eye(4, dtype=torch.float64).repeat(len(clip), 1, 1), _intrinsics(clip).double()))
+    return PoseEstimate(Cameras(torch.eye(4, dtype=torch.float64).repeat(len(clip), 1, 1), focal_guess(clip).double()))
 
 
 def index_regression(clip: VideoClip) -> PoseEstimate:

@@ -1,24 +1,35 @@
-"""The commands `video-ae evaluate poses` and `video-ae evaluate views`."""
+"""The commands `video-ae evaluate poses`, `views` and `peers`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from rich.console import Console
 from rich.markdown import Markdown
 
 from video_ae.checkpoints import load_model
+from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.evaluation.protocols.base import PoseEstimate, true_cameras
+from video_ae.evaluation.baselines import POSE_BASELINES
+from video_ae.evaluation.methods import pose_estimator, unseen_view_synthesizer, view_synthesizer
+from video_ae.evaluation.metrics.lpips import Lpips
+from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, installed_peers, missing_peers
+from video_ae.evaluation.protocols.base import Baseline, PoseEstimator, true_cameras
+from video_ae.evaluation.protocols.poses import PosesSettings
 from video_ae.evaluation.protocols.poses import evaluate_poses as run_poses
-from video_ae.evaluation.protocols.views import ViewsSettings
+from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric, ViewsSettings
 from video_ae.evaluation.protocols.views import evaluate_views as run_views
 from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer, write_results
 from video_ae.export.cameras_json import write_cameras_json
 from video_ae.files import claim_folder
 from video_ae.models.base import DEFAULT_REFINE_STEPS, Autoencoder
-from video_ae.types import Cameras, VideoClip
+
+Focal = Literal["found", "true"]
+Kind = Literal["middle", "onward"]
+_GAPS = {"middle": (2, 4), "onward": (1, 3, 5, 10)}
 
 
 def evaluate_poses(
@@ -26,25 +37,45 @@ def evaluate_poses(
     out: Path,
     weights: Path | None = None,
     refine: int = DEFAULT_REFINE_STEPS,
+    focal: Focal = "found",
+    peers: bool = False,
+    seed: int = 0,
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
     """Measures camera poses on all clips of `data` and writes results.json, results.md and poses/<clip>.json.
 
     weights: a RUN folder or file; None: the package's own. refine: steps of refinement on each clip; 0: feed-forward.
+    focal: "true" gives every method the true intrinsics. peers: whether the installed peers stand in the table too.
+    seed: of whatever is drawn at random, in the model and in the peers.
     Raises UserError for data without true cameras, unusable weights and folders that cannot be written.
     """
-    model, dataset = _prepare(data, out, weights, refine, device, overwrite, "find_cameras")
+    dataset = _open(data)
+    model = _load(weights, refine, device, "find_cameras")
+    claim_folder(out, overwrite)
+    torch.manual_seed(seed)
+    others = POSE_BASELINES | (_peers(seed) if peers else {})
+    method = _label(model, refine, focal == "true")
+    result = _measure_poses(dataset, out, pose_estimator(model, choose_device(device), refine), method, focal, others)
+    return _finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
 
-    def estimate(clip: VideoClip) -> PoseEstimate:
-        found = model.find_cameras(clip.to(choose_device(device)), refine_steps=refine)
-        cameras = Cameras(found.cameras.world_from_camera[0], found.cameras.intrinsics[0])
-        return PoseEstimate(cameras, found.confidence[0])
 
-    result = run_poses(
-        dataset, estimate, _label(model, refine), on_estimate=pose_writer(out, write_cameras_json), progress=_say
-    )
-    return _finish(result, out, weights, refine)
+def evaluate_peers(
+    data: Path, out: Path, focal: Focal = "found", seed: int = 0, overwrite: bool = False
+) -> EvaluationResult:
+    """The installed peers (COLMAP, two-view odometry) on the frames and with the code of `evaluate_poses`.
+
+    A peer that is not installed is named and left out; raises UserError if none is, and as `evaluate_poses` does.
+    """
+    dataset = _open(data)
+    found = _peers(seed)
+    if not found:
+        raise UserError(f"None of the peers ({', '.join(PACKAGES)}) is installed: {HOW_TO_GET_THEM}.")
+    claim_folder(out, overwrite)
+    first, *rest = found
+    others = {name: found[name] for name in rest} | POSE_BASELINES
+    result = _measure_poses(dataset, out, found[first].run, first, focal, others)
+    return _finish(result, out, seed, missing_peers=missing_peers())
 
 
 def evaluate_views(
@@ -52,54 +83,96 @@ def evaluate_views(
     out: Path,
     weights: Path | None = None,
     refine: int = DEFAULT_REFINE_STEPS,
-    gaps: list[int] | tuple[int, ...] = (2, 4),
+    gaps: list[int] | tuple[int, ...] | None = None,
+    kind: Kind = "middle",
+    focal: Focal = "found",
+    hide_target: bool = False,
     save_frames: bool = False,
+    seed: int = 0,
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """Measures held-out frames (contexts i and i + 2g, target i + g) on all clips of `data`, at the frames' own size.
+    """Measures held-out frames on all clips of `data`, at the frames' own size.
 
+    kind: "middle" has contexts i and i + 2g and the target i + g, "onward" the context i and the target i + g.
+    hide_target: the target's camera is interpolated between the contexts' and the model never sees the target.
     Writes results.json, results.md and, with `save_frames`, predictions/gap<g>/<clip>/<target timestamp>.png. The
     other arguments and errors are those of `evaluate_poses`.
     """
-    if any(gap < 1 for gap in gaps):
-        raise UserError(f"The gaps {list(gaps)} are not possible: give whole numbers of at least 1.")
-    model, dataset = _prepare(data, out, weights, refine, device, overwrite, "synthesize")
-    place = choose_device(device)
-
-    def synthesize(contexts: VideoClip, target: VideoClip) -> torch.Tensor:
-        return model.synthesize(contexts.to(place), target.to(place), refine_steps=refine)
-
+    chosen = tuple(gaps or _GAPS[kind])
+    if any(gap < 1 for gap in chosen):
+        raise UserError(f"The gaps {list(chosen)} are not possible: give whole numbers of at least 1.")
+    if hide_target and kind != "middle":
+        raise UserError(f"A hidden target needs a context on both sides, and the kind is {kind!r}: give --kind middle.")
+    dataset = _open(data)
+    model = _load(weights, refine, device, "render" if hide_target else "synthesize")
+    claim_folder(out, overwrite)
+    torch.manual_seed(seed)
+    build = unseen_view_synthesizer if hide_target else view_synthesizer
+    metrics, missing = _view_metrics()
     result = run_views(
-        dataset, synthesize, _label(model, refine), ViewsSettings(tuple(gaps)),
+        dataset, build(model, choose_device(device), refine),
+        _label(model, refine, focal == "true") + (", target hidden" if hide_target else ""),
+        ViewsSettings(chosen, kind, focal == "true", not hide_target), metrics=metrics, missing=missing,
         on_view=prediction_writer(out) if save_frames else None, progress=_say,
     )  # fmt: skip
-    return _finish(result, out, weights, refine)
+    return _finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
 
 
-def _prepare(data: Path, out: Path, weights: Path | None, refine: int, device: str, overwrite: bool, ability: str):
+def _measure_poses(
+    dataset: ClipSource,
+    out: Path,
+    run: PoseEstimator,
+    method: str,
+    focal: Focal,
+    others: Mapping[str, Baseline[PoseEstimator]],
+) -> EvaluationResult:
+    return run_poses(
+        dataset, run, method, PosesSettings(known_focal=focal == "true"), others,
+        on_estimate=pose_writer(out, write_cameras_json), progress=_say,
+    )  # fmt: skip
+
+
+def _open(data: Path) -> ClipSource:
+    dataset = open_dataset(data)
+    true_cameras(dataset.load(0, indices=[0]))
+    return dataset
+
+
+def _load(weights: Path | None, refine: int, device: str, ability: str) -> Autoencoder:
     if refine < 0:
         raise UserError(f"{refine} refinement steps are not possible: give 0 or more.")
-    dataset = open_dataset(data)
     model = load_model(weights).to(choose_device(device))
     if not hasattr(model, ability):
         raise UserError(f"The model {type(model).__name__} has no cameras, so this evaluation does not apply to it.")
-    true_cameras(dataset.load(0, indices=[0]))
-    claim_folder(out, overwrite)
-    return model, dataset
+    return model
 
 
-def _label(model: Autoencoder, refine: int) -> str:
+def _peers(seed: int) -> dict[str, Baseline[PoseEstimator]]:
+    for sentence in missing_peers():
+        _say(sentence)
+    return installed_peers(seed)
+
+
+def _view_metrics() -> tuple[dict[str, PictureMetric], dict[str, str]]:
+    """The metrics that can be computed here, and why the others cannot."""
+    try:
+        return VIEW_METRICS | {"lpips": Lpips.load()}, {}
+    except UserError as error:
+        return dict(VIEW_METRICS), {"lpips": str(error)}
+
+
+def _label(model: Autoencoder, refine: int, known_focal: bool) -> str:
     name = type(model).__name__.removesuffix("Autoencoder").lower()
-    return f"{name}, {'refined' if refine else 'feed-forward'}"
+    return f"{name}, {'refined' if refine else 'feed-forward'}" + (", true focal" if known_focal else "")
 
 
-def _finish(result: EvaluationResult, out: Path, weights: Path | None, refine: int) -> EvaluationResult:
-    result = result.with_settings(weights=str(weights or "shipped"), refine=refine)
-    write_results(result, out)
+def _finish(result: EvaluationResult, out: Path, seed: int, **settings: object) -> EvaluationResult:
+    result = result.with_settings(**settings)
+    write_results(result, out, seed=seed)
     Console().print(Markdown((out / "results.md").read_text(encoding="utf-8")))
     return result
 
 
-def _say(name: str) -> None:
-    Console(stderr=True).print(f"  {name}", highlight=False)
+def _say(text: str) -> None:
+    Console(stderr=True).print(f"  {text}", highlight=False)

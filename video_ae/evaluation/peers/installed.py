@@ -4,14 +4,31 @@ from importlib.util import find_spec
 
 from video_ae.evaluation.protocols.base import Baseline, PoseEstimator
 
+PACKAGES = {"pycolmap": "COLMAP", "cv2": "two-view odometry"}
+HOW_TO_GET_THEM = "pip install 'video-ae[peers]'"
+
 
 def installed_peers(seed: int = 0) -> dict[str, Baseline[PoseEstimator]]:
-    """COLMAP with its own settings and with easier ones, if pycolmap is installed; none otherwise.
+    """COLMAP with its own settings and with easier ones, if pycolmap is installed; two-view odometry, if OpenCV is.
 
     To be added to the baselines of `evaluate_poses`.
     """
-    if find_spec("pycolmap") is None:
-        return {}
-    from video_ae.evaluation.peers.colmap import Colmap
+    peers: dict[str, Baseline[PoseEstimator]] = {}
+    if find_spec("pycolmap") is not None:
+        from video_ae.evaluation.peers.colmap import Colmap
 
-    return {"COLMAP": Baseline(Colmap(seed=seed)), "COLMAP, easy": Baseline(Colmap(easy=True, seed=seed))}
+        peers |= {"COLMAP": Baseline(Colmap(seed=seed)), "COLMAP, easy": Baseline(Colmap(easy=True, seed=seed))}
+    if find_spec("cv2") is not None:
+        from video_ae.evaluation.peers.odometry import TwoViewOdometry
+
+        peers["two-view odometry"] = Baseline(TwoViewOdometry(seed))
+    return peers
+
+
+def missing_peers() -> list[str]:
+    """A sentence for each peer that cannot run here."""
+    return [
+        f"{name} is left out, because {package} is not installed ({HOW_TO_GET_THEM})."
+        for package, name in PACKAGES.items()
+        if find_spec(package) is None
+    ]

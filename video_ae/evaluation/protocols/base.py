@@ -22,11 +22,14 @@ class PoseEstimate:
 
     confidence: 0 to 1 per frame, if the method gives one.
     posed: which frames got a pose at all; None means all. The cameras of the others are ignored.
+    covariance, inverse_depth: as in `CameraEstimate`, if the method gives them.
     """
 
     cameras: Cameras
     confidence: Float[Tensor, "frame"] | None = None
     posed: Bool[Tensor, "frame"] | None = None
+    covariance: Float[Tensor, "frame 6 6"] | None = None
+    inverse_depth: Float[Tensor, "frame rows columns"] | None = None
 
 
 @runtime_checkable
@@ -39,7 +42,7 @@ class PoseEstimator(Protocol):
 
 @runtime_checkable
 class ViewSynthesizer(Protocol):
-    """Predicts the target frame, RGB in [0, 1], from two contexts. The target is passed only so that its camera can be
+    """Predicts the target frame, RGB in [0, 1], from its contexts. The target is passed only so that its camera can be
     found; its pixels must not reach the picture. A `UserError` counts as a grey picture."""
 
     def __call__(self, contexts: VideoClip, target: VideoClip) -> Float[Tensor, "3 height width"]: ...

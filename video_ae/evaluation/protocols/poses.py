@@ -149,12 +149,15 @@ def evaluate_poses(
     settings: PosesSettings = PosesSettings(),
     baselines: Mapping[str, Baseline[PoseEstimator]] = POSE_BASELINES,
     on_estimate: Callable[[str, VideoClip, Cameras, PoseEstimate], object] | None = None,
+    on_method: Callable[[str, str, VideoClip, Cameras, PoseEstimate], object] | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Runs a method and the baselines on every clip of a data set.
 
     on_estimate: called after each clip with its name, the clip as the method saw it, its cameras with gaps
-    filled, and the estimate (`results.pose_writer` writes files). progress: called with each clip's name before it.
+    filled, and the estimate (`results.pose_writer` writes files). on_method: called for every method and clip with the
+    method's and the clip's name, the clip with its true cameras, and the same two (the report's record).
+    progress: called with each clip's name before it.
     """
     rows: dict[str, dict[str, dict]] = {name: {} for name in (method, *baselines)}
     for i, name in enumerate(dataset.names):
@@ -164,13 +167,14 @@ def evaluate_poses(
         clip = dataset.load(i, indices=chosen, size=settings.size)
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
-        estimate, cost = _run(estimator, seen)
-        rows[method][name] = score_poses(estimate, clip, settings) | cost
-        if on_estimate:
+        for label, candidate in {method: Baseline(estimator), **baselines}.items():
+            estimate, cost = _run(candidate.run, clip if candidate.sees_truth else seen)
+            rows[label][name] = score_poses(estimate, clip, settings) | cost
             cameras, posed = fill_missing(estimate, clip)
-            on_estimate(name, seen, cameras, replace(estimate, posed=posed))
-        for label, baseline in baselines.items():
-            guess, cost = _run(baseline.run, clip if baseline.sees_truth else seen)
-            rows[label][name] = score_poses(guess, clip, settings) | cost
+            estimate = replace(estimate, posed=posed)
+            if on_estimate and label == method:
+                on_estimate(name, seen, cameras, estimate)
+            if on_method:
+                on_method(label, name, clip, cameras, estimate)
     described = asdict(settings) | {"quarantined": dataset.quarantined}
     return collect("poses", method, described, rows, {k for k, b in baselines.items() if b.sees_truth})

@@ -1,4 +1,4 @@
-"""The view protocol: a method sees two frames and predicts the one in their middle."""
+"""The view protocol: a method sees two frames and predicts the one in their middle, or one frame and a later one."""
 
 import statistics
 import time
@@ -81,7 +81,7 @@ def _evaluate_clip(
     methods: Mapping[str, Baseline[ViewSynthesizer]],
     settings: ViewsSettings,
     metrics: Mapping[str, PictureMetric],
-    on_view: Callable[[str, int, Tensor], object],
+    on_view: Callable[[str, View, Tensor], object],
 ) -> dict[str, dict[str, Any]]:
     """The rows of all methods on one clip at one gap."""
     gaps = {label: _Gap() for label in methods}
@@ -94,8 +94,15 @@ def _evaluate_clip(
             gaps[label].seconds += time.perf_counter() - start
             gaps[label].failures += [failure] if failure else []
             gaps[label].add(picture, full[1].frames[0], metrics)
-            on_view(label, view.target, picture)
+            on_view(label, view, picture)
     return {label: gap.row(metrics) | {"seconds": gap.seconds} for label, gap in gaps.items()}
+
+
+def _with_missing(row: dict[str, Any], missing: Mapping[str, str]) -> dict[str, Any]:
+    """The row with None for the metrics that cannot be computed here, and why."""
+    if not missing:
+        return row
+    return row | dict.fromkeys(missing) | {"reasons": row.get("reasons", {}) | dict(missing)}
 
 
 def evaluate_views(
@@ -105,13 +112,17 @@ def evaluate_views(
     settings: ViewsSettings = ViewsSettings(),
     baselines: Mapping[str, Baseline[ViewSynthesizer]] = VIEW_BASELINES,
     metrics: Mapping[str, PictureMetric] = VIEW_METRICS,
+    missing: Mapping[str, str] | None = None,
     on_view: Callable[[str, int, str, Tensor], object] | None = None,
+    on_method: Callable[[str, str, int, VideoClip, View, Tensor], object] | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Runs a method and the baselines on every view of a data set, at the frames' own size.
 
     on_view: called with the clip's name, the gap, the target's file stem and the method's prediction
-    (`results.prediction_writer` writes files). progress: called with a clip's name before it runs.
+    (`results.prediction_writer` writes files). on_method: called for every method's prediction with the method's and
+    the clip's name, the gap, the clip, the view and the picture (the report's record). missing: metrics that cannot be
+    computed here and why; their numbers are null. progress: called with a clip's name before it runs.
     """
     methods = {method: Baseline(synthesizer), **baselines}
     frozen, sources = find_frozen(dataset.names), set()
@@ -126,11 +137,13 @@ def evaluate_views(
             views, source = views_of_clip(name, len(clip), gap, frozen, settings.kind)
             sources.add(source)
 
-            def keep(label: str, target: int, picture: Tensor, place: tuple[str, int] = (name, gap)) -> None:
+            def keep(label: str, view: View, picture: Tensor, place: tuple[str, int] = (name, gap)) -> None:
                 if on_view and label == method:
-                    on_view(*place, stems[target], picture)  # noqa: B023 - called within this turn of the loop
+                    on_view(*place, stems[view.target], picture)  # noqa: B023 - called within this turn of the loop
+                if on_method:
+                    on_method(label, *place, clip, view, picture)  # noqa: B023
 
             for label, row in _evaluate_clip(clip, views, methods, settings, metrics, keep).items():
-                rows[label].setdefault(name, {})[str(gap)] = row
+                rows[label].setdefault(name, {})[str(gap)] = _with_missing(row, missing or {})
     described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.quarantined}
     return collect("views", method, described, rows, {k for k, b in baselines.items() if b.sees_truth})

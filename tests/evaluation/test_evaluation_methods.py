@@ -1,0 +1,114 @@
+"""Models as the protocols see them: the focal length only where it is given, the target only where it may be seen."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from evaluation_fakes import FakeSource, make_clip
+
+from video_ae.errors import UserError
+from video_ae.evaluation import run
+from video_ae.evaluation.methods import camera_between, pose_estimator, unseen_view_synthesizer, view_synthesizer
+from video_ae.evaluation.protocols.base import without_truth
+from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
+from video_ae.types import CameraEstimate, Cameras
+
+CPU = torch.device("cpu")
+
+
+def estimate_of(clip):
+    """The frames' numbers as positions on the x axis."""
+    poses = torch.eye(4).repeat(len(clip), 1, 1)
+    poses[:, 0, 3] = clip.indices.float()
+    cameras = Cameras(poses[None], torch.tensor([0.8, 1.0, 0.5, 0.5]).repeat(1, len(clip), 1))
+    maps, ones = torch.ones(1, len(clip), 2, 2), torch.ones(1, len(clip))
+    return CameraEstimate(cameras, maps, ones, torch.eye(6).repeat(1, len(clip), 1, 1))
+
+
+class SpyModel:
+    """Notes what it was asked and renders the x position of the camera as a grey value."""
+
+    def __init__(self):
+        self.focals, self.frames = [], []
+
+    def find_cameras(self, clip, focal_over_width=None, refine_steps=0):
+        self.focals.append(focal_over_width)
+        return estimate_of(clip)
+
+    def synthesize(self, contexts, target, focal_over_width=None, refine_steps=0):
+        self.focals.append(focal_over_width)
+        return target.frames[0]
+
+    def reconstruct(self, clip, focal_over_width=None, refine_steps=0):
+        self.focals.append(focal_over_width)
+        self.frames.append(len(clip))
+        return SimpleNamespace(camera=estimate_of(clip))
+
+    def render(self, scene, cameras, size):
+        grey = cameras.world_from_camera[0, 0, 3] / 100
+        return SimpleNamespace(frames=grey.expand(1, 1, 3, size[1], size[0]))
+
+
+def test_the_focal_length_is_handed_on_only_where_it_is_given():
+    model, clip = SpyModel(), make_clip("a", 4)
+    estimator = pose_estimator(model, CPU, 0)
+    assert estimator(without_truth(clip, False)).covariance.shape == (4, 6, 6)
+    estimator(without_truth(clip, True))
+    view_synthesizer(model, CPU, 0)(without_truth(clip.select([0, 2]), True), clip.select([1]))
+    assert model.focals == [None, pytest.approx(0.7), pytest.approx(0.7)]
+
+
+def test_a_hidden_targets_camera_lies_between_its_neighbours():
+    clip = make_clip("a", 13)
+    contexts, target = clip.select([4, 12]), clip.select([6])
+    between = camera_between(estimate_of(contexts), contexts, target)
+    assert between.world_from_camera[0, 0, 3] == pytest.approx(6)
+    with pytest.raises(UserError, match="does not lie between"):
+        camera_between(estimate_of(contexts), contexts, clip.select([2]))
+
+
+def test_nothing_of_the_model_sees_a_hidden_target():
+    model = SpyModel()
+    result = evaluate_views(
+        FakeSource(), unseen_view_synthesizer(model, CPU, 0), settings=ViewsSettings((2,), show_target=False)
+    )
+    assert model.frames == [2, 2, 2]
+    assert result.result.clips["clip0"]["2"]["views"] == 3
+    assert "failed" not in result.result.clips["clip0"]["2"]
+
+
+def test_perspective_renders_a_hidden_target_at_its_own_size():
+    from video_ae.camera.alignment_encoder import AlignmentEncoder
+    from video_ae.models.perspective import PerspectiveAutoencoder
+    from video_ae.renderers.frustum import FrustumRenderer
+    from video_ae.structure.plane_sweep import PlaneSweepEncoder
+
+    torch.manual_seed(0)
+    camera = AlignmentEncoder(size=16, search_size=16, steps=1, directions=8, focal_starts=(0.7,), candidates=1)
+    model = PerspectiveAutoencoder(camera, PlaneSweepEncoder(), FrustumRenderer(), planes=4, working_side=16).eval()
+    clip = make_clip("a", 5)
+    seen = without_truth(clip.select([0, 4]), True)
+    synthesize = unseen_view_synthesizer(model, CPU, 0)
+    picture = synthesize(seen, clip.select([2]))
+    assert picture.shape == (3, 16, 20)
+    hidden = clip.__class__(**{**vars(clip.select([2])), "frames": torch.zeros(1, 3, 16, 20)})
+    torch.testing.assert_close(synthesize(seen, hidden), picture)
+
+
+def test_missing_lpips_is_null_with_a_reason(monkeypatch):
+    def nothing(path=None):
+        raise UserError("no weights")
+
+    monkeypatch.setattr(run.Lpips, "load", nothing)
+    metrics, missing = run._view_metrics()
+    assert "lpips" not in metrics
+    result = evaluate_views(FakeSource(), lambda c, t: c.frames[0], metrics=metrics, missing=missing)
+    row = result.result.clips["clip0"]["2"]
+    assert (row["lpips"], row["reasons"]["lpips"]) == (None, "no weights")
+
+
+def test_impossible_view_settings_are_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="at least 1"):
+        run.evaluate_views(tmp_path, tmp_path / "out", gaps=[0])
+    with pytest.raises(UserError, match="both sides"):
+        run.evaluate_views(tmp_path, tmp_path / "out", kind="onward", hide_target=True)

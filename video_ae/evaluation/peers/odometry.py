@@ -1,0 +1,124 @@
+"""Classical two-view odometry through OpenCV, an optional package: SIFT (Lowe 2004) and the five-point algorithm
+(Nistér 2004) with RANSAC, frame to frame, without any bundle adjustment."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+
+from video_ae.errors import UserError
+from video_ae.evaluation.baselines import focal_guess
+from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.geometry.se3 import invert, rigid
+from video_ae.types import Cameras, VideoClip
+
+_FEATURES, _CONTRAST, _RATIO = 3000, 0.01, 0.8
+_RANSAC_PIXELS, _RANSAC_CERTAINTY = 0.75, 0.999
+_FEWEST_MATCHES = 8
+_FURTHEST_POINT = 1e4  # step lengths; OpenCV's own 50 throws away what a small step sees
+_MOST_SCALE_CHANGE = 3.0  # from one step to the next
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The motion between two neighbours: `next_from_previous` with a translation of length 1, and in that unit the
+    depths of the points seen by both, by the number of their keypoint in the previous and in the next frame."""
+
+    next_from_previous: torch.Tensor
+    depth_in_previous: dict[int, float]
+    depth_in_next: dict[int, float]
+
+
+class TwoViewOdometry:
+    """A `PoseEstimator`: each frame's motion from the frame before it, chained.
+
+    A step is as long as makes the points that it shares with the step before equally deep in both (median, at most a
+    threefold change). Uses the clip's intrinsics, or a focal length of 1.2 times the longer side where it has none.
+    A frame that cannot be matched stays where the last one was and counts as not posed. The seed is RANSAC's.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._sift = cv2.SIFT.create(nfeatures=_FEATURES, contrastThreshold=_CONTRAST)
+
+    def __call__(self, clip: VideoClip) -> PoseEstimate:
+        """Raises UserError where no two neighbouring frames can be matched."""
+        cv2.setNumThreads(1)
+        cv2.setRNGSeed(self._seed)
+        intrinsics = focal_guess(clip).double()
+        features = [self._sift.detectAndCompute(picture, None) for picture in _grey(clip)]
+        steps = [
+            _step(features[i], features[i + 1], _matrix(intrinsics[i], clip.image_size)) for i in range(len(clip) - 1)
+        ]
+        if not any(steps):
+            raise UserError("Two-view odometry could not match any two neighbouring frames of this clip.")
+        posed = torch.tensor([True, *(step is not None for step in steps)])
+        return PoseEstimate(Cameras(_chain(steps), intrinsics), posed=posed)
+
+
+def _grey(clip: VideoClip) -> list[np.ndarray]:
+    pixels = rearrange((clip.frames.clamp(0, 1) * 255).round().to(torch.uint8), "f c h w -> f h w c").cpu().numpy()
+    return [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pixels]
+
+
+def _matrix(intrinsics: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    """In pixels, with OpenCV's pixel centres at whole numbers."""
+    fx, fy, cx, cy = intrinsics.tolist()
+    width, height = size
+    return np.array([[fx * width, 0, cx * width - 0.5], [0, fy * height, cy * height - 0.5], [0, 0, 1]])
+
+
+def _step(previous: tuple, following: tuple, matrix: np.ndarray) -> _Step | None:
+    pairs = _matches(previous[1], following[1])
+    if len(pairs) < _FEWEST_MATCHES:
+        return None
+    first = np.array([previous[0][a].pt for a, _ in pairs])
+    second = np.array([following[0][b].pt for _, b in pairs])
+    essential, inliers = cv2.findEssentialMat(first, second, matrix, cv2.RANSAC, _RANSAC_CERTAINTY, _RANSAC_PIXELS)
+    if essential is None or essential.shape != (3, 3) or inliers.sum() < _FEWEST_MATCHES:
+        return None
+    _, rotation, translation, inliers, homogeneous = cv2.recoverPose(
+        essential, first, second, matrix, distanceThresh=_FURTHEST_POINT, mask=inliers
+    )
+    used = [i for i in range(len(pairs)) if inliers[i, 0]]
+    if len(used) < _FEWEST_MATCHES:
+        return None
+    before = homogeneous[:3, used] / homogeneous[3, used]
+    after = rotation @ before + translation
+    good = [(*pairs[i], z, w) for i, z, w in zip(used, before[2], after[2], strict=True) if z > 0 and w > 0]
+    moved = rigid(torch.from_numpy(rotation).double(), torch.from_numpy(translation[:, 0]).double())
+    return _Step(moved, {a: z for a, _, z, _ in good}, {b: w for _, b, _, w in good})
+
+
+def _matches(previous: np.ndarray | None, following: np.ndarray | None) -> list[tuple[int, int]]:
+    """Pairs of keypoints that pass Lowe's ratio test."""
+    if previous is None or following is None or len(following) < 2:
+        return []
+    found = cv2.BFMatcher(cv2.NORM_L2).knnMatch(previous, following, k=2)
+    return [(best.queryIdx, best.trainIdx) for best, second in found if best.distance < _RATIO * second.distance]
+
+
+def _chain(steps: list[_Step | None]) -> torch.Tensor:
+    """world_from_camera of all frames; the first is the world and the first step has length 1."""
+    poses, length = [torch.eye(4, dtype=torch.float64)], 1.0
+    last: _Step | None = None
+    for step in steps:
+        if step is None:
+            poses.append(poses[-1])
+        else:
+            length *= _longer(last, step)
+            motion = rigid(step.next_from_previous[:3, :3], length * step.next_from_previous[:3, 3])
+            poses.append(poses[-1] @ invert(motion))
+        last = step
+    return torch.stack(poses)
+
+
+def _longer(last: _Step | None, step: _Step) -> float:
+    """How many times longer a step is than the one before; 1 where they share no point."""
+    shared = [] if last is None else [k for k in step.depth_in_previous if k in last.depth_in_next]
+    if last is None or not shared:
+        return 1.0
+    ratio = float(np.median([last.depth_in_next[k] / step.depth_in_previous[k] for k in shared]))
+    return min(max(ratio, 1 / _MOST_SCALE_CHANGE), _MOST_SCALE_CHANGE)
