@@ -2,9 +2,16 @@
 
 import torch
 
-from video_ae.geometry.cameras import pinhole_intrinsics
+from video_ae.geometry.cameras import pinhole_intrinsics, project
 from video_ae.geometry.se3 import se3_exp
-from video_ae.models.keyframes import CONTEXT_RANGE, choose_contexts, choose_keyframes, render_keyframes
+from video_ae.models.keyframes import (
+    CONTEXT_RANGE,
+    MARGIN,
+    choose_contexts,
+    choose_keyframes,
+    render_keyframes,
+    widened,
+)
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, FrustumVoxels
 
@@ -26,12 +33,12 @@ def test_a_still_clip_has_its_middle_frame():
 
 def test_a_walk_has_a_keyframe_wherever_the_picture_has_moved_on():
     """0.8 * 0.1 widths a frame: beyond a quarter of the width after four frames."""
-    assert choose_keyframes(walk([0.1 * i for i in range(12)])) == (0, 4, 8)
+    assert choose_keyframes(walk([0.1 * i for i in range(12)]), spacing=0.25) == (0, 4, 8)
     assert choose_keyframes(walk([0.1 * i for i in range(12)]), spacing=0.1) == (0, 2, 4, 6, 8, 10)
 
 
 def test_a_camera_that_comes_back_needs_no_new_keyframe():
-    assert choose_keyframes(walk([0.0, 0.2, 0.4, 0.2, 0.0])) == (0, 2)
+    assert choose_keyframes(walk([0.0, 0.2, 0.4, 0.2, 0.0]), spacing=0.25) == (0, 2)
 
 
 def test_every_frame_is_near_a_keyframe():
@@ -108,3 +115,14 @@ def test_the_farther_codes_are_left_out():
         (code(0.0, 0.2), code(0.2, 0.5), code(0.4, 1.0)), views([0.0]), FrustumRenderer(), (16, 12)
     )
     torch.testing.assert_close(three.frames, two.frames)
+
+
+def test_a_widened_camera_sees_the_same_pixels_inside_a_margin():
+    camera = walk([0.0]).cameras
+    wide, (width, height) = widened(camera, 100, 80)
+    assert (width, height) == (round(100 * (1 + 2 * MARGIN)), round(80 * (1 + 2 * MARGIN)))
+    point = torch.tensor([0.2, -0.1, 1.0])
+    narrow_pixel = project(point, camera.intrinsics[0, 0]) * torch.tensor([100.0, 80.0])
+    wide_pixel = project(point, wide.intrinsics[0, 0]) * torch.tensor([width, height])
+    margin = MARGIN * torch.tensor([100.0, 80.0])
+    torch.testing.assert_close(wide_pixel, narrow_pixel + margin, atol=1e-3, rtol=0)

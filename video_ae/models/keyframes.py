@@ -8,7 +8,8 @@ from video_ae.geometry.overlap import view_displacement
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, RenderedViews
 
-KEYFRAME_SPACING = 0.25  # picture widths that the scene moves from one keyframe to the next
+KEYFRAME_SPACING = 0.15  # picture widths that the scene moves from one keyframe to the next
+MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
 
 
@@ -36,6 +37,20 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
         picks = torch.linspace(0, len(useful) - 1, most - 1).round().long().tolist()
         useful = [useful[i] for i in picks]
     return sorted({keyframe, *useful})
+
+
+def widened(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[int, int]]:
+    """A keyframe's camera with a wider view, and the (width, height) that keeps its pixels as large as they were.
+
+    The other contexts fill the margin, so that views beside the keyframe have no black borders.
+    """
+    intrinsics = camera.intrinsics.clone()
+    intrinsics[..., :2] /= 1 + 2 * MARGIN
+    intrinsics[..., 2:] = (intrinsics[..., 2:] + MARGIN) / (1 + 2 * MARGIN)
+    return Cameras(camera.world_from_camera, intrinsics), (
+        round(width * (1 + 2 * MARGIN)),
+        round(height * (1 + 2 * MARGIN)),
+    )
 
 
 def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> Float[Tensor, "*frames"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from video_ae.camera.alignment_encoder import AlignmentEncoder
 from video_ae.geometry.frusta import inverse_depth_planes
 from video_ae.models.base import Autoencoder
-from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes
+from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes, widened
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import (
@@ -113,11 +113,12 @@ class PerspectiveAutoencoder(Autoencoder):
         estimate: CameraEstimate,
         contexts: list[int],
         reference: Cameras,
+        size: tuple[int, int] | None = None,
     ) -> FrustumVoxels:
-        """The code of one reference camera from some frames of a clip and the cameras found for it."""
+        """The code of one reference camera, `size` voxels large, from some frames of a clip and the cameras found."""
         count = int(torch.randint(self.planes // 2, self.planes + 1, ())) if self.training else self.planes
         planes = inverse_depth_planes(nearest_inverse_depth(estimate), count)
-        return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes)
+        return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes, size)
 
     @torch.no_grad()
     def find_cameras(
@@ -167,20 +168,16 @@ class PerspectiveAutoencoder(Autoencoder):
         for number, keyframe in enumerate(keyframes):
             report("structure", number / len(keyframes))
             contexts = choose_contexts(estimate, keyframe, self.most_contexts)
+            reference, size = widened(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
             with torch.no_grad():
-                structures.append(
-                    self.encode_structure(frames, estimate, contexts, estimate.cameras.select([keyframe]))
-                )
+                structures.append(self.encode_structure(frames, estimate, contexts, reference, size))
         report("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(structures))
 
     @torch.no_grad()
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
         """Pictures (batch of one) of a scene from cameras without batch axis; size is (width, height)."""
-        if size is None:
-            rows, columns = scene.structures[0].density.shape[-2:]
-            size = (columns, rows)
-        return render_keyframes(scene.structures, cameras, self.renderer, size)
+        return render_keyframes(scene.structures, cameras, self.renderer, size or scene.clip.image_size)
 
 
 def _concatenate(parts: list[Reconstruction]) -> Reconstruction:

@@ -107,9 +107,13 @@ class PlaneSweepEncoder(nn.Module):
         cameras: Cameras,
         reference: Cameras,
         inverse_depth: Float[Tensor, "batch plane"],
+        size: tuple[int, int] | None = None,
     ) -> FrustumVoxels:
-        """frames and cameras: the contexts; reference: one camera, which may be one of theirs or none."""
-        height, width = frames.shape[-2:]
+        """frames and cameras: the contexts; reference: one camera, which may be one of theirs or none.
+
+        size: (width, height) of the code in voxels; by default that of the frames.
+        """
+        width, height = size or (frames.shape[-1], frames.shape[-2])
         hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
         hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
         colours, seen = _sweep(frames, cameras, reference, inverse_depth, height, width)
