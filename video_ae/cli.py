@@ -78,6 +78,11 @@ def build_parser() -> argparse.ArgumentParser:
     views.add_argument(
         "--save-frames", action="store_true", help="also write predictions/gap<g>/<clip>/<timestamp>.png"
     )
+    latent = _add(commands, "latent", "pictures of an autoencoder's codes: map, interpolations, samples", _latent)
+    latent.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="a model of single frames")
+    latent.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a folder of videos")
+    latent.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the pictures")
+    latent.add_argument("--overwrite", action="store_true", help="replace earlier pictures")
     convert = _add(commands, "convert-checkpoint", "the 2021 paper's checkpoint -> weights of this package", _convert)
     convert.add_argument("path", type=Path, metavar="AUTHORS.tar")
     convert.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -196,6 +201,12 @@ def _evaluate_peers(**given: Any) -> None:
 
     evaluate_peers(**given)
     print(f"Wrote {given['out']}: results.md, results.json and poses of the first peer.")
+
+
+def _latent(**given: Any) -> None:
+    from video_ae.applications.latent import plot_latent
+
+    print(f"Wrote {plot_latent(**given)}: codes_pca.png and, where the model can decode codes, what they show.")
 
 
 def _convert(**given: Any) -> None:
