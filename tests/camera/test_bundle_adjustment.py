@@ -60,14 +60,16 @@ def test_analytic_derivatives_are_those_of_autograd():
 
     zeros = (torch.zeros(2, 6).double(), torch.zeros(len(matches.points)).double(), torch.tensor(0.0).double())
     by_twists, by_depth, by_focal = torch.autograd.functional.jacobian(residual, zeros)
-    torch.testing.assert_close(lin.by_cameras[edge, ..., :12], by_twists.flatten(-2))
-    torch.testing.assert_close(lin.by_inverse_depth[edge], by_depth.diagonal(dim1=0, dim2=2).mT)
-    torch.testing.assert_close(lin.by_cameras[edge, ..., 12], by_focal)
+    by_target = lin.by_target[edge, :, :6].permute(2, 0, 1)
+    torch.testing.assert_close(by_target, by_twists[:, :, 1])
+    torch.testing.assert_close(-by_target @ lin.adjoint[edge], by_twists[:, :, 0])
+    torch.testing.assert_close(lin.by_inverse_depth[edge], by_depth.diagonal(dim1=0, dim2=2))
+    torch.testing.assert_close(lin.by_target[edge, :, 6].mT, by_focal)
 
 
 def dense_step(equations: NormalEquations, damping: float) -> torch.Tensor:
     """The slow, obvious twin: all unknowns in one dense system, first pose fixed."""
-    coupling = equations.coupling.flatten(0, 1)
+    coupling = equations.coupling.mT.flatten(0, 1)
     depth = equations.depth.flatten() * (1 + damping) + 1e-6
     matrix = torch.cat([torch.cat([equations.camera, coupling.T], 1), torch.cat([coupling, torch.diag(depth)], 1)])
     right = torch.cat([equations.camera_right, equations.depth_right.flatten()])

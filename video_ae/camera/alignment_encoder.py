@@ -33,6 +33,7 @@ from video_ae.types import CameraEstimate, Cameras
 
 _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
 _FOCAL_WEIGHT = 50.0
+_HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,13 @@ class AlignmentEncoder(nn.Module):
         """Steps 1 and 2: the best of several starts."""
         known = _Knowledge(_in_pixels(focal_over_width, graph), _on_grid(inverse_depth, graph))
         matches = graph.first_matches(self.search_gaps)
-        solved = []
+        priors, free = self._priors(graph, None, known), self._unknowns(known)
+        tried = []
         for start in self._starts(graph, matches, known):
-            priors = self._priors(graph, None, known)
-            state, _ = minimise(start, matches, priors, 3, Unknowns(cameras=False))
-            solved.append(minimise(state, matches, priors, self.steps, self._unknowns(known)))
+            state, _ = minimise(start, matches, priors, 2, Unknowns(cameras=False))
+            tried.append(minimise(state, matches, priors, 3, free))
+        limit = _HOPELESS * min(cost for _, cost in tried)
+        solved = [minimise(state, matches, priors, self.steps, free) for state, cost in tried if cost <= limit]
         best = _distinct(solved, self.candidates)
         if len(best) == 1:
             return best[0]

@@ -94,11 +94,16 @@ class PredictedPoints:
 
 @dataclass(frozen=True)
 class Linearisation:
-    """Residuals in pixels and their derivatives by left twists of the two poses, inverse depth and log focal length."""
+    """Residuals in pixels and their derivatives, point last so that every operation runs along memory.
 
-    residual: Float[Tensor, "edge point 2"]
-    by_cameras: Float[Tensor, "edge point 2 13"]  # source twist, target twist, logarithm of the focal length
-    by_inverse_depth: Float[Tensor, "edge point 2"]
+    by_target: by the target's left twist and the logarithm of the focal length; by_inverse_depth: by each depth.
+    adjoint: the derivative by the source's left twist is that by the target's times minus this.
+    """
+
+    residual: Float[Tensor, "edge 2 point"]
+    by_target: Float[Tensor, "edge 2 7 point"]
+    by_inverse_depth: Float[Tensor, "edge 2 point"]
+    adjoint: Float[Tensor, "edge 6 6"]
     in_front: Float[Tensor, "edge point"]
 
 
@@ -108,7 +113,7 @@ class NormalEquations:
 
     camera: Float[Tensor, "unknown unknown"]
     camera_right: Float[Tensor, "unknown"]
-    coupling: Float[Tensor, "frame point unknown"]
+    coupling: Float[Tensor, "frame unknown point"]
     depth: Float[Tensor, "frame point"]
     depth_right: Float[Tensor, "frame point"]
 
@@ -133,24 +138,39 @@ def linearise(state: SceneState, matches: Matches) -> Linearisation:
     """Residuals of all matches and their analytic derivatives."""
     focal = state.log_focal.exp()
     seen = predict_points(state, matches.points, matches.source, matches.target)
-    depth = seen.points[..., 2].clamp_min(_NEAREST)
-    zero, scale = torch.zeros_like(depth), focal / depth
-    projection = torch.stack(
-        [scale, zero, -seen.image[..., 0] / depth, zero, scale, -seen.image[..., 1] / depth], -1
-    ).unflatten(-1, (2, 3))  # d image / d points
-    inverse_depth = state.inverse_depth[matches.source]
-    by_target = torch.cat([-projection @ skew(seen.points), projection * inverse_depth[..., None, None]], -1)
-    by_source = -by_target @ _adjoint(seen.target_from_source)[:, None]
-    by_inverse_depth = (projection @ seen.target_from_source[:, None, :3, 3:]).squeeze(-1)
-    flattened = torch.cat([-seen.rays[:, :2], torch.zeros_like(seen.rays[:, :1])], -1)
-    turned = flattened @ seen.target_from_source[:, :3, :3].transpose(-1, -2)
-    by_log_focal = projection @ turned[..., None] + seen.image[..., None]
-    by_cameras = torch.cat([by_source, by_target, by_log_focal], -1)
-    return Linearisation(seen.image - matches.matched, by_cameras, by_inverse_depth, seen.in_front.to(depth.dtype))
+    x, y, depth = seen.points.unbind(-1)
+    depth = depth.clamp_min(_NEAREST)
+    x, y, scale = x / depth, y / depth, focal / depth
+
+    def image_motion(by_x: Tensor, by_y: Tensor, by_z: Tensor) -> Tensor:
+        return torch.stack([scale * (by_x - x * by_z), scale * (by_y - y * by_z)], 1)
+
+    pulled = scale * state.inverse_depth[matches.source]
+    zero, across = torch.zeros_like(x), x * y
+    turned = -seen.target_from_source[:, :3, :2] @ seen.rays[:, :2].T  # of rays that grow with the focal length
+    by_focal = image_motion(*turned.unbind(1)) + focal * torch.stack([x, y], 1)
+    by_target = torch.stack(
+        [
+            focal * torch.stack([-across, -(1 + y * y)], 1),
+            focal * torch.stack([1 + x * x, across], 1),
+            focal * torch.stack([-y, x], 1),
+            torch.stack([pulled, zero], 1),
+            torch.stack([zero, pulled], 1),
+            torch.stack([-x * pulled, -y * pulled], 1),
+            by_focal,
+        ],
+        2,
+    )
+    by_inverse_depth = image_motion(*seen.target_from_source[:, :3, 3:].unbind(1))
+    residual = (seen.image - matches.matched).transpose(1, 2).contiguous()
+    return Linearisation(
+        residual, by_target, by_inverse_depth, _adjoint(seen.target_from_source), seen.in_front.to(x.dtype)
+    )
 
 
 def _squared_error(residual: Tensor, information: Tensor) -> Tensor:
-    return (residual * (information @ residual[..., None]).squeeze(-1)).sum(-1)
+    x, y = residual.unbind(-1)
+    return information[..., 0, 0] * x * x + 2 * information[..., 0, 1] * x * y + information[..., 1, 1] * y * y
 
 
 def match_costs(state: SceneState, matches: Matches) -> Float[Tensor, "edge point"]:
@@ -178,32 +198,56 @@ def normal_equations(state: SceneState, matches: Matches, priors: Priors) -> Nor
     lin = linearise(state, matches)
     frames, count = state.inverse_depth.shape
     size = 6 * frames + 1
-    error = _squared_error(lin.residual, matches.information)
-    information = (lin.in_front / (1 + error))[..., None, None] * matches.information
-    weighted = information @ lin.by_cameras
-    flat, flat_weighted = lin.by_cameras.flatten(1, 2), weighted.flatten(1, 2)
-    blocks = flat.transpose(-1, -2) @ flat_weighted  # [edge, 13, 13]
-    sides = -(flat_weighted.transpose(-1, -2) @ lin.residual.flatten(1)[..., None]).squeeze(-1)
+    error = _squared_error(lin.residual.transpose(1, 2), matches.information)
+    robust = lin.in_front / (1 + error)
+    xx, xy, yy = (robust * matches.information[..., i, j] for i, j in ((0, 0), (0, 1), (1, 1)))
 
-    six = torch.arange(6, device=flat.device)
-    focal_column = torch.full_like(matches.source, size - 1)[:, None]
-    columns = torch.cat([6 * matches.source[:, None] + six, 6 * matches.target[:, None] + six, focal_column], 1)
-    camera = torch.zeros(size * size, dtype=torch.float64, device=flat.device)
+    def weigh(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return xx * x + xy * y, xy * x + yy * y
+
+    x, y = lin.by_target.unbind(1)
+    xx, xy, yy = xx[:, None], xy[:, None], yy[:, None]
+    weighted_x, weighted_y = weigh(x, y)
+    blocks = weighted_x @ x.mT + weighted_y @ y.mT  # [edge, 7, 7]
+    sides = -(weighted_x @ lin.residual[:, 0, :, None] + weighted_y @ lin.residual[:, 1, :, None])
+    by_depth = lin.by_inverse_depth
+    mixed = weighted_x * by_depth[:, :1] + weighted_y * by_depth[:, 1:]  # [edge, 7, point]
+    depth_x, depth_y = weigh(by_depth[:, :1], by_depth[:, 1:])
+    curvature = (depth_x * by_depth[:, :1] + depth_y * by_depth[:, 1:])[:, 0]
+    slope = (depth_x * lin.residual[:, :1] + depth_y * lin.residual[:, 1:])[:, 0]
+
+    spread = _both_twists(lin.adjoint)
+    blocks, sides, mixed = spread.mT @ blocks @ spread, (spread.mT @ sides).squeeze(-1), spread.mT @ mixed
+    columns = _columns(matches, size)
+    camera = torch.zeros(size * size, dtype=torch.float64, device=error.device)
     camera.index_add_(0, (columns[:, :, None] * size + columns[:, None, :]).flatten(), blocks.double().flatten())
     camera = camera.view(size, size)
-    right = torch.zeros(size, dtype=torch.float64, device=flat.device)
+    right = torch.zeros(size, dtype=torch.float64, device=error.device)
     right.index_add_(0, columns.flatten(), sides.double().flatten())
     _add_camera_priors(camera, right, state, priors)
 
-    by_depth = lin.by_inverse_depth
-    coupling = torch.zeros(frames * size, count, dtype=flat.dtype, device=flat.device)
-    rows = (matches.source[:, None] * size + columns).flatten()
-    coupling.index_add_(0, rows, (weighted * by_depth[..., None]).sum(-2).transpose(1, 2).flatten(0, 1))
-    depth_weighted = (information @ by_depth[..., None]).squeeze(-1)
-    depth = priors.depth_weight.index_add(0, matches.source, (depth_weighted * by_depth).sum(-1))
+    coupling = torch.zeros(frames * size, count, dtype=error.dtype, device=error.device)
+    coupling.index_add_(0, (matches.source[:, None] * size + columns).flatten(), mixed.flatten(0, 1))
+    depth = priors.depth_weight.index_add(0, matches.source, curvature)
     pull = priors.depth_weight * (priors.inverse_depth - state.inverse_depth)
-    depth_right = pull.index_add(0, matches.source, -(depth_weighted * lin.residual).sum(-1))
-    return NormalEquations(camera, right, coupling.view(frames, size, count).transpose(1, 2), depth, depth_right)
+    depth_right = pull.index_add(0, matches.source, -slope)
+    return NormalEquations(camera, right, coupling.view(frames, size, count), depth, depth_right)
+
+
+def _both_twists(adjoint: Float[Tensor, "edge 6 6"]) -> Float[Tensor, "edge 7 13"]:
+    """From derivatives by the target's twist and the focal length to those by both twists and the focal length."""
+    spread = adjoint.new_zeros(len(adjoint), 7, 13)
+    spread[:, :6, :6] = -adjoint
+    spread[:, :6, 6:12] = torch.eye(6, dtype=adjoint.dtype, device=adjoint.device)
+    spread[:, 6, 12] = 1
+    return spread
+
+
+def _columns(matches: Matches, size: int) -> Int[Tensor, "edge 13"]:
+    """Which unknowns an edge touches: six of the source, six of the target, the focal length (the last one)."""
+    six = torch.arange(6, device=matches.source.device)
+    focal = torch.full_like(matches.source, size - 1)[:, None]
+    return torch.cat([6 * matches.source[:, None] + six, 6 * matches.target[:, None] + six, focal], 1)
 
 
 def _add_camera_priors(camera: Tensor, right: Tensor, state: SceneState, priors: Priors) -> None:
@@ -234,10 +278,10 @@ def _free_columns(frames: int, unknowns: Unknowns, device: torch.device) -> Tens
 def reduced_system(equations: NormalEquations, damping: float = 0.0) -> tuple[Tensor, Tensor]:
     """Camera block and right side with the depths eliminated (Schur complement)."""
     depth = equations.depth * (1 + damping) + 1e-6
-    flat = equations.coupling.flatten(0, 1)
-    flat_scaled = flat / depth.flatten()[:, None]
-    camera = equations.camera - (flat.T @ flat_scaled).double()
-    return camera, equations.camera_right - (flat_scaled.T @ equations.depth_right.flatten()).double()
+    scaled = equations.coupling / depth[:, None]
+    camera = equations.camera - (scaled @ equations.coupling.mT).double().sum(0)
+    right = (scaled @ equations.depth_right[..., None]).double().sum(0).squeeze(-1)
+    return camera, equations.camera_right - right
 
 
 def solve_step(state: SceneState, equations: NormalEquations, damping: float, unknowns: Unknowns) -> SceneState | None:
@@ -259,7 +303,7 @@ def solve_step(state: SceneState, equations: NormalEquations, damping: float, un
     step = step.to(state.inverse_depth.dtype)
     inverse_depth = state.inverse_depth
     if unknowns.depth:
-        change = (equations.depth_right - equations.coupling @ step) / (equations.depth * (1 + damping) + 1e-6)
+        change = (equations.depth_right - (step @ equations.coupling)) / (equations.depth * (1 + damping) + 1e-6)
         inverse_depth = (inverse_depth + change).clamp(MINIMUM_INVERSE_DEPTH, MAXIMUM_INVERSE_DEPTH)
     poses = se3_exp(step[:-1].view(frames, 6)) @ state.camera_from_world
     return SceneState(poses, inverse_depth, state.log_focal + step[-1])

@@ -1,5 +1,7 @@
 """What frames are aligned on: feature maps that do not change with brightness and contrast."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -9,11 +11,23 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def blur(maps: Float[Tensor, "batch channel height width"], radius: int, times: int = 2) -> Tensor:
-    """Repeated box filter of `2 radius + 1` pixels, borders replicated; two passes come close to a Gaussian."""
-    size = 2 * radius + 1
-    for _ in range(times):
-        maps = F.avg_pool2d(F.pad(maps, (radius,) * 4, mode="replicate"), size, stride=1)
-    return maps
+    """Repeated box filter of `2 radius + 1` pixels, borders replicated; two passes come close to a Gaussian.
+
+    Done by two small matrix products, which are several times faster than pooling on a CPU.
+    """
+    rows, columns = (_box_matrix(size, radius, times, maps.dtype, maps.device) for size in maps.shape[-2:])
+    return rows @ (maps @ columns.T)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _box_matrix(size: int, radius: int, times: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The filter along one axis: [size, size], each row sums to 1."""
+    centres, window = torch.arange(size)[:, None], torch.arange(-radius, radius + 1)
+    index = (centres + window).clamp(0, size - 1)
+    weight = torch.full(index.shape, 1 / (2 * radius + 1), dtype=torch.float64)
+    box = torch.zeros(size, size, dtype=torch.float64).scatter_add_(1, index, weight)
+    return torch.matrix_power(box, times).to(device, dtype)
 
 
 class LocalContrast(nn.Module):

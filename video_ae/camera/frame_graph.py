@@ -10,6 +10,7 @@ from video_ae.camera.features import blur, feature_pyramid
 from video_ae.camera.matching import FlowFields, dense_flow, warp
 
 _EDGES_AT_ONCE = 64  # bounds the memory of the matching
+_GUIDED_ITERATIONS = 4
 _FEATURE_NOISE = 0.15  # spread of feature differences between two views of the same thing
 _MATCH_FLOOR = 0.15  # pixels; no match is trusted further than this
 _ROUND_TRIP = 2.0  # pixels; matches that come back further away than this are dropped
@@ -56,7 +57,10 @@ class FrameGraph:
             part = slice(begin, begin + _EDGES_AT_ONCE)
             source = [maps[edges[0, part]] for maps in self.pyramid[:levels]]
             target = [maps[edges[1, part]] for maps in self.pyramid[:levels]]
-            parts.append(dense_flow(source, target, None if start is None else start[part]))
+            if start is None:
+                parts.append(dense_flow(source, target))
+            else:  # a good start needs less
+                parts.append(dense_flow(source, target, start[part], iterations=_GUIDED_ITERATIONS))
         names = ("flow", "structure", "error", "inside")
         return FlowFields(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
