@@ -2,7 +2,7 @@
 
     python scripts/render_walkthroughs.py --split train --clips 100 --out FOLDER
 
-Needs vizdoom (`pip install -e .[walkthroughs]`), no display and no GPU. The same seed writes the same cameras; clip
+Needs vizdoom (`pip install -e .[walkthroughs]`), no display and no GPU. The same seed writes the same files; clip
 number i does not depend on how many clips are asked for. `data/README.md` describes the files.
 """
 

@@ -35,6 +35,8 @@ def test_same_seed_writes_same_cameras(tmp_path: Path, capsys: pytest.CaptureFix
     first, again = capsys.readouterr().out.split()
     text = (tmp_path / "a" / "cameras" / f"{first}.txt").read_text()
     assert text == (tmp_path / "b" / "cameras" / f"{again}.txt").read_text()
+    videos = [(tmp_path / folder / "videos" / f"{first}.mp4").read_bytes() for folder in ("a", "b")]
+    assert videos[0] == videos[1]
     _, poses = read_cameras(tmp_path / "a" / "cameras" / f"{first}.txt")
     assert len(poses) == 7
     assert np.linalg.norm(np.diff(np.linalg.inv(poses)[:, :3, 3], axis=0), axis=1).min() > 0.02  # metres
