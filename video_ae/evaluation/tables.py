@@ -11,7 +11,11 @@ POSE_COLUMNS = {
     ),
     "auc_30": ("AUC@30 over all pairs, rotation and signed translation direction, no alignment (higher is better)", 3),
     "posed_percent": ("frames that got a pose of their own, % (the others stand at their nearest posed neighbour)", 0),
+    "ate_rmse_over_extent_posed_only": ("ATE RMSE / RMS extent of the true path, Sim(3), posed frames only", 3),
     "focal_ratio": ("found / true focal length", 3),
+    "confidence_rank_correlation": ("rank correlation of confidence with (negative) true error, 1 is perfect", 2),
+    "coverage_90_percent": ("true poses within the 90 % region of the covariance, % (90 is right)", 0),
+    "coverage_90_rotation_percent": ("the same for rotations alone, %", 0),
     "cpu_seconds": ("CPU time, seconds", 1),
 }  # fmt: skip
 VIEW_COLUMNS = {
@@ -30,14 +34,28 @@ def markdown(content: Mapping[str, Any]) -> str:
     lines += [_describe(settings), ""]
     if content["protocol"] == "poses":
         for key, (title, digits) in POSE_COLUMNS.items():
-            lines += _table(content, (key,), title.format(gap=settings["gap"]), digits, "frames")
+            if key in content["mean"]:
+                lines += _table(content, (key,), title.format(gap=settings["gap"]), digits, "frames")
     else:
         for gap in map(str, settings["gaps"]):
             for key, (title, digits) in VIEW_COLUMNS.items():
                 if key in content["mean"].get(gap, {}):
                     lines += _table(content, (gap, key), f"{title}, gap {gap}", digits, "views")
     lines += ["† sees the truth: a bound, not a method. - : not defined; `results.json` says why.", ""]
-    return "\n".join(lines + _failures(content))
+    return "\n".join(lines + _failures(content) + _diagnostics(content))
+
+
+def _diagnostics(content: Mapping[str, Any]) -> list[str]:
+    """A line for each sign of collapse that was found, and how many were looked for."""
+    found = [(clip, finding) for clip, findings in content.get("diagnostics", {}).items() for finding in findings]
+    if not found:
+        return []
+    lines = ["## Signs of collapse", "", f"{len(found)} checks of {content['method']}.", ""]
+    for clip, finding in found:
+        if finding["triggered"]:
+            value, limit = finding["value"], finding["limit"]
+            lines.append(f"* {clip}: **{finding['name']}** ({value:.3g}, limit {limit:.3g}): {finding['meaning']}")
+    return [*lines, *([] if any(finding["triggered"] for _, finding in found) else ["* none found"]), ""]
 
 
 def _describe(settings: Mapping[str, Any]) -> str:

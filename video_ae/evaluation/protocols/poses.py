@@ -14,6 +14,7 @@ from video_ae.evaluation.baselines import POSE_BASELINES
 from video_ae.evaluation.metrics import poses as metric
 from video_ae.evaluation.metrics.cameras import field_of_view_error, focal_ratio
 from video_ae.evaluation.metrics.statistics import rank_correlation
+from video_ae.evaluation.metrics.uncertainty import coverage_90
 from video_ae.evaluation.protocols.base import (
     Baseline,
     PoseEstimate,
@@ -77,6 +78,9 @@ def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings
     row["focal_ratio"] = focal_ratio(cameras.intrinsics, truth.intrinsics) if own else None
     row["field_of_view_error_deg"] = field_of_view_error(cameras.intrinsics, truth.intrinsics) if own else None
     row["confidence_rank_correlation"] = _confidence(estimate, found, true)
+    if estimate.covariance is not None:
+        row["coverage_90_percent"] = coverage_90(found, true, estimate.covariance, posed)
+        row["coverage_90_rotation_percent"] = coverage_90(found, true, estimate.covariance, posed, 3)
     reasons = {name: why for why, names in REASONS.items() for name in names if row.get(name) is None}
     return row | ({"reasons": reasons} if reasons else {})
 

@@ -1,0 +1,44 @@
+"""Whether a method's own covariances describe its errors."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from video_ae.geometry.alignment import align
+from video_ae.geometry.se3 import invert, se3_log
+
+CHI_SQUARED_90 = {3: 6.2514, 6: 10.6446}  # 90 % of a chi-squared variable with that many degrees of freedom lies below
+
+
+def normalised_errors(
+    found: Float[Tensor, "frame 4 4"],
+    true: Float[Tensor, "frame 4 4"],
+    covariance: Float[Tensor, "frame 6 6"],
+    dimensions: int = 6,
+) -> Float[Tensor, "later"]:
+    """Squared Mahalanobis lengths of the poses' errors, relative to the first frame; that frame is left out.
+
+    found, true: `world_from_camera`; the truth is brought to the scale of the found path by least squares.
+    covariance: of the left twist of `camera_from_world` (rotation in radians, then translation in the found scale).
+    dimensions: 6 for the whole twist, 3 for its rotation. Singular covariances count by their pseudo-inverse.
+    """
+    found, true = found.double(), true.double()
+    found, true = invert(found[:1]) @ found, invert(true[:1]) @ true
+    scaled = align(true[:, :3, 3], found[:, :3, 3], "scale").scale * true[:, :3, 3]
+    true = torch.cat([torch.cat([true[:, :3, :3], scaled[..., None]], -1), true[:, 3:]], 1)
+    twist = se3_log(invert(true) @ found)[1:, :dimensions]
+    precision = torch.linalg.pinv(covariance[1:, :dimensions, :dimensions].double(), hermitian=True)
+    return torch.einsum("fi,fij,fj->f", twist, precision, twist)
+
+
+def coverage_90(
+    found: Float[Tensor, "frame 4 4"],
+    true: Float[Tensor, "frame 4 4"],
+    covariance: Float[Tensor, "frame 6 6"],
+    posed: Bool[Tensor, "frame"],
+    dimensions: int = 6,
+) -> float | None:
+    """Percent of the posed frames whose true pose lies within the 90 % region around the found one: 90 is right, less
+    is too sure. None where no frame after the first has a pose."""
+    inside = normalised_errors(found, true, covariance, dimensions)[posed[1:]] <= CHI_SQUARED_90[dimensions]
+    return 100 * inside.double().mean().item() if len(inside) else None
