@@ -95,6 +95,15 @@ def test_standing_camera_is_found_standing_and_says_so():
     assert "no parallax" in estimate.notes[0][0]
 
 
+def test_camera_that_only_turns_gets_its_rotation_and_says_so():
+    truth = se3_exp(torch.arange(6)[:, None] * torch.tensor([[0.01, 0.03, 0.0, 0.0, 0.0, 0.0]]))
+    estimate = AlignmentEncoder(**FAST)(render_room(truth, 0.8, 48, 64)[None], focal_over_width=0.8)
+    found = estimate.cameras.world_from_camera[0]
+    assert rotation_angle(found[:, :3, :3].mT @ truth[:, :3, :3]).max() < 0.02  # of 0.16 radians
+    assert found[:, :3, 3].norm(dim=-1).max() < 0.05  # of the mean depth
+    assert "no parallax" in estimate.notes[0][0]
+
+
 def test_black_frames_say_that_there_is_no_texture():
     assert "no texture" in AlignmentEncoder(**FAST)(DEGENERATE["black"][None]).notes[0][0]
 

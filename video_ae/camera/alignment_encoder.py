@@ -1,7 +1,7 @@
 """Camera poses and the focal length from frames alone, by matching and dense bundle adjustment."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ from video_ae.camera.motion_search import (
     motion_costs,
     smooth_sequence,
     start_from_directions,
+    turning_start,
 )
 from video_ae.camera.uncertainty import describe
 from video_ae.errors import UserError
@@ -33,15 +34,20 @@ from video_ae.types import CameraEstimate, Cameras
 
 _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
 _FOCAL_WEIGHT = 50.0
+_HARDLY_MORE = 0.4  # translation must leave less than this part of the cost that turning alone leaves
 _HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
 
 
 @dataclass(frozen=True)
 class _Knowledge:
-    """What is given about a clip: focal length in pixels (None: unknown) and inverse depths on the point grid."""
+    """What is given about a clip: focal length in pixels (None: unknown), inverse depths on the point grid.
+
+    turning: the camera only turns, there is neither translation nor depth to be found.
+    """
 
     focal: float | None
     inverse_depth: Tensor | None
+    turning: bool = False
 
 
 class AlignmentEncoder(nn.Module):
@@ -64,7 +70,7 @@ class AlignmentEncoder(nn.Module):
     def __init__(
         self,
         size: int = 64,
-        search_size: int = 48,
+        search_size: int = 64,
         levels: int = 4,
         point_step: int = 3,
         search_gaps: tuple[int, ...] = (1, 2, 3),
@@ -137,18 +143,20 @@ class AlignmentEncoder(nn.Module):
 
     def _solve(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
         coarse = self._graph(clip, self.search_size, self.point_step + 1)
-        state = self._search(coarse, focal_over_width, inverse_depth)
+        state, turning = self._search(coarse, focal_over_width, inverse_depth)
         graph = self._graph(clip, self.size)
         state = transfer(state, coarse, graph)
-        known = _Knowledge(_in_pixels(focal_over_width, graph), _on_grid(inverse_depth, graph))
+        known = _Knowledge(_in_pixels(focal_over_width, graph), _on_grid(inverse_depth, graph), turning)
         for gaps in self.stages:
             state, matches, _ = self._round(graph, state, gaps, known)
         return describe(state, matches, self._priors(graph, state, known), graph, clip)
 
-    def _search(self, graph: FrameGraph, focal_over_width: float | None, inverse_depth: Tensor | None) -> SceneState:
-        """Steps 1 and 2: the best of several starts."""
+    def _search(
+        self, graph: FrameGraph, focal_over_width: float | None, inverse_depth: Tensor | None
+    ) -> tuple[SceneState, bool]:
+        """Steps 1 and 2: (the best of several starts, whether the camera only turns)."""
         known = _Knowledge(_in_pixels(focal_over_width, graph), _on_grid(inverse_depth, graph))
-        matches = graph.first_matches(self.search_gaps)
+        first = matches = graph.first_matches(self.search_gaps)
         priors, free = self._priors(graph, None, known), self._unknowns(known)
         tried = []
         for start in self._starts(graph, matches, known):
@@ -157,11 +165,12 @@ class AlignmentEncoder(nn.Module):
         limit = _HOPELESS * min(cost for _, cost in tried)
         solved = [minimise(state, matches, priors, self.steps, free) for state, cost in tried if cost <= limit]
         best = _distinct(solved, self.candidates)
-        if len(best) == 1:
-            return best[0]
-        voted = [self._round(graph, state, self.vote_gaps, known) for state in best]
+        voted = [self._round(graph, state, self.vote_gaps, known) for state in best] if len(best) > 1 else []
         scores = [match_costs(state, matches).mean().item() for state, matches, _ in voted]
-        return voted[scores.index(min(scores))][0]
+        state, matches = voted[scores.index(min(scores))][:2] if voted else (best[0], matches)
+        still = self._turn_only(graph, first, matches, replace(known, turning=True))
+        only_turns = match_costs(state, matches).sum() > _HARDLY_MORE * match_costs(still, matches).sum()
+        return (still, True) if only_turns else (state, False)
 
     def _starts(self, graph: FrameGraph, matches: Matches, known: _Knowledge):
         """States to start from: per focal length the best sequence of directions and its mirror image."""
@@ -177,6 +186,16 @@ class AlignmentEncoder(nn.Module):
                 depth = state.inverse_depth if known.inverse_depth is None else known.inverse_depth
                 yield SceneState(state.camera_from_world, depth.clone(), state.log_focal)
 
+    def _turn_only(self, graph: FrameGraph, first: Matches, matches: Matches, known: _Knowledge) -> SceneState:
+        """The state without translation that explains matches best; it starts from those of neighbours (`first`)."""
+        longer = max(graph.height, graph.width)
+        priors, free = self._priors(graph, None, known), self._unknowns(known)
+        solved = []
+        for focal in [known.focal] if known.focal else [f * longer for f in self.focal_starts[::2]]:
+            state, _ = minimise(turning_start(first, focal, graph.count), first, priors, self.steps, free)
+            solved.append(minimise(state, matches, priors, self.steps, free))
+        return min(solved, key=lambda pair: pair[1])[0]
+
     def _round(
         self, graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], known: _Knowledge
     ) -> tuple[SceneState, Matches, float]:
@@ -189,7 +208,7 @@ class AlignmentEncoder(nn.Module):
         return normalise_scale(state), matches, cost
 
     def _unknowns(self, known: _Knowledge) -> Unknowns:
-        return Unknowns(focal=known.focal is None)
+        return Unknowns(depth=not known.turning, translation=not known.turning, focal=known.focal is None)
 
     def _priors(self, graph: FrameGraph, state: SceneState | None, known: _Knowledge) -> Priors:
         """Smoothness around the state, or a constant (or the given) depth before there is one."""

@@ -156,3 +156,18 @@ def start_from_directions(
         poses.append(step @ poses[-1])
     depth = torch.ones(frames, len(matches.points), device=device)
     return SceneState(torch.stack(poses), depth, torch.tensor(focal, device=device).log())
+
+
+def turning_start(matches: Matches, focal: float, frames: int) -> SceneState:
+    """Rotations chained from neighbours, no translation, constant inverse depth 1."""
+    device = matches.points.device
+    turn = pure_rotations(matches, focal)
+    rotations = [torch.eye(3, device=device)]
+    for i in range(frames - 1):
+        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
+        rotations.append(turn[edge] @ rotations[-1])
+    rotation = torch.stack(rotations)
+    depth = torch.ones(frames, len(matches.points), device=device)
+    return SceneState(
+        rigid(rotation, torch.zeros(frames, 3, device=device)), depth, torch.tensor(focal).to(device).log()
+    )
