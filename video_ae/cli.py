@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     poses = _add(kinds, "poses", "camera poses against the true ones", _evaluate_poses)
     _evaluate_arguments(poses)
     poses.add_argument("--peers", action="store_true", help="the installed peers stand in the table too")
+    poses.add_argument("--diagnose", action="store_true", help="also look whether the poses encode nothing but time")
     peers = _add(kinds, "peers", "COLMAP and two-view odometry, where installed, on the same frames", _evaluate_peers)
     _evaluated_data(peers)
     peers.add_argument("--overwrite", action="store_true", help="replace earlier results")
@@ -186,21 +187,21 @@ def _evaluate_poses(**given: Any) -> None:
     from video_ae.evaluation.run import evaluate_poses
 
     evaluate_poses(**given)
-    print(f"Wrote {given['out']}: results.md, results.json and poses.")
+    print(f"Wrote {given['out']}: report.html, results.md, results.json and poses.")
 
 
 def _evaluate_views(**given: Any) -> None:
     from video_ae.evaluation.run import evaluate_views
 
     evaluate_views(**given)
-    print(f"Wrote {given['out']}: results.md and results.json.")
+    print(f"Wrote {given['out']}: report.html, results.md and results.json.")
 
 
 def _evaluate_peers(**given: Any) -> None:
     from video_ae.evaluation.run import evaluate_peers
 
     evaluate_peers(**given)
-    print(f"Wrote {given['out']}: results.md, results.json and poses of the first peer.")
+    print(f"Wrote {given['out']}: report.html, results.md, results.json and the first peer's poses.")
 
 
 def _latent(**given: Any) -> None:

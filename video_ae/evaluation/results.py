@@ -144,13 +144,14 @@ def _commit() -> str | None:
 
 def write_results(
     result: EvaluationResult, out: Path, command: list[str] | None = None, seed: int | None = None
-) -> None:
-    """Writes `results.json` and `results.md` into the folder, which is made if missing."""
+) -> dict[str, Any]:
+    """Writes `results.json` and `results.md` into the folder (made if missing); returns the content."""
     result = result.with_settings(**environment(command, seed))
     content = result.to_dict()
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     write_atomically(out / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
     write_atomically(out / "results.md", lambda path: path.write_text(markdown(content), encoding="utf-8"))
+    return content
 
 
 def first_frame_world(cameras: Cameras) -> Cameras:

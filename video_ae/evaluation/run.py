@@ -1,6 +1,7 @@
 """The commands `video-ae evaluate poses`, `views` and `peers`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,8 @@ from video_ae.evaluation.protocols.poses import PosesSettings
 from video_ae.evaluation.protocols.poses import evaluate_poses as run_poses
 from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric, ViewsSettings
 from video_ae.evaluation.protocols.views import evaluate_views as run_views
+from video_ae.evaluation.report.page import write_report
+from video_ae.evaluation.report.records import PoseRecord, ViewRecord
 from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer, write_results
 from video_ae.export.cameras_json import write_cameras_json
 from video_ae.files import claim_folder
@@ -39,14 +42,16 @@ def evaluate_poses(
     refine: int = DEFAULT_REFINE_STEPS,
     focal: Focal = "found",
     peers: bool = False,
+    diagnose: bool = False,
     seed: int = 0,
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """Measures camera poses on all clips of `data` and writes results.json, results.md and poses/<clip>.json.
+    """Measures camera poses on all clips of `data` and writes results.json, results.md, report.html, poses/*.json.
 
     weights: a RUN folder or file; None: the package's own. refine: steps of refinement on each clip; 0: feed-forward.
     focal: "true" gives every method the true intrinsics. peers: whether the installed peers stand in the table too.
+    diagnose: also run the model on the clips' beginnings played there and back, to see whether poses encode only time.
     seed: of whatever is drawn at random, in the model and in the peers.
     Raises UserError for data without true cameras, unusable weights and folders that cannot be written.
     """
@@ -56,8 +61,10 @@ def evaluate_poses(
     torch.manual_seed(seed)
     others = POSE_BASELINES | (_peers(seed) if peers else {})
     method = _label(model, refine, focal == "true")
-    result = _measure_poses(dataset, out, pose_estimator(model, choose_device(device), refine), method, focal, others)
-    return _finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
+    place = choose_device(device)
+    record = PoseRecord(method, pose_estimator(model, place, 0) if diagnose else None)
+    result = _measure_poses(dataset, out, pose_estimator(model, place, refine), record, focal, others)
+    return _finish(result, out, seed, record, weights=str(weights or "shipped"), refine=refine)
 
 
 def evaluate_peers(
@@ -74,8 +81,9 @@ def evaluate_peers(
     claim_folder(out, overwrite)
     first, *rest = found
     others = {name: found[name] for name in rest} | POSE_BASELINES
-    result = _measure_poses(dataset, out, found[first].run, first, focal, others)
-    return _finish(result, out, seed, missing_peers=missing_peers())
+    record = PoseRecord(first)
+    result = _measure_poses(dataset, out, found[first].run, record, focal, others)
+    return _finish(result, out, seed, record, missing_peers=missing_peers())
 
 
 def evaluate_views(
@@ -96,8 +104,8 @@ def evaluate_views(
 
     kind: "middle" has contexts i and i + 2g and the target i + g, "onward" the context i and the target i + g.
     hide_target: the target's camera is interpolated between the contexts' and the model never sees the target.
-    Writes results.json, results.md and, with `save_frames`, predictions/gap<g>/<clip>/<target timestamp>.png. The
-    other arguments and errors are those of `evaluate_poses`.
+    Writes results.json, results.md, report.html and, with `save_frames`,
+    predictions/gap<g>/<clip>/<target timestamp>.png. The other arguments and errors are those of `evaluate_poses`.
     """
     chosen = tuple(gaps or _GAPS[kind])
     if any(gap < 1 for gap in chosen):
@@ -110,26 +118,26 @@ def evaluate_views(
     torch.manual_seed(seed)
     build = unseen_view_synthesizer if hide_target else view_synthesizer
     metrics, missing = _view_metrics()
+    record = ViewRecord(_label(model, refine, focal == "true") + (", target hidden" if hide_target else ""))
     result = run_views(
-        dataset, build(model, choose_device(device), refine),
-        _label(model, refine, focal == "true") + (", target hidden" if hide_target else ""),
+        dataset, build(model, choose_device(device), refine), record.method,
         ViewsSettings(chosen, kind, focal == "true", not hide_target), metrics=metrics, missing=missing,
-        on_view=prediction_writer(out) if save_frames else None, progress=_say,
+        on_view=prediction_writer(out) if save_frames else None, on_method=record, progress=_say,
     )  # fmt: skip
-    return _finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
+    return _finish(result, out, seed, record, weights=str(weights or "shipped"), refine=refine)
 
 
 def _measure_poses(
     dataset: ClipSource,
     out: Path,
     run: PoseEstimator,
-    method: str,
+    record: PoseRecord,
     focal: Focal,
     others: Mapping[str, Baseline[PoseEstimator]],
 ) -> EvaluationResult:
     return run_poses(
-        dataset, run, method, PosesSettings(known_focal=focal == "true"), others,
-        on_estimate=pose_writer(out, write_cameras_json), progress=_say,
+        dataset, run, record.method, PosesSettings(known_focal=focal == "true"), others,
+        on_estimate=pose_writer(out, write_cameras_json), on_method=record, progress=_say,
     )  # fmt: skip
 
 
@@ -167,9 +175,11 @@ def _label(model: Autoencoder, refine: int, known_focal: bool) -> str:
     return f"{name}, {'refined' if refine else 'feed-forward'}" + (", true focal" if known_focal else "")
 
 
-def _finish(result: EvaluationResult, out: Path, seed: int, **settings: object) -> EvaluationResult:
-    result = result.with_settings(**settings)
-    write_results(result, out, seed=seed)
+def _finish(
+    result: EvaluationResult, out: Path, seed: int, record: PoseRecord | ViewRecord, **settings: object
+) -> EvaluationResult:
+    result = replace(result.with_settings(**settings), diagnostics=record.diagnostics)
+    write_report(write_results(result, out, seed=seed), out, record)
     Console().print(Markdown((out / "results.md").read_text(encoding="utf-8")))
     return result
 

@@ -1,0 +1,124 @@
+"""The report and the tables: complete, self-contained, and every number from results.json."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from evaluation_fakes import FakeSource, make_clip
+
+from video_ae.evaluation import run
+from video_ae.evaluation.baselines import blend, nearest_context, standing_still
+from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.protocols.poses import evaluate_poses
+from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
+from video_ae.evaluation.report.figures import strip
+from video_ae.evaluation.report.page import to_html
+from video_ae.evaluation.report.records import PoseRecord, Strip, ViewRecord
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "make_tables.py"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    spec = importlib.util.spec_from_file_location("make_tables", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def similar_to_truth(source):
+    """Right up to a scale and a shift, with confidences and covariances."""
+    known = {clip.name: clip.cameras for clip in source.clips}
+
+    def estimate(clip):
+        cameras = known[clip.name].to(torch.float64)
+        poses = cameras.world_from_camera.clone()
+        poses[:, :3, 3] = 3 * poses[:, :3, 3] + 7
+        found = cameras.__class__(poses, cameras.intrinsics)
+        count = len(clip)
+        return PoseEstimate(found, torch.linspace(1, 0.5, count), covariance=1e-4 * torch.eye(6).repeat(count, 1, 1))
+
+    return estimate
+
+
+def measured_poses(out):
+    source, record = FakeSource(), PoseRecord("ours")
+    result = evaluate_poses(source, similar_to_truth(source), "ours", on_method=record)
+    run._finish(result, out, 0, record)
+    return record
+
+
+def test_paths_are_aligned_and_the_page_needs_nothing_else(tmp_path):
+    record = measured_poses(tmp_path)
+    for paths in record.paths.values():
+        torch.testing.assert_close(paths["ours"], paths["truth"], atol=1e-5, rtol=0)
+        assert {"truth", "ours", "straight line", "standing still", "index regression"} == set(paths)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 3  # trajectories, gaps, confidence
+    assert not re.search(r"(src|href)=[\"']?(https?:|/|\.)", re.sub(r"xlink:href|xmlns:\w+=\"[^\"]*\"", "", page))
+    for words in ("Trajectories from above", "seed 0", "commit", "Signs of collapse", "none found", "clip1"):
+        assert words in page
+    content = json.loads((tmp_path / "results.json").read_text())
+    assert content["mean"]["coverage_90_percent"] == 100
+    assert not any(finding["triggered"] for finding in content["diagnostics"]["clip0"])
+
+
+def test_a_model_that_stands_still_is_named(tmp_path):
+    record = PoseRecord("still", back=standing_still)
+    result = evaluate_poses(FakeSource(), standing_still, "still", on_method=record)
+    run._finish(result, tmp_path, 0, record)
+    assert "**poses all alike**" in (tmp_path / "results.md").read_text()
+    assert "<b>poses all alike</b>" in (tmp_path / "report.html").read_text()
+
+
+def test_views_show_contexts_target_prediction_and_error(tmp_path):
+    record = ViewRecord("copy")
+    result = evaluate_views(FakeSource(), nearest_context, "copy", ViewsSettings((2,)), on_method=record)
+    run._finish(result, tmp_path, 0, record)
+    frames = FakeSource().clips[0].frames
+    kept = record.strips["clip0", 2]
+    assert torch.equal(kept.target, frames[6])
+    assert torch.equal(kept.contexts, frames[[4, 8]])
+    assert torch.equal(kept.pictures["blend of contexts"], frames[[4, 8]].mean(0))
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64") == 1
+    assert "prediction is the nearest context" in page
+    assert ViewRecord("blend").diagnostics == {}
+    sound = ViewRecord("blend")
+    evaluate_views(FakeSource(), blend, "blend", ViewsSettings((2,)), on_method=sound)
+    assert [finding["triggered"] for finding in sound.diagnostics["clip0"]] == [False]
+
+
+def test_a_strip_is_a_picture():
+    frames = make_clip("a", 3).frames
+    assert strip(Strip(frames[:2], frames[2], {"m": frames[0]}), "m").startswith("data:image/png;base64,")
+
+
+def test_markdown_becomes_html():
+    assert to_html("| a | b |\n|---|---|\n| 1 | <2> |") == (
+        "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>&lt;2&gt;</td></tr></table>"
+    )
+    assert to_html("* one\n* two") == "<ul><li>one</li><li>two</li></ul>"
+
+
+def test_tables_are_written_from_results(tables, tmp_path):
+    measured_poses(tmp_path / "poses")
+    page = tmp_path / "README.md"
+    marker = "<!-- table poses/results.json posed_percent pairs.5.rotation_deg focal_ratio:median -->\n"
+    page.write_text(f"before\n{marker}old\n<!-- /table -->\nafter\n")
+    with pytest.raises(SystemExit, match="out of date"):
+        tables.main(["--check", str(page)])
+    tables.main([str(page)])
+    text = page.read_text()
+    assert "old" not in text
+    assert text.startswith(f"before\n{marker}| method | posed_percent |")
+    assert re.search(r"\| ours \| 100\.0 \| .* \| 1 \|", text)
+    assert "| index regression † |" in text
+    assert text.endswith("<!-- /table -->\nafter\n")
+    tables.main(["--check", str(page)])
+    page.write_text("<!-- table poses/results.json nonsense -->\n<!-- /table -->")
+    with pytest.raises(SystemExit, match="possible names"):
+        tables.main([str(page)])
