@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _reconstruct_arguments(_add(commands, "reconstruct", "a video -> cameras, structure and new views", _reconstruct))
     _render_arguments(_add(commands, "render", "new views of an earlier reconstruction", _render))
     evaluate = _add(commands, "evaluate", "measure against true cameras and held-out frames", None)
-    kinds = evaluate.add_subparsers(dest="subcommand", required=True, metavar="{poses,views,peers}")
+    kinds = evaluate.add_subparsers(dest="subcommand", required=True, metavar="{poses,views,peers,paper}")
     poses = _add(kinds, "poses", "camera poses against the true ones", _evaluate_poses)
     _evaluate_arguments(poses)
     poses.add_argument("--peers", action="store_true", help="the installed peers stand in the table too")
@@ -65,6 +65,12 @@ def build_parser() -> argparse.ArgumentParser:
     peers = _add(kinds, "peers", "COLMAP and two-view odometry, where installed, on the same frames", _evaluate_peers)
     _evaluated_data(peers)
     peers.add_argument("--overwrite", action="store_true", help="replace earlier results")
+    paper = _add(kinds, "paper", "the 2021 paper's own protocol, for its own model", _evaluate_paper)
+    paper.add_argument("--data", type=Path, required=True, metavar="ROOT", help="videos or RealEstate10K's layout")
+    paper.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    paper.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="weights of a paper model")
+    paper.add_argument("--frames", type=int, metavar="N", help="of each video, the first N (default: 30)")
+    _device(paper)
     views = _add(kinds, "views", "held-out frames rendered from two contexts", _evaluate_views)
     _evaluate_arguments(views)
     views.add_argument(
@@ -208,6 +214,13 @@ def _latent(**given: Any) -> None:
     from video_ae.applications.latent import plot_latent
 
     print(f"Wrote {plot_latent(**given)}: codes_pca.png and, where the model can decode codes, what they show.")
+
+
+def _evaluate_paper(**given: Any) -> None:
+    from video_ae.evaluation.run import evaluate_paper
+
+    evaluate_paper(**given)
+    print(f"Wrote {given['out']}: results.md and results.json.")
 
 
 def _convert(**given: Any) -> None:

@@ -1,4 +1,4 @@
-"""The commands `video-ae evaluate poses`, `views` and `peers`."""
+"""The commands `video-ae evaluate poses`, `views`, `peers` and `paper`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +19,7 @@ from video_ae.evaluation.methods import pose_estimator, unseen_view_synthesizer,
 from video_ae.evaluation.metrics.lpips import Lpips
 from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, installed_peers, missing_peers
 from video_ae.evaluation.protocols.base import Baseline, PoseEstimator, true_cameras
+from video_ae.evaluation.protocols.onward_video import FRAMES, REENCODE_EVERY, evaluate_videos
 from video_ae.evaluation.protocols.poses import PosesSettings
 from video_ae.evaluation.protocols.poses import evaluate_poses as run_poses
 from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric, ViewsSettings
@@ -29,6 +30,7 @@ from video_ae.evaluation.results import EvaluationResult, pose_writer, predictio
 from video_ae.export.cameras_json import write_cameras_json
 from video_ae.files import claim_folder
 from video_ae.models.base import DEFAULT_REFINE_STEPS, Autoencoder
+from video_ae.models.paper import PaperVideoAutoencoder, predict_video
 
 Focal = Literal["found", "true"]
 Kind = Literal["middle", "onward"]
@@ -125,6 +127,36 @@ def evaluate_views(
         on_view=prediction_writer(out) if save_frames else None, on_method=record, progress=_say,
     )  # fmt: skip
     return _finish(result, out, seed, record, weights=str(weights or "shipped"), refine=refine)
+
+
+def evaluate_paper(
+    data: Path,
+    out: Path,
+    weights: Path,
+    frames: int = FRAMES,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> EvaluationResult:
+    """The 2021 paper's own protocol (see `protocols.onward_video`) with a model of its kind; needs no true cameras.
+
+    Writes results.json and results.md. Raises UserError for the weights of another model.
+    """
+    if frames < 2:
+        raise UserError(f"{frames} frames are not enough to predict any: give at least 2.")
+    dataset = open_dataset(data)
+    place, model = choose_device(device), load_model(weights)
+    if not isinstance(model, PaperVideoAutoencoder):
+        raise UserError(f"The paper's protocol needs its own model, and {str(weights)!r} holds {type(model).__name__}.")
+    model = model.to(place)
+    claim_folder(out, overwrite)
+    metrics, missing = _view_metrics()
+    result = evaluate_videos(
+        dataset, lambda clip: predict_video(model, clip.to(place), REENCODE_EVERY), "paper", model.image_size, frames,
+        metrics, missing, _say,
+    )  # fmt: skip
+    write_results(result.with_settings(weights=str(weights)), out)
+    Console().print(Markdown((out / "results.md").read_text(encoding="utf-8")))
+    return result
 
 
 def _measure_poses(

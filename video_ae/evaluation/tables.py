@@ -36,6 +36,10 @@ def markdown(content: Mapping[str, Any]) -> str:
         for key, (title, digits) in POSE_COLUMNS.items():
             if key in content["mean"]:
                 lines += _table(content, (key,), title.format(gap=settings["gap"]), digits, "frames")
+    elif content["protocol"] == "onward video":
+        for key, (title, digits) in VIEW_COLUMNS.items():
+            if key in content["mean"]:
+                lines += _table(content, (key,), f"{title}, frames after the first", digits, "frames")
     else:
         for gap in map(str, settings["gaps"]):
             for key, (title, digits) in VIEW_COLUMNS.items():
@@ -88,7 +92,7 @@ def _table(content: Mapping[str, Any], keys: tuple[str, ...], title: str, digits
     lines = [f"## {title}", "", "| clip | " + count + " | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
     for clip, own in content["clips"].items():
         number = _get(own, (*keys[:-1], count))
-        if count == "frames" and own["posed"] != own["frames"]:
+        if own.get("posed", number) != number and count == "frames":
             number = f"{number} ({own['posed']} posed)"
         lines.append(row(clip, number, [_get(method["clips"][clip], keys) for method in methods.values()]))
     for label, part in (("**mean**", "mean"), ("median", "median"), ("mean, 95 % bootstrap", "interval_95")):
