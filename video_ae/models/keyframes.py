@@ -8,7 +8,7 @@ from video_ae.geometry.overlap import view_displacement
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, RenderedViews
 
-KEYFRAME_SPACING = 0.15  # picture widths that the scene moves from one keyframe to the next
+KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
 MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
 

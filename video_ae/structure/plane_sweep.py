@@ -5,6 +5,8 @@ MVSNet, Yao et al. 2018). Where they agree there is a surface; where there is on
 network knows of single pictures decides. Any number of contexts, any number of planes, any picture size.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -16,6 +18,8 @@ from video_ae.geometry.frusta import project_frustum
 from video_ae.types import Cameras, FrustumVoxels
 
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
+AGREEMENT_WINDOWS = (3, 9)  # voxels on a side over which colours are compared
+UNCOMPARED_DIFFERENCE = 0.08  # of colours in [0, 1]: what a voxel without two witnesses counts as
 
 
 def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -86,8 +90,9 @@ class VoxelHead(nn.Module):
 class PlaneSweepEncoder(nn.Module):
     """Context frames and cameras -> the frustum voxels of a reference camera.
 
-    A volume network looks at features of small frames, always at about the same size, so that what it learnt on small
-    pictures holds on large ones; light heads then decide at the frames' own size.
+    Before any training it is the classical plane sweep: a ray ends where the contexts' colours agree. What is learnt
+    comes on top: a volume network looks at features of small frames, always at about the same size, so that what it
+    learnt on small pictures holds on large ones; light heads then decide at the frames' own size.
 
     channels: width of the networks. coarse_side: short side, in pixels, of the small frames.
     """
@@ -97,9 +102,11 @@ class PlaneSweepEncoder(nn.Module):
         self.coarse_side = coarse_side
         self.features = FeatureNetwork(2 * channels)
         self.volume = VolumeNetwork(4 * channels + 2, channels)
-        # Per voxel: what the volume says, how the contexts' colours agree, how many see it.
-        self.density = VoxelHead(channels + 5)
-        self.visibility = nn.Sequential(nn.Conv3d(channels + 5, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
+        # Per voxel: what the volume says, how the contexts' colours agree near and around it, how many see it.
+        self.ending = VoxelHead(channels + 6)
+        self.visibility = nn.Sequential(nn.Conv3d(channels + 6, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
+        # How sharply rays end where colours agree: weights of the differences at a voxel and around it.
+        self.log_sharpness = nn.Parameter(torch.tensor([30.0, 100.0]).log())
 
     def forward(
         self,
@@ -118,20 +125,19 @@ class PlaneSweepEncoder(nn.Module):
         hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
         colours, seen = _sweep(frames, cameras, reference, inverse_depth, height, width)
         mean, variance, share = _agreement(colours, seen)
-        # Colour differences of a few grey levels decide: bring them to the order of 1.
-        difference = (variance.mean(1, keepdim=True) + 1e-6).sqrt() * 10
-        logit = self.density(torch.cat([hidden, mean - 0.5, difference, share], 1))[:, 0]
-        density = F.softplus(logit - 3.0)  # low and spread over depth at the start
-        density = torch.cat([density[:, :-1], torch.full_like(density[:, -1:], OPAQUE)], 1)
+        difference = _differences(variance, seen)
+        known = torch.cat([hidden, 10 * difference, share], 1)
+        logit = self.ending(torch.cat([known, mean - 0.5], 1))[:, 0]
+        logit = logit - (self.log_sharpness.exp().view(1, 2, 1, 1, 1) * difference).sum(1)
         weight = torch.stack(
             [
-                self.visibility(torch.cat([hidden, (colours[:, n] - mean) * 5, difference, seen[:, n]], 1))
+                self.visibility(torch.cat([known[:, :-1], (colours[:, n] - mean) * 5, seen[:, n]], 1))
                 for n in range(frames.shape[1])
             ],
             1,
         )
         weight = torch.softmax(weight.masked_fill(seen == 0, -8.0), 1)  # voxels that nobody sees keep border colours
-        return FrustumVoxels(density, (weight * colours).sum(1), inverse_depth, reference)
+        return FrustumVoxels(ending_density(logit), (weight * colours).sum(1), inverse_depth, reference)
 
     def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:
         """What the volume network says of voxels four pixels of the small frames wide."""
@@ -165,3 +171,37 @@ def _agreement(swept: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     mean = (weight * swept).sum(1)
     variance = (weight * (swept - mean[:, None]).square()).sum(1)
     return mean, variance, seen.mean(1)
+
+
+def _differences(variance: Tensor, seen: Tensor) -> Tensor:
+    """How much the contexts' colours differ at each voxel and on the plane around it: [batch, 2, plane, row, column].
+
+    A voxel that fewer than two contexts see cannot disagree; it counts as if it did moderately, or rays would end
+    wherever only one context looks.
+    """
+    compared = (seen.sum(1) > 1.5).to(variance.dtype)
+    difference = (variance.mean(1, keepdim=True) + 1e-6).sqrt()
+    difference = compared * difference + (1 - compared) * UNCOMPARED_DIFFERENCE
+    largest = (min(variance.shape[-2:]) - 1) // 2 * 2 + 1  # windows are odd and no larger than the picture
+    windows = [min(side, largest) for side in AGREEMENT_WINDOWS]
+    return torch.cat([_mean_on_plane(difference, side) for side in windows], 1)
+
+
+def _mean_on_plane(volume: Tensor, side: int) -> Tensor:
+    return F.avg_pool3d(volume, (1, side, side), 1, (0, side // 2, side // 2), count_include_pad=False)
+
+
+def ending_density(logit: Float[Tensor, "batch plane rows columns"]) -> Float[Tensor, "batch plane rows columns"]:
+    """Densities under which a ray of the reference camera ends at each plane with probability softmax(logit).
+
+    All planes learn at once, however opaque those in front are. The last plane's opacity is 1 (its density OPAQUE).
+
+    >>> density = ending_density(torch.zeros(1, 4, 1, 1))
+    >>> (1 - torch.exp(-density)).flatten().numpy().round(3)  # a quarter, a third of the rest, half of the rest, all
+    array([0.25 , 0.333, 0.5  , 1.   ], dtype=float32)
+    """
+    log_ending = torch.log_softmax(logit, 1)
+    log_reaching = log_ending.flip(1).logcumsumexp(1).flip(1)
+    opacity = torch.exp(log_ending[:, :-1] - log_reaching[:, :-1])
+    density = -torch.log1p(-opacity.clamp_max(1 - math.exp(-OPAQUE)))
+    return torch.cat([density, torch.full_like(logit[:, -1:], OPAQUE)], 1)
