@@ -1,7 +1,7 @@
 """The default model: video -> clips -> (frustum voxels, camera poses) -> volume rendering -> reconstruction loss."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -95,7 +95,8 @@ class PerspectiveAutoencoder(Autoencoder):
         if not self.training:
             return self.reconstruct_targets(clip.frames, estimate, fixed_split(len(clip)))
         splits = [random_split(len(clip), self.most_contexts, self.most_targets) for _ in range(self.splits)]
-        return _concatenate([self.reconstruct_targets(clip.frames, estimate, split) for split in splits])
+        together = _concatenate([self.reconstruct_targets(clip.frames, estimate, split) for split in splits])
+        return replace(together, frames=_taught_by(together.frames, estimate.confidence.mean(1)))
 
     def reconstruct_targets(
         self, frames: Float[Tensor, "batch frame 3 height width"], estimate: CameraEstimate, split: Split
@@ -178,6 +179,15 @@ class PerspectiveAutoencoder(Autoencoder):
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
         """Pictures (batch of one) of a scene from cameras without batch axis; size is (width, height)."""
         return render_keyframes(scene.structures, cameras, self.renderer, size or scene.clip.image_size)
+
+
+def _taught_by(frames: Float[Tensor, "batch target 3 height width"], confidence: Float[Tensor, "batch"]) -> Tensor:
+    """The same pictures, with gradients scaled by how far a clip's cameras can be trusted.
+
+    Clips whose cameras are a guess (confidence below 0.2) would teach the structure to blur; they teach nothing.
+    """
+    share = ((confidence - 0.2) / 0.3).clamp(0, 1).view(-1, 1, 1, 1, 1)
+    return share * frames + (1 - share) * frames.detach()
 
 
 def _concatenate(parts: list[Reconstruction]) -> Reconstruction:
