@@ -87,7 +87,7 @@ class VideoClip:
 class CameraEstimate:
     """What a camera encoder finds in the frames of a clip.
 
-    cameras: the first frame's camera is the world; one focal length a clip; scale such that the mean inverse depth is 1.
+    cameras: the first frame's camera is the world; one focal length a clip; in their scale the mean inverse depth is 1.
     inverse_depth: coarse maps of 1 / z in each frame's own axes, in the scale of the cameras.
     confidence: 0 (a guess) to 1 (well determined), per frame.
     covariance: of each pose's left twist (three rotations in radians, three translations in the cameras' scale),

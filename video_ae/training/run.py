@@ -33,7 +33,7 @@ def train(settings: RunSettings) -> Path:
     _check_wandb(settings)
     run = Path(settings.out)
     checkpoint = _checkpoint(run) if settings.resume else None
-    first = rank_zero_only.rank == 0  # other processes start when the folder is in use by this very run
+    first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
     if first and not settings.resume:
         _check_out(run, settings.overwrite)
     torch.manual_seed(settings.seed)
