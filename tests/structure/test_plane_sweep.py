@@ -6,7 +6,16 @@ import torch
 from video_ae.geometry.cameras import pinhole_intrinsics
 from video_ae.geometry.frusta import inverse_depth_planes
 from video_ae.geometry.se3 import se3_exp
-from video_ae.structure.plane_sweep import OPAQUE, PlaneSweepEncoder, _agreement, _sweep
+from video_ae.structure.plane_sweep import (
+    AGREEMENT_WINDOWS,
+    OPAQUE,
+    UNCOMPARED_DIFFERENCE,
+    PlaneSweepEncoder,
+    _agreement,
+    _differences,
+    _sweep,
+    ending_density,
+)
 from video_ae.types import Cameras
 
 PLANES = 6
@@ -142,3 +151,56 @@ def test_the_reference_finds_its_own_frame_at_every_plane():
     assert seen.min() == 1
     torch.testing.assert_close(swept[:, 0, :, 0], frames[:, 0], atol=1e-5, rtol=0)
     torch.testing.assert_close(swept[:, 0, :, 1], frames[:, 0], atol=1e-5, rtol=0)
+
+
+def absorbed(density: torch.Tensor) -> torch.Tensor:
+    """The share of the light that each plane absorbs, one after the other, by the definition."""
+    passed, shares = torch.ones_like(density[:, 0]), []
+    for plane in density.unbind(1):
+        shares.append(passed * (1 - torch.exp(-plane)))
+        passed = passed * torch.exp(-plane)
+    return torch.stack(shares, 1)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 4.0, 8.0])
+def test_a_ray_ends_at_each_plane_with_the_softmax_of_the_logits(spread):
+    logit = spread * torch.randn(2, 7, 3, 4, generator=torch.Generator().manual_seed(0))
+    density = ending_density(logit)
+    assert (density >= 0).all()
+    torch.testing.assert_close(absorbed(density), torch.softmax(logit, 1), atol=2e-5, rtol=0)
+    torch.testing.assert_close(ending_density(logit + 5), density, atol=1e-4, rtol=1e-4)
+
+
+def test_planes_behind_opaque_ones_learn_as_well():
+    """With densities of its own, a plane behind an opaque one would get no gradient at all."""
+    logit = torch.zeros(1, 6, 1, 1)
+    logit[:, 1] = 8.0
+    logit.requires_grad_()
+    absorbed(ending_density(logit))[0, 4].sum().backward()
+    share = torch.softmax(logit.detach(), 1).flatten()
+    expected = share[4] * (torch.eye(6)[4] - share)
+    torch.testing.assert_close(logit.grad.flatten(), expected, atol=1e-7, rtol=0.02)
+
+
+@pytest.mark.parametrize("size", [50.0, 1e3, 1e6])
+def test_extreme_logits_stay_finite(size):
+    signs = torch.tensor([[1, -1, 1, -1], [-1, -1, -1, 1], [-1, 1, 1, 1], [1, 1, -1, -1]], dtype=torch.float32)
+    logit = (size * signs)[:, :, None, None].requires_grad_()
+    density = ending_density(logit)
+    assert density.isfinite().all()
+    assert density.min() >= 0
+    assert density.max() <= OPAQUE + 1e-2
+    torch.testing.assert_close(absorbed(density), torch.softmax(logit, 1), atol=2e-5, rtol=0)
+    absorbed(density).square().sum().backward()
+    assert logit.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("witnesses", [0, 1, 2])
+def test_a_voxel_with_fewer_than_two_witnesses_counts_as_moderately_different(witnesses):
+    seen = torch.zeros(1, 3, 1, 2, 12, 12)
+    seen[:, :witnesses] = 1
+    variance = torch.full((1, 3, 2, 12, 12), 0.3**2)
+    difference = _differences(variance, seen)
+    assert difference.shape == (1, len(AGREEMENT_WINDOWS), 2, 12, 12)
+    expected = torch.full_like(difference, 0.3 if witnesses == 2 else UNCOMPARED_DIFFERENCE)
+    torch.testing.assert_close(difference, expected, atol=1e-4, rtol=0)
