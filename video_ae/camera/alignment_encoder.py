@@ -1,7 +1,8 @@
 """Camera poses and the focal length from frames alone, by matching and dense bundle adjustment."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -9,17 +10,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.camera.bundle_adjustment import (
-    Matches,
-    Priors,
-    SceneState,
-    Unknowns,
     match_costs,
     minimise,
     normalise_scale,
 )
+from video_ae.camera.estimates import distinct, in_pixels, on_grid, possible, stack, state_of, transfer
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.motion_search import (
+    continued_start,
     directions_on_sphere,
     frame_costs,
     motion_costs,
@@ -27,27 +26,17 @@ from video_ae.camera.motion_search import (
     start_from_directions,
     turning_start,
 )
+from video_ae.camera.records import Knowledge, Matches, Priors, SceneState, Unknowns
 from video_ae.camera.uncertainty import describe
+from video_ae.camera.windows import common_focal, hold, join_windows, moving_frames, select_frames, window_parts
 from video_ae.errors import UserError
-from video_ae.geometry.se3 import invert
-from video_ae.types import CameraEstimate, Cameras
+from video_ae.types import CameraEstimate
 
 _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
 _FOCAL_WEIGHT = 50.0
 _HARDLY_MORE = 0.4  # translation must leave less than this part of the cost that turning alone leaves
+_LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
 _HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
-
-
-@dataclass(frozen=True)
-class _Knowledge:
-    """What is given about a clip: focal length in pixels (None: unknown), inverse depths on the point grid.
-
-    turning: the camera only turns, there is neither translation nor depth to be found.
-    """
-
-    focal: float | None
-    inverse_depth: Tensor | None
-    turning: bool = False
 
 
 class AlignmentEncoder(nn.Module):
@@ -65,6 +54,7 @@ class AlignmentEncoder(nn.Module):
     candidates: how many starts go into step 2. steps: solver steps per round.
     smoothness: weight that pulls each inverse depth to the mean of its neighbours.
     features: module from frames to feature maps (default: local contrast).
+    longest: frames that are solved at once; a longer clip is solved in windows of `window` frames that share `overlap`.
     """
 
     def __init__(
@@ -82,6 +72,9 @@ class AlignmentEncoder(nn.Module):
         smoothness: float = 1.0,
         directions: int = 160,
         features: nn.Module | None = None,
+        longest: int = 32,
+        window: int = 24,
+        overlap: int = 8,
     ):
         super().__init__()
         self.size, self.search_size = size, search_size
@@ -90,6 +83,7 @@ class AlignmentEncoder(nn.Module):
         self.focal_starts, self.candidates = focal_starts, candidates
         self.steps, self.smoothness, self.directions = steps, smoothness, directions
         self.features = features or LocalContrast()
+        self.longest, self.window, self.overlap = longest, window, overlap
 
     @torch.no_grad()
     def forward(
@@ -107,7 +101,7 @@ class AlignmentEncoder(nn.Module):
         if frames.shape[1] < 2:
             raise UserError(f"{frames.shape[1]} frame was given, at least 2 are needed to find a camera's motion")
         depths = [None] * len(frames) if inverse_depth is None else list(inverse_depth)
-        return _stack([self._solve(c, focal_over_width, d) for c, d in zip(frames, depths, strict=True)])
+        return stack([self._find(c, focal_over_width, d) for c, d in zip(frames, depths, strict=True)])
 
     @torch.no_grad()
     def refine(
@@ -125,14 +119,90 @@ class AlignmentEncoder(nn.Module):
         """
         results = []
         for i, clip in enumerate(frames):
-            graph = self._graph(clip, size)
-            state = _state_of(estimate, i, graph)
-            known = _Knowledge(_in_pixels(focal_over_width, graph), None)
-            for _ in range(steps):
-                state, _, _ = self._round(graph, state, gaps, known)
-            matches = graph.guided_matches(gaps, state)
-            results.append(describe(state, matches, self._priors(graph, state, known), graph, clip))
-        return _stack(results)
+            kept, holder = self._moving(clip)
+            clip, start = clip[kept], select_frames(estimate, i, kept)
+            parts = self._parts(len(clip))
+            clips, pieces = [clip[part] for part in parts], [select_frames(start, 0, part) for part in parts]
+            focal, rounds = focal_over_width, steps
+            if focal is None and len(parts) > 1:  # a last round settles on one focal length
+                pieces = [self._polish(c, e, steps - 1, None, size, gaps) for c, e in zip(clips, pieces, strict=True)]
+                focal, rounds = common_focal(pieces), 1
+            pieces = [self._polish(c, e, rounds, focal, size, gaps) for c, e in zip(clips, pieces, strict=True)]
+            results.append(hold(join_windows(pieces, parts), holder))
+        return stack(results)
+
+    def _find(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
+        kept, holder = self._moving(clip)
+        solve = self._solve if len(kept) <= self.longest else self._solve_long
+        depth = None if inverse_depth is None else inverse_depth[kept]
+        return hold(solve(clip[kept], focal_over_width, depth), holder)
+
+    def _moving(self, clip: Tensor) -> tuple[list[int], Tensor]:
+        """Frames that are worth solving, and which of them stands for each frame; all of them in a short clip."""
+        if len(clip) <= self.longest:
+            return list(range(len(clip))), torch.arange(len(clip), device=clip.device)
+        return moving_frames(self._graph(clip, self.search_size))
+
+    def _parts(self, frames: int) -> list[slice]:
+        return window_parts(frames, frames if frames <= self.longest else self.window, self.overlap)
+
+    def _polish(
+        self,
+        clip: Tensor,
+        estimate: CameraEstimate,
+        rounds: int,
+        focal_over_width: float | None,
+        size: int,
+        gaps: tuple[int, ...],
+    ) -> CameraEstimate:
+        """An estimate (batch of one) after rounds at `size`, until one explains its matches no better."""
+        graph = self._graph(clip, size)
+        state = normalise_scale(state_of(estimate, 0, graph))
+        turning = bool(state.camera_from_world[:, :3, 3].abs().max() == 0)
+        known = Knowledge(in_pixels(focal_over_width, graph), state.inverse_depth, turning)
+        if known.focal:
+            state = replace(state, log_focal=torch.tensor(known.focal, device=graph.device).log())
+        for _ in range(rounds):
+            solved, matches, _ = self._round(graph, state, gaps, known)
+            if match_costs(solved, matches).sum() >= match_costs(state, matches).sum():
+                break
+            state = solved
+        matches = graph.guided_matches(possible(gaps, graph.count), state)
+        return describe(state, matches, self._priors(graph, state, known), graph, clip)
+
+    def _solve_long(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
+        """Windows one after another, each started from the one before; then all again with one focal length."""
+        parts = self._parts(len(clip))
+        depth = None if inverse_depth is None else inverse_depth[parts[0]]
+        pieces = [self._solve(clip[parts[0]], focal_over_width, depth)]
+        for previous, part in pairwise(parts):
+            pieces.append(self._continue(clip[part], pieces[-1], previous.stop - part.start, focal_over_width))
+        focal = focal_over_width or common_focal(pieces)
+        settled = [
+            self._polish(clip[p], e, 1, focal, self.size, self.stages[-1]) for p, e in zip(parts, pieces, strict=True)
+        ]
+        return join_windows(settled, parts)
+
+    def _continue(
+        self, clip: Tensor, previous: CameraEstimate, shared: int, focal_over_width: float | None
+    ) -> CameraEstimate:
+        """A window whose first `shared` frames end the previous window; searched only where that start is lost."""
+        coarse = self._graph(clip, self.search_size, self.point_step + 1)
+        known = Knowledge(in_pixels(focal_over_width, coarse), None)
+        matches = coarse.first_matches(self.search_gaps)
+        tail = state_of(select_frames(previous, 0, slice(len(previous.cameras) - shared, None)), 0, coarse)
+        state = continued_start(matches, tail, coarse.count)
+        priors = self._priors(coarse, state, replace(known, inverse_depth=state.inverse_depth))
+        state, _ = minimise(state, matches, priors, 5, Unknowns(depth=False, focal=False))
+        state, _ = minimise(state, matches, priors, self.steps, self._unknowns(known))
+        turning = False
+        if match_costs(state, matches).mean() > _LOST or tail.camera_from_world[:, :3, 3].abs().max() == 0:
+            state, turning = self._search(coarse, focal_over_width, None)
+        graph = self._graph(clip, self.size)
+        state = normalise_scale(transfer(state, coarse, graph))
+        known = Knowledge(in_pixels(focal_over_width, graph), state.inverse_depth, turning)
+        state, matches, _ = self._round(graph, state, self.stages[0], known)
+        return describe(state, matches, self._priors(graph, state, known), graph, clip)
 
     def _graph(self, clip: Tensor, size: int, step: int | None = None) -> FrameGraph:
         height, width = clip.shape[-2:]
@@ -146,7 +216,7 @@ class AlignmentEncoder(nn.Module):
         state, turning = self._search(coarse, focal_over_width, inverse_depth)
         graph = self._graph(clip, self.size)
         state = transfer(state, coarse, graph)
-        known = _Knowledge(_in_pixels(focal_over_width, graph), _on_grid(inverse_depth, graph), turning)
+        known = Knowledge(in_pixels(focal_over_width, graph), on_grid(inverse_depth, graph), turning)
         for gaps in self.stages:
             state, matches, _ = self._round(graph, state, gaps, known)
         return describe(state, matches, self._priors(graph, state, known), graph, clip)
@@ -155,7 +225,7 @@ class AlignmentEncoder(nn.Module):
         self, graph: FrameGraph, focal_over_width: float | None, inverse_depth: Tensor | None
     ) -> tuple[SceneState, bool]:
         """Steps 1 and 2: (the best of several starts, whether the camera only turns)."""
-        known = _Knowledge(_in_pixels(focal_over_width, graph), _on_grid(inverse_depth, graph))
+        known = Knowledge(in_pixels(focal_over_width, graph), on_grid(inverse_depth, graph))
         first = matches = graph.first_matches(self.search_gaps)
         priors, free = self._priors(graph, None, known), self._unknowns(known)
         tried = []
@@ -164,7 +234,7 @@ class AlignmentEncoder(nn.Module):
             tried.append(minimise(state, matches, priors, 3, free))
         limit = _HOPELESS * min(cost for _, cost in tried)
         solved = [minimise(state, matches, priors, self.steps, free) for state, cost in tried if cost <= limit]
-        best = _distinct(solved, self.candidates)
+        best = distinct(solved, self.candidates)
         voted = [self._round(graph, state, self.vote_gaps, known) for state in best] if len(best) > 1 else []
         scores = [match_costs(state, matches).mean().item() for state, matches, _ in voted]
         state, matches = voted[scores.index(min(scores))][:2] if voted else (best[0], matches)
@@ -172,7 +242,7 @@ class AlignmentEncoder(nn.Module):
         only_turns = match_costs(state, matches).sum() > _HARDLY_MORE * match_costs(still, matches).sum()
         return (still, True) if only_turns else (state, False)
 
-    def _starts(self, graph: FrameGraph, matches: Matches, known: _Knowledge):
+    def _starts(self, graph: FrameGraph, matches: Matches, known: Knowledge):
         """States to start from: per focal length the best sequence of directions and its mirror image."""
         directions = directions_on_sphere(self.directions, graph.device)
         longer = max(graph.height, graph.width)
@@ -186,7 +256,7 @@ class AlignmentEncoder(nn.Module):
                 depth = state.inverse_depth if known.inverse_depth is None else known.inverse_depth
                 yield SceneState(state.camera_from_world, depth.clone(), state.log_focal)
 
-    def _turn_only(self, graph: FrameGraph, first: Matches, matches: Matches, known: _Knowledge) -> SceneState:
+    def _turn_only(self, graph: FrameGraph, first: Matches, matches: Matches, known: Knowledge) -> SceneState:
         """The state without translation that explains matches best; it starts from those of neighbours (`first`)."""
         longer = max(graph.height, graph.width)
         priors, free = self._priors(graph, None, known), self._unknowns(known)
@@ -197,79 +267,29 @@ class AlignmentEncoder(nn.Module):
         return min(solved, key=lambda pair: pair[1])[0]
 
     def _round(
-        self, graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], known: _Knowledge
+        self, graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], known: Knowledge
     ) -> tuple[SceneState, Matches, float]:
         """Match from the predicted flow, then solve; the depth prior follows the solution."""
-        matches = graph.guided_matches(_possible(gaps, graph.count), state)
+        matches = graph.guided_matches(possible(gaps, graph.count), state)
         cost = math.inf
         for _ in range(3):
             state = normalise_scale(state)
             state, cost = minimise(state, matches, self._priors(graph, state, known), self.steps, self._unknowns(known))
         return normalise_scale(state), matches, cost
 
-    def _unknowns(self, known: _Knowledge) -> Unknowns:
+    def _unknowns(self, known: Knowledge) -> Unknowns:
         return Unknowns(depth=not known.turning, translation=not known.turning, focal=known.focal is None)
 
-    def _priors(self, graph: FrameGraph, state: SceneState | None, known: _Knowledge) -> Priors:
-        """Smoothness around the state, or a constant (or the given) depth before there is one."""
+    def _priors(self, graph: FrameGraph, state: SceneState | None, known: Knowledge) -> Priors:
+        """Smoothness around the state, or a constant (or the given) depth before there is one.
+
+        Given depths keep half of the prior, so that rounds of smoothing do not wear away what nothing else holds.
+        """
         ones = torch.ones(graph.count, len(graph.points), device=graph.device)
         depth = known.inverse_depth if known.inverse_depth is not None else ones
         if state is not None:
-            depth = graph.smoothed(state.inverse_depth)
+            smooth = graph.smoothed(state.inverse_depth)
+            depth = smooth if known.inverse_depth is None else (smooth + depth) / 2
         focal = known.focal or _PRIOR_FOCAL * max(graph.height, graph.width)
         log_focal = torch.tensor(focal, device=graph.device).log()
         return Priors(depth, self.smoothness * ones, log_focal, _FOCAL_WEIGHT)
-
-
-def transfer(state: SceneState, source: FrameGraph, target: FrameGraph) -> SceneState:
-    """The same scene on another graph's point grid and pixel size."""
-    maps = state.inverse_depth.view(source.count, 1, source.rows, source.columns)
-    depth = F.interpolate(maps, size=(target.rows, target.columns), mode="bilinear", align_corners=False).flatten(1)
-    return SceneState(state.camera_from_world, depth, state.log_focal + math.log(target.width / source.width))
-
-
-def _in_pixels(focal_over_width: float | None, graph: FrameGraph) -> float | None:
-    return None if focal_over_width is None else float(focal_over_width) * graph.width
-
-
-def _on_grid(inverse_depth: Tensor | None, graph: FrameGraph) -> Tensor | None:
-    if inverse_depth is None:
-        return None
-    maps = inverse_depth[:, None].float()
-    depth = F.interpolate(maps, size=(graph.rows, graph.columns), mode="bilinear", align_corners=False).flatten(1)
-    depth = depth.clamp_min(1e-3)
-    return depth / depth.mean()
-
-
-def _state_of(estimate: CameraEstimate, index: int, graph: FrameGraph) -> SceneState:
-    maps = estimate.inverse_depth[index, :, None]
-    depth = F.interpolate(maps, size=(graph.rows, graph.columns), mode="bilinear", align_corners=False).flatten(1)
-    focal = estimate.cameras.intrinsics[index, 0, 0] * graph.width
-    return SceneState(invert(estimate.cameras.world_from_camera[index]), depth, focal.log())
-
-
-def _possible(gaps: tuple[int, ...], frames: int) -> tuple[int, ...]:
-    """Gaps that fit into the clip; the widest that does takes the place of those that do not."""
-    return tuple(dict.fromkeys(min(gap, frames - 1) for gap in gaps))
-
-
-def _distinct(solved: list[tuple[SceneState, float]], count: int) -> list[SceneState]:
-    """The states of least cost, leaving out those that ended at the same cost as one already kept."""
-    kept: list[tuple[SceneState, float]] = []
-    for state, cost in sorted(solved, key=lambda pair: pair[1]):
-        if all(abs(cost - other) > 3e-3 * other for _, other in kept):
-            kept.append((state, cost))
-    return [state for state, _ in kept[:count]]
-
-
-def _stack(estimates: list[CameraEstimate]) -> CameraEstimate:
-    return CameraEstimate(
-        Cameras(
-            torch.stack([e.cameras.world_from_camera[0] for e in estimates]),
-            torch.stack([e.cameras.intrinsics[0] for e in estimates]),
-        ),
-        torch.cat([e.inverse_depth for e in estimates]),
-        torch.cat([e.confidence for e in estimates]),
-        torch.cat([e.covariance for e in estimates]),
-        tuple(note for e in estimates for note in e.notes),
-    )

@@ -10,68 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from video_ae.camera.records import Matches, Priors, SceneState, Unknowns
 from video_ae.geometry.se3 import invert, se3_exp, skew
 
 MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
 MINIMUM_INVERSE_DEPTH = 1e-3
 _NEAREST = 0.05  # depths (in units of the source depth) below this count as behind the camera
-
-
-@dataclass(frozen=True)
-class Matches:
-    """Where points of source frames are seen in target frames.
-
-    source, target: frame numbers of each edge of the frame graph.
-    points: the source points, the same for all frames, in pixels from the principal point.
-    matched: where each point is seen in the target, in pixels from the principal point.
-    information: 2x2 inverse covariance of each match, 1 / pixel^2; zero where nothing was matched.
-    """
-
-    source: Int[Tensor, "edge"]
-    target: Int[Tensor, "edge"]
-    points: Float[Tensor, "point 2"]
-    matched: Float[Tensor, "edge point 2"]
-    information: Float[Tensor, "edge point 2 2"]
-
-
-@dataclass(frozen=True)
-class SceneState:
-    """What is solved for.
-
-    camera_from_world: rigid poses.
-    inverse_depth: along z of the frame that a point belongs to; 1 is the mean.
-    log_focal: logarithm of the focal length in pixels.
-    """
-
-    camera_from_world: Float[Tensor, "frame 4 4"]
-    inverse_depth: Float[Tensor, "frame point"]
-    log_focal: Float[Tensor, ""]
-
-
-@dataclass(frozen=True)
-class Priors:
-    """Weak knowledge that keeps the unobservable at rest; each weight is an inverse variance.
-
-    inverse_depth: what each depth is pulled to, with `depth_weight`.
-    translation_weight: pulls relative translations of neighbours towards zero.
-    focal_weight: pulls the logarithm of the focal length towards `log_focal`.
-    """
-
-    inverse_depth: Float[Tensor, "frame point"]
-    depth_weight: Float[Tensor, "frame point"]
-    log_focal: Float[Tensor, ""]
-    focal_weight: float
-    translation_weight: float = 0.0
-
-
-@dataclass(frozen=True)
-class Unknowns:
-    """Which parts of the scene a solve may move (the first camera is always the world)."""
-
-    depth: bool = True
-    cameras: bool = True
-    translation: bool = True
-    focal: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +72,8 @@ def predict_points(state: SceneState, points: Tensor, source: Tensor, target: Te
     return PredictedPoints(focal * moved[..., :2] / moved[..., 2:].clamp_min(_NEAREST), moved, rays, target_from_source)
 
 
-def _adjoint(pose: Tensor) -> Tensor:
+def adjoint(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"]:
+    """Carries left twists (rotation first): exp(adjoint(pose) @ twist) @ pose = pose @ exp(twist)."""
     rotation = pose[..., :3, :3]
     top = torch.cat([rotation, torch.zeros_like(rotation)], -1)
     return torch.cat([top, torch.cat([skew(pose[..., :3, 3]) @ rotation, rotation], -1)], -2)
@@ -164,7 +109,7 @@ def linearise(state: SceneState, matches: Matches) -> Linearisation:
     by_inverse_depth = image_motion(*seen.target_from_source[:, :3, 3:].unbind(1))
     residual = (seen.image - matches.matched).transpose(1, 2).contiguous()
     return Linearisation(
-        residual, by_target, by_inverse_depth, _adjoint(seen.target_from_source), seen.in_front.to(x.dtype)
+        residual, by_target, by_inverse_depth, adjoint(seen.target_from_source), seen.in_front.to(x.dtype)
     )
 
 
@@ -259,7 +204,7 @@ def _add_camera_priors(camera: Tensor, right: Tensor, state: SceneState, priors:
     translation = motion[:, :3, 3]
     identity = torch.eye(3, dtype=motion.dtype, device=motion.device).expand(len(motion), 3, 3)
     by_next = torch.cat([-skew(translation), identity], -1)
-    jacobian = torch.cat([-by_next @ _adjoint(motion), by_next], -1).double()
+    jacobian = torch.cat([-by_next @ adjoint(motion), by_next], -1).double()
     for i in range(len(motion)):
         part = slice(6 * i, 6 * i + 12)
         camera[part, part] += priors.translation_weight * jacobian[i].T @ jacobian[i]

@@ -5,12 +5,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from video_ae.camera.bundle_adjustment import Matches, SceneState, predict_points
+from video_ae.camera.bundle_adjustment import predict_points
 from video_ae.camera.features import blur, feature_pyramid
 from video_ae.camera.matching import FlowFields, dense_flow, warp
+from video_ae.camera.records import Matches, SceneState
 
 _EDGES_AT_ONCE = 64  # bounds the memory of the matching
-_GUIDED_ITERATIONS = 4
+_GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005
 _FEATURE_NOISE = 0.15  # spread of feature differences between two views of the same thing
 _MATCH_FLOOR = 0.15  # pixels; no match is trusted further than this
 _ROUND_TRIP = 2.0  # pixels; matches that come back further away than this are dropped
@@ -59,8 +60,10 @@ class FrameGraph:
             target = [maps[edges[1, part]] for maps in self.pyramid[:levels]]
             if start is None:
                 parts.append(dense_flow(source, target))
-            else:  # a good start needs less
-                parts.append(dense_flow(source, target, start[part], iterations=_GUIDED_ITERATIONS))
+            else:  # a good start needs fewer steps, and smoothing would bias the focal length
+                parts.append(
+                    dense_flow(source, target, start[part], iterations=_GUIDED_ITERATIONS, stiffness=_GUIDED_STIFFNESS)
+                )
         names = ("flow", "structure", "error", "inside")
         return FlowFields(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from video_ae.camera.bundle_adjustment import Matches, SceneState
-from video_ae.geometry.se3 import rigid, so3_exp
+from video_ae.camera.records import Matches, SceneState
+from video_ae.geometry.se3 import invert, rigid, so3_exp
 
 
 @dataclass(frozen=True)
@@ -171,3 +171,16 @@ def turning_start(matches: Matches, focal: float, frames: int) -> SceneState:
     return SceneState(
         rigid(rotation, torch.zeros(frames, 3, device=device)), depth, torch.tensor(focal).to(device).log()
     )
+
+
+def continued_start(matches: Matches, known: SceneState, frames: int) -> SceneState:
+    """A window whose first frames are known: the others turn as their matches say, move on and see the same depths."""
+    turn = pure_rotations(matches, known.log_focal.exp().item())
+    poses = list(known.camera_from_world)
+    step = (poses[-1] @ invert(poses[-2]))[:3, 3]
+    for i in range(len(poses) - 1, frames - 1):
+        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
+        poses.append(rigid(turn[edge], step) @ poses[-1])
+    depth = known.inverse_depth
+    depth = torch.cat([depth, depth[-1:].expand(frames - len(depth), -1)])
+    return SceneState(torch.stack(poses), depth, known.log_focal)

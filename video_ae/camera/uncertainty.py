@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.camera.bundle_adjustment import Matches, Priors, SceneState, normal_equations, reduced_system
+from video_ae.camera.bundle_adjustment import normal_equations, reduced_system
 from video_ae.camera.frame_graph import FrameGraph
+from video_ae.camera.records import Matches, Priors, SceneState
 from video_ae.geometry.cameras import pinhole_intrinsics
 from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate, Cameras
