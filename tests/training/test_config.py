@@ -32,9 +32,16 @@ def test_yaml_then_overrides_in_order(tmp_path, arguments):
         ("--model=TinyAutoencodr", "There is no Autoencoder 'TinyAutoencodr': the names are"),
         ("--losses.l1.weigt=3", "L1 has no argument 'weigt': it takes weight."),
         ("--losses.l1=L3", "There is no LossTerm 'L3': the names are Gradient, "),
-        ("--data.batch_size=many", "--data.batch_size was given a value that does not fit"),
-        ("--trainer.max_steps=soon", "--trainer.max_steps was given a value that does not fit"),
-        ("--wandb=sometimes", "--wandb was given a value that does not fit"),
+        ("--losses.l1=video_ae.models.plain_autoencoder.PlainAutoencoder", "There is no LossTerm 'video_ae"),
+        ("--model=video_ae.losses.photometric.L1", "There is no Autoencoder 'video_ae.losses.photometric.L1'"),
+        ("--model.channels=many", "--model.channels has a value that does not fit: many was given, int is needed."),
+        ("--data.batch_size=many", "--data.batch_size has a value that does not fit: many was given, int is needed."),
+        (
+            "--data.size=[1]",
+            "--data.size has a value that does not fit: [1] was given, tuple with 2 elements is needed",
+        ),
+        ("--trainer.max_steps=soon", "--trainer.max_steps has a value that does not fit"),
+        ("--wandb=sometimes", "sometimes was given, one of ['disabled', 'offline', 'online'] is needed."),
         ("--config=nowhere.yaml", "nowhere.yaml"),
     ],
 )
@@ -52,11 +59,24 @@ def test_unknown_key_in_yaml(tmp_path, arguments):
         parse_run([*arguments, "--config", str(file)])
 
 
-def test_a_file_that_is_no_yaml(tmp_path, arguments):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("model: [unclosed\n", "did not find expected"),
+        ("some words\n", "A configuration is a YAML file"),
+        ("", "A configuration is a YAML file"),
+        ("trainer: {max_stepz: 3}\n", "There is no setting 'trainer.max_stepz': the names are trainer.max_steps"),
+        ("model: {class_path: Nothing}\n", "There is no Autoencoder 'Nothing': the names are"),
+        ("losses: {l1: {class_path: L1, init_args: {wait: 3}}}\n", "L1 has no argument 'wait': it takes weight."),
+    ],
+)
+def test_files_that_do_not_fit(content, says, tmp_path, arguments):
     file = tmp_path / "c.yaml"
-    file.write_text("model: [unclosed\n")
-    with pytest.raises(UserError):
+    file.write_text(content)
+    with pytest.raises(UserError) as caught:
         parse_run([*arguments, "--config", str(file)])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", ["--model", "--losses.l1"])

@@ -17,6 +17,10 @@ from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
 from video_ae.training.settings import DataSettings, OptimizerSettings, RunSettings, TrainerSettings
 
+_WRONG_CLASS = (
+    r"dot import path string: (\S+)|Expected a path but (\S+)|Import path (\S+) does not|class_path '([\w.]+)':(?! P)"
+)
+
 
 def parse_run(arguments: Sequence[str]) -> RunSettings:
     """The settings that `video-ae train ARGUMENTS` stands for. Values given later win over earlier ones.
@@ -64,22 +68,38 @@ def run_parser() -> jsonargparse.ArgumentParser:
 
 def explain(message: str, parser: jsonargparse.ArgumentParser) -> str:
     """jsonargparse's message as one sentence that names what was given and the valid names."""
-    text = " ".join(message.split())
+    text = " ".join(message.split()).split(" - Expected a <class 'NoneType'>")[0]  # None is never what was meant
     if match := re.search(r"Problem with given class_path '([\w.]+)': Option '([\w.]+)' is not accepted", text):
         kind = _import(match[1])
         valid = list(inspect.signature(kind).parameters) if kind else []
         return f"{match[1]} has no argument {match[2]!r}: it takes {_list(valid)}."
-    if match := re.search(
-        r"Problem with given class_path '([\w.]+)'|Expected a dot import path string: ([\w.]+)", text
-    ):
-        base = LossTerm if 'key "losses' in text else Autoencoder
-        return f"There is no {base.__name__} {match[1] or match[2]!r}: the names are {_list(_names(base))}."
+    key = ".".join(re.findall(r'Parser key "([\w.]+)":', text))
+    if match := re.search(_WRONG_CLASS, text):
+        return _no_such_class(key, next(filter(None, match.groups())))
+    if match := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", text):
+        return _no_such_setting(parser, f"{match[1]}.{match[2]}")
     if match := re.search(r"unrecognized arguments: (--[\w.]+)|Option '([\w.]+)' is not accepted", text):
-        given = (match[1] or match[2]).removeprefix("--")
-        return f"There is no setting {given!r}: the names are {_list(_settings(parser, given))}."
-    if match := re.search(r'Parser key "([\w.]+)": (.*)', text):
-        return f"--{match[1]} was given a value that does not fit: {match[2].rstrip('.')}."
+        return _no_such_setting(parser, (match[1] or match[2]).removeprefix("--"))
+    if key:
+        reason = re.split(r'Parser key "[\w.]+": (?:Expected an? )?', text)[-1].replace("typing.Literal", "one of ")
+        reason = re.sub(r"(?:<class ')?([\w ,'\[\]]+?)(?:'>)?\. Got value: (.*)", r"\2 was given, \1 is needed", reason)
+        return f"--{key} has a value that does not fit: {reason.rstrip('.')}."
+    if text.startswith("Unexpected config:"):
+        return "A configuration is a YAML file with lines such as `seed: 1`, and the given one holds something else."
+    if match := re.search(r"the following arguments are required: (\w+)", text):
+        return f"--{match[1]} is missing: give it, or a configuration with --config."
     return text.rstrip(".") + "."
+
+
+def _no_such_class(key: str, given: str) -> str:
+    base = {"losses": LossTerm, "model": Autoencoder}.get(key)
+    if base is None:
+        return f"There is no class {given!r} for --{key}: give its full name, such as package.module.Class."
+    return f"There is no {base.__name__} {given!r}: the names are {_list(_names(base))}."
+
+
+def _no_such_setting(parser: jsonargparse.ArgumentParser, given: str) -> str:
+    return f"There is no setting {given!r}: the names are {_list(_settings(parser, given))}."
 
 
 def _with_config(arguments: list[str]) -> list[str]:
