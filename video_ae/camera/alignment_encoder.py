@@ -34,7 +34,8 @@ from video_ae.types import CameraEstimate
 
 _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
 _FOCAL_WEIGHT = 50.0
-_HARDLY_MORE = 0.4  # translation must leave less than this part of the cost that turning alone leaves
+_HARDLY_MORE = {False: 0.4, True: 0.25}  # translation must leave less than this part of the cost of turning alone, in
+# matches of neighbours and in those of wider gaps, where there is more parallax to explain
 _LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
 _HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
 
@@ -110,11 +111,12 @@ class AlignmentEncoder(nn.Module):
         estimate: CameraEstimate,
         steps: int = 3,
         focal_over_width: float | None = None,
-        size: int = 96,
+        size: int | None = None,
         gaps: tuple[int, ...] = (1, 3, 6, 10),
     ) -> CameraEstimate:
         """The same at a higher resolution and wider gaps, matching anew in each of `steps` rounds.
 
+        size: working size; by default 128, and 96 for clips that are solved in windows.
         Anytime: a round's result is kept only where it explains that round's matches better than what it began with.
         """
         results = []
@@ -122,12 +124,13 @@ class AlignmentEncoder(nn.Module):
             kept, holder = self._moving(clip)
             clip, start = clip[kept], select_frames(estimate, i, kept)
             parts = self._parts(len(clip))
+            side = size or (128 if len(parts) == 1 else 96)
             clips, pieces = [clip[part] for part in parts], [select_frames(start, 0, part) for part in parts]
             focal, rounds = focal_over_width, steps
             if focal is None and len(parts) > 1:  # a last round settles on one focal length
-                pieces = [self._polish(c, e, steps - 1, None, size, gaps) for c, e in zip(clips, pieces, strict=True)]
+                pieces = [self._polish(c, e, steps - 1, None, side, gaps) for c, e in zip(clips, pieces, strict=True)]
                 focal, rounds = common_focal(pieces), 1
-            pieces = [self._polish(c, e, rounds, focal, size, gaps) for c, e in zip(clips, pieces, strict=True)]
+            pieces = [self._polish(c, e, rounds, focal, side, gaps) for c, e in zip(clips, pieces, strict=True)]
             results.append(hold(join_windows(pieces, parts), holder))
         return stack(results)
 
@@ -239,7 +242,7 @@ class AlignmentEncoder(nn.Module):
         scores = [match_costs(state, matches).mean().item() for state, matches, _ in voted]
         state, matches = voted[scores.index(min(scores))][:2] if voted else (best[0], matches)
         still = self._turn_only(graph, first, matches, replace(known, turning=True))
-        only_turns = match_costs(state, matches).sum() > _HARDLY_MORE * match_costs(still, matches).sum()
+        only_turns = match_costs(state, matches).sum() > _HARDLY_MORE[bool(voted)] * match_costs(still, matches).sum()
         return (still, True) if only_turns else (state, False)
 
     def _starts(self, graph: FrameGraph, matches: Matches, known: Knowledge):
