@@ -12,7 +12,7 @@ import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -117,7 +117,7 @@ def environment(command: list[str] | None = None, seed: int | None = None) -> di
             continue
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "command": shlex.join(sys.argv if command is None else command),
+        "command": portable_command(sys.argv if command is None else command),
         "versions": versions,
         "hardware": {
             "cpu": platform.machine(),
@@ -128,6 +128,18 @@ def environment(command: list[str] | None = None, seed: int | None = None) -> di
         "commit": _commit(),
         "seed": seed,
     }
+
+
+def portable_command(words: Sequence[str]) -> str:
+    """A command line without this machine's folders: the program's bare name, and $REAL_CLIPS where that is set.
+
+    >>> portable_command(["/usr/bin/video-ae", "evaluate", "poses"])
+    'video-ae evaluate poses'
+    """
+    program = "video-ae" if words[0].endswith("__main__.py") else Path(words[0]).name
+    text = shlex.join([program, *words[1:]])
+    folder = os.environ.get("REAL_CLIPS")
+    return text.replace(folder, "$REAL_CLIPS") if folder else text
 
 
 def _commit() -> str | None:
