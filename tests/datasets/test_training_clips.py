@@ -80,8 +80,17 @@ def test_a_video_that_breaks_while_it_is_read_is_left_out(source: VideoFolder, m
 
 
 def test_no_video_is_long_enough(source: VideoFolder) -> None:
-    with pytest.raises(UserError, match="No video is long enough"):
+    with pytest.raises(UserError, match=r"No video is long enough.*the longest has 20"):
         TrainingClips(source, (24, 16), length=50)
+
+
+def test_all_videos_break_while_they_are_read(source: VideoFolder, monkeypatch) -> None:
+    def broken(number, *rest):
+        raise UserError("damaged in the middle")
+
+    monkeypatch.setattr(source, "load", broken)
+    with pytest.raises(UserError, match=r"None of 3 videos can be used; .*: damaged in the middle"):
+        TrainingClips(source, (24, 16), length=3)
 
 
 def test_fair_share_fills_but_never_exceeds_the_memory() -> None:

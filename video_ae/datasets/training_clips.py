@@ -48,11 +48,15 @@ class TrainingClips(Dataset[VideoClip]):
         self._times: list[Tensor] = []
         counts = [source.frame_count(number) for number in range(len(source))]
         share = fair_share(counts, max_frames_in_memory)
+        # Before anything is read, it says if no clip is possible.
+        clip_indices(seed, 0, [min(count, share) for count in counts], length, gap)
         for number, count in enumerate(counts):
             kept = min(count, share)
             first = (count - kept) // 2
             self._add(source, number, range(first, first + kept), size)
-        clip_indices(seed, 0, self.frame_counts, length, gap)  # says now if no clip is possible
+        if not self._videos:
+            name, reason = list(self.quarantined.items())[-1]
+            raise UserError(f"None of {len(counts)} videos can be used; {name}: {reason}")
         if sum(counts) > sum(self.frame_counts):
             log.info("%d of %d frames are held in memory", sum(self.frame_counts), sum(counts))
 

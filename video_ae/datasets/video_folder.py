@@ -35,14 +35,14 @@ class VideoFolder:
         self._quarantined: dict[str, str] = {}
         for path in find_videos(root):
             self._admit(path, path.name if path == root else path.relative_to(root).as_posix())
-        for name, reason in self._quarantined.items():
-            log.warning("left out %s: %s", name, reason)
         if not self._paths:
             example = "".join(f"; {name}: {reason}" for name, reason in list(self._quarantined.items())[:1])
             raise UserError(
                 f"{str(root)!r} holds no usable video ({len(self._quarantined)} were found and left out): "
                 f"give a folder with videos or folders of images{example.rstrip('.')}."
             )
+        for name, reason in self._quarantined.items():
+            log.warning("left out %s: %s", name, reason)
         self._names = _short_names(root, self._paths)
 
     def _admit(self, path: Path, name: str) -> None:

@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
+from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.training_clips import TrainingClips, collate_clips
 from video_ae.training.module import TrainingModule
@@ -43,14 +44,16 @@ class ClipData(LightningDataModule):
     def __init__(self, settings: DataSettings, seed: int = 0) -> None:
         super().__init__()
         self.settings = settings
-        self.training = self._clips(settings.root, ENDLESS, seed, settings.reverse)
-        root = settings.validation_root or settings.root
-        self.validation = self._clips(root, settings.validation_clips, VALIDATION_SEED, reverse=False)
+        # Both are looked at before one is read: that takes long.
+        roots = [settings.root, settings.validation_root or settings.root]
+        training, validation = (open_dataset(root, settings.decoder) for root in roots)
+        self.training = self._clips(training, ENDLESS, seed, settings.reverse)
+        self.validation = self._clips(validation, settings.validation_clips, VALIDATION_SEED, reverse=False)
 
-    def _clips(self, root: str, clips: int, seed: int, reverse: bool) -> TrainingClips:
+    def _clips(self, source: ClipSource, clips: int, seed: int, reverse: bool) -> TrainingClips:
         settings = self.settings
         return TrainingClips(
-            open_dataset(root, settings.decoder), settings.size, settings.length, settings.gap, clips, seed, reverse,
+            source, settings.size, settings.length, settings.gap, clips, seed, reverse,
             settings.max_frames_in_memory,
         )  # fmt: skip
 

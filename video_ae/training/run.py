@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from video_ae.checkpoints import SETTINGS, WEIGHTS, build_model
 from video_ae.errors import UserError
@@ -36,6 +37,9 @@ def train(settings: RunSettings) -> Path:
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
     if first and not settings.resume:
         _check_out(run, settings.overwrite)
+    _quiet()
+    stop = StopSignals()
+    trainer = build_trainer(settings, run, stop)
     torch.manual_seed(settings.seed)
     model = build_model(settings.model, "the configuration")
     data = ClipData(settings.data, settings.seed)
@@ -45,9 +49,6 @@ def train(settings: RunSettings) -> Path:
             _clear(run)
         claim_folder(run, overwrite=True)
         write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
-    stop = StopSignals()
-    _quiet()
-    trainer = build_trainer(settings, run, stop)
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     if stop.received:
         raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
@@ -55,7 +56,10 @@ def train(settings: RunSettings) -> Path:
 
 
 def build_trainer(settings: RunSettings, run: Path, stop: StopSignals) -> pl.Trainer:
-    """Lightning's Trainer with this project's callbacks and loggers."""
+    """Lightning's Trainer with this project's callbacks and loggers. Writes nothing yet.
+
+    Raises UserError for values that Lightning refuses, such as an accelerator that is not there.
+    """
     values = settings.trainer
     best = ModelCheckpoint(
         run / "checkpoints", filename="best", monitor="validation/psnr", mode="max", enable_version_counter=False
@@ -63,26 +67,30 @@ def build_trainer(settings: RunSettings, run: Path, stop: StopSignals) -> pl.Tra
     callbacks: list[pl.Callback] = [
         ValidationPictures(run), RunProgress(), stop, best, LastCheckpoint(run, values.checkpoint_every),
     ]  # fmt: skip
-    return pl.Trainer(
-        accelerator=values.accelerator,
-        devices=values.devices,
-        num_nodes=values.num_nodes,
-        strategy=values.strategy,
-        precision=values.precision,  # type: ignore[arg-type]
-        max_steps=values.max_steps,
-        max_epochs=-1,
-        max_time=values.max_time,
-        val_check_interval=values.validate_every,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=values.log_every,
-        callbacks=callbacks,
-        logger=_loggers(settings, run),
-        default_root_dir=run,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    try:
+        return pl.Trainer(
+            accelerator=values.accelerator,
+            devices=values.devices,
+            num_nodes=values.num_nodes,
+            strategy=values.strategy,
+            precision=values.precision,  # type: ignore[arg-type]
+            max_steps=values.max_steps,
+            max_epochs=-1,
+            max_time=values.max_time,
+            val_check_interval=values.validate_every,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=values.log_every,
+            callbacks=callbacks,
+            logger=_loggers(settings, run),
+            default_root_dir=run,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"The trainer's settings do not work here: {reason}.") from error
 
 
 def _loggers(settings: RunSettings, run: Path) -> list[Logger]:
@@ -119,8 +127,8 @@ def _check_out(run: Path, overwrite: bool) -> None:
             raise UserError(f"--overwrite replaces earlier runs only, and {str(run)!r} holds something else.")
     elif run.exists() and not run.is_dir():
         raise UserError(f"--out {str(run)!r} is a file, and a folder is needed: choose another name.")
-    parent = next(folder for folder in [run, *run.absolute().parents] if folder.is_dir())
-    if not os.access(parent, os.W_OK):
+    parent = next(path for path in [run, *run.absolute().parents] if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"--out {str(run)!r} cannot be written: choose a folder that you may write to.")
 
 

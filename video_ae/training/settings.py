@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
+
+
+def _at_least(smallest: int, group: str, **values: int | float) -> None:
+    for name, value in values.items():
+        if not value >= smallest:  # NaN is refused as well
+            raise UserError(f"--{group}.{name} is {value}, and at least {smallest} is needed: give a larger number.")
 
 
 @dataclass
@@ -22,6 +29,8 @@ class DataSettings:
         decoder: auto, torchcodec, pyav or decord.
         max_frames_in_memory: longer videos are cut around their middle until all together hold so many frames.
         validation_clips: how many fixed clips validation looks at.
+
+    Raises UserError for numbers that cannot work.
     """
 
     root: str = "data/walkthroughs/train"
@@ -32,9 +41,16 @@ class DataSettings:
     reverse: bool = True
     batch_size: int = 4
     workers: int = 0
-    decoder: str = "auto"
+    decoder: Literal["auto", "torchcodec", "pyav", "decord"] = "auto"
     max_frames_in_memory: int = 20_000
     validation_clips: int = 8
+
+    def __post_init__(self) -> None:
+        _at_least(
+            1, "data", size=min(self.size), length=self.length, gap=self.gap[0], batch_size=self.batch_size,
+            max_frames_in_memory=self.max_frames_in_memory, validation_clips=self.validation_clips,
+        )  # fmt: skip
+        _at_least(0, "data", workers=self.workers)
 
 
 @dataclass
@@ -49,6 +65,8 @@ class OptimizerSettings:
         decay_steps: the rate falls along a cosine to a twentieth at this step; null keeps it.
         clip_norm: longer gradients are scaled to this norm.
         skip_norm: after the warm-up, a step with a longer gradient is left out (E-RayZer, 2026); null takes all.
+
+    Raises UserError for numbers that cannot work.
     """
 
     lr: float = 1e-3
@@ -58,6 +76,9 @@ class OptimizerSettings:
     decay_steps: int | None = None
     clip_norm: float = 1.0
     skip_norm: float | None = 5.0
+
+    def __post_init__(self) -> None:
+        _at_least(0, "optimizer", lr=self.lr, weight_decay=self.weight_decay, warmup_steps=self.warmup_steps)
 
 
 @dataclass
@@ -75,6 +96,8 @@ class TrainerSettings:
         validate_every: steps between two validations, with pictures.
         checkpoint_every: steps between two checkpoints.
         log_every: steps between two lines of metrics.
+
+    Raises UserError for numbers that cannot work; what Lightning says to the rest is known when a run starts.
     """
 
     max_steps: int = 1000
@@ -87,6 +110,12 @@ class TrainerSettings:
     validate_every: int = 200
     checkpoint_every: int = 100
     log_every: int = 10
+
+    def __post_init__(self) -> None:
+        _at_least(
+            1, "trainer", validate_every=self.validate_every, checkpoint_every=self.checkpoint_every,
+            log_every=self.log_every, num_nodes=self.num_nodes,
+        )  # fmt: skip
 
 
 @dataclass
