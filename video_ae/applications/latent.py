@@ -64,9 +64,10 @@ def plot_latent(
     if frames_per_video < 2 or videos < 1:
         raise UserError("A map of codes needs at least 1 video with 2 frames: give larger numbers.")
     torch.manual_seed(seed)
+    source = open_dataset(data)
     out = claim_folder(out, overwrite)
     size = getattr(model, "image_size", _SIZE)
-    parts = _load(open_dataset(data), size, frames_per_video, videos)
+    parts = _load(source, size, frames_per_video, videos)
     frames = torch.cat(parts)
     codes = torch.cat([model.encode_frames(part) for part in parts])
     video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])

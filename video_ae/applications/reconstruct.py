@@ -92,7 +92,7 @@ def reconstruct_video(
         reader = open_video(source, decoder)
         if len(range(0, len(reader), stride)[:frames]) < 2:
             raise UserError(
-                f"{str(source)!r} has {len(reader)} frames, of which stride {stride} leaves one, and at least two are "
+                f"{str(source)!r} leaves one frame ({len(reader)} in all, stride {stride}), and at least two are "
                 "needed: give a longer video or a smaller stride."
             )
         place = choose_device(device)
@@ -115,8 +115,10 @@ def reconstruct_video(
 
 
 def _check_numbers(stride: int, frames: int | None, focal: float | None, refine: int) -> None:
-    if stride < 1 or (frames is not None and frames < 2):
-        raise UserError(f"Stride {stride} and {frames} frames were given: at least 1 and at least 2 are needed.")
+    if stride < 1:
+        raise UserError(f"The stride {stride} is not possible: give 1 or more.")
+    if frames is not None and frames < 2:
+        raise UserError(f"{frames} frames are too few to find a motion: give 2 or more.")
     if focal is not None and not 0.1 <= focal <= 20:
         raise UserError(f"The focal length {focal} is not possible: give fx / width, such as 0.9 (from 0.1 to 20).")
     if refine < 0:

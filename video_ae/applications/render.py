@@ -55,8 +55,10 @@ def render_path(
 def _checked(out: Path, path: str, size: int | None, frames: int | None, overwrite: bool) -> Path:
     if path not in PATHS:
         raise UserError(f"There is no path {path!r}: choose one of {', '.join(PATHS)}.")
-    if (size is not None and size < 16) or (frames is not None and frames < 2):
-        raise UserError(f"Size {size} and {frames} frames were given: at least 16 pixels and 2 frames are needed.")
+    if size is not None and size < 16:
+        raise UserError(f"A size of {size} pixels is not possible: give 16 or more.")
+    if frames is not None and frames < 2:
+        raise UserError(f"A path of {frames} frames is not possible: give 2 or more.")
     out = Path(out)
     if out.suffix.lower() != ".mp4":
         raise UserError(f"{str(out)!r} does not end in .mp4: give a name such as {out.stem or 'render'}.mp4.")
