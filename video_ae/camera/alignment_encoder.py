@@ -34,7 +34,7 @@ from video_ae.types import CameraEstimate
 
 _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
 _FOCAL_WEIGHT = 50.0
-_HARDLY_MORE = {False: 0.4, True: 0.25}  # translation must leave less than this part of the cost of turning alone, in
+_HARDLY_MORE = {False: 0.4, True: 0.34}  # translation must leave less than this part of the cost of turning alone, in
 # matches of neighbours and in those of wider gaps, where there is more parallax to explain
 _LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
 _HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
