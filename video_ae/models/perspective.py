@@ -63,7 +63,8 @@ class PerspectiveAutoencoder(Autoencoder):
     planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is learnt.
     most_contexts, most_targets: bounds of the random splits in training, and of a keyframe's contexts.
     splits: how many random splits of each clip a training step takes, since its cameras are solved only once.
-    working_side: longest short side, in pixels, of the pictures that structure is made from outside training.
+    working_side: longest short side, in pixels, of the pictures that structure is made from outside training;
+    scene_side: the same for the keyframes of whole videos, which are many.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class PerspectiveAutoencoder(Autoencoder):
         most_targets: int = 2,
         splits: int = 2,
         working_side: int = 192,
+        scene_side: int = 144,
     ):
         super().__init__()
         self.camera = camera
@@ -87,7 +89,7 @@ class PerspectiveAutoencoder(Autoencoder):
         self.most_contexts = most_contexts
         self.most_targets = most_targets
         self.splits = splits
-        self.working_side = working_side
+        self.working_side, self.scene_side = working_side, scene_side
 
     def forward(self, clip: VideoClip) -> Reconstruction:
         """Renders held-out frames: a random split in training, every second frame otherwise."""
@@ -163,7 +165,7 @@ class PerspectiveAutoencoder(Autoencoder):
         report("cameras", 0.0)
         estimate = self.find_cameras(clip, focal_over_width, refine_steps)
         report("cameras", 1.0)
-        frames = resize_short_side(clip.frames, self.working_side)[None]
+        frames = resize_short_side(clip.frames, self.scene_side)[None]
         keyframes = choose_keyframes(estimate)
         structures = []
         for number, keyframe in enumerate(keyframes):
