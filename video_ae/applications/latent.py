@@ -49,7 +49,7 @@ def plot_latent(
     """Draws the codes of the frames of some videos and returns the folder `out`.
 
     codes_pca.png: the codes on their two main axes, with the share of the variance that each explains, one colour a
-    video. codes_tsne.png: t-SNE, where scikit-learn is installed (`pip install scikit-learn`). For models that decode
+    video. codes_tsne.png: t-SNE, where scikit-learn is installed (extra `latent`). For models that decode
     single codes, also reconstructions.png, interpolations.png (between the first frame of one video and the last of
     another, or of the same) and samples.png: from the prior N(0, 1) for a variational model, else from a Gaussian that
     is fitted to the codes, and the title says which. Raises UserError for a model without codes of single frames, and
