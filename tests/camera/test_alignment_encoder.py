@@ -46,7 +46,9 @@ def walk(frames: int) -> torch.Tensor:
 def test_poses_and_focal_length_of_a_rendered_room(height, width):
     truth = walk(8)
     focal = 0.8 * max(height, width) / width
-    estimate = AlignmentEncoder(size=48, search_size=36, candidates=2, steps=6)(render_room(truth, focal, height, width)[None])
+    estimate = AlignmentEncoder(size=48, search_size=36, candidates=2, steps=6)(
+        render_room(truth, focal, height, width)[None]
+    )
     found = estimate.cameras.world_from_camera[0]
     torch.testing.assert_close(found[0], torch.eye(4), atol=1e-5, rtol=0)
     turn = rotation_angle(found[:, :3, :3].mT @ truth[:, :3, :3])

@@ -38,7 +38,9 @@ class GivenCameras(AlignmentEncoder):
 @pytest.fixture
 def model() -> PerspectiveAutoencoder:
     torch.manual_seed(0)
-    return PerspectiveAutoencoder(GivenCameras(), PlaneSweepEncoder(4), FrustumRenderer(), planes=5, working_side=16, scene_side=16)
+    return PerspectiveAutoencoder(
+        GivenCameras(), PlaneSweepEncoder(4), FrustumRenderer(), planes=5, working_side=16, scene_side=16
+    )
 
 
 def clip(frames: int, height: int = 18, width: int = 26, first: int = 0) -> VideoClip:

@@ -13,7 +13,7 @@ _SCALE = 0.01  # of angles (radians) and of translations (half cubes)
 def motion_matrix(motion: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch 3 4"]:
     """Three angles in radians, (about y, about x, about z), and a translation -> [Rx Ry Rz | translation].
 
-    Each factor is the usual right-handed rotation. A quarter turn about y takes z to x (1 is added for the sign of zero):
+    Each factor is the usual right-handed rotation. A quarter turn about y takes z to x (1 is added to show 0 as 0):
 
     >>> quarter = torch.tensor([[torch.pi / 2, 0.0, 0.0, 0.0, 0.0, 0.0]])
     >>> (motion_matrix(quarter)[0, :, 2] + 1).round(decimals=4).tolist()
