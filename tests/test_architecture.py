@@ -17,7 +17,7 @@ RANKS = {
     "structure": 4, "camera": 4, "renderers": 4, "losses": 4, "datasets": 4,
     "models": 6,  # and checkpoints, which save and load them
     "training": 7, "evaluation": 7, "applications": 7,
-    "viewer": 8,
+    "viewer": 8, "video_ae": 8,  # the package itself offers `load`
     "cli": 9,
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_every_room_has_a_rank():
-    assert {room(module) for module in modules()} - {"video_ae", "weights"} <= RANKS.keys()
+    assert {room(module) for module in modules()} - {"weights"} <= RANKS.keys()
 
 
 def test_losses_and_metrics_know_no_model():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import video_ae
 from video_ae.checkpoints import build_model, load_model, save_weights
 from video_ae.errors import UserError
 
@@ -29,6 +30,13 @@ def test_saved_and_loaded_is_the_same_model(file, whole_folder):
     save_weights(model, file.with_name("again.safetensors"))
     again = load_model(file.with_name("again.safetensors"))
     assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_load_of_the_package(file):
+    assert video_ae.load(file.parent).settings == load_model(file).settings
+    assert not video_ae.load(str(file)).training
+    with pytest.raises(UserError, match="There are no weights"):
+        video_ae.load(file.parent / "nowhere")
 
 
 def test_one_file_is_enough(file):

@@ -3,4 +3,21 @@
 Importing the package loads nothing heavy: no torch, no CUDA, no file, no environment variable.
 """
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from video_ae.models.base import Autoencoder
+
 __version__ = "0.1.0"
+
+
+def load(weights: str | Path | None = None) -> "Autoencoder":
+    """The model that a RUN folder of `video-ae train` or a .safetensors file holds, in eval mode, on the CPU.
+
+    None takes the small weights that come with the package. Raises UserError for a missing, truncated or foreign file
+    and for weights that do not fit their model.
+    """
+    from video_ae.checkpoints import load_model
+
+    return load_model(weights)
