@@ -15,7 +15,7 @@ from video_ae.errors import UserError
 from video_ae.videos.writer import write_video
 
 ROOT = Path(__file__).parents[1]
-TRAIN_CLIPS = ROOT / "data" / "walkthroughs" / "train"
+CLIPS = ROOT / "data" / "walkthroughs" / "validation"
 COMMANDS = [[], ["train"], ["reconstruct"], ["render"], ["evaluate"], ["evaluate", "poses"], ["evaluate", "views"]]
 
 
@@ -158,7 +158,7 @@ TRAIN = f"train --config {ROOT / 'configs' / 'quickstart.yaml'} --out out --data
         ("evaluate poses --data clips --out out", "has no true cameras"),
         ("evaluate views --data clips --out out", "has no true cameras"),
         ("evaluate peers --data clips --out out", "has no true cameras"),
-        (f"evaluate poses --data {TRAIN_CLIPS.parent / 'test'} --out out --weights other", "has no cameras"),
+        (f"evaluate poses --data {CLIPS} --out out --weights other", "has no cameras"),
         ("evaluate paper --data clips --out out --weights other", "needs its own model"),
         ("latent --weights other --data missing --out out", "'missing' does not exist"),
         ("latent --weights other --data clips --out text.txt/out", "cannot be written"),
@@ -226,7 +226,7 @@ def test_every_shipped_config_trains_two_steps(config, tmp_path, capsys):
     shrink = 64 / max(size)
     size = [max(16, round(side * shrink / 16) * 16) for side in size]
     code, text = run(
-        capsys, "train", "--config", config, "--out", tmp_path / "run", f"--data.root={TRAIN_CLIPS}",
+        capsys, "train", "--config", config, "--out", tmp_path / "run", f"--data.root={CLIPS}",
         "--data.validation_root=null", f"--data.size={size}", "--data.batch_size=1", "--data.validation_clips=1",
         "--data.workers=0", "--data.max_frames_in_memory=200", "--trainer.max_steps=2", "--trainer.max_time=null",
         "--trainer.validate_every=2", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.precision=32-true",
