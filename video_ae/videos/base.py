@@ -50,13 +50,6 @@ def check_indices(indices: Sequence[int], count: int) -> list[int]:
     return numbers
 
 
-def require_frames(reader: VideoReader, minimum: int) -> None:
-    """UserError unless the reader has at least `minimum` frames."""
-    if len(reader) < minimum:
-        have = "one frame" if len(reader) == 1 else f"{len(reader)} frames"
-        raise UserError(f"{reader.name!r} has {have}, but at least {minimum} are needed: give a longer video.")
-
-
 def existing_file(path: Path) -> None:
     """UserError unless the path is a file with something in it."""
     if not path.is_file():

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.videos.base import check_indices
-from video_ae.videos.index import VideoIndex, index_video
+from video_ae.videos.index import VideoIndex
+from video_ae.videos.indexed import IndexedVideo
 
 TIME_TOLERANCE = 2e-3  # seconds; decord keeps times as float32
 
 
-class DecordReader:
+class DecordReader(IndexedVideo):
     """decord with one thread (with its default of 0, VP9 fails).
 
     Refuses, each with one UserError: groups of pictures that are open, edit lists that hide frames, rotation flags,
@@ -22,8 +23,7 @@ class DecordReader:
     """
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
-        self._path = Path(path)
-        self._index = index_video(self._path) if index is None else index
+        super().__init__(path, index)
         decord = _import_decord()
         for reason, found in {
             "an open group of pictures": self._index.open_group,
@@ -44,21 +44,6 @@ class DecordReader:
 
     def _refusal(self, reason: str) -> UserError:
         return UserError(f"{str(self._path)!r} {reason}: use the decoder torchcodec or pyav.")
-
-    @property
-    def name(self) -> str:
-        return self._path.stem
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        return self._index.image_size
-
-    @property
-    def times(self) -> Float64[Tensor, "frame"]:
-        return self._index.times
-
-    def __len__(self) -> int:
-        return len(self._index.pts)
 
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         numbers = check_indices(indices, len(self))

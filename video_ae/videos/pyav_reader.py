@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.videos.base import check_indices
-from video_ae.videos.index import VideoIndex, index_video
+from video_ae.videos.index import VideoIndex
+from video_ae.videos.indexed import IndexedVideo
 
 
-class PyAVReader:
+class PyAVReader(IndexedVideo):
     """Goes to the last keyframe at or before a frame and decodes on from there; reading onwards never seeks.
 
     Frames are told apart by their presentation times, never by counting from a seek, which makes edit lists, open
@@ -23,28 +24,12 @@ class PyAVReader:
     """
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
-        self._path = Path(path)
-        self._index = index_video(self._path) if index is None else index
+        super().__init__(path, index)
         self._key_pts = [pts for pts, _ in self._index.starts]
         self._frames: Iterator = iter(())
         self._container: Any = None  # an av.container.InputContainer
         self._stream: Any = None
         self._last_pts: int | None = None  # of the frame that was decoded last; None: no decoding under way
-
-    @property
-    def name(self) -> str:
-        return self._path.stem
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        return self._index.image_size
-
-    @property
-    def times(self) -> Float64[Tensor, "frame"]:
-        return self._index.times
-
-    def __len__(self) -> int:
-        return len(self._index.pts)
 
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         numbers = check_indices(indices, len(self))

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.videos.base import check_indices
-from video_ae.videos.index import VideoIndex, index_video
+from video_ae.videos.index import VideoIndex
+from video_ae.videos.indexed import IndexedVideo
 
 TIME_TOLERANCE = 1e-4  # seconds
 
 
-class TorchCodecReader:
+class TorchCodecReader(IndexedVideo):
     """torchcodec with exact seeking, checked against the file's packets.
 
     Refuses files with an edit list that hides frames: torchcodec 0.13 finds the wrong keyframe in some of them
@@ -22,8 +23,7 @@ class TorchCodecReader:
     """
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
-        self._path = Path(path)
-        self._index = index_video(self._path) if index is None else index
+        super().__init__(path, index)
         decoder_class = import_torchcodec()
         if self._index.hidden:
             raise UserError(
@@ -42,21 +42,6 @@ class TorchCodecReader:
                 f"{len(self._index.pts)}: use the decoder pyav."
             )
         self._first = self._index.pts[0] * float(self._index.time_base)
-
-    @property
-    def name(self) -> str:
-        return self._path.stem
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        return self._index.image_size
-
-    @property
-    def times(self) -> Float64[Tensor, "frame"]:
-        return self._index.times
-
-    def __len__(self) -> int:
-        return len(self._index.pts)
 
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         numbers = check_indices(indices, len(self))
