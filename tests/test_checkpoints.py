@@ -39,6 +39,12 @@ def test_load_of_the_package(file):
         video_ae.load(file.parent / "nowhere")
 
 
+def test_the_shipped_weights_load():
+    model = video_ae.load()
+    assert model.settings["class_path"] == "video_ae.models.perspective.PerspectiveAutoencoder"
+    assert not model.training
+
+
 def test_one_file_is_enough(file):
     file.with_name("model.yaml").unlink()
     assert load_model(file).settings["init_args"]["channels"] == 6
