@@ -126,3 +126,9 @@ def test_a_widened_camera_sees_the_same_pixels_inside_a_margin():
     wide_pixel = project(point, wide.intrinsics[0, 0]) * torch.tensor([width, height])
     margin = MARGIN * torch.tensor([100.0, 80.0])
     torch.testing.assert_close(wide_pixel, narrow_pixel + margin, atol=1e-3, rtol=0)
+
+
+def test_a_fast_walk_has_one_keyframe_in_five_frames_at_most():
+    keyframes = choose_keyframes(walk([0.12 * i for i in range(60)]), spacing=0.08)
+    assert 8 <= len(keyframes) <= 12
+    assert max(b - a for a, b in zip(keyframes, keyframes[1:], strict=False)) <= 7

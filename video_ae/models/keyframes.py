@@ -9,6 +9,7 @@ from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, RenderedViews
 
 KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
+FRAMES_PER_KEYFRAME, LEAST_BOUND = 5, 8  # no more keyframes than one in so many frames, or this number
 MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
 
@@ -16,15 +17,24 @@ CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contex
 def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING) -> tuple[int, ...]:
     """Frames that together see what the clip (batch of one) sees: a new one whenever the picture has moved on.
 
-    A clip that hardly moves has its middle frame only.
+    `spacing`, in picture widths, grows as far as needed to keep to one keyframe in five frames (at least eight), so
+    that fast walks stay affordable. A clip that hardly moves has its middle frame only.
     """
     displacement = _frame_displacement(estimate)
     count = displacement.shape[0]
+    keyframes = _spaced(displacement, spacing)
+    while len(keyframes) > max(LEAST_BOUND, count // FRAMES_PER_KEYFRAME):
+        spacing *= 1.2
+        keyframes = _spaced(displacement, spacing)
+    return tuple(keyframes) if len(keyframes) > 1 else (count // 2,)
+
+
+def _spaced(displacement: Float[Tensor, "frame frame"], spacing: float) -> list[int]:
     keyframes = [0]
-    for frame in range(1, count):
+    for frame in range(1, displacement.shape[0]):
         if displacement[frame, keyframes].min() > spacing:
             keyframes.append(frame)
-    return tuple(keyframes) if len(keyframes) > 1 else (count // 2,)
+    return keyframes
 
 
 def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[int]:
