@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -246,3 +247,12 @@ def test_one_context_and_a_later_target():
     frames = FakeSource().clips[0].frames
     by_hand = [psnr(frames[None, i], frames[None, i + 3]).item() for i in (0, 4, 8)]
     assert result.result.clips["clip0"]["3"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)
+
+
+def test_the_frozen_frames_are_those_of_the_committed_test_clips():
+    root = Path(__file__).parents[2] / "data"
+    names = sorted(path.stem for path in (root / "walkthroughs" / "test" / "cameras").glob("*.txt"))
+    frozen = find_frozen(names)
+    assert frozen is not None, "run scripts/make_evaluation_indices.py anew"
+    assert frozen.path.name == "walkthroughs_test.json"
+    assert sorted(frozen.clips) == names
