@@ -1,5 +1,7 @@
 """Which frames hold the codes of a video, and how their pictures are put together."""
 
+import itertools
+
 import torch
 
 from video_ae.geometry.cameras import pinhole_intrinsics, project
@@ -131,4 +133,4 @@ def test_a_widened_camera_sees_the_same_pixels_inside_a_margin():
 def test_a_fast_walk_has_one_keyframe_in_five_frames_at_most():
     keyframes = choose_keyframes(walk([0.12 * i for i in range(60)]), spacing=0.08)
     assert 8 <= len(keyframes) <= 12
-    assert max(b - a for a, b in zip(keyframes, keyframes[1:], strict=False)) <= 7
+    assert max(b - a for a, b in itertools.pairwise(keyframes)) <= 7
