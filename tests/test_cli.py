@@ -11,6 +11,7 @@ from PIL import Image
 
 from video_ae import cli
 from video_ae.checkpoints import build_model, save_weights
+from video_ae.cli.reconstruct import PATHS as PATHS_OF_THE_COMMAND
 from video_ae.errors import UserError
 from video_ae.videos.writer import write_video
 
@@ -49,7 +50,7 @@ def test_every_command_has_help(command, capsys):
 def test_paths_are_those_of_the_geometry():
     from video_ae.geometry.trajectories import PATHS
 
-    assert set(cli.PATHS) == set(PATHS)
+    assert set(PATHS_OF_THE_COMMAND) == set(PATHS)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_exit_codes(error, code, says, monkeypatch, capsys):
         raise error
 
     monkeypatch.delenv("VIDEO_AE_DEBUG", raising=False)
-    monkeypatch.setattr(cli, "_train", fail)
+    monkeypatch.setattr("video_ae.cli.train.run", fail)
     assert run(capsys, "train") == (code, says)
 
 
@@ -201,14 +202,14 @@ def test_debug_shows_the_traceback(monkeypatch):
         raise RuntimeError("bug")
 
     monkeypatch.setenv("VIDEO_AE_DEBUG", "1")
-    monkeypatch.setattr(cli, "_train", fail)
+    monkeypatch.setattr("video_ae.cli.train.run", fail)
     with pytest.raises(RuntimeError, match="bug"):
         cli.main(["train"])
 
 
 def test_only_what_was_given_is_handed_on(monkeypatch):
     received = {}
-    monkeypatch.setattr(cli, "_evaluate_views", lambda **given: received.update(given))
+    monkeypatch.setattr("video_ae.cli.evaluate._views", lambda **given: received.update(given))
     assert cli.main(["evaluate", "views", "--data", "d", "--out", "o", "--gaps", "2", "8", "--refine", "0"]) == 0
     assert received.items() >= {"data": Path("d"), "out": Path("o"), "gaps": [2, 8], "refine": 0}.items()
     assert not {"weights", "device", "command", "subcommand", "handler"} & received.keys()

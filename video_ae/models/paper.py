@@ -53,8 +53,6 @@ class PaperVideoAutoencoder(Autoencoder):
 
     only_at_start = ("imagenet_weights",)
 
-    only_at_start = ("imagenet_weights",)
-
     def __init__(self, width: int = 64, imagenet_weights: str | None = None, image_size: tuple[int, int] = (256, 256)):
         super().__init__()
         _check_size(*image_size)

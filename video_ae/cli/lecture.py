@@ -1,0 +1,35 @@
+"""`video-ae latent` and `convert-checkpoint`: looking into codes, and bringing the 2021 model's weights along."""
+
+from pathlib import Path
+from typing import Any
+
+from video_ae.cli import arguments
+from video_ae.cli.arguments import add_command
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(
+        commands, "latent", "pictures of an autoencoder's codes: map, interpolations, samples", _plot_latent
+    )
+    parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="a model of single frames")
+    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a folder of videos")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the pictures")
+    arguments.overwrite(parser)
+
+    parser = add_command(
+        commands, "convert-checkpoint", "the 2021 paper's checkpoint -> weights of this package", _convert
+    )
+    parser.add_argument("path", type=Path, metavar="AUTHORS.tar")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+
+
+def _plot_latent(**given: Any) -> None:
+    from video_ae.applications.latent import plot_latent
+
+    print(f"Wrote {plot_latent(**given)}: codes_pca.png and, where the model can decode codes, what they show.")
+
+
+def _convert(**given: Any) -> None:
+    from video_ae.models.convert_paper import convert_checkpoint
+
+    print(f"Wrote {convert_checkpoint(**given)}.")
