@@ -8,10 +8,11 @@ from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
 from video_ae.evaluation import run
+from video_ae.evaluation.baselines import nearest_context
 from video_ae.evaluation.methods import camera_between, pose_estimator, unseen_view_synthesizer, view_synthesizer
 from video_ae.evaluation.protocols.base import without_truth
 from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
-from video_ae.types import CameraEstimate, Cameras
+from video_ae.types import CameraEstimate, Cameras, RenderedViews
 
 CPU = torch.device("cpu")
 
@@ -23,6 +24,11 @@ def estimate_of(clip):
     cameras = Cameras(poses[None], torch.tensor([0.8, 1.0, 0.5, 0.5]).repeat(1, len(clip), 1))
     maps, ones = torch.ones(1, len(clip), 2, 2), torch.ones(1, len(clip))
     return CameraEstimate(cameras, maps, ones, torch.eye(6).repeat(1, len(clip), 1, 1))
+
+
+def views_of(picture):
+    flat = picture[None, None, 0]
+    return RenderedViews(picture[None, None], torch.ones_like(flat), torch.ones_like(flat))
 
 
 class SpyModel:
@@ -37,7 +43,7 @@ class SpyModel:
 
     def synthesize(self, contexts, target, focal_over_width=None, refine_steps=0):
         self.focals.append(focal_over_width)
-        return target.frames[0]
+        return views_of(target.frames[0])
 
     def reconstruct(self, clip, focal_over_width=None, refine_steps=0):
         self.focals.append(focal_over_width)
@@ -46,7 +52,7 @@ class SpyModel:
 
     def render(self, scene, cameras, size):
         grey = cameras.world_from_camera[0, 0, 3] / 100
-        return SimpleNamespace(frames=grey.expand(1, 1, 3, size[1], size[0]))
+        return views_of(grey.expand(3, size[1], size[0]))
 
 
 def test_the_focal_length_is_handed_on_only_where_it_is_given():
@@ -89,20 +95,21 @@ def test_perspective_renders_a_hidden_target_at_its_own_size():
     clip = make_clip("a", 5)
     seen = without_truth(clip.select([0, 4]), True)
     synthesize = unseen_view_synthesizer(model, CPU, 0)
-    picture = synthesize(seen, clip.select([2]))
-    assert picture.shape == (3, 16, 20)
+    found = synthesize(seen, clip.select([2]))
+    assert found.picture.shape == (3, 16, 20)
+    assert found.disparity.shape == (16, 20)
     hidden = clip.__class__(**{**vars(clip.select([2])), "frames": torch.zeros(1, 3, 16, 20)})
-    torch.testing.assert_close(synthesize(seen, hidden), picture)
+    torch.testing.assert_close(vars(synthesize(seen, hidden)), vars(found))
 
 
 def test_missing_lpips_is_null_with_a_reason(monkeypatch):
     def nothing(path=None):
         raise UserError("no weights")
 
-    monkeypatch.setattr(run.Lpips, "load", nothing)
+    monkeypatch.setattr("video_ae.evaluation.metrics.lpips.Lpips.load", nothing)
     metrics, missing = run._view_metrics()
     assert "lpips" not in metrics
-    result = evaluate_views(FakeSource(), lambda c, t: c.frames[0], metrics=metrics, missing=missing)
+    result = evaluate_views(FakeSource(), nearest_context, metrics=metrics, missing=missing)
     row = result.result.clips["clip0"]["2"]
     assert (row["lpips"], row["reasons"]["lpips"]) == (None, "no weights")
 

@@ -21,7 +21,7 @@ from video_ae.evaluation.baselines import (
     straight_line,
 )
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.indices import find_frozen, middle_views, onward_views, views_of_clip
 from video_ae.evaluation.protocols.poses import PosesSettings, evaluate_poses, fill_missing, score_poses
 from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
@@ -149,7 +149,7 @@ def test_view_scores_of_a_baseline_equal_the_metric_by_hand():
 
 def test_a_hidden_target_is_black_for_methods_alone():
     def peeks(contexts, target):
-        return target.frames[0]
+        return Prediction(target.frames[0])
 
     shown = evaluate_views(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,)))
     hidden = evaluate_views(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,), show_target=False))
@@ -164,7 +164,7 @@ def test_failed_and_unfinished_views_are_counted():
         raise UserError("no overlap")
 
     def unfinished(contexts, target):
-        return torch.full_like(target.frames[0], math.nan)
+        return Prediction(torch.full_like(target.frames[0], math.nan))
 
     grey = evaluate_views(FakeSource(), fails, settings=ViewsSettings(gaps=(2,)))
     nan = evaluate_views(FakeSource(), unfinished, settings=ViewsSettings(gaps=(2,)))
@@ -179,11 +179,11 @@ def test_context_baselines_choose_what_they_say():
     near_second[4] = near_second[2]
     clip = clip.__class__(**{**vars(clip), "cameras": Cameras(near_second, clip.cameras.intrinsics)})
     contexts = clip.select([0, 4])
-    assert torch.equal(nearest_context(contexts, target), clip.frames[0])
-    assert torch.equal(nearest_context(clip.select([0, 3]), target), clip.frames[3])
-    assert torch.equal(nearer_by_true_centre(contexts, clip.select([2])), clip.frames[4])
+    assert torch.equal(nearest_context(contexts, target).picture, clip.frames[0])
+    assert torch.equal(nearest_context(clip.select([0, 3]), target).picture, clip.frames[3])
+    assert torch.equal(nearer_by_true_centre(contexts, clip.select([2])).picture, clip.frames[4])
     scores = psnr(contexts.frames, target.frames.repeat(2, 1, 1, 1))
-    assert psnr(best_context(contexts, target)[None], target.frames).item() == scores.max()
+    assert psnr(best_context(contexts, target).picture[None], target.frames).item() == scores.max()
 
 
 def test_index_regression_is_exact_for_constant_motion():

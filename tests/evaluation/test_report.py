@@ -1,6 +1,8 @@
 """The report and the tables: complete, self-contained, and every number from results.json."""
 
+import base64
 import importlib.util
+import io
 import json
 import re
 from pathlib import Path
@@ -8,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from evaluation_fakes import FakeSource, make_clip
+from PIL import Image
 
 from video_ae.evaluation import run
 from video_ae.evaluation.baselines import blend, nearest_context, standing_still
-from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.poses import evaluate_poses
 from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
 from video_ae.evaluation.report.figures import strip
@@ -82,7 +85,7 @@ def test_views_show_contexts_target_prediction_and_error(tmp_path):
     kept = record.strips["clip0", 2]
     assert torch.equal(kept.target, frames[6])
     assert torch.equal(kept.contexts, frames[[4, 8]])
-    assert torch.equal(kept.pictures["blend of contexts"], frames[[4, 8]].mean(0))
+    assert torch.equal(kept.predictions["blend of contexts"].picture, frames[[4, 8]].mean(0))
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64") == 1
     assert "prediction is the nearest context" in page
@@ -94,7 +97,11 @@ def test_views_show_contexts_target_prediction_and_error(tmp_path):
 
 def test_a_strip_is_a_picture():
     frames = make_clip("a", 3).frames
-    assert strip(Strip(frames[:2], frames[2], {"m": frames[0]}), "m").startswith("data:image/png;base64,")
+    bare, deep = Prediction(frames[0]), Prediction(frames[0], frames[0, 0])
+    pictures = [strip(Strip(frames[:2], frames[2], {"m": found}), "m") for found in (bare, deep)]
+    assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
+    widths = [Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))).width for text in pictures]
+    assert widths == [5 * 24, 6 * 24]  # contexts, target, prediction, error, and the disparity where there is one
 
 
 def test_markdown_becomes_html():

@@ -135,8 +135,10 @@ def test_synthesis_puts_the_target_where_it_belongs_in_time(model, place):
         return encode(frames, estimate, seen, reference)
 
     model.encode_structure = spy
-    picture = model.eval().synthesize(contexts, target)
+    views = model.eval().synthesize(contexts, target)
+    picture = views.frames[0, 0]
     assert picture.shape == (3, 18, 26)
+    assert views.disparity.shape == (1, 1, 18, 26)
     assert picture.min() >= 0
     assert picture.max() <= 1
     order = {"before": 0, "between": 1, "after": 2}[place]
@@ -144,7 +146,7 @@ def test_synthesis_puts_the_target_where_it_belongs_in_time(model, place):
     assert seen == [i for i in range(3) if i != order]
     assert shift == pytest.approx(0.08 * order)
     changed = VideoClip(1 - target.frames, target.indices, target.times)
-    torch.testing.assert_close(model.synthesize(contexts, changed), picture)
+    torch.testing.assert_close(model.synthesize(contexts, changed).frames[0, 0], picture)
 
 
 def test_a_video_becomes_a_scene_that_renders_at_any_size(model):

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.evaluation.protocols.base import Baseline, PoseEstimate, PoseEstimator, ViewSynthesizer
+from video_ae.evaluation.protocols.base import Baseline, PoseEstimate, PoseEstimator, Prediction, ViewSynthesizer
 from video_ae.geometry.cameras import pinhole_intrinsics
 from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
 from video_ae.types import Cameras, VideoClip
@@ -51,27 +51,28 @@ def index_regression(clip: VideoClip) -> PoseEstimate:
     return PoseEstimate(Cameras(rigid(so3_exp(index[:, None] * velocity), centres), clip.cameras.intrinsics.double()))
 
 
-def nearest_context(contexts: VideoClip, target: VideoClip) -> Float[Tensor, "3 height width"]:
+def nearest_context(contexts: VideoClip, target: VideoClip) -> Prediction:
     """Copies the context nearest in frame number; the first of two equally near."""
-    return contexts.frames[(contexts.indices - target.indices).abs().argmin()]
+    return Prediction(contexts.frames[(contexts.indices - target.indices).abs().argmin()])
 
 
-def nearer_by_true_centre(contexts: VideoClip, target: VideoClip) -> Float[Tensor, "3 height width"]:
+def nearer_by_true_centre(contexts: VideoClip, target: VideoClip) -> Prediction:
     """Copies the context whose true camera centre is nearer to the target's. Reads the truth."""
     assert contexts.cameras is not None, "nearer_by_true_centre needs the true cameras"
     assert target.cameras is not None, "nearer_by_true_centre needs the true cameras"
     centres = contexts.cameras.world_from_camera[:, :3, 3]
-    return contexts.frames[(centres - target.cameras.world_from_camera[:, :3, 3]).norm(dim=-1).argmin()]
+    away = (centres - target.cameras.world_from_camera[:, :3, 3]).norm(dim=-1)
+    return Prediction(contexts.frames[away.argmin()])
 
 
-def best_context(contexts: VideoClip, target: VideoClip) -> Float[Tensor, "3 height width"]:
+def best_context(contexts: VideoClip, target: VideoClip) -> Prediction:
     """Copies the context with the higher PSNR. Reads the target's pixels."""
-    return contexts.frames[psnr(contexts.frames, target.frames.expand_as(contexts.frames)).argmax()]
+    return Prediction(contexts.frames[psnr(contexts.frames, target.frames.expand_as(contexts.frames)).argmax()])
 
 
-def blend(contexts: VideoClip, target: VideoClip) -> Float[Tensor, "3 height width"]:
+def blend(contexts: VideoClip, target: VideoClip) -> Prediction:
     """The pixel average of the contexts."""
-    return contexts.frames.mean(0)
+    return Prediction(contexts.frames.mean(0))
 
 
 POSE_BASELINES: dict[str, Baseline[PoseEstimator]] = {

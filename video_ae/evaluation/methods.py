@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, ViewSynthesizer
+from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, ViewSynthesizer
 from video_ae.geometry.trajectories import interpolate
 from video_ae.models.perspective import PerspectiveAutoencoder, Split, resize_short_side
-from video_ae.types import CameraEstimate, Cameras, VideoClip
+from video_ae.types import CameraEstimate, Cameras, RenderedViews, VideoClip
 
 
 def known_focal(clip: VideoClip) -> float | None:
@@ -45,8 +44,9 @@ def pose_estimator(model: Any, device: torch.device, refine: int) -> PoseEstimat
 def view_synthesizer(model: Any, device: torch.device, refine: int) -> ViewSynthesizer:
     """`model.synthesize`: the target's pixels reach the camera encoder."""
 
-    def synthesize(contexts: VideoClip, target: VideoClip) -> Tensor:
-        return model.synthesize(contexts.to(device), target.to(device), known_focal(contexts), refine)
+    def synthesize(contexts: VideoClip, target: VideoClip) -> Prediction:
+        views = model.synthesize(contexts.to(device), target.to(device), known_focal(contexts), refine)
+        return first_view(views)
 
     return synthesize
 
@@ -55,7 +55,7 @@ def unseen_view_synthesizer(model: Any, device: torch.device, refine: int) -> Vi
     """The target's camera is interpolated between the contexts' by its frame number: nothing of the model sees it."""
 
     @torch.no_grad()
-    def synthesize(contexts: VideoClip, target: VideoClip) -> Tensor:
+    def synthesize(contexts: VideoClip, target: VideoClip) -> Prediction:
         clip, focal = contexts.to(device), known_focal(contexts)
         if isinstance(model, PerspectiveAutoencoder):
             estimate = model.find_cameras(clip, focal, refine)
@@ -63,9 +63,15 @@ def unseen_view_synthesizer(model: Any, device: torch.device, refine: int) -> Vi
             return _render_between(model, clip, estimate, camera)
         scene = model.reconstruct(clip, focal, refine)
         camera = camera_between(scene.camera, contexts, target)
-        return model.render(scene, camera, contexts.image_size).frames[0, 0].clamp(0, 1)
+        return first_view(model.render(scene, camera, contexts.image_size))
 
     return synthesize
+
+
+def first_view(views: RenderedViews) -> Prediction:
+    """The picture, clamped, and its disparity; models without one leave it zero everywhere."""
+    disparity = views.disparity[0, 0]
+    return Prediction(views.frames[0, 0].clamp(0, 1), disparity if disparity.any() else None)
 
 
 def camera_between(estimate: CameraEstimate, contexts: VideoClip, target: VideoClip) -> Cameras:
@@ -87,16 +93,12 @@ def camera_between(estimate: CameraEstimate, contexts: VideoClip, target: VideoC
 
 def _render_between(
     model: PerspectiveAutoencoder, clip: VideoClip, estimate: CameraEstimate, camera: Cameras
-) -> Tensor:
+) -> Prediction:
     """As `PerspectiveAutoencoder.synthesize`: a code in the target's own frustum, made from the contexts."""
     poses = torch.cat([estimate.cameras.world_from_camera, camera.world_from_camera[None]], 1)
     intrinsics = torch.cat([estimate.cameras.intrinsics, camera.intrinsics[None]], 1)
     last = len(clip)
     extended = replace(estimate, cameras=Cameras(poses, intrinsics))
     frames = resize_short_side(clip.frames, model.working_side)
-    rendered = model.reconstruct_targets(frames[None], extended, Split(list(range(last)), last, [last])).frames[0]
-    if rendered.shape[-2:] != clip.frames.shape[-2:]:
-        rendered = torch.nn.functional.interpolate(
-            rendered, size=clip.frames.shape[-2:], mode="bilinear", antialias=True, align_corners=False
-        )
-    return rendered[0].clamp(0, 1)
+    split = Split(list(range(last)), last, [last])
+    return first_view(model.render_target(frames, extended, split, clip.image_size))

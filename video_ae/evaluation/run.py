@@ -16,7 +16,7 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import POSE_BASELINES
 from video_ae.evaluation.methods import pose_estimator, unseen_view_synthesizer, view_synthesizer
-from video_ae.evaluation.metrics.lpips import Lpips
+from video_ae.evaluation.metrics.lpips import perceptual_metrics
 from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, installed_peers, missing_peers
 from video_ae.evaluation.protocols.base import Baseline, PoseEstimator, true_cameras
 from video_ae.evaluation.protocols.onward_video import FRAMES, REENCODE_EVERY, evaluate_videos
@@ -34,7 +34,7 @@ from video_ae.models.paper import PaperVideoAutoencoder, predict_video
 
 Focal = Literal["found", "true"]
 Kind = Literal["middle", "onward"]
-_GAPS = {"middle": (2, 4), "onward": (1, 3, 5, 10)}
+_GAPS = {"middle": (2, 4, 8), "onward": (1, 3, 5, 10)}
 
 
 def evaluate_poses(
@@ -196,10 +196,8 @@ def _peers(seed: int) -> dict[str, Baseline[PoseEstimator]]:
 
 def _view_metrics() -> tuple[dict[str, PictureMetric], dict[str, str]]:
     """The metrics that can be computed here, and why the others cannot."""
-    try:
-        return VIEW_METRICS | {"lpips": Lpips.load()}, {}
-    except UserError as error:
-        return dict(VIEW_METRICS), {"lpips": str(error)}
+    found, missing = perceptual_metrics()
+    return VIEW_METRICS | found, missing
 
 
 def _label(model: Autoencoder, refine: int, known_focal: bool) -> str:

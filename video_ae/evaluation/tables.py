@@ -23,6 +23,7 @@ VIEW_COLUMNS = {
     "ssim": ("SSIM, whole frame", 3),
     "ms_ssim": ("MS-SSIM, whole frame", 3),
     "lpips": ("LPIPS-VGG (lower is better), whole frame", 3),
+    "vgg_cosine": ("VGG cosine distance, the 2021 paper's perceptual similarity (lower is better), whole frame", 3),
 }
 
 

@@ -127,13 +127,14 @@ class PaperVideoAutoencoder(Autoencoder):
     @torch.no_grad()
     def synthesize(
         self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> Float[Tensor, "3 height width"]:
-        """The target frame, clamped to [0, 1], at its own size. The model sees one source: the first context alone.
-        The target's pixels are read by the camera encoder only. The other arguments are ignored."""
+    ) -> RenderedViews:
+        """The target frame, clamped to [0, 1], at its own size, as one view of a batch of one; the model has no
+        disparity (0) and no opacity (1). It sees one source, the first context alone; the target's pixels are read by
+        the camera encoder only. The other arguments are ignored."""
         del focal_over_width, refine_steps
         reference, frame = self._bring(contexts.frames[:1]), self._bring(target.frames)
         warped = self.warp(self.encode_structure(reference), self.encode_camera(reference, frame))
-        return self.decode(warped, target.image_size)[0].clamp(0, 1)
+        return _views(self.decode(warped, target.image_size)[None].clamp(0, 1))
 
     @torch.no_grad()
     def reconstruct(
@@ -173,9 +174,7 @@ class PaperVideoAutoencoder(Autoencoder):
         for pose, nearest in zip(wanted, apart.argmin(-1).tolist(), strict=True):
             motion = scene.self_motions[nearest] @ invert(keyposes[nearest]) @ pose
             views.append(self.decode(self.warp(scene.voxels[nearest], motion[None, :3]), size).clamp(0, 1))
-        frames = torch.stack(views, 1)
-        flat = frames[:, :, 0]
-        return RenderedViews(frames, torch.zeros_like(flat), torch.ones_like(flat))
+        return _views(torch.stack(views, 1))
 
     def _calibrated(self, references: Tensor, frames: Tensor) -> Tensor:
         bias = _square(self.encode_camera(references, references))
@@ -227,6 +226,11 @@ def _check_size(width: int, height: int) -> None:
             f"The paper model takes frames whose width and height are multiples of {_STEP}, got {width}x{height}: "
             f"resize them to {near[0]}x{near[1]}."
         )
+
+
+def _views(frames: Float[Tensor, "batch view 3 height width"]) -> RenderedViews:
+    flat = frames[:, :, 0]
+    return RenderedViews(frames, torch.zeros_like(flat), torch.ones_like(flat))
 
 
 def _square(matrix: Tensor) -> Tensor:

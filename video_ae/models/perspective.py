@@ -139,8 +139,9 @@ class PerspectiveAutoencoder(Autoencoder):
     @torch.no_grad()
     def synthesize(
         self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> Float[Tensor, "3 height width"]:
-        """The target frame, rendered from a code of the contexts (clips without batch axis) in the target's camera.
+    ) -> RenderedViews:
+        """The target frame at its own size (one view, a batch of one), rendered from a code of the contexts (clips
+        without batch axis) in the target's camera.
 
         The target's pixels serve its pose alone; the structure code never sees them.
         """
@@ -150,8 +151,23 @@ class PerspectiveAutoencoder(Autoencoder):
         estimate = self.find_cameras(clip, focal_over_width, refine_steps)
         frames = resize_short_side(clip.frames, self.working_side)
         seen = [i for i in range(len(clip)) if i != place]
-        rendered = self.reconstruct_targets(frames[None], estimate, Split(seen, place, [place]))
-        return _resize(rendered.frames[0], clip.image_size)[0].clamp(0, 1)
+        return self.render_target(frames, estimate, Split(seen, place, [place]), clip.image_size)
+
+    @torch.no_grad()
+    def render_target(
+        self,
+        frames: Float[Tensor, "frame 3 height width"],
+        estimate: CameraEstimate,
+        split: Split,
+        size: tuple[int, int],
+    ) -> RenderedViews:
+        """The targets of a split of one clip, `size` (width, height) large."""
+        structure = self.encode_structure(
+            frames[None], estimate, split.contexts, estimate.cameras.select([split.reference])
+        )
+        views = self.renderer(structure, estimate.cameras.select(split.targets), *frames.shape[-2:])
+        maps = [_resize(part[0][:, None], size)[None, :, 0] for part in (views.disparity, views.opacity)]
+        return RenderedViews(_resize(views.frames[0], size)[None].clamp(0, 1), maps[0], maps[1])
 
     def reconstruct(
         self,

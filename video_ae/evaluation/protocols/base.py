@@ -40,12 +40,20 @@ class PoseEstimator(Protocol):
     def __call__(self, clip: VideoClip) -> PoseEstimate: ...
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """A method's picture of a target frame, RGB in [0, 1], and the disparity it saw there, if it has any."""
+
+    picture: Float[Tensor, "3 height width"]
+    disparity: Float[Tensor, "height width"] | None = None
+
+
 @runtime_checkable
 class ViewSynthesizer(Protocol):
-    """Predicts the target frame, RGB in [0, 1], from its contexts. The target is passed only so that its camera can be
-    found; its pixels must not reach the picture. A `UserError` counts as a grey picture."""
+    """Predicts the target frame from its contexts. The target is passed only so that its camera can be found; its
+    pixels must not reach the picture. A `UserError` counts as a grey picture."""
 
-    def __call__(self, contexts: VideoClip, target: VideoClip) -> Float[Tensor, "3 height width"]: ...
+    def __call__(self, contexts: VideoClip, target: VideoClip) -> Prediction: ...
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,14 @@ from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import VIEW_BASELINES
 from video_ae.evaluation.metrics.images import ms_ssim, psnr, ssim
-from video_ae.evaluation.protocols.base import Baseline, ViewSynthesizer, frame_stems, true_cameras, without_truth
+from video_ae.evaluation.protocols.base import (
+    Baseline,
+    Prediction,
+    ViewSynthesizer,
+    frame_stems,
+    true_cameras,
+    without_truth,
+)
 from video_ae.evaluation.protocols.indices import View, find_frozen, views_of_clip
 from video_ae.evaluation.results import EvaluationResult, collect
 from video_ae.types import VideoClip
@@ -29,7 +36,7 @@ class ViewsSettings:
     `gap` frames on). known_focal: the method is given the true intrinsics. show_target: the method may look at the
     target to find its camera; otherwise it is handed a black frame and has to infer the camera."""
 
-    gaps: tuple[int, ...] = (2, 4)
+    gaps: tuple[int, ...] = (2, 4, 8)
     kind: str = "middle"
     known_focal: bool = False
     show_target: bool = True
@@ -43,15 +50,16 @@ def _seen(clip: VideoClip, view: View, settings: ViewsSettings) -> tuple[VideoCl
     return contexts, target
 
 
-def _predict(run: ViewSynthesizer, contexts: VideoClip, target: VideoClip) -> tuple[Tensor, str | None]:
+def _predict(run: ViewSynthesizer, contexts: VideoClip, target: VideoClip) -> tuple[Prediction, str | None]:
     """The prediction in [0, 1], grey where it is not finite; and why the method failed, if it did."""
     wanted, failure = target.frames.shape[-3:], None
     try:
-        picture = run(contexts, target).detach().to("cpu", torch.float32)
+        prediction = run(contexts, target)
     except (UserError, torch.linalg.LinAlgError) as error:
-        picture, failure = torch.full(wanted, 0.5), str(error)
+        prediction, failure = Prediction(torch.full(wanted, 0.5)), str(error)
+    picture = prediction.picture.detach().to("cpu", torch.float32)
     assert picture.shape == wanted, f"a prediction has shape {tuple(picture.shape)}, its target {tuple(wanted)}"
-    return picture.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), failure
+    return replace(prediction, picture=picture.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1)), failure
 
 
 class _Gap:
@@ -81,7 +89,7 @@ def _evaluate_clip(
     methods: Mapping[str, Baseline[ViewSynthesizer]],
     settings: ViewsSettings,
     metrics: Mapping[str, PictureMetric],
-    on_view: Callable[[str, View, Tensor], object],
+    on_view: Callable[[str, View, Prediction], object],
 ) -> dict[str, dict[str, Any]]:
     """The rows of all methods on one clip at one gap."""
     gaps = {label: _Gap() for label in methods}
@@ -90,11 +98,11 @@ def _evaluate_clip(
         seen = _seen(clip, view, settings)
         for label, method in methods.items():
             start = time.perf_counter()
-            picture, failure = _predict(method.run, *(full if method.sees_truth else seen))
+            prediction, failure = _predict(method.run, *(full if method.sees_truth else seen))
             gaps[label].seconds += time.perf_counter() - start
             gaps[label].failures += [failure] if failure else []
-            gaps[label].add(picture, full[1].frames[0], metrics)
-            on_view(label, view, picture)
+            gaps[label].add(prediction.picture, full[1].frames[0], metrics)
+            on_view(label, view, prediction)
     return {label: gap.row(metrics) | {"seconds": gap.seconds} for label, gap in gaps.items()}
 
 
@@ -114,15 +122,15 @@ def evaluate_views(
     metrics: Mapping[str, PictureMetric] = VIEW_METRICS,
     missing: Mapping[str, str] | None = None,
     on_view: Callable[[str, int, str, Tensor], object] | None = None,
-    on_method: Callable[[str, str, int, VideoClip, View, Tensor], object] | None = None,
+    on_method: Callable[[str, str, int, VideoClip, View, Prediction], object] | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Runs a method and the baselines on every view of a data set, at the frames' own size.
 
     on_view: called with the clip's name, the gap, the target's file stem and the method's prediction
     (`results.prediction_writer` writes files). on_method: called for every method's prediction with the method's and
-    the clip's name, the gap, the clip, the view and the picture (the report's record). missing: metrics that cannot be
-    computed here and why; their numbers are null. progress: called with a clip's name before it runs.
+    the clip's name, the gap, the clip, the view and the prediction (the report's record). missing: metrics that cannot
+    be computed here and why; their numbers are null. progress: called with a clip's name before it runs.
     """
     methods = {method: Baseline(synthesizer), **baselines}
     frozen, sources = find_frozen(dataset.names), set()
@@ -137,11 +145,11 @@ def evaluate_views(
             views, source = views_of_clip(name, len(clip), gap, frozen, settings.kind)
             sources.add(source)
 
-            def keep(label: str, view: View, picture: Tensor, place: tuple[str, int] = (name, gap)) -> None:
+            def keep(label: str, view: View, found: Prediction, place: tuple[str, int] = (name, gap)) -> None:
                 if on_view and label == method:
-                    on_view(*place, stems[view.target], picture)  # noqa: B023 - called within this turn of the loop
+                    on_view(*place, stems[view.target], found.picture)  # noqa: B023 - called within this turn of the loop
                 if on_method:
-                    on_method(label, *place, clip, view, picture)  # noqa: B023
+                    on_method(label, *place, clip, view, found)  # noqa: B023
 
             for label, row in _evaluate_clip(clip, views, methods, settings, metrics, keep).items():
                 rows[label].setdefault(name, {})[str(gap)] = _with_missing(row, missing or {})

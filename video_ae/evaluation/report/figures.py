@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
+from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -73,10 +75,12 @@ def against_gap(content: Mapping[str, Any]) -> str:
 
 
 def strip(view: Strip, method: str) -> str:
-    """Contexts, target, prediction, absolute error (three times brighter), as a data URI of a PNG."""
-    picture = view.pictures[method]
+    """Contexts, target, prediction, absolute error (three times brighter), disparity, as a data URI of a PNG."""
+    prediction = view.predictions[method]
+    picture = prediction.picture
     error = ((picture - view.target).abs().mean(0, keepdim=True) * _ERROR_GAIN).expand(3, -1, -1)
     tiles = [*view.contexts, view.target, picture, error]
+    tiles += [] if prediction.disparity is None else [coloured(prediction.disparity)]
     row = torch.cat([torch.nn.functional.pad(tile, (0, 4), value=1.0) for tile in tiles], -1)
     pixels = rearrange((row.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
     image = Image.fromarray(pixels)
@@ -84,6 +88,14 @@ def strip(view: Strip, method: str) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def coloured(disparity: Float[Tensor, "height width"]) -> Float[Tensor, "3 height width"]:
+    """Near is bright, far is dark, between the map's own 2 % and 98 % quantiles."""
+    values = disparity.detach().float().cpu()
+    low, high = values.flatten().quantile(torch.tensor([0.02, 0.98])).tolist()
+    shares = ((values - low) / max(high - low, 1e-12)).clamp(0, 1)
+    return rearrange(torch.from_numpy(colormaps["magma"](shares.numpy())[..., :3]).float(), "h w c -> c h w")
 
 
 def _grid(count: int, columns: int = _COLUMNS, wide: bool = False) -> tuple[Figure, list[Axes]]:

@@ -49,7 +49,7 @@ def _view_figures(content: Mapping[str, Any], record: ViewRecord) -> str:
     for (clip, gap), view in record.strips.items():
         name, source = html.escape(clip), figures.strip(view, record.method)
         rows.append(f"<p>{name}, gap {gap}<br><img alt='{name}' src='{source}'></p>")
-    title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter)"
+    title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter), disparity"
     return "".join([*parts, _section(title, "".join(rows))])
 
 

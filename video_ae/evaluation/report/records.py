@@ -9,7 +9,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.evaluation.diagnostics import copies_context, diagnose_poses, there_and_back
-from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, without_truth
+from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, without_truth
 from video_ae.evaluation.protocols.indices import View
 from video_ae.geometry.alignment import align
 from video_ae.geometry.se3 import invert
@@ -60,11 +60,11 @@ class PoseRecord:
 
 @dataclass(frozen=True)
 class Strip:
-    """One view: its contexts, its target, and each method's picture of it."""
+    """One view: its contexts, its target, and what each method made of it."""
 
     contexts: Float[Tensor, "context 3 height width"]
     target: Float[Tensor, "3 height width"]
-    pictures: dict[str, Tensor]
+    predictions: dict[str, Prediction]
 
 
 @dataclass
@@ -79,11 +79,11 @@ class ViewRecord:
         self._best: dict[tuple[str, int], float] = {}
         self._views: dict[tuple[str, int], View] = {}
 
-    def __call__(self, label: str, name: str, gap: int, clip: VideoClip, view: View, picture: Tensor) -> None:
+    def __call__(self, label: str, name: str, gap: int, clip: VideoClip, view: View, found: Prediction) -> None:
         key, target = (name, gap), clip.frames[view.target]
         if label == self.method:
             contexts = clip.frames[list(view.contexts)]
-            small = [_small(pictures) for pictures in (picture[None], contexts, target[None])]
+            small = [_small(pictures) for pictures in (found.picture[None], contexts, target[None])]
             self._seen.setdefault(name, []).append((small[0][0], small[1], small[2][0]))
             kept = self.strips.get(key)
             if kept is None or _further(view, clip) < self._best[key]:
@@ -91,7 +91,7 @@ class ViewRecord:
                 self._views[key] = view
                 self.strips[key] = Strip(contexts, target, {})
         if self._views.get(key) == view:
-            self.strips[key].pictures[label] = picture
+            self.strips[key].predictions[label] = found
 
     @property
     def diagnostics(self) -> dict[str, list[dict[str, Any]]]:
