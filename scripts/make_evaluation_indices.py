@@ -1,13 +1,14 @@
 """Writes a frozen index of evaluation frames.
 
-    python scripts/make_evaluation_indices.py ROOT data/evaluation/NAME.json
+    python scripts/make_evaluation_indices.py ROOT data/evaluation/NAME.json [--apart CLIP=REASON] [--group NAME=GLOB]
 
-ROOT is a folder in RealEstate10K's layout; only `cameras/*.txt` is read. Nothing is drawn at random: the rule is
+A clip that stands apart is left out of every mean; a group gets a mean of its own. ROOT is a folder in RealEstate10K's layout; only `cameras/*.txt` is read. Nothing is drawn at random: the rule is
 written into the file, so that the same cameras give the same file byte for byte.
 """
 
 import argparse
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 
 from video_ae.evaluation.protocols.indices import EVERY, View, middle_views, onward_views
@@ -41,12 +42,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--apart", action="append", default=[], metavar="CLIP=REASON")
+    parser.add_argument("--group", action="append", default=[], metavar="NAME=GLOB")
     arguments = parser.parse_args()
     files = sorted((arguments.root / "cameras").glob("*.txt"))
     if not files:
         parser.error(f"{arguments.root} holds no cameras/*.txt: give a folder in RealEstate10K's layout")
     clips = [f"  {json.dumps(file.stem)}: {json.dumps(clip_entry(frame_count(file)))}" for file in files]
-    text = f'{{"rule": {json.dumps(RULE, indent=1)},\n "clips": {{\n' + ",\n".join(clips) + "\n}}\n"
+    means = {
+        "apart": dict(pair.split("=", 1) for pair in arguments.apart),
+        "groups": {
+            name: [file.stem for file in files if fnmatch(file.stem, pattern)]
+            for name, pattern in (pair.split("=", 1) for pair in arguments.group)
+        },
+    }
+    head = ",\n ".join(f'"{name}": {json.dumps(value, indent=1)}' for name, value in ({"rule": RULE} | means).items())
+    text = f'{{{head},\n "clips": {{\n' + ",\n".join(clips) + "\n}}\n"
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(text)
     print(f"wrote {arguments.out}: {len(files)} clips")

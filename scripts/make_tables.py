@@ -4,7 +4,8 @@
 
 A table stands between `<!-- table PATH KEY ... -->` and `<!-- /table -->`. PATH is a results.json relative to the
 markdown file; a KEY names a mean in it, with dots between levels: `ate_rmse_over_extent`, `pairs.5.rotation_deg`,
-`2.psnr`. A key that ends in `:median` takes the median. A row per method, a column per key.
+`2.psnr`. A key that ends in `:median` takes the median, in `:NAME` the mean of that group of clips. A row per method, a
+column per key.
 """
 
 import argparse
@@ -27,7 +28,7 @@ def table(content: dict, keys: list[str]) -> str:
 
 def cell(method: dict, key: str) -> str:
     path, _, part = key.partition(":")
-    value = method[part or "mean"]
+    value = method[part or "mean"] if part in ("", "mean", "median") else method["groups"][part]
     for step in path.split("."):
         if step not in value:
             raise SystemExit(f"{key!r} is not in the results: the possible names there are {', '.join(value)}")

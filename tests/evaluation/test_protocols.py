@@ -22,10 +22,10 @@ from video_ae.evaluation.baselines import (
 )
 from video_ae.evaluation.metrics.images import psnr
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
-from video_ae.evaluation.protocols.indices import find_frozen, middle_views, onward_views, views_of_clip
+from video_ae.evaluation.protocols.indices import FrozenIndices, find_frozen, middle_views, onward_views, views_of_clip
 from video_ae.evaluation.protocols.poses import PosesSettings, evaluate_poses, fill_missing, score_poses
 from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
-from video_ae.evaluation.results import finite, pose_writer, prediction_writer, write_results
+from video_ae.evaluation.results import collect, finite, pose_writer, prediction_writer, write_results
 from video_ae.types import Cameras
 
 
@@ -256,3 +256,14 @@ def test_the_frozen_frames_are_those_of_the_committed_test_clips():
     assert frozen is not None, "run scripts/make_evaluation_indices.py anew"
     assert frozen.path.name == "walkthroughs_test.json"
     assert sorted(frozen.clips) == names
+
+
+def test_clips_that_stand_apart_are_in_no_mean_and_groups_have_their_own():
+    frozen = FrozenIndices(Path("x.json"), {}, apart={"c": "it was trained on"}, groups={"pair": ["a", "c"]})
+    rows = {"m": {"a": {"x": 1.0}, "b": {"x": 3.0}, "c": {"x": 100.0}}}
+    result = collect("poses", "m", {}, rows, frozen=frozen)
+    assert (result.result.mean, result.result.median) == ({"x": 2.0}, {"x": 2.0})
+    assert result.result.interval_95["x"][1] <= 3
+    assert result.result.groups == {"pair": {"x": 50.5}}
+    assert result.settings["apart"] == {"c": "it was trained on"}
+    assert set(result.to_dict()["clips"]) == {"a", "b", "c"}

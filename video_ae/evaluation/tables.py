@@ -13,6 +13,7 @@ POSE_COLUMNS = {
     "posed_percent": ("frames that got a pose of their own, % (the others stand at their nearest posed neighbour)", 0),
     "ate_rmse_over_extent_posed_only": ("ATE RMSE / RMS extent of the true path, Sim(3), posed frames only", 3),
     "focal_ratio": ("found / true focal length", 3),
+    "confidence": ("the method's own mean confidence, 0 to 1", 2),
     "confidence_rank_correlation": ("rank correlation of confidence with (negative) true error, 1 is perfect", 2),
     "coverage_90_percent": ("true poses within the 90 % region of the covariance, % (90 is right)", 0),
     "coverage_90_rotation_percent": ("the same for rotations alone, %", 0),
@@ -46,6 +47,7 @@ def markdown(content: Mapping[str, Any]) -> str:
             for key, (title, digits) in VIEW_COLUMNS.items():
                 if key in content["mean"].get(gap, {}):
                     lines += _table(content, (gap, key), f"{title}, gap {gap}", digits, "views")
+    lines += [f"{clip} stands outside every mean and median: {why}." for clip, why in settings.get("apart", {}).items()]
     lines += ["† sees the truth: a bound, not a method. - : not defined; `results.json` says why.", ""]
     return "\n".join(lines + _failures(content) + _diagnostics(content))
 
@@ -65,7 +67,8 @@ def _diagnostics(content: Mapping[str, Any]) -> list[str]:
 
 def _describe(settings: Mapping[str, Any]) -> str:
     """The settings in one line, without what has its own place."""
-    parts = [f"{key} {value}" for key, value in settings.items() if key not in ("command", "versions", "hardware")]
+    told = ("command", "versions", "hardware", "apart")
+    parts = [f"{key} {value}" for key, value in settings.items() if key not in told]
     parts += [f"{name} {number}" for name, number in settings.get("versions", {}).items()]
     hardware = settings.get("hardware", {})
     parts += [f"{hardware['cores']} cores, {hardware['threads']} threads, GPU {hardware['gpu']}"] if hardware else []
@@ -98,6 +101,8 @@ def _table(content: Mapping[str, Any], keys: tuple[str, ...], title: str, digits
         lines.append(row(clip, number, [_get(method["clips"][clip], keys) for method in methods.values()]))
     for label, part in (("**mean**", "mean"), ("median", "median"), ("mean, 95 % bootstrap", "interval_95")):
         lines.append(row(label, "", [_get(method[part], keys) for method in methods.values()]))
+    for group in content.get("groups", {}):
+        lines.append(row(f"mean of {group}", "", [_get(method["groups"][group], keys) for method in methods.values()]))
     return [*lines, ""]
 
 

@@ -6,7 +6,7 @@ gets the rule's frames on the fly. `scripts/make_evaluation_indices.py` writes t
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 FROZEN_FOLDER = Path(__file__).resolve().parents[3] / "data" / "evaluation"
@@ -37,10 +37,15 @@ def onward_views(frames: int, distance: int, every: int = EVERY) -> list[View]:
 
 @dataclass(frozen=True)
 class FrozenIndices:
-    """The content of one frozen file: per clip its number of frames and its views per gap and per distance."""
+    """The content of one frozen file: per clip its number of frames and its views per gap and per distance.
+
+    apart: clips that stand outside every mean, and why. groups: clips that also get a mean of their own.
+    """
 
     path: Path
     clips: dict[str, dict]
+    apart: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
 
     def views(self, clip: str, frames: int, kind: str, gap: int) -> list[View] | None:
         """The frozen views of kind "middle" or "onward"; None if the file does not hold them for that clip length."""
@@ -53,9 +58,9 @@ class FrozenIndices:
 def find_frozen(names: Sequence[str], folder: Path = FROZEN_FOLDER) -> FrozenIndices | None:
     """The frozen file that holds all the named clips, or None."""
     for path in sorted(folder.glob("*.json")):
-        clips = json.loads(path.read_text())["clips"]
-        if names and set(names) <= set(clips):
-            return FrozenIndices(path, clips)
+        content = json.loads(path.read_text())
+        if names and set(names) <= set(content["clips"]):
+            return FrozenIndices(path, content["clips"], content.get("apart", {}), content.get("groups", {}))
     return None
 
 

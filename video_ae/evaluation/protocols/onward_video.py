@@ -15,6 +15,7 @@ from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
+from video_ae.evaluation.protocols.indices import find_frozen
 from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric
 from video_ae.evaluation.results import EvaluationResult, collect
 
@@ -55,7 +56,8 @@ def evaluate_videos(
                 row = rows[label][name]
                 row |= dict.fromkeys(missing) | {"reasons": row.get("reasons", {}) | dict(missing)}
     settings = {"frames": frames, "size": list(size), "reencode_every": REENCODE_EVERY}
-    return collect("onward video", method, settings | {"quarantined": dataset.quarantined}, rows)
+    frozen = find_frozen(dataset.names)
+    return collect("onward video", method, settings | {"quarantined": dataset.quarantined}, rows, frozen=frozen)
 
 
 def _row(run: VideoPredictor, frames: Tensor, metrics: Mapping[str, PictureMetric]) -> dict[str, Any]:

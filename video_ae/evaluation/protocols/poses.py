@@ -22,6 +22,7 @@ from video_ae.evaluation.protocols.base import (
     true_cameras,
     without_truth,
 )
+from video_ae.evaluation.protocols.indices import find_frozen
 from video_ae.evaluation.results import EvaluationResult, collect
 from video_ae.geometry.alignment import align
 from video_ae.types import Cameras, VideoClip
@@ -72,6 +73,7 @@ def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings
     found, true = cameras.world_from_camera, truth.world_from_camera
     row: dict[str, Any] = {"frames": len(clip), "posed": int(posed.sum())}
     row["posed_percent"] = 100 * row["posed"] / max(1, row["frames"])
+    row["confidence"] = None if estimate.confidence is None else estimate.confidence.mean().item()
     row |= _trajectory(found, true, posed)
     row |= _pairs(found, true, settings)
     own = posed.any()
@@ -181,4 +183,5 @@ def evaluate_poses(
             if on_method:
                 on_method(label, name, clip, cameras, estimate)
     described = asdict(settings) | {"quarantined": dataset.quarantined}
-    return collect("poses", method, described, rows, {k for k, b in baselines.items() if b.sees_truth})
+    truthful = {name for name, baseline in baselines.items() if baseline.sees_truth}
+    return collect("poses", method, described, rows, truthful, find_frozen(dataset.names))
