@@ -7,7 +7,7 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
-from video_ae.evaluation import run
+from video_ae.evaluation import commands, run
 from video_ae.evaluation.baselines import nearest_context
 from video_ae.evaluation.methods import camera_between, pose_estimator, unseen_view_synthesizer, view_synthesizer
 from video_ae.evaluation.protocols.base import without_truth
@@ -107,7 +107,7 @@ def test_missing_lpips_is_null_with_a_reason(monkeypatch):
         raise UserError("no weights")
 
     monkeypatch.setattr("video_ae.evaluation.metrics.lpips.Lpips.load", nothing)
-    metrics, missing = run._view_metrics()
+    metrics, missing = commands.view_metrics()
     assert "lpips" not in metrics
     result = evaluate_views(FakeSource(), nearest_context, metrics=metrics, missing=missing)
     row = result.result.clips["clip0"]["2"]

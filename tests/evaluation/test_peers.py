@@ -7,7 +7,7 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
-from video_ae.evaluation import run
+from video_ae.evaluation import commands, run
 from video_ae.evaluation.baselines import POSE_BASELINES, standing_still, straight_line
 from video_ae.evaluation.peers import installed
 from video_ae.evaluation.protocols.base import Baseline
@@ -24,14 +24,15 @@ def test_no_peer_without_its_package(monkeypatch):
 
 def test_peers_stand_beside_the_baselines_and_none_at_all_is_one_sentence(monkeypatch, tmp_path):
     still = {"a": Baseline(standing_still), "b": Baseline(straight_line)}
-    monkeypatch.setattr(run, "open_dataset", lambda data: FakeSource())
-    monkeypatch.setattr(run, "installed_peers", lambda seed: still)
-    monkeypatch.setattr(run, "missing_peers", lambda: ["c is left out, because d is not installed."])
+    monkeypatch.setattr(commands, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(commands, "installed_peers", lambda seed: still)
+    for module in (run, commands):
+        monkeypatch.setattr(module, "missing_peers", lambda: ["c is left out, because d is not installed."])
     result = run.evaluate_peers(tmp_path, tmp_path / "out", focal="true")
     assert (result.method, list(result.baselines)) == ("a", ["b", *POSE_BASELINES])
     assert result.settings["missing_peers"] == ["c is left out, because d is not installed."]
     assert result.settings["known_focal"]
-    monkeypatch.setattr(run, "installed_peers", lambda seed: {})
+    monkeypatch.setattr(commands, "installed_peers", lambda seed: {})
     with pytest.raises(UserError, match=r"None of the peers.*pip install"):
         run.evaluate_peers(tmp_path, tmp_path / "none")
 

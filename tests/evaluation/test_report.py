@@ -12,7 +12,7 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 from PIL import Image
 
-from video_ae.evaluation import run
+from video_ae.evaluation import commands
 from video_ae.evaluation.baselines import blend, nearest_context, standing_still
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.poses import evaluate_poses
@@ -50,7 +50,7 @@ def similar_to_truth(source):
 def measured_poses(out):
     source, record = FakeSource(), PoseRecord("ours")
     result = evaluate_poses(source, similar_to_truth(source), "ours", on_method=record)
-    run._finish(result, out, 0, record)
+    commands.finish(result, out, 0, record)
     return record
 
 
@@ -72,7 +72,7 @@ def test_paths_are_aligned_and_the_page_needs_nothing_else(tmp_path):
 def test_a_model_that_stands_still_is_named(tmp_path):
     record = PoseRecord("still", back=standing_still)
     result = evaluate_poses(FakeSource(), standing_still, "still", on_method=record)
-    run._finish(result, tmp_path, 0, record)
+    commands.finish(result, tmp_path, 0, record)
     assert "**poses all alike**" in (tmp_path / "results.md").read_text()
     assert "<b>poses all alike</b>" in (tmp_path / "report.html").read_text()
 
@@ -80,7 +80,7 @@ def test_a_model_that_stands_still_is_named(tmp_path):
 def test_views_show_contexts_target_prediction_and_error(tmp_path):
     record = ViewRecord("copy")
     result = evaluate_views(FakeSource(), nearest_context, "copy", ViewsSettings((2,)), on_method=record)
-    run._finish(result, tmp_path, 0, record)
+    commands.finish(result, tmp_path, 0, record)
     frames = FakeSource().clips[0].frames
     kept = record.strips["clip0", 2]
     assert torch.equal(kept.target, frames[6])

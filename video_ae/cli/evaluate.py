@@ -1,4 +1,4 @@
-"""`video-ae evaluate poses | views | peers | paper`."""
+"""`video-ae evaluate poses | views | reconstruction | transfer | peers | paper`."""
 
 import argparse
 from pathlib import Path
@@ -10,9 +10,10 @@ from video_ae.cli.arguments import add_command
 
 def add_to(commands: Any) -> None:
     evaluate = add_command(commands, "evaluate", "measure against true cameras and held-out frames", None)
-    kinds = evaluate.add_subparsers(dest="subcommand", required=True, metavar="{poses,views,peers,paper}")
+    kinds = evaluate.add_subparsers(dest="subcommand", required=True, metavar="KIND")
     _add_poses(kinds)
     _add_views(kinds)
+    _add_scenes(kinds)
     _add_peers(kinds)
     _add_paper(kinds)
 
@@ -20,7 +21,9 @@ def add_to(commands: Any) -> None:
 def _add_poses(kinds: Any) -> None:
     parser = add_command(kinds, "poses", "camera poses against the true ones", _poses)
     _evaluated_data(parser)
+    _focal(parser)
     _evaluated_model(parser)
+    _beside(parser)
     parser.add_argument("--peers", action="store_true", help="the installed peers stand in the table too")
     parser.add_argument("--diagnose", action="store_true", help="also look whether the poses encode nothing but time")
 
@@ -28,9 +31,11 @@ def _add_poses(kinds: Any) -> None:
 def _add_views(kinds: Any) -> None:
     parser = add_command(kinds, "views", "held-out frames rendered from two contexts", _views)
     _evaluated_data(parser)
+    _focal(parser)
     _evaluated_model(parser)
+    _beside(parser)
     parser.add_argument(
-        "--gaps", type=int, nargs="+", metavar="G", help="frames to the target (default: 2 4; onward: 1 3 5 10)"
+        "--gaps", type=int, nargs="+", metavar="G", help="frames to the target (default: 2 4 8; onward: 1 3 5 10)"
     )
     parser.add_argument(
         "--kind", choices=("middle", "onward"), help="contexts i, i+2g and target i+g (default), or i and i+g"
@@ -43,9 +48,22 @@ def _add_views(kinds: Any) -> None:
     )
 
 
+def _add_scenes(kinds: Any) -> None:
+    parser = add_command(
+        kinds, "reconstruction", "clips taken apart and put together again; depth where it is known", _reconstruction
+    )
+    _evaluated_data(parser)
+    _evaluated_model(parser)
+    _beside(parser)
+    parser = add_command(kinds, "transfer", "one clip seen along the camera path found in another", _transfer)
+    _evaluated_data(parser)
+    _evaluated_model(parser)
+
+
 def _add_peers(kinds: Any) -> None:
     parser = add_command(kinds, "peers", "COLMAP and two-view odometry, where installed, on the same frames", _peers)
     _evaluated_data(parser)
+    _focal(parser)
     arguments.overwrite(parser)
 
 
@@ -62,10 +80,19 @@ def _add_paper(kinds: Any) -> None:
 def _evaluated_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="clips in RealEstate10K's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument("--seed", type=int, metavar="N", help="of whatever is drawn at random (default: 0)")
+
+
+def _focal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--focal", choices=("found", "true"), help="true: methods are given the true intrinsics (default: found)"
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="of whatever is drawn at random (default: 0)")
+
+
+def _beside(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--beside", type=Path, nargs="+", metavar="RUN", help="weights of further models for the same table"
+    )
 
 
 def _evaluated_model(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +116,20 @@ def _views(**given: Any) -> None:
     print(f"Wrote {given['out']}: report.html, results.md and results.json.")
 
 
+def _reconstruction(**given: Any) -> None:
+    from video_ae.evaluation.run_scenes import evaluate_reconstruction
+
+    evaluate_reconstruction(**given)
+    print(f"Wrote {given['out']}: report.html, results.md and results.json.")
+
+
+def _transfer(**given: Any) -> None:
+    from video_ae.evaluation.run_scenes import evaluate_transfer
+
+    evaluate_transfer(**given)
+    print(f"Wrote {given['out']}: results.md and results.json.")
+
+
 def _peers(**given: Any) -> None:
     from video_ae.evaluation.run import evaluate_peers
 
@@ -97,7 +138,7 @@ def _peers(**given: Any) -> None:
 
 
 def _paper(**given: Any) -> None:
-    from video_ae.evaluation.run import evaluate_paper
+    from video_ae.evaluation.run_scenes import evaluate_paper
 
     evaluate_paper(**given)
     print(f"Wrote {given['out']}: results.md and results.json.")

@@ -11,6 +11,7 @@ import torch
 
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, ViewSynthesizer
+from video_ae.evaluation.protocols.reconstruction import RebuiltScene, SceneBuilder
 from video_ae.geometry.trajectories import interpolate
 from video_ae.models.perspective import PerspectiveAutoencoder, Split, resize_short_side
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, VideoClip
@@ -66,6 +67,18 @@ def unseen_view_synthesizer(model: Any, device: torch.device, refine: int) -> Vi
         return first_view(model.render(scene, camera, contexts.image_size))
 
     return synthesize
+
+
+def scene_builder(model: Any, device: torch.device, refine: int) -> SceneBuilder:
+    """`model.reconstruct` on whole clips, and `model.render` of what it found."""
+
+    def build(clip: VideoClip) -> RebuiltScene:
+        scene = model.reconstruct(clip.to(device), known_focal(clip), refine)
+        found = scene.camera.cameras
+        cameras = Cameras(found.world_from_camera[0], found.intrinsics[0])
+        return RebuiltScene(cameras, lambda asked: model.render(scene, asked, clip.image_size))
+
+    return build
 
 
 def first_view(views: RenderedViews) -> Prediction:

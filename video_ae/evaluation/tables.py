@@ -26,6 +26,21 @@ VIEW_COLUMNS = {
     "lpips": ("LPIPS-VGG (lower is better), whole frame", 3),
     "vgg_cosine": ("VGG cosine distance, the 2021 paper's perceptual similarity (lower is better), whole frame", 3),
 }
+RECONSTRUCTION_COLUMNS = VIEW_COLUMNS | {
+    "depth_abs_rel": ("depth, mean |found - true| / true after median scaling per frame", 3),
+    "depth_within_25_percent": ("depth, share of pixels within a factor of 1.25 after median scaling per frame", 3),
+    "cpu_seconds": ("CPU time, seconds", 1),
+}
+TRANSFER_COLUMNS = {
+    "point_psnr": ("PSNR of the first frame's points where the other clip's motion must take them, dB", 2),
+    "points_percent": ("points that stay in view, %", 0),
+}
+_PER_CLIP = {
+    "poses": POSE_COLUMNS,
+    "onward video": {key: (f"{title}, after the first", digits) for key, (title, digits) in VIEW_COLUMNS.items()},
+    "reconstruction": RECONSTRUCTION_COLUMNS,
+    "pose transfer": TRANSFER_COLUMNS,
+}
 
 
 def markdown(content: Mapping[str, Any]) -> str:
@@ -34,14 +49,10 @@ def markdown(content: Mapping[str, Any]) -> str:
     lines = [f"# Evaluation of {content['protocol']}: {content['method']}", ""]
     lines += [f"`{settings['command']}`", ""] if settings.get("command") else []
     lines += [_describe(settings), ""]
-    if content["protocol"] == "poses":
-        for key, (title, digits) in POSE_COLUMNS.items():
+    if content["protocol"] in _PER_CLIP:
+        for key, (title, digits) in _PER_CLIP[content["protocol"]].items():
             if key in content["mean"]:
-                lines += _table(content, (key,), title.format(gap=settings["gap"]), digits, "frames")
-    elif content["protocol"] == "onward video":
-        for key, (title, digits) in VIEW_COLUMNS.items():
-            if key in content["mean"]:
-                lines += _table(content, (key,), f"{title}, frames after the first", digits, "frames")
+                lines += _table(content, (key,), title.format(gap=settings.get("gap")), digits, "frames")
     else:
         for gap in map(str, settings["gaps"]):
             for key, (title, digits) in VIEW_COLUMNS.items():

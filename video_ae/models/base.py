@@ -21,6 +21,9 @@ class Autoencoder(nn.Module, ABC):
     only_at_start: ClassVar[tuple[str, ...]] = ()
     """Constructor arguments that a fresh model needs and saved weights do not: saved as null."""
 
+    refines: ClassVar[bool] = False
+    """Whether the model can go on solving on the user's own clip (`refine_steps`)."""
+
     settings: dict[str, Any]
     """`{"class_path", "init_args"}`, complete: set by `video_ae.checkpoints.build_model`, saved beside the weights."""
 

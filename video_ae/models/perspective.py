@@ -67,6 +67,8 @@ class PerspectiveAutoencoder(Autoencoder):
     scene_side: the same for the keyframes of whole videos, which are many.
     """
 
+    refines = True
+
     def __init__(
         self,
         camera: AlignmentEncoder,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from video_ae.evaluation.report import figures
-from video_ae.evaluation.report.records import PoseRecord, ViewRecord
+from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip, ViewRecord
 from video_ae.evaluation.tables import markdown
 from video_ae.files import write_atomically
 
@@ -17,9 +17,9 @@ border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}svg,i
 h2{margin-top:2em;font-size:18px}code{background:#f3f3f3;padding:.1em .3em;word-break:break-all}"""
 
 
-def write_report(content: Mapping[str, Any], out: Path, record: PoseRecord | ViewRecord) -> None:
+def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
     """Writes `out/report.html` from the content of `results.json` and what was kept while the protocol ran."""
-    shown = _pose_figures(content, record) if isinstance(record, PoseRecord) else _view_figures(content, record)
+    shown = _figures(content, record)
     text = markdown(content)
     head, _, tables = text.partition("\n## ")
     title = html.escape(f"Evaluation of {content['protocol']}: {content['method']}")
@@ -28,6 +28,15 @@ def write_report(content: Mapping[str, Any], out: Path, record: PoseRecord | Vie
         f"{to_html(head)}{shown}{to_html('## ' + tables)}</html>\n"
     )
     write_atomically(out / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+
+
+def _figures(content: Mapping[str, Any], record: Record) -> str:
+    if isinstance(record, PoseRecord):
+        return _pose_figures(content, record)
+    if isinstance(record, FrameRecord):
+        title = "The middle frame of each clip: input, rendering, absolute error (3 times brighter), disparity"
+        return _section(title, _strips(record.strips, record.method, "frame"))
+    return _view_figures(content, record)
 
 
 def _pose_figures(content: Mapping[str, Any], record: PoseRecord) -> str:
@@ -44,13 +53,17 @@ def _pose_figures(content: Mapping[str, Any], record: PoseRecord) -> str:
 
 
 def _view_figures(content: Mapping[str, Any], record: ViewRecord) -> str:
-    parts = [_section("Against the gap", figures.against_gap(content))]
-    rows = []
-    for (clip, gap), view in record.strips.items():
-        name, source = html.escape(clip), figures.strip(view, record.method)
-        rows.append(f"<p>{name}, gap {gap}<br><img alt='{name}' src='{source}'></p>")
     title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter), disparity"
-    return "".join([*parts, _section(title, "".join(rows))])
+    against = _section("Against the gap", figures.against_gap(content))
+    return against + _section(title, _strips(record.strips, record.method, "gap"))
+
+
+def _strips(strips: Mapping[tuple[str, int], Strip], method: str, number: str) -> str:
+    rows = []
+    for (clip, value), view in strips.items():
+        name, source = html.escape(clip), figures.strip(view, method)
+        rows.append(f"<p>{name}, {number} {value}<br><img alt='{name}' src='{source}'></p>")
+    return "".join(rows)
 
 
 def _section(title: str, body: str) -> str:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.evaluation.diagnostics import copies_context, diagnose_poses, there_and_back
+from video_ae.evaluation.diagnostics import copies_context, diagnose_poses, flat_structure, there_and_back
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, without_truth
 from video_ae.evaluation.protocols.indices import View
 from video_ae.geometry.alignment import align
@@ -102,6 +102,29 @@ class ViewRecord:
             finding = copies_context(stacked[0], stacked[1], stacked[2])
             found[name] = [] if finding is None else [vars(finding)]
         return found
+
+
+@dataclass
+class FrameRecord:
+    """An `on_frame` of `evaluate_reconstruction`: the frame nearest to each clip's middle."""
+
+    method: str
+    strips: dict[tuple[str, int], Strip] = field(default_factory=dict)
+    diagnostics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def __call__(self, label: str, name: str, frame: int, clip: VideoClip, found: Prediction) -> None:
+        if label != self.method:
+            return
+        kept = [place for clip_name, place in self.strips if clip_name == name]
+        if kept and abs(kept[0] - len(clip) / 2) <= abs(frame - len(clip) / 2):
+            return
+        self.strips.pop((name, kept[0] if kept else -1), None)
+        self.strips[name, frame] = Strip(clip.frames[:0], clip.frames[frame], {label: found})
+        if found.disparity is not None and not self.diagnostics.get(name):
+            self.diagnostics[name] = [vars(flat_structure(found.disparity[None]))]
+
+
+Record = PoseRecord | ViewRecord | FrameRecord
 
 
 def _further(view: View, clip: VideoClip) -> float:

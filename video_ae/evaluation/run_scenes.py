@@ -1,0 +1,104 @@
+"""The commands `video-ae evaluate reconstruction`, `transfer` and `paper`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from video_ae.checkpoints import load_model
+from video_ae.datasets.open import open_dataset
+from video_ae.device import choose_device
+from video_ae.errors import UserError
+from video_ae.evaluation import commands
+from video_ae.evaluation.methods import pose_estimator, scene_builder
+from video_ae.evaluation.protocols.onward_video import FRAMES, REENCODE_EVERY, evaluate_videos
+from video_ae.evaluation.protocols.reconstruction import RECONSTRUCTION_BASELINES
+from video_ae.evaluation.protocols.reconstruction import evaluate_reconstruction as run_reconstruction
+from video_ae.evaluation.protocols.transfer import evaluate_transfer as run_transfer
+from video_ae.evaluation.report.records import FrameRecord
+from video_ae.evaluation.results import EvaluationResult
+from video_ae.files import claim_folder
+from video_ae.models.base import DEFAULT_REFINE_STEPS
+from video_ae.models.paper import PaperVideoAutoencoder, predict_video
+
+
+def evaluate_reconstruction(
+    data: Path,
+    out: Path,
+    weights: Path | None = None,
+    refine: int = DEFAULT_REFINE_STEPS,
+    beside: Sequence[Path] = (),
+    seed: int = 0,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> EvaluationResult:
+    """Takes every clip of `data` apart and puts its frames together again; measures depth too where `data` has any.
+
+    Writes results.json, results.md and report.html. Arguments and errors are those of `evaluate_poses`.
+    """
+    commands.check_refine(refine)
+    dataset, place = commands.open_clips(data), choose_device(device)
+    model = commands.load_able(weights, place, "reconstruct")
+    others = commands.load_beside(beside, place, "reconstruct", refine, False)
+    claim_folder(out, overwrite)
+    torch.manual_seed(seed)
+    metrics, missing = commands.view_metrics()
+    record = FrameRecord(commands.label_of(model, refine, False))
+    result = run_reconstruction(
+        dataset, data, scene_builder(model, place, refine), record.method,
+        {label: scene_builder(other, place, refine) for label, other in others.items()} | RECONSTRUCTION_BASELINES,
+        metrics=metrics, missing=missing, on_frame=record, progress=commands.say,
+    )  # fmt: skip
+    return commands.finish(result, out, seed, record, weights=str(weights or "shipped"), refine=refine)
+
+
+def evaluate_transfer(
+    data: Path,
+    out: Path,
+    weights: Path | None = None,
+    refine: int = 0,
+    seed: int = 0,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> EvaluationResult:
+    """Drives each clip of `data` along the camera path found in another, and measures whether its picture moves as it
+    should (see `protocols.transfer`); needs true depth. Arguments and errors are those of `evaluate_poses`.
+    """
+    commands.check_refine(refine)
+    dataset, place = commands.open_clips(data), choose_device(device)
+    model = commands.load_able(weights, place, "reconstruct")
+    claim_folder(out, overwrite)
+    torch.manual_seed(seed)
+    result = run_transfer(
+        dataset, data, pose_estimator(model, place, refine), scene_builder(model, place, refine),
+        commands.label_of(model, refine, False), progress=commands.say,
+    )  # fmt: skip
+    return commands.finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
+
+
+def evaluate_paper(
+    data: Path,
+    out: Path,
+    weights: Path,
+    frames: int = FRAMES,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> EvaluationResult:
+    """The 2021 paper's own protocol (see `protocols.onward_video`) with a model of its kind; needs no true cameras.
+
+    Writes results.json and results.md. Raises UserError for the weights of another model.
+    """
+    if frames < 2:
+        raise UserError(f"{frames} frames are not enough to predict any: give at least 2.")
+    dataset = open_dataset(data)
+    place, model = choose_device(device), load_model(weights)
+    if not isinstance(model, PaperVideoAutoencoder):
+        raise UserError(f"The paper's protocol needs its own model, and {str(weights)!r} holds {type(model).__name__}.")
+    model = model.to(place)
+    claim_folder(out, overwrite)
+    metrics, missing = commands.view_metrics()
+    result = evaluate_videos(
+        dataset, lambda clip: predict_video(model, clip.to(place), REENCODE_EVERY), "paper", model.image_size, frames,
+        metrics, missing, commands.say,
+    )  # fmt: skip
+    return commands.finish(result, out, 0, weights=str(weights))

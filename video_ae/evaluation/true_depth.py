@@ -1,0 +1,38 @@
+"""The true depth beside the walk-throughs' test clips: ROOT/depth/<clip>.npz, described in data/README.md."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrueDepth:
+    """depth: z along the viewing axis in the truth's unit; NaN where it is unknown (too near, too far, sky).
+    step: the truth's own coarseness in that unit, so that an error below half of it says nothing."""
+
+    depth: Float[Tensor, "frame rows columns"]
+    step: float
+
+
+def load_true_depth(root: Path, clip: str) -> TrueDepth | None:
+    """The depth of a clip's frames; None where the data set has none. Raises UserError for a file of another kind."""
+    path = Path(root) / "depth" / f"{clip}.npz"
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            buffer, scale, offset = (content[name] for name in ("buffer", "scale", "offset"))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{str(path)!r} does not hold depth as the walk-throughs have it (buffer, scale, offset): remove it, or "
+            "write it as described in data/README.md."
+        ) from error
+    known = (buffer > 0) & (buffer < 255)
+    depth = np.where(known, float(scale) * buffer + float(offset), np.nan).astype(np.float32)
+    return TrueDepth(torch.from_numpy(depth), float(scale))
