@@ -1,7 +1,8 @@
 """The folder `scene/`: what rendering needs later, without the video.
 
 `scene.safetensors` holds cameras and structure codes (codes in float16), `scene.json` what they mean, and
-`weights.safetensors` the model. The source's pixels are not kept: a loaded scene's clip is black.
+`weights.safetensors` the model. Codes are frusta of voxels (`Scene`) or deep voxels (`DeepVoxelScene`). The source's
+pixels are not kept: a loaded scene's clip is black.
 """
 
 import json
@@ -17,11 +18,13 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.files import write_atomically
+from video_ae.models.paper import DeepVoxelScene
 from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, Scene, VideoClip
 
 FORMAT = "video-ae scene 1"
 TENSORS = "scene.safetensors"
 DESCRIPTION = "scene.json"
+FRUSTA, DEEP = "frustum voxels", "deep voxels"  # what `codes` in the description says
 _LARGEST = torch.finfo(torch.float16).max
 
 Record = TypeVar("Record")
@@ -47,16 +50,10 @@ def save_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> None
         "camera.confidence": camera.confidence,
         "camera.covariance": camera.covariance,
     }
-    for number, structure in enumerate(scene.structures):
-        tensors |= {
-            f"structures.{number}.density": structure.density.clamp(max=_LARGEST).half(),
-            f"structures.{number}.features": structure.features.clamp(-_LARGEST, _LARGEST).half(),
-            f"structures.{number}.inverse_depth": structure.inverse_depth,
-            f"structures.{number}.world_from_camera": structure.reference.world_from_camera,
-            f"structures.{number}.intrinsics": structure.reference.intrinsics,
-        }
+    tensors |= _codes(scene)
     description = {
         "format": FORMAT,
+        "codes": DEEP if isinstance(scene, DeepVoxelScene) else FRUSTA,
         "name": scene.clip.name,
         "image_size": list(scene.clip.image_size),
         "source_size": list(source_size),
@@ -67,6 +64,24 @@ def save_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> None
     write_atomically(folder / TENSORS, lambda temporary: save_file(plain, temporary))
     text = json.dumps(description, indent=1, allow_nan=False)
     write_atomically(folder / DESCRIPTION, lambda temporary: temporary.write_text(text))
+
+
+def _codes(scene: Scene) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    if isinstance(scene, DeepVoxelScene):
+        assert scene.self_motions is not None
+        tensors["self_motions"] = scene.self_motions
+        for number, voxels in enumerate(scene.voxels):
+            tensors[f"voxels.{number}"] = voxels.clamp(-_LARGEST, _LARGEST).half()
+    for number, structure in enumerate(scene.structures):
+        tensors |= {
+            f"structures.{number}.density": structure.density.clamp(max=_LARGEST).half(),
+            f"structures.{number}.features": structure.features.clamp(-_LARGEST, _LARGEST).half(),
+            f"structures.{number}.inverse_depth": structure.inverse_depth,
+            f"structures.{number}.world_from_camera": structure.reference.world_from_camera,
+            f"structures.{number}.intrinsics": structure.reference.intrinsics,
+        }
+    return tensors
 
 
 def load_scene(folder: Path) -> SavedScene:
@@ -103,12 +118,19 @@ def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
     width, height = description["image_size"]
     black = torch.zeros(1, 1, 1, 1).expand(len(tensors["clip.indices"]), 3, height, width)  # takes no memory
     clip = VideoClip(black, tensors["clip.indices"], tensors["clip.times"], name=description["name"])
+    keyframes = tuple(description["keyframes"])
+    codes = description.get("codes", FRUSTA)  # scenes of before there was a choice do not say it
+    if codes == DEEP:
+        voxels = tuple(tensors[f"voxels.{number}"].float() for number in range(len(keyframes)))
+        return DeepVoxelScene(clip, camera, keyframes, (), voxels, tensors["self_motions"])
+    if codes != FRUSTA:
+        raise ValueError(codes)
     structures = []
-    for number in range(len(description["keyframes"])):
+    for number in range(len(keyframes)):
         part = {name: tensors[f"structures.{number}.{name}"].float() for name in _PARTS}
         reference = Cameras(part["world_from_camera"], part["intrinsics"])
         structures.append(FrustumVoxels(part["density"], part["features"], part["inverse_depth"], reference))
-    return Scene(clip, camera, tuple(description["keyframes"]), tuple(structures))
+    return Scene(clip, camera, keyframes, tuple(structures))
 
 
 _PARTS = ("density", "features", "inverse_depth", "world_from_camera", "intrinsics")

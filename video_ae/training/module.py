@@ -102,16 +102,19 @@ class TrainingModule(LightningModule):
 
 
 def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:
-    """What the learning rate is multiplied with at a step: linear warm-up, then the cosine where there is one.
+    """What the learning rate is multiplied with at a step: linear warm-up, then the cosine or the halvings, if any.
 
     >>> settings = OptimizerSettings(warmup_steps=4, decay_steps=12)
     >>> [round(learning_rate_factor(settings, step), 3) for step in (0, 3, 4, 8, 12, 99)]
     [0.25, 1.0, 1.0, 0.525, 0.05, 0.05]
+    >>> settings = OptimizerSettings(warmup_steps=0, halve_at=(4, 6))
+    >>> [learning_rate_factor(settings, step) for step in (0, 3, 4, 5, 6, 99)]
+    [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
     """
     if step < settings.warmup_steps:
         return (step + 1) / settings.warmup_steps
     if settings.decay_steps is None:
-        return 1.0
+        return 0.5 ** sum(step >= halving for halving in settings.halve_at)
     span = max(1, settings.decay_steps - settings.warmup_steps)
     progress = min(1.0, (step - settings.warmup_steps) / span)
     return 0.05 + 0.95 * (1 + math.cos(math.pi * progress)) / 2

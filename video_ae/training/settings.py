@@ -1,6 +1,7 @@
 """The values of a run: what one YAML in `configs/` may say."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from video_ae.errors import UserError
@@ -63,6 +64,7 @@ class OptimizerSettings:
         weight_decay: decoupled from the gradient (Loshchilov and Hutter 2019).
         warmup_steps: the rate grows from zero over so many steps.
         decay_steps: the rate falls along a cosine to a twentieth at this step; null keeps it.
+        halve_at: instead of the cosine, the rate is halved at each of these steps (rising).
         clip_norm: longer gradients are scaled to this norm.
         skip_norm: after the warm-up, a step with a longer gradient is left out (E-RayZer, 2026); null takes all.
 
@@ -74,11 +76,21 @@ class OptimizerSettings:
     weight_decay: float = 0.0
     warmup_steps: int = 50
     decay_steps: int | None = None
+    halve_at: tuple[int, ...] = ()
     clip_norm: float = 1.0
     skip_norm: float | None = 5.0
 
     def __post_init__(self) -> None:
         _at_least(0, "optimizer", lr=self.lr, weight_decay=self.weight_decay, warmup_steps=self.warmup_steps)
+        self.halve_at = tuple(self.halve_at)
+        if self.halve_at and self.decay_steps is not None:
+            raise UserError(
+                "--optimizer.decay_steps and --optimizer.halve_at are two ways to lower the learning rate: give one."
+            )
+        if any(later <= earlier for earlier, later in pairwise((0, *self.halve_at))):
+            raise UserError(
+                f"--optimizer.halve_at is {list(self.halve_at)}, and rising steps above 0 are needed, such as [80, 120]."
+            )
 
 
 @dataclass
