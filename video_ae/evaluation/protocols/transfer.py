@@ -131,7 +131,7 @@ def moved_points(
     intrinsics = camera.intrinsics[0].double()
     points = camera_rays(intrinsics, rows, columns) * depth.nan_to_num(1.0)[..., None]
     moved = transform(invert(motion), points)
-    z, place = moved[..., 2], project(moved, intrinsics)
+    z, place = moved[..., 2], project(moved, intrinsics.expand(rows, columns, 4))
     inside = depth.isfinite() & (z > 0) & (place >= 0).all(-1) & (place < 1).all(-1)
     cell = (place[..., 1] * rows / _CELLS).long() * columns + (place[..., 0] * columns / _CELLS).long()
     cell = torch.where(inside, cell, torch.zeros_like(cell))
