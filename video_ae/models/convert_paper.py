@@ -14,6 +14,7 @@ from torch import Tensor
 
 from video_ae.checkpoints import WEIGHTS, build_model, save_weights
 from video_ae.errors import UserError
+from video_ae.files import claim_folder
 from video_ae.models.paper import PaperVideoAutoencoder
 
 PARTS = ("encoder_3d", "encoder_traj", "rotate", "decoder")
@@ -24,18 +25,18 @@ def convert_checkpoint(path: str | Path, out: str | Path) -> Path:
     """Writes the folder `out` (weights.safetensors and model.yaml), read by `load_model`. Returns the weights' path.
 
     The pickle is read with `weights_only=True`: no code in it is run. Raises UserError, in one sentence, for a file
-    that is missing, damaged or of another kind, for tensors that are missing, too many, of another shape or not finite.
+    that is missing, damaged or of another kind, for tensors that are missing, too many, of another shape or not finite,
+    and for an `out` that is in the way or cannot be written. Until the checkpoint is found good, nothing is written.
     """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {str(out)!r} is there already and not an empty folder: choose another name.")
     tensors = read_authors_checkpoint(path)
     settings = {"class_path": f"{PaperVideoAutoencoder.__module__}.{PaperVideoAutoencoder.__name__}", "init_args": {}}
     model = build_model(settings)
     _check_fit(path, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tensors)
     model.load_state_dict(tensors)
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out {str(out)!r} is there already and not an empty folder: choose another name.")
-    out.mkdir(parents=True, exist_ok=True)
-    save_weights(model, out / WEIGHTS)
+    save_weights(model, claim_folder(out) / WEIGHTS)
     return out / WEIGHTS
 
 
@@ -64,6 +65,8 @@ def read_authors_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
+    if path.is_dir():
+        raise UserError(f"{str(path)!r} is a folder: give the authors' .tar file as it was downloaded.")
     if not path.is_file():
         raise UserError(f"There is no checkpoint at {str(path)!r}: give the authors' .tar file.")
     try:
