@@ -59,7 +59,7 @@ class EvaluationResult:
     result: MethodResult
     baselines: dict[str, MethodResult] = field(default_factory=dict)
     diagnostics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """By clip, what `video_ae.evaluation.diagnostics` found of the method."""
+    """By clip, what `video_ae.evaluation.metrics.collapse` found of the method."""
 
     def with_settings(self, **settings: Any) -> "EvaluationResult":
         return replace(self, settings=self.settings | settings)

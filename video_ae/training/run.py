@@ -16,6 +16,7 @@ from video_ae.checkpoints import SETTINGS, WEIGHTS, build_model
 from video_ae.errors import UserError
 from video_ae.files import claim_folder, write_atomically
 from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationPictures
+from video_ae.training.collapse import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
 from video_ae.training.settings import RunSettings
@@ -65,7 +66,8 @@ def build_trainer(settings: RunSettings, run: Path, stop: StopSignals) -> pl.Tra
         run / "checkpoints", filename="best", monitor="validation/psnr", mode="max", enable_version_counter=False
     )
     callbacks: list[pl.Callback] = [
-        ValidationPictures(run), RunProgress(), stop, best, LastCheckpoint(run, values.checkpoint_every),
+        ValidationPictures(run), CollapseSigns(), RunProgress(), stop, best,
+        LastCheckpoint(run, values.checkpoint_every),
     ]  # fmt: skip
     try:
         return pl.Trainer(

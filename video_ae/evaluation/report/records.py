@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.evaluation.diagnostics import copies_context, diagnose_poses, flat_structure, there_and_back
+from video_ae.evaluation.diagnostics import diagnose_poses
+from video_ae.evaluation.metrics.collapse import copies_context, flat_structure, there_and_back
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, without_truth
 from video_ae.evaluation.protocols.indices import View
 from video_ae.geometry.alignment import align

@@ -1,0 +1,157 @@
+"""Signs that a model has collapsed: it reconstructs, or seems to, without having found structure or motion.
+
+Pure functions on what a model answered. Poses are `world_from_camera` (OpenCV axes); each function returns a `Finding`,
+or None where the question does not arise (a camera that truly stands still has no direction).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.evaluation.metrics.poses import pair_errors, pairs_apart, rms_extent
+from video_ae.geometry.se3 import invert, rotation_angle, so3_log
+from video_ae.types import VideoClip
+
+LEAST_TURN = 0.1  # degrees: a path that turns less stands still
+LEAST_PATH = 1e-3  # of the scene's depth (mean inverse depth 1): so does one that moves less
+MOST_INDEX_SHARE = 0.5  # of the variance of the poses on a there-and-back clip
+LEAST_RELIEF = 0.02  # standard deviation over mean of the inverse depths within a frame
+MOST_COPYING = 0.25  # distance to the context over the context's distance to the target
+LEAST_CHANGE = 0.02  # mean absolute difference of a clip's first and last picture (RGB in [0, 1])
+FOCAL_RANGE = 2.5  # times longer or shorter than one longer side: fields of view of 22 to 103 degrees
+MOST_WRONG_DIRECTION = 120.0  # degrees, mean: worse than chance (90) by far
+MOST_DRIFT = 2.0  # between the scale at a path's beginning and at its end
+
+
+@dataclass(frozen=True)
+class Finding:
+    """name, and what it means for people. triggered: whether `value` lies on the wrong side of `limit`."""
+
+    name: str
+    value: float
+    limit: float
+    triggered: bool
+    meaning: str
+
+
+def poses_alike(
+    found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"], scene_depth: float = 1.0
+) -> Finding | None:
+    """The found camera neither moves nor turns, though the true one does. Value: the larger of both, in limits."""
+    if _movement(true, rms_extent(true[:, :3, 3]) or 1.0) <= 1:
+        return None
+    moved = _movement(found, scene_depth)
+    return Finding("poses all alike", moved, 1.0, moved <= 1, "the camera is said to stand still, but it moves")
+
+
+def camera_stands_still(
+    found: Float[Tensor, "frame 4 4"], frames: Float[Tensor, "frame 3 height width"], scene_depth: float = 1.0
+) -> Finding | None:
+    """As `poses_alike` where the truth is unknown: the pictures of the clip change, and the found camera does not."""
+    if (frames[-1] - frames[0]).abs().mean() < LEAST_CHANGE:
+        return None
+    moved = _movement(found, scene_depth)
+    return Finding("poses all alike", moved, 1.0, moved <= 1, "the camera is said to stand still, but pictures change")
+
+
+def _movement(poses: Tensor, depth: float) -> float:
+    """How far a path goes and turns, in units of what still counts as standing still."""
+    turn = rotation_angle(poses[0, :3, :3].mT @ poses[:, :3, :3]).rad2deg().max().item()
+    return max(turn / LEAST_TURN, rms_extent(poses[:, :3, 3]) / (LEAST_PATH * depth))
+
+
+def there_and_back(clip: VideoClip) -> VideoClip:
+    """The clip, followed by itself backwards without its last frame: 0, 1, ... n - 1, ... 1, 0, numbered onwards."""
+    order = [*range(len(clip)), *range(len(clip) - 2, -1, -1)]
+    turned = clip.select(order)
+    numbers = torch.arange(len(order))
+    return VideoClip(turned.frames, numbers, numbers.to(clip.times.dtype), turned.cameras, clip.name)
+
+
+def poses_encode_time(found: Float[Tensor, "frame 4 4"]) -> Finding:
+    """On a `there_and_back` clip: the share of the poses' variance that the frame index explains linearly.
+
+    True motion comes back, so that it is even in time and the index explains nothing of it; poses that merely count
+    frames are explained wholly.
+    """
+    relative = invert(found[:1].double()) @ found.double()
+    turns, centres = so3_log(relative[:, :3, :3]), relative[:, :3, 3]
+    unit = [part / part.std().clamp_min(1e-12) for part in (turns, centres) if part.std() > 1e-9]
+    if not unit:
+        return Finding("poses encode time", 0.0, MOST_INDEX_SHARE, False, "the poses do not vary")
+    values = torch.cat(unit, -1)
+    values = values - values.mean(0)
+    index = torch.arange(len(found), dtype=torch.float64)
+    index = (index - index.mean()) / (index - index.mean()).norm()
+    share = ((index @ values).square().sum() / values.square().sum()).item()
+    return Finding(
+        "poses encode time", share, MOST_INDEX_SHARE, share > MOST_INDEX_SHARE,
+        "the poses count frames: played there and back, the camera does not come back",
+    )  # fmt: skip
+
+
+def flat_structure(inverse_depth: Float[Tensor, "frame rows columns"]) -> Finding:
+    """Inverse depth hardly varies within the frames (median over frames of its deviation over its mean)."""
+    maps = inverse_depth.double().flatten(1)
+    relief = (maps.std(-1) / maps.mean(-1).abs().clamp_min(1e-12)).median().item()
+    return Finding(
+        "flat structure", relief, LEAST_RELIEF, relief < LEAST_RELIEF,
+        "the scene is said to be a wall in front of the camera",
+    )  # fmt: skip
+
+
+def copies_context(
+    predictions: Float[Tensor, "view 3 height width"],
+    contexts: Float[Tensor, "view context 3 height width"],
+    targets: Float[Tensor, "view 3 height width"],
+) -> Finding | None:
+    """The predictions lie at their nearest context instead of at the target (median over the views that change)."""
+    to_context = (predictions[:, None] - contexts).abs().mean((-3, -2, -1))
+    nearest = to_context.argmin(-1, keepdim=True)
+    change = (targets[:, None] - contexts).abs().mean((-3, -2, -1)).gather(-1, nearest)[:, 0]
+    differs = change > 1e-3
+    if not differs.any():
+        return None
+    ratio = (to_context.gather(-1, nearest)[:, 0] / change)[differs].median().item()
+    return Finding(
+        "prediction is the nearest context", ratio, MOST_COPYING, ratio < MOST_COPYING,
+        "what is rendered is a given frame, not the view asked for",
+    )  # fmt: skip
+
+
+def runaway_focal(intrinsics: Float[Tensor, "frame 4"], image_size: tuple[int, int]) -> Finding:
+    """The focal length left the range of real cameras. Value: how many times it is longer or shorter than one longer
+    side of the picture (width, height)."""
+    focal = (intrinsics[:, 0].double().mean() * image_size[0] / max(image_size)).item()
+    valid = math.isfinite(focal) and focal > 0
+    times = max(focal, 1 / focal) if valid else math.inf
+    return Finding("runaway focal length", times, FOCAL_RANGE, times > FOCAL_RANGE, "no real camera sees like this")
+
+
+def wrong_sign(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"], gap: int = 5) -> Finding | None:
+    """The camera moves, on the whole, opposite to the truth (the depth-reversed solution)."""
+    errors = pair_errors(found, true, pairs_apart(len(true), min(gap, len(true) - 1)))
+    if errors.mean_direction is None:
+        return None
+    return Finding(
+        "wrong sign of translation", errors.mean_direction, MOST_WRONG_DIRECTION,
+        errors.mean_direction > MOST_WRONG_DIRECTION, "the camera is said to move backwards",
+    )  # fmt: skip
+
+
+def scale_drift(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"]) -> Finding | None:
+    """The ratio of found to true step lengths grows or shrinks over the clip: its change from end to end by a straight
+    line through its logarithm, over the steps that truly move (at least four)."""
+    steps = [poses[:, :3, 3].double().diff(dim=0).norm(dim=-1) for poses in (found, true)]
+    usable = (steps[1] > 0.1 * steps[1].mean()) & (steps[0] > 0)
+    if usable.sum() < 4:
+        return None
+    ratio = (steps[0][usable] / steps[1][usable]).log()
+    index = torch.arange(len(usable), dtype=torch.float64)[usable]
+    centred = index - index.mean()
+    slope = (centred @ ratio / (centred @ centred)).item()
+    drift = math.exp(min(abs(slope) * (len(usable) - 1), 100.0))
+    return Finding("scale drift", drift, MOST_DRIFT, drift > MOST_DRIFT, "steps grow or shrink along the path")

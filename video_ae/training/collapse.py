@@ -1,0 +1,100 @@
+"""Signs of collapse while a model trains: it may reconstruct better and better and yet find no camera or no depth."""
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from torch.nn.functional import interpolate
+
+from video_ae.evaluation.metrics import collapse
+from video_ae.evaluation.metrics.collapse import Finding
+from video_ae.models.base import Autoencoder
+from video_ae.types import CameraEstimate, Reconstruction, VideoClip
+
+_HEIGHT = 64  # pixels: enough to see whether a picture is a copy
+
+
+class CollapseSigns(Callback):
+    """Looks at the first validation batch: logs every sign's value as `signs/...` and says it once where one begins."""
+
+    def __init__(self) -> None:
+        self._console, self._said = Console(stderr=True), set[str]()
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        if batch_idx > 0:
+            return
+        model = module.model
+        assert isinstance(model, Autoencoder)
+        found = signs_of_collapse(model, batch, outputs["reconstruction"])
+        module.log_dict(
+            {f"signs/{name}": finding.value for name, finding in found.items()}, sync_dist=True, batch_size=1
+        )
+        triggered = {name for name, finding in found.items() if finding.triggered}
+        for name in sorted(triggered - self._said):
+            finding = found[name]
+            if trainer.is_global_zero:
+                self._console.print(
+                    f"  sign of collapse at step {trainer.global_step}: {finding.name} ({finding.value:.3g}, limit "
+                    f"{finding.limit:.3g}): {finding.meaning}", highlight=False,
+                )  # fmt: skip
+        self._said = triggered
+
+
+@torch.no_grad()
+def signs_of_collapse(model: Autoencoder, clip: VideoClip, reconstruction: Reconstruction) -> dict[str, Finding]:
+    """By a short name, what can be said without any truth of a batch of clips and of what a model made of it; the
+    clip with the worst value stands for the batch."""
+    found: dict[str, list[Finding | None]] = {"copies_context": [_copying(clip, reconstruction)]}
+    if reconstruction.disparity is not None:
+        found["flat_structure"] = [collapse.flat_structure(maps) for maps in reconstruction.disparity.float().cpu()]
+    if reconstruction.camera is not None:
+        found |= _camera_signs(clip, reconstruction.camera)
+        found["poses_encode_time"] = [_encodes_time(model, clip)]
+    listed = {name: [finding for finding in findings if finding is not None] for name, findings in found.items()}
+    return {name: max(findings, key=_badness) for name, findings in listed.items() if findings}
+
+
+def _badness(finding: Finding) -> tuple[bool, float]:
+    """Triggered ones first, then those furthest from their limit on either side."""
+    distance = abs(math.log(max(finding.value, 1e-12) / finding.limit)) if math.isfinite(finding.value) else math.inf
+    return finding.triggered, distance if finding.triggered else -distance
+
+
+def _camera_signs(clip: VideoClip, camera: CameraEstimate) -> dict[str, list[Finding | None]]:
+    poses, intrinsics = camera.cameras.world_from_camera.float().cpu(), camera.cameras.intrinsics.float().cpu()
+    frames = clip.frames.cpu()
+    return {
+        "poses_alike": [collapse.camera_stands_still(found, seen) for found, seen in zip(poses, frames, strict=True)],
+        "runaway_focal": [collapse.runaway_focal(found, clip.image_size) for found in intrinsics],
+    }
+
+
+def _encodes_time(model: Autoencoder, clip: VideoClip) -> Finding | None:
+    """The first clip of the batch, played there and back."""
+    first = VideoClip(clip.frames[0], clip.indices[0], clip.times[0])
+    turned = collapse.there_and_back(first)
+    camera = model(VideoClip(turned.frames[None], turned.indices[None], turned.times[None])).camera
+    return None if camera is None else collapse.poses_encode_time(camera.cameras.world_from_camera[0].cpu())
+
+
+def _copying(clip: VideoClip, reconstruction: Reconstruction) -> Finding | None:
+    """Whether held-out frames are rendered as the nearest frame that was given; None in a model that is given all."""
+    targets = reconstruction.targets.tolist()
+    given = [frame for frame in range(len(clip)) if frame not in targets]
+    if not given:
+        return None
+    small = _small(clip.frames)
+    predictions = _small(reconstruction.frames.clamp(0, 1)).flatten(0, 1)
+    contexts = small[:, None, given].expand(-1, len(targets), -1, -1, -1, -1).flatten(0, 1)
+    return collapse.copies_context(predictions, contexts, small[:, targets].flatten(0, 1))
+
+
+def _small(frames: torch.Tensor) -> torch.Tensor:
+    height, width = frames.shape[-2:]
+    size = (min(_HEIGHT, height), max(1, round(width * min(_HEIGHT, height) / height)))
+    return interpolate(frames.detach().float().cpu().flatten(0, 1), size, mode="area").unflatten(0, frames.shape[:2])
