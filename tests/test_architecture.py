@@ -16,7 +16,7 @@ RANKS = {
     "geometry": 2, "clips": 2, "videos": 2, "metrics": 3, "export": 3,
     "structure": 4, "camera": 4, "renderers": 4, "losses": 4, "datasets": 4,
     "models": 6,  # and checkpoints, which save and load them
-    "training": 7, "evaluation": 7, "applications": 7,
+    "training": 7, "evaluation": 7, "applications": 7, "preparation": 7,
     "viewer": 8, "video_ae": 8,  # the package itself offers `load`
     "cli": 9,
 }  # fmt: skip

@@ -6,9 +6,14 @@ Any number of workers and machines that ask for position `p` get the same clip, 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+
+import numpy as np
 
 from video_ae.errors import UserError
+
+OVERLAP_GAPS = (1, 2, 4, 8, 16, 32, 64)  # frames, at which preparation measures how much two frames share
+SHARDS_AT_A_TIME = 16
+POSITIONS_PER_BLOCK = 4096  # which share their shards
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,128 @@ class ClipChoice:
     indices: list[int]
 
 
+@dataclass(frozen=True)
+class OverlapCurriculum:
+    """From easy to hard: how much of the first frame's picture the last frame of a clip still has to show.
+
+    start: at position 0. end: from position `positions` on; in between along a line. Both in 0 .. 1.
+    Raises UserError for other values.
+    """
+
+    start: float
+    end: float
+    positions: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start <= 1 and 0 <= self.end <= 1 and self.positions >= 1):
+            raise UserError(
+                f"An overlap from {self.start} to {self.end} over {self.positions} clips is not possible: "
+                "give shares from 0 to 1 and at least one clip."
+            )
+
+    def demanded(self, position: int) -> float:
+        """The smallest overlap allowed at a position.
+
+        >>> [OverlapCurriculum(0.9, 0.5, 100).demanded(position) for position in (0, 50, 1000)]
+        [0.9, 0.7, 0.5]
+        """
+        return self.start + (self.end - self.start) * min(1.0, position / self.positions)
+
+
+class ClipSampler:
+    """Draws the frames of clips from videos of known lengths.
+
+    frame_counts: frames in each video. length: frames in a clip. gap: smallest and largest step between its frames,
+    both included. Every window of `length` frames at the smallest gap is equally likely to name the video, so long
+    videos come more often. The gap is then drawn evenly from those in the range that fit into the video, then the
+    start. `reverse` turns half of the clips around in time.
+
+    overlaps, curriculum: [video, gap] shares of the picture that frames `OVERLAP_GAPS` apart have in common; gaps at
+    which the clip's first and last frame share less than the curriculum demands are left out, but never the smallest.
+    shards: the file that holds each video, ascending. When there are more than `SHARDS_AT_A_TIME`, the clips of
+    `POSITIONS_PER_BLOCK` positions come from that many files, drawn for the block by their number of windows; so files
+    that lie far away are fetched one after the other, and all windows stay equally likely over many blocks.
+
+    Holds eight bytes a video; columns of a memory-mapped table are not copied. Python's `random.Random`, seeded by
+    text, keeps its sequence over versions and platforms. Raises UserError where no video is long enough, or the length
+    or the gap is below 1.
+    """
+
+    def __init__(
+        self,
+        frame_counts: Sequence[int] | np.ndarray,
+        length: int,
+        gap: tuple[int, int] = (1, 1),
+        reverse: bool = False,
+        overlaps: np.ndarray | None = None,
+        curriculum: OverlapCurriculum | None = None,
+        shards: np.ndarray | None = None,
+    ) -> None:
+        self._counts, self._length, self._gap, self._reverse = frame_counts, length, gap, reverse
+        self._overlaps, self._curriculum = overlaps, curriculum
+        smallest, largest = gap
+        if length < 1 or smallest < 1 or largest < smallest:
+            raise UserError(
+                f"Clips of {length} frames at gaps {smallest} to {largest} are not possible: "
+                "give a length of at least 1 and gaps 1 <= smallest <= largest."
+            )
+        counts = np.asarray(frame_counts, np.int64)
+        self._cumulated = np.cumsum(np.maximum(0, counts - (length - 1) * smallest))
+        if not len(counts) or not self._cumulated[-1]:
+            raise UserError(
+                f"No video is long enough for a clip of {length} frames, {smallest} apart, which needs "
+                f"{(length - 1) * smallest + 1} frames; the longest has {counts.max(initial=0)}: "
+                "give longer videos, fewer frames or a smaller gap."
+            )
+        last_of_shard = np.flatnonzero(np.diff(shards, append=-1)) if shards is not None else np.zeros(1, np.int64)
+        self._shard_ends = self._cumulated[last_of_shard] if len(last_of_shard) > SHARDS_AT_A_TIME else None
+
+    def choose(self, seed: int, position: int) -> ClipChoice:
+        """The frames of training clip number `position`."""
+        draw = random.Random(f"clip {seed} {position}")
+        video = self._video(seed, position, draw)
+        count, (smallest, largest) = int(self._counts[video]), self._gap
+        fitting = (count - 1) // (self._length - 1) if self._length > 1 else smallest
+        step = draw.randint(smallest, max(smallest, min(largest, fitting, self._widest(video, position))))
+        start = draw.randrange(count - (self._length - 1) * step)
+        indices = [start + number * step for number in range(self._length)]
+        return ClipChoice(video, indices[::-1] if self._reverse and draw.random() < 0.5 else indices)
+
+    def places_in_block(self, seed: int, block: int) -> list[int]:
+        """Which shards (by place, from 0) the positions of a block read from; empty where all of them do."""
+        if self._shard_ends is None:
+            return []
+        draw = random.Random(f"shards {seed} {block}")
+        return [_weighted(self._shard_ends, draw.random()) for _ in range(SHARDS_AT_A_TIME)]
+
+    def _video(self, seed: int, position: int, draw: random.Random) -> int:
+        places = self.places_in_block(seed, position // POSITIONS_PER_BLOCK)
+        if not places or self._shard_ends is None:
+            return _weighted(self._cumulated, draw.random())
+        place = draw.choice(places)
+        low, high = self._shard_ends[place - 1] if place else 0, self._shard_ends[place]
+        return int(np.searchsorted(self._cumulated, draw.randrange(int(low), int(high)), "right"))
+
+    def _widest(self, video: int, position: int) -> int:
+        if self._curriculum is None or self._overlaps is None:
+            return self._gap[1]
+        return widest_gap(self._overlaps[video], self._length, self._gap[1], self._curriculum.demanded(position))
+
+
+def widest_gap(overlaps: np.ndarray, length: int, largest: int, demanded: float) -> int:
+    """The largest gap, at most `largest`, at which the ends of a clip share at least `demanded`; 0 if none does.
+
+    Between the measured `OVERLAP_GAPS` the overlap is read along lines; beyond the last one it is unknown, hence 0.
+
+    >>> widest_gap(np.array([1.0, 0.9, 0.8, 0.6, 0.2, 0.0, 0.0]), length=5, largest=9, demanded=0.5)
+    2
+    """
+    gaps = np.arange(1, largest + 1)
+    shared = np.interp((length - 1) * gaps, (0, *OVERLAP_GAPS), (1.0, *overlaps), right=0.0)
+    enough = gaps[shared >= demanded]
+    return int(enough[-1]) if len(enough) else 0
+
+
 def clip_indices(
     seed: int,
     position: int,
@@ -31,35 +158,14 @@ def clip_indices(
     gap: tuple[int, int] = (1, 1),
     reverse: bool = False,
 ) -> ClipChoice:
-    """The frames of training clip number `position`.
-
-    frame_counts: frames in each video. length: frames in the clip. gap: smallest and largest step between its frames,
-    both included. Every window of `length` frames at the smallest gap is equally likely to name the video, so long
-    videos come more often. The gap is then drawn evenly from those in the range that fit into the video, then the
-    start. `reverse` turns half of the clips around in time. Python's `random.Random`, seeded by text, keeps its
-    sequence over versions and platforms. Raises UserError where no video is long enough, or the length or the gap is
-    below 1.
+    """One clip of a `ClipSampler`.
 
     >>> clip_indices(seed=0, position=7, frame_counts=[100, 40], length=3, gap=(2, 4))
     ClipChoice(video=0, indices=[72, 75, 78])
     """
-    smallest, largest = gap
-    if length < 1 or smallest < 1 or largest < smallest:
-        raise UserError(
-            f"Clips of {length} frames at gaps {smallest} to {largest} are not possible: "
-            "give a length of at least 1 and gaps 1 <= smallest <= largest."
-        )
-    windows = [max(0, count - (length - 1) * smallest) for count in frame_counts]
-    if not any(windows):
-        raise UserError(
-            f"No video is long enough for a clip of {length} frames, {smallest} apart, which needs "
-            f"{(length - 1) * smallest + 1} frames; the longest has {max(frame_counts, default=0)}: "
-            "give longer videos, fewer frames or a smaller gap."
-        )
-    draw = random.Random(f"clip {seed} {position}")
-    video = draw.choices(range(len(windows)), cum_weights=list(accumulate(windows)))[0]
-    fitting = (frame_counts[video] - 1) // (length - 1) if length > 1 else smallest
-    step = draw.randint(smallest, min(largest, fitting))
-    start = draw.randrange(frame_counts[video] - (length - 1) * step)
-    indices = [start + number * step for number in range(length)]
-    return ClipChoice(video, indices[::-1] if reverse and draw.random() < 0.5 else indices)
+    return ClipSampler(frame_counts, length, gap, reverse).choose(seed, position)
+
+
+def _weighted(cumulated: np.ndarray, share: float) -> int:
+    """The place where a share (0 .. 1) of the whole falls: what `random.choices` does with `cum_weights`."""
+    return min(int(np.searchsorted(cumulated, share * float(cumulated[-1]), "right")), len(cumulated) - 1)

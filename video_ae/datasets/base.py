@@ -12,7 +12,7 @@ class ClipSource(Protocol):
     """Some videos, reached by number. What cannot be used is listed in `quarantined` and left out of the numbering."""
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """The name of each video, unique within the source."""
 
     @property

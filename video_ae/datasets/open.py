@@ -1,17 +1,22 @@
-"""A folder from the user -> a source of clips."""
+"""What the user names -> a source of clips."""
 
 from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
+from video_ae.datasets.packed import PackedVideos
 from video_ae.datasets.realestate10k import RealEstate10K
 from video_ae.datasets.video_folder import VideoFolder
+from video_ae.videos.shard_store import is_remote
 
 
 def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:
-    """RealEstate10K's layout where `root` has a folder `cameras`, else every video below `root`.
+    """What `video-ae prepare` wrote where `root` has a file `packed.json` or is an address in object storage;
+    RealEstate10K's layout where it has a folder `cameras`; else every video below it.
 
     Raises UserError where the folder does not exist or holds nothing usable.
     """
+    if is_remote(root) or (Path(root) / "packed.json").is_file():
+        return PackedVideos(root)
     if (Path(root) / "cameras").is_dir():
         return RealEstate10K(root, decoder)
     return VideoFolder(root, decoder)

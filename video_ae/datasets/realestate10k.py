@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from video_ae.datasets.quarantine import usable
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.types import Cameras, VideoClip
@@ -53,14 +54,8 @@ class RealEstate10K:
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
         self._root, self._decoder = Path(root), decoder
-        self._clips: list[_Clip] = []
-        self._quarantined: dict[str, str] = {}
         files = sorted((self._root / "cameras").glob("*.txt"), key=lambda path: natural_key(path.stem))
-        for file in files:
-            try:
-                self._clips.append(self._find(file))
-            except UserError as error:
-                self._quarantined[file.stem] = str(error)
+        self._clips, self._quarantined = usable({file.stem: file for file in files}, self._find)
         if not self._clips:
             reason = next(iter(self._quarantined.values()), "there is no cameras/<clip>.txt")
             raise UserError(f"{str(root)!r} holds no usable clip in RealEstate10K's layout: {reason}")

@@ -8,16 +8,16 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from video_ae.clips import clip_indices
+from video_ae.clips import ClipSampler
 from video_ae.datasets.base import ClipSource
+from video_ae.datasets.byte_clips import ByteClip
 from video_ae.errors import UserError
-from video_ae.types import VideoClip
 
 CHUNK_FRAMES = 256  # frames that exist as float32 at one time while a video is read
 log = logging.getLogger(__name__)
 
 
-class TrainingClips(Dataset[VideoClip]):
+class TrainingClips(Dataset[ByteClip]):
     """`clips` random clips; clip `p` is a pure function of (seed, p), whatever the order or the number of workers.
 
     Every video is decoded once, in order, scaled until it covers `size` (width, height), cropped at its centre and kept
@@ -40,7 +40,7 @@ class TrainingClips(Dataset[VideoClip]):
         reverse: bool = False,
         max_frames_in_memory: int = 8_000,
     ) -> None:
-        self._length, self._gap, self._clips, self._seed, self._reverse = length, gap, clips, seed, reverse
+        self._length, self._gap, self._clips, self._seed = length, gap, clips, seed
         self.quarantined = dict(source.quarantined)
         self.names: list[str] = []
         self._videos: list[UInt8[Tensor, "frame 3 height width"]] = []
@@ -49,7 +49,7 @@ class TrainingClips(Dataset[VideoClip]):
         counts = [source.frame_count(number) for number in range(len(source))]
         share = fair_share(counts, max_frames_in_memory)
         # Before anything is read, it says if no clip is possible.
-        clip_indices(seed, 0, [min(count, share) for count in counts], length, gap)
+        ClipSampler([min(count, share) for count in counts], length, gap)
         for number, count in enumerate(counts):
             kept = min(count, share)
             first = (count - kept) // 2
@@ -57,6 +57,7 @@ class TrainingClips(Dataset[VideoClip]):
         if not self._videos:
             name, reason = list(self.quarantined.items())[-1]
             raise UserError(f"None of {len(counts)} videos can be used; {name}: {reason}")
+        self._sampler = ClipSampler(self.frame_counts, length, gap, reverse)
         if sum(counts) > sum(self.frame_counts):
             log.info("%d of %d frames are held in memory", sum(self.frame_counts), sum(counts))
 
@@ -90,15 +91,16 @@ class TrainingClips(Dataset[VideoClip]):
     def __len__(self) -> int:
         return self._clips
 
-    def __getitem__(self, position: int) -> VideoClip:
+    def __getitem__(self, position: int) -> ByteClip:
         if not 0 <= position < self._clips:
             raise IndexError(f"clip {position} was asked for, but the clips are 0 to {self._clips - 1}")
-        choice = clip_indices(self._seed, position, self.frame_counts, self._length, self._gap, self._reverse)
-        return VideoClip(
-            self._videos[choice.video][choice.indices].float() / 255,
+        choice = self._sampler.choose(self._seed, position)
+        return ByteClip(
+            self._videos[choice.video][choice.indices],
             self._numbers[choice.video][choice.indices],
             self._times[choice.video][choice.indices],
-            name=self.names[choice.video],
+            self.names[choice.video],
+            position,
         )
 
 
@@ -114,13 +116,3 @@ def fair_share(counts: Sequence[int], total: int) -> int:
             return left // videos
         left, videos = left - count, videos - 1
     return max(counts, default=0)
-
-
-def collate_clips(clips: Sequence[VideoClip]) -> VideoClip:
-    """Stacks clips of one size into a batch, without cameras; the names are joined by commas."""
-    return VideoClip(
-        torch.stack([clip.frames for clip in clips]),
-        torch.stack([clip.indices for clip in clips]),
-        torch.stack([clip.times for clip in clips]),
-        name=", ".join(clip.name for clip in clips),
-    )

@@ -1,9 +1,9 @@
 """Any folder with videos and folders of frames in it."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from video_ae.datasets.quarantine import usable
 from video_ae.errors import UserError
 from video_ae.types import VideoClip
 from video_ae.videos.base import VideoReader
@@ -14,7 +14,6 @@ from video_ae.videos.resize import Fit
 
 COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}
 VIDEO_SUFFIXES = COMMON_SUFFIXES | {".mpg", ".mpeg", ".ts", ".mts", ".3gp", ".wmv", ".flv", ".ogv"}
-log = logging.getLogger(__name__)
 
 
 class VideoFolder:
@@ -30,32 +29,24 @@ class VideoFolder:
         if not root.exists():
             raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
         self._decoder = decoder
-        self._paths: list[Path] = []
-        self._counts: list[int] = []
-        self._quarantined: dict[str, str] = {}
-        for path in find_videos(root):
-            self._admit(path, path.name if path == root else path.relative_to(root).as_posix())
-        if not self._paths:
+        paths = find_videos(root)
+        names = [path.name if path == root else path.relative_to(root).as_posix() for path in paths]
+        found, self._quarantined = usable(dict(zip(names, paths, strict=True)), self._admit)
+        if not found:
             example = "".join(f"; {name}: {reason}" for name, reason in list(self._quarantined.items())[:1])
             raise UserError(
                 f"{str(root)!r} holds no usable video ({len(self._quarantined)} were found and left out): "
                 f"give a folder with videos or folders of images{example.rstrip('.')}."
             )
-        for name, reason in self._quarantined.items():
-            log.warning("left out %s: %s", name, reason)
-        self._names = _short_names(root, self._paths)
+        self._paths, self._counts = [path for path, _ in found], [count for _, count in found]
+        self._names = short_names(root, self._paths)
 
-    def _admit(self, path: Path, name: str) -> None:
-        try:
-            reader = open_video(path, self._decoder)
-        except UserError as error:
-            self._quarantined[name] = str(error)
-            return
+    def _admit(self, path: Path) -> tuple[Path, int]:
+        """(path, number of frames)."""
+        reader = open_video(path, self._decoder)
         if len(reader) < 2:
-            self._quarantined[name] = "It has one frame, a video needs at least two."
-            return
-        self._paths.append(path)
-        self._counts.append(len(reader))
+            raise UserError("It has one frame, a video needs at least two.")
+        return path, len(reader)
 
     @property
     def names(self) -> list[str]:
@@ -97,7 +88,8 @@ def find_videos(root: Path) -> list[Path]:
     return found
 
 
-def _short_names(root: Path, paths: list[Path]) -> list[str]:
+def short_names(root: Path, paths: list[Path]) -> list[str]:
+    """Paths below the root, without suffix where that is unique."""
     if root.is_file():
         return [root.stem]
     full = [path.relative_to(root).as_posix() if path != root else root.resolve().name for path in paths]

@@ -1,19 +1,28 @@
 """Clips for a run: which sample comes next is a pure function of (seed, position)."""
 
+import logging
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
+from video_ae.clips import OverlapCurriculum
 from video_ae.datasets.base import ClipSource
+from video_ae.datasets.byte_clips import ByteBatch, collate_bytes, finish_batch
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.training_clips import TrainingClips, collate_clips
+from video_ae.datasets.packed import PackedVideos
+from video_ae.datasets.packed_clips import PackedClips
+from video_ae.datasets.training_clips import TrainingClips
+from video_ae.errors import UserError
+from video_ae.training.device_batches import DeviceBatches
 from video_ae.training.module import TrainingModule
 from video_ae.training.settings import DataSettings
 from video_ae.types import VideoClip
 
 ENDLESS = 2**48
+log = logging.getLogger(__name__)
 VALIDATION_SEED = 20211001  # fixed, so that runs with different seeds are compared on the same clips
 
 
@@ -38,26 +47,40 @@ class Positions(Sampler[list[int]]):
 class ClipData(LightningDataModule):
     """Training clips without end, from the position that the checkpoint says, and a few fixed validation clips.
 
-    Raises UserError where a root holds nothing usable.
+    Packed videos are read clip by clip; all others are decoded once and held in memory. Validation draws its clips at
+    the end of the overlap curriculum and leaves them as they are. Raises UserError where a root holds nothing usable.
     """
 
     def __init__(self, settings: DataSettings, seed: int = 0) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.seed = settings, seed
         # Both are looked at before one is read: that takes long.
         roots = [settings.root, settings.validation_root or settings.root]
         training, validation = (open_dataset(root, settings.decoder) for root in roots)
-        self.training = self._clips(training, ENDLESS, seed, settings.reverse)
-        self.validation = self._clips(validation, settings.validation_clips, VALIDATION_SEED, reverse=False)
+        self.training = self._clips(training, ENDLESS, seed, settings.reverse, settings.overlap)
+        last = None if settings.overlap is None else (settings.overlap[1], settings.overlap[1])
+        self.validation = self._clips(validation, settings.validation_clips, VALIDATION_SEED, False, last)
+        for root, source, clips in zip(roots, (training, validation), (self.training, self.validation), strict=True):
+            log.warning("%s: %d videos, %d left out", root, len(source), len(clips.quarantined))
 
-    def _clips(self, source: ClipSource, clips: int, seed: int, reverse: bool) -> TrainingClips:
+    def _clips(
+        self, source: ClipSource, clips: int, seed: int, reverse: bool, overlap: tuple[float, float] | None
+    ) -> PackedClips | TrainingClips:
         settings = self.settings
+        if isinstance(source, PackedVideos):
+            curriculum = None if overlap is None else OverlapCurriculum(*overlap, settings.overlap_clips)
+            return PackedClips(source, settings.length, settings.gap, clips, seed, reverse, curriculum)
+        if overlap is not None:
+            raise UserError(
+                "--data.overlap needs measured overlaps, which raw videos do not have: "
+                "run `video-ae prepare` first and give what it wrote as --data.root."
+            )
         return TrainingClips(
             source, settings.size, settings.length, settings.gap, clips, seed, reverse,
             settings.max_frames_in_memory,
         )  # fmt: skip
 
-    def train_dataloader(self) -> DataLoader[VideoClip]:
+    def train_dataloader(self) -> DeviceBatches:
         assert self.trainer is not None
         module = self.trainer.lightning_module
         assert isinstance(module, TrainingModule)
@@ -65,13 +88,27 @@ class ClipData(LightningDataModule):
             module.samples_seen, self.settings.batch_size, self.trainer.global_rank, self.trainer.world_size
         )
         workers = self.settings.workers
-        return DataLoader(
-            self.training, batch_sampler=positions, collate_fn=collate_clips, num_workers=workers,
-            persistent_workers=workers > 0,
+        loader = DataLoader(
+            self.training, batch_sampler=positions, collate_fn=collate_bytes, num_workers=workers,
+            persistent_workers=workers > 0, pin_memory=self._device.type == "cuda",
         )  # fmt: skip
+        return self._on_device(loader, self.seed if self.settings.augment else None)
 
-    def val_dataloader(self) -> DataLoader[VideoClip]:
-        return DataLoader(self.validation, batch_size=self.settings.batch_size, collate_fn=collate_clips)
+    def val_dataloader(self) -> DeviceBatches:
+        loader = DataLoader(
+            self.validation, batch_size=self.settings.batch_size, collate_fn=collate_bytes,
+            pin_memory=self._device.type == "cuda",
+        )  # fmt: skip
+        return self._on_device(loader, None)
+
+    @property
+    def _device(self) -> torch.device:
+        assert self.trainer is not None
+        return self.trainer.strategy.root_device
+
+    def _on_device(self, loader: DataLoader[ByteBatch], augment_seed: int | None) -> DeviceBatches:
+        finish = partial(finish_batch, size=self.settings.size, augment_seed=augment_seed)
+        return DeviceBatches(loader, self._device, finish)
 
     def transfer_batch_to_device(self, batch: VideoClip, device: torch.device, dataloader_idx: int) -> VideoClip:
-        return batch.to(device)
+        return batch.to(device)  # where it is already

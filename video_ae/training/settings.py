@@ -19,12 +19,17 @@ class DataSettings:
     """Which clips a run trains and validates on.
 
     Args:
-        root: a folder of videos, or one in RealEstate10K's layout.
+        root: a folder of videos, one in RealEstate10K's layout, or what `video-ae prepare` wrote (a folder, or an
+            address such as s3://bucket/packed).
         validation_root: the same for validation; without it, clips of `root` that another seed draws.
         size: (width, height) of the frames in pixels, cropped at their centre.
         length: frames in a clip.
         gap: smallest and largest step between a clip's frames, in frames.
         reverse: turn half of the clips around in time.
+        overlap: share of the first frame's picture that a clip's last frame has to show, at the first clip and from
+            clip `overlap_clips` on; null asks for none. Needs videos that `video-ae prepare` measured.
+        overlap_clips: how many clips the way from one to the other takes.
+        augment: change brightness, contrast, saturation and hue of training clips, and mirror half of them.
         batch_size: clips in a step, for each device.
         workers: processes that load data, for each device; 0 loads in the training process.
         decoder: auto, torchcodec, pyav or decord.
@@ -40,6 +45,9 @@ class DataSettings:
     length: int = 6
     gap: tuple[int, int] = (1, 2)
     reverse: bool = True
+    overlap: tuple[float, float] | None = None
+    overlap_clips: int = 10_000
+    augment: bool = False
     batch_size: int = 4
     workers: int = 0
     decoder: Literal["auto", "torchcodec", "pyav", "decord"] = "auto"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -54,6 +54,14 @@ def read_resized(
     reader: VideoReader, indices: Sequence[int], resizing: Resizing
 ) -> Iterator[tuple[int, Float[Tensor, "frame 3 height width"]]]:
     """(place of the first one, resized frames in [0, 1]) chunk by chunk."""
+    for start, chunk in read_resized_bytes(reader, indices, resizing):
+        yield start, chunk.to(torch.float32) / 255
+
+
+def read_resized_bytes(
+    reader: VideoReader, indices: Sequence[int], resizing: Resizing
+) -> Iterator[tuple[int, UInt8[Tensor, "frame 3 height width"]]]:
+    """(place of the first one, resized frames in 0 .. 255) chunk by chunk; one chunk of the source is held."""
     step = max(1, CHUNK_VALUES // (3 * reader.image_size[0] * reader.image_size[1]))
     for start in range(0, len(indices), step):
-        yield start, resizing.frames(reader.read(list(indices[start : start + step])))
+        yield start, resizing.bytes(reader.read(list(indices[start : start + step])))

@@ -1,0 +1,93 @@
+"""Clips as bytes, on their way from the disk to the device."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Float64, Int64, UInt8
+from torch import Tensor
+
+from video_ae.types import VideoClip
+from video_ae.videos.resize import plan_resizing
+
+BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.2, 0.2, 0.2, 0.1  # largest change of the factor; of the angle in radians
+
+
+@dataclass(frozen=True)
+class ByteClip:
+    """One clip as it is stored: RGB in 0 .. 255, of any size.
+
+    indices: the frames' numbers in the video. times: seconds from the video's start, NaN where it has none.
+    position: of the clip in the training order.
+    """
+
+    frames: UInt8[Tensor, "frame 3 height width"]
+    indices: Int64[Tensor, "frame"]
+    times: Float64[Tensor, "frame"]
+    name: str
+    position: int
+
+
+@dataclass(frozen=True)
+class ByteBatch:
+    """Clips of one length; their sizes may differ until `finish_batch` makes them equal."""
+
+    clips: tuple[ByteClip, ...]
+
+    def pin_memory(self) -> "ByteBatch":
+        """In memory that a device can fetch by itself; DataLoader calls it."""
+        return self._each(Tensor.pin_memory)
+
+    def to(self, device: torch.device | str) -> "ByteBatch":
+        """On the device: bytes cross the bus, a quarter of what floats take."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "ByteBatch":
+        return ByteBatch(
+            tuple(
+                replace(clip, frames=change(clip.frames), indices=change(clip.indices), times=change(clip.times))
+                for clip in self.clips
+            )
+        )
+
+
+def collate_bytes(clips: Sequence[ByteClip]) -> ByteBatch:
+    """Clips as they are, side by side."""
+    return ByteBatch(tuple(clips))
+
+
+def finish_batch(batch: ByteBatch, size: tuple[int, int], augment_seed: int | None = None) -> VideoClip:
+    """Scales each clip until it covers `size` (width, height), crops its centre, and makes floats in [0, 1].
+
+    Runs where the bytes are. With `augment_seed`, `augment` changes each clip by its own position. Without cameras:
+    training never sees them; the names are joined by commas.
+    """
+    frames = []
+    for clip in batch.clips:
+        resizing = plan_resizing((clip.frames.shape[-1], clip.frames.shape[-2]), size, "crop")
+        pictures = resizing.bytes(clip.frames).float() / 255
+        frames.append(pictures if augment_seed is None else augment(pictures, augment_seed, clip.position))
+    return VideoClip(
+        torch.stack(frames),
+        torch.stack([clip.indices for clip in batch.clips]),
+        torch.stack([clip.times for clip in batch.clips]),
+        name=", ".join(clip.name for clip in batch.clips),
+    )
+
+
+def augment(
+    frames: Float[Tensor, "frame 3 height width"], seed: int, position: int
+) -> Float[Tensor, "frame 3 height width"]:
+    """Another brightness, contrast, saturation and hue, and half of the time mirrored: the same for all frames.
+
+    A pure function of (seed, position). A mirrored video is a video of the mirrored world, so its motion stays rigid.
+    """
+    from kornia import enhance
+
+    draw = random.Random(f"augment {seed} {position}")
+    frames = enhance.adjust_brightness_accumulative(frames, 1 + draw.uniform(-BRIGHTNESS, BRIGHTNESS))
+    frames = enhance.adjust_contrast(frames, 1 + draw.uniform(-CONTRAST, CONTRAST))
+    frames = enhance.adjust_saturation(frames, 1 + draw.uniform(-SATURATION, SATURATION))
+    frames = enhance.adjust_hue(frames, draw.uniform(-HUE, HUE))
+    return frames.flip(-1) if draw.random() < 0.5 else frames

@@ -1,0 +1,136 @@
+"""Prepared videos -> shards and the table of their segments."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from video_ae.clips import OVERLAP_GAPS
+from video_ae.files import write_atomically
+from video_ae.preparation.segments import Dropped
+from video_ae.preparation.video import FRAMES, Prepared, load_record
+from video_ae.videos.shards import SHARD_BYTES, ShardWriter, StoredFrame
+
+TABLE, ABOUT = "segments.npy", "packed.json"
+SAMPLED = 4  # every fourth fingerprint, chosen by its value, so that a copy has the same ones
+SAME = 0.5  # share of sampled fingerprints that one earlier segment has to hold as well
+DULL = {0, 2**64 - 1}  # fingerprints that say nothing
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A segment as it was packed.
+
+    name: `video#n`, or the video's where it has one segment. frames: their numbers in the video. overlaps: as in
+    `Prepared`. shard, first: where its frames begin.
+    """
+
+    name: str
+    video: str
+    frames: list[int]
+    overlaps: list[float]
+    shard: int
+    first: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """dropped: video name -> parts. quarantined: name of a video that gave nothing -> reason. frames: of all videos."""
+
+    kept: list[Kept]
+    dropped: dict[str, list[Dropped]]
+    quarantined: dict[str, str]
+    frames: int
+
+
+class SeenBefore:
+    """Finds segments that an earlier one already holds, by fingerprints; copies may be encoded anew or trimmed."""
+
+    def __init__(self) -> None:
+        self._owner: dict[int, str] = {}
+
+    def owner(self, fingerprints: Iterable[int], name: str) -> str:
+        """The earlier segment that shows the same, or "" (then this one is remembered as `name`)."""
+        sampled = {print_ for print_ in fingerprints if print_ % SAMPLED == 0} - DULL
+        owners = Counter(self._owner[print_] for print_ in sampled if print_ in self._owner)
+        if owners:
+            owner, count = owners.most_common(1)[0]
+            if count >= 3 and count >= SAME * len(sampled):
+                return owner
+        for print_ in sampled:
+            self._owner.setdefault(print_, name)
+        return ""
+
+
+def pack(records: Iterable[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> Packed:
+    """Writes shards, `index.json` and `segments.npy` into `out`, in the order of the records.
+
+    The table has one row a segment: name, video, shard, first item, frames, overlaps. Holds one shard's frames, the
+    fingerprints and the segments' numbers in memory. Nothing is written if no segment is left.
+    """
+    writer, seen = ShardWriter(out, shard_bytes), SeenBefore()
+    kept: list[Kept] = []
+    dropped: dict[str, list[Dropped]] = {}
+    quarantined: dict[str, str] = {}
+    frames = 0
+    for record in records:
+        video = load_record(record)
+        frames += video.frames
+        dropped[video.name] = list(video.dropped)
+        before = len(kept)
+        for number, segment in enumerate(video.segments):
+            name = video.name if len(video.segments) == 1 else f"{video.name}#{number}"
+            if owner := seen.owner(video.fingerprints[number], name):
+                dropped[video.name].append(Dropped(segment[0], segment[-1], f"duplicate of {owner}"))
+                continue
+            shard, first = writer.add(_stored(video, segment, record.parent / FRAMES))
+            kept.append(Kept(name, video.name, segment, video.overlaps[number], shard, first))
+        if len(kept) == before:
+            quarantined[video.name] = video.quarantined or dropped[video.name][-1].reason
+    if kept:
+        writer.finish()
+        table = _table(kept)
+        write_atomically(out / TABLE, lambda temporary: _save(temporary, table))
+    return Packed(kept, dropped, quarantined, frames)
+
+
+def write_about(packed: Packed, out: Path, settings: dict) -> None:
+    """`packed.json`, which says that the folder is complete."""
+    about = {
+        "format": 1, "settings": settings, "segments": len(packed.kept),
+        "frames": sum(len(segment.frames) for segment in packed.kept),
+        "overlap_gaps": list(OVERLAP_GAPS), "quarantined": packed.quarantined,
+    }  # fmt: skip
+    text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(out / ABOUT, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _stored(video: Prepared, segment: list[int], path: Path) -> Iterator[StoredFrame]:
+    with open(path, "rb") as file:
+        for number in segment:
+            file.seek(video.offsets[number])
+            jpeg = file.read(video.offsets[number + 1] - video.offsets[number])
+            time = video.times[number]
+            yield StoredFrame(jpeg, number, float("nan") if time is None else time)
+
+
+def _table(kept: list[Kept]) -> np.ndarray:
+    videos = {name: number for number, name in enumerate(dict.fromkeys(segment.video for segment in kept))}
+    names = [segment.name.encode() for segment in kept]
+    kind = np.dtype(
+        [("name", f"S{max(map(len, names))}"), ("video", "<i4"), ("shard", "<i4"), ("first", "<i4"),
+         ("frames", "<i4"), ("overlaps", "<f4", (len(OVERLAP_GAPS),))]
+    )  # fmt: skip
+    rows = [
+        (name, videos[segment.video], segment.shard, segment.first, len(segment.frames), segment.overlaps)
+        for name, segment in zip(names, kept, strict=True)
+    ]
+    return np.array(rows, kind)
+
+
+def _save(path: Path, table: np.ndarray) -> None:
+    with open(path, "wb") as file:
+        np.save(file, table)

@@ -1,0 +1,152 @@
+"""What was kept and what was not, for people: `report.md` with contact sheets and histograms."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from video_ae.clips import OVERLAP_GAPS
+from video_ae.files import write_atomically
+from video_ae.preparation.pack import Packed
+from video_ae.preparation.scan import read_jpegs
+from video_ae.preparation.video import FRAMES, RECORD, load_record
+
+ROWS, COLUMNS = 24, 6  # of a contact sheet
+CELL = (128, 96)  # pixels
+SHEETS = 4  # of each kind: the rest is only listed
+LISTED = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a contact sheet: some pictures of the frames of one segment or dropped part."""
+
+    label: str
+    video: str
+    frames: Sequence[int]
+
+
+def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
+    """folders: video name -> where its small frames lie. Writes `report.md`, contact sheets and histograms to `out`."""
+    kept_rows = [
+        Row(f"{segment.name}: {len(segment.frames)} frames", segment.video, segment.frames) for segment in packed.kept
+    ]
+    dropped_rows = [
+        Row(f"{name}: {part.first} to {part.last}, {part.reason}", name, range(part.first, part.last + 1))
+        for name, parts in packed.dropped.items()
+        for part in parts
+    ]
+    sheets = {
+        kind: _write_sheets(rows, folders, out, kind)
+        for kind, rows in (("kept", kept_rows), ("left_out", dropped_rows))
+    }
+    _histograms(packed, out)
+    text = _text(packed, sheets)
+    write_atomically(out / "report.md", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def frames_by_reason(packed: Packed) -> dict[str, int]:
+    """Frames left out for each reason; duplicates of whatever segment count together."""
+    counts: Counter[str] = Counter()
+    for parts in packed.dropped.values():
+        for part in parts:
+            reason = "duplicate" if part.reason.startswith("duplicate of") else part.reason
+            reason = "unreadable" if len(reason) > 60 else reason
+            counts[reason] += part.last - part.first + 1
+    return dict(counts.most_common())
+
+
+def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
+    kept = sum(len(segment.frames) for segment in packed.kept)
+    videos = len({segment.video for segment in packed.kept})
+    lines = [
+        "# What was prepared", "",
+        f"{kept} of {packed.frames} frames are kept, in {len(packed.kept)} segments of {videos} videos; "
+        f"{len(packed.quarantined)} videos gave nothing.", "",
+        "| frames left out because | frames |", "|---|---|",
+        *(f"| {reason} | {count} |" for reason, count in frames_by_reason(packed).items()), "",
+        "![lengths](histogram_lengths.png)", "", "![overlap](histogram_overlap.png)", "",
+        "Overlap: the share of a frame's picture that a frame so much later still shows "
+        "(`--data.overlap` in training reads it).", "",
+    ]  # fmt: skip
+    lines += ["## Videos that gave nothing", "", "| video | why |", "|---|---|"]
+    lines += [f"| {_cell(name)} | {_cell(reason)} |" for name, reason in list(packed.quarantined.items())[:LISTED]]
+    lines += _more(len(packed.quarantined))
+    lines += ["", "## Parts left out", "", "| video | frames | why |", "|---|---|---|"]
+    parts = [(name, part) for name, parts in packed.dropped.items() for part in parts]
+    lines += [
+        f"| {_cell(name)} | {part.first} to {part.last} | {_cell(part.reason)} |" for name, part in parts[:LISTED]
+    ]
+    lines += [*_more(len(parts)), "", *(f"![left out]({name})" for name in sheets["left_out"])]
+    lines += ["", "## Segments", "", "| segment | frames | overlap at " + ", ".join(map(str, OVERLAP_GAPS)) + " |"]
+    lines += ["|---|---|---|"]
+    for segment in packed.kept[:LISTED]:
+        curve = ", ".join(f"{value:.2f}" for value in segment.overlaps)
+        lines.append(f"| {_cell(segment.name)} | {len(segment.frames)} | {curve} |")
+    lines += [*_more(len(packed.kept)), "", *(f"![kept]({name})" for name in sheets["kept"])]
+    return "\n".join(lines) + "\n"
+
+
+def _more(count: int) -> list[str]:
+    return [f"\n... and {count - LISTED} more."] if count > LISTED else []
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: str) -> list[str]:
+    """Contact sheets `KIND_N.jpg`; returns their names. Parts without readable frames have no pictures."""
+    from PIL import Image, ImageDraw
+
+    names = []
+    for start in range(0, min(len(rows), ROWS * SHEETS), ROWS):
+        part = rows[start : start + ROWS]
+        sheet = Image.new("RGB", (COLUMNS * CELL[0], len(part) * (CELL[1] + 14)), "white")
+        draw = ImageDraw.Draw(sheet)
+        for place, row in enumerate(part):
+            top = place * (CELL[1] + 14)
+            draw.text((2, top + 1), row.label[:120], fill="black")
+            for column, picture in enumerate(_pictures(row, folders[row.video])):
+                sheet.paste(picture, (column * CELL[0], top + 14))
+        name = f"{kind}_{start // ROWS}.jpg"
+        write_atomically(out / name, lambda temporary, sheet=sheet: sheet.save(temporary, "JPEG", quality=88))
+        names.append(name)
+    return names
+
+
+def _pictures(row: Row, folder: Path) -> list:
+    from PIL import Image
+
+    if not (folder / FRAMES).is_file():
+        return []
+    offsets = load_record(folder / RECORD).offsets
+    spread = np.unique(np.linspace(0, len(row.frames) - 1, COLUMNS).round().astype(int))
+    numbers = [row.frames[place] for place in spread if row.frames[place] < len(offsets) - 1]
+    pictures = []
+    for jpeg in read_jpegs(folder / FRAMES, offsets, numbers):
+        picture = Image.open(io.BytesIO(jpeg))
+        picture.thumbnail(CELL)
+        pictures.append(picture)
+    return pictures
+
+
+def _histograms(packed: Packed, out: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.add_subplot(xlabel="frames of a segment", ylabel="segments")
+    axes.hist([len(segment.frames) for segment in packed.kept], bins=30)
+    FigureCanvasAgg(figure)
+    write_atomically(out / "histogram_lengths.png", lambda temporary: figure.savefig(temporary, format="png"))
+
+    overlap = Figure(figsize=(6, 3), layout="constrained")
+    axes = overlap.add_subplot(xlabel="frames apart", ylabel="overlap", ylim=(0, 1))
+    curves = np.array([segment.overlaps for segment in packed.kept])
+    axes.boxplot(list(curves.T), tick_labels=[str(gap) for gap in OVERLAP_GAPS])
+    FigureCanvasAgg(overlap)
+    write_atomically(out / "histogram_overlap.png", lambda temporary: overlap.savefig(temporary, format="png"))

@@ -1,0 +1,133 @@
+"""One pass through a video: small frames go to a file, and what the cuts need to know stays in memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.videos.base import VideoReader
+from video_ae.videos.load import read_resized_bytes
+from video_ae.videos.resize import plan_resizing
+from video_ae.videos.shards import encode_jpeg
+
+STILL = 1.2  # of 255: mean change of a small grey picture that a resting camera stays below (noise, compression)
+REPEATED = 0.1  # of 255: below it a frame is its predecessor once more
+THUMBNAIL = (48, 36)  # width, height
+SHOT_WIDTH = 96  # pixels of the pictures that the shot detector sees
+
+
+@dataclass
+class Scan:
+    """What is known of each frame after the pass; all lists have one entry a frame that could be read.
+
+    offsets: where each JPEG begins in the file, and where the last one ends (one entry more).
+    brightness, contrast: mean and standard deviation of the grey picture, 0 .. 255.
+    still_since: the first frame of the run of frames that show the same as that first one; often the frame itself.
+    repeated: the frame is its predecessor once more.
+    fingerprints: 64 bits each, whether a cell of 9x8 is brighter than its right neighbour (dHash).
+    cuts: frames at which a new shot begins.
+    damage: why reading stopped before the end, else "".
+    """
+
+    offsets: list[int] = field(default_factory=lambda: [0])
+    brightness: list[float] = field(default_factory=list)
+    contrast: list[float] = field(default_factory=list)
+    still_since: list[int] = field(default_factory=list)
+    repeated: list[bool] = field(default_factory=list)
+    fingerprints: list[int] = field(default_factory=list)
+    cuts: list[int] = field(default_factory=list)
+    damage: str = ""
+
+    def __len__(self) -> int:
+        return len(self.brightness)
+
+
+def scan_video(reader: VideoReader, size: int, file: BinaryIO) -> Scan:
+    """Reads all frames in order, once, and appends each to `file` as a JPEG whose shorter side is `size` pixels.
+
+    A video whose shorter side is smaller keeps its own size. Where a frame cannot be read the scan ends and says why.
+    Memory holds one chunk of the source and some numbers a frame.
+    """
+    scan, shots = Scan(), ShotDetector()
+    anchor = last = torch.zeros(0)
+    resizing = plan_resizing(reader.image_size, min(size, min(reader.image_size)))
+    for chunk in _chunks(reader, resizing, scan):
+        thumbnails = grey_thumbnails(chunk)
+        for number, (picture, thumbnail) in enumerate(zip(chunk, thumbnails, strict=True), start=len(scan)):
+            rests = len(anchor) and (thumbnail - anchor).abs().mean() <= STILL
+            scan.still_since.append(scan.still_since[-1] if rests else number)
+            anchor = anchor if rests else thumbnail
+            scan.repeated.append(bool(len(last) and (thumbnail - last).abs().mean() <= REPEATED))
+            last = thumbnail
+            scan.offsets.append(scan.offsets[-1] + file.write(encode_jpeg(picture)))
+        scan.brightness += thumbnails.mean((1, 2)).tolist()
+        scan.contrast += thumbnails.std((1, 2)).tolist()
+        scan.fingerprints += _fingerprints(thumbnails)
+        scan.cuts += shots.add(chunk)
+    return scan
+
+
+def _chunks(reader: VideoReader, resizing, scan: Scan) -> Iterator[Tensor]:
+    try:
+        for _, chunk in read_resized_bytes(reader, range(len(reader)), resizing):
+            yield chunk
+    except UserError as error:
+        scan.damage = str(error)
+
+
+def grey_thumbnails(frames: UInt8[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame rows columns"]:
+    """Small grey pictures, 0 .. 255."""
+    small = torch.nn.functional.interpolate(frames, size=THUMBNAIL[::-1], mode="bilinear", antialias=True)
+    return small.float().mean(1)
+
+
+def _fingerprints(thumbnails: Tensor) -> list[int]:
+    cells = torch.nn.functional.adaptive_avg_pool2d(thumbnails[:, None], (8, 9))[:, 0]
+    bits = (cells[..., 1:] > cells[..., :-1]).flatten(1).numpy()
+    return np.packbits(bits, axis=1).view(">u8")[:, 0].tolist()
+
+
+class ShotDetector:
+    """PySceneDetect's adaptive detector: colour changes that stand out from those around them, so that fast camera
+    motion is no cut. Raises UserError where PySceneDetect is not installed."""
+
+    def __init__(self) -> None:
+        try:
+            import scenedetect
+            from scenedetect.detectors import AdaptiveDetector
+        except ImportError as error:
+            raise UserError(
+                "`video-ae prepare` needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
+            ) from error
+        self._time = scenedetect.FrameTimecode
+        self._detector = AdaptiveDetector(min_scene_len=2)
+        self._count = 0
+
+    def add(self, frames: UInt8[Tensor, "frame 3 height width"]) -> list[int]:
+        """The cuts that are certain after these further frames: numbers of the first frame of a shot."""
+        height, width = frames.shape[-2:]
+        size = (max(1, round(height * SHOT_WIDTH / width)), SHOT_WIDTH)
+        small = torch.nn.functional.interpolate(frames, size=size, mode="bilinear", antialias=True)
+        pictures: Sequence[np.ndarray] = small.flip(1).permute(0, 2, 3, 1).contiguous().numpy()  # BGR
+        found = []
+        for picture in pictures:
+            # The rate only turns numbers into times and back.
+            found += self._detector.process_frame(self._time(self._count, fps=30.0), picture)
+            self._count += 1
+        return [cut.frame_num for cut in found]
+
+
+def read_jpegs(path: Path, offsets: Sequence[int], numbers: Sequence[int]) -> list[bytes]:
+    """Some of the JPEG files that `scan_video` wrote."""
+    found = []
+    with open(path, "rb") as file:
+        for number in numbers:
+            file.seek(offsets[number])
+            found.append(file.read(offsets[number + 1] - offsets[number]))
+    return found

@@ -1,0 +1,89 @@
+"""Which frames of a scanned video are worth training on, and why the others are not."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from video_ae.preparation.scan import Scan
+
+SHORTEST = 12  # frames of a segment
+LONGEST = 1024
+STATIC_FRAMES = 12  # a rest of so many frames is left out, a shorter one is not
+BLACK = 16.0  # mean brightness of 255
+PLAIN = 3.0  # contrast of 255
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames of one shot, in order. Repeated frames are missing, so the numbers may have gaps."""
+
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Frames `first` to `last` (included) that are left out, and a short reason."""
+
+    first: int
+    last: int
+    reason: str
+
+
+def cut_into_segments(scan: Scan) -> tuple[list[Segment], list[Dropped]]:
+    """Shots without their black, plain and static parts and without repeated frames.
+
+    Of a static part its first frame stays (it ends the motion before). Segments hold `SHORTEST` to `LONGEST` frames;
+    longer shots become several. Every frame of the scan is in exactly one segment or dropped part.
+    """
+    reasons = _reasons(scan)
+    cuts = set(scan.cuts)
+    segments: list[Segment] = []
+    dropped: list[Dropped] = []
+    current: list[int] = []
+
+    def close() -> None:
+        nonlocal current
+        if len(current) < SHORTEST:
+            dropped.extend(_runs(current, f"a rest of fewer than {SHORTEST} frames"))
+        else:
+            parts = -(-len(current) // LONGEST)
+            edges = [round(part * len(current) / parts) for part in range(parts + 1)]
+            segments.extend(Segment(tuple(current[a:b])) for a, b in pairwise(edges))
+        current = []
+
+    for number, reason in enumerate(reasons):
+        if number in cuts or reason not in ("", "repeated"):
+            close()
+        if not reason:
+            current.append(number)
+    close()
+    for reason in ("black", "plain", "static", "repeated"):
+        dropped += _runs([number for number, given in enumerate(reasons) if given == reason], reason)
+    return segments, sorted(dropped, key=lambda part: part.first)
+
+
+def _reasons(scan: Scan) -> list[str]:
+    """Why a frame is left out, "" where it is not."""
+    lengths: dict[int, int] = {}
+    for first in scan.still_since:
+        lengths[first] = lengths.get(first, 0) + 1
+    reasons = []
+    for number, first in enumerate(scan.still_since):
+        if scan.brightness[number] < BLACK and scan.contrast[number] < 2 * PLAIN:
+            reasons.append("black")
+        elif scan.contrast[number] < PLAIN:
+            reasons.append("plain")
+        elif lengths[first] >= STATIC_FRAMES and number != first:
+            reasons.append("static")
+        else:
+            reasons.append("repeated" if scan.repeated[number] else "")
+    return reasons
+
+
+def _runs(numbers: list[int], reason: str) -> list[Dropped]:
+    found: list[Dropped] = []
+    for number in numbers:
+        if found and found[-1].last == number - 1:
+            found[-1] = Dropped(found[-1].first, number, reason)
+        else:
+            found.append(Dropped(number, number, reason))
+    return found

@@ -1,0 +1,159 @@
+"""One video, prepared: its small frames in one file, and beside it what was kept, what was not and why."""
+
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from video_ae.clips import OVERLAP_GAPS
+from video_ae.errors import UserError
+from video_ae.files import write_atomically
+from video_ae.preparation.overlap import photometric_overlap
+from video_ae.preparation.scan import Scan, read_jpegs, scan_video
+from video_ae.preparation.segments import SHORTEST, Dropped, Segment, cut_into_segments
+from video_ae.videos.open import open_video
+from video_ae.videos.shards import decode_jpeg
+
+PAIRS_PER_GAP = 3
+VERSION = 1  # of what is kept and how it is measured: other values are prepared again
+FRAMES, RECORD = "frames.bin", "record.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to prepare. name: unique among all. folder: where its part goes."""
+
+    path: Path
+    name: str
+    folder: Path
+    size: int
+    decoder: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What came of one video. It lies as `record.json` beside the small frames.
+
+    frames: read from the video. offsets: of each JPEG in `frames.bin`, and the end. times: seconds, NaN -> None.
+    segments: kept frames. overlaps: for each segment the share of the picture that frames `OVERLAP_GAPS` apart share.
+    fingerprints: of the kept frames, segment by segment. dropped: what was left out.
+    quarantined: why nothing of the video can be used, else "". seconds: that it took.
+    """
+
+    name: str
+    key: list
+    frames: int
+    offsets: list[int]
+    times: list[float | None]
+    segments: list[list[int]]
+    overlaps: list[list[float]]
+    fingerprints: list[list[int]]
+    dropped: list[Dropped]
+    quarantined: str
+    seconds: float
+
+
+def prepare_video(job: Job) -> Path:
+    """Decodes one video once and writes its part; returns its record. What is already there is kept.
+
+    A video that cannot be used gets a record that says why; it never raises for the video's sake.
+    """
+    torch.set_num_threads(1)
+    record = job.folder / RECORD
+    key = _key(job)
+    if record.is_file() and _load_key(record) == key:
+        return record
+    shutil.rmtree(job.folder, ignore_errors=True)
+    job.folder.mkdir(parents=True)
+    started = time.perf_counter()
+    try:
+        prepared = _prepare(job, key, started)
+    except UserError as error:
+        prepared = _quarantined(job, key, str(error), started)
+    except Exception as error:  # a decoder's bug on one file must not end a run over a million
+        prepared = _quarantined(job, key, f"Unexpected {type(error).__name__}: {error}", started)
+    text = json.dumps(asdict(prepared))
+    write_atomically(record, lambda temporary: temporary.write_text(text))
+    return record
+
+
+def load_record(path: Path) -> Prepared:
+    values = json.loads(path.read_text())
+    return Prepared(**{**values, "dropped": [Dropped(**part) for part in values["dropped"]]})
+
+
+def _prepare(job: Job, key: list, started: float) -> Prepared:
+    reader = open_video(job.path, job.decoder)
+    if len(reader) < 2:
+        raise UserError("It has one frame, a video needs at least two.")
+    with open(job.folder / FRAMES, "wb") as file:
+        scan = scan_video(reader, job.size, file)
+    segments, dropped = cut_into_segments(scan)
+    if scan.damage and not segments:
+        raise UserError(scan.damage)
+    if scan.damage:
+        dropped.append(Dropped(len(scan), len(reader) - 1, scan.damage))
+    times = [None if np.isnan(value) else value for value in reader.times.tolist()[: len(scan)]]
+    return Prepared(
+        job.name, key, len(reader), scan.offsets, times,
+        [list(segment.frames) for segment in segments],
+        [measure_overlaps(job.folder / FRAMES, scan, segment) for segment in segments],
+        [[scan.fingerprints[number] for number in segment.frames] for segment in segments],
+        dropped, "" if segments else _why_nothing(dropped), time.perf_counter() - started,
+    )  # fmt: skip
+
+
+def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
+    """Overlap of frames `OVERLAP_GAPS` apart: median of pairs spread over the segment, never rising with the gap.
+
+    Gaps that do not fit into the segment repeat the last one that does.
+    """
+    overlaps: list[float] = []
+    pictures: dict[int, torch.Tensor] = {}
+
+    def picture(place: int) -> torch.Tensor:
+        if place not in pictures:
+            (jpeg,) = read_jpegs(file, scan.offsets, [segment.frames[place]])
+            pictures[place] = torch.from_numpy(decode_jpeg(jpeg).copy()).permute(2, 0, 1).float() / 255
+        return pictures[place]
+
+    for gap in OVERLAP_GAPS:
+        room = len(segment.frames) - 1 - gap
+        if room < 0:
+            overlaps.append(overlaps[-1])
+            continue
+        starts = sorted({round(room * part / (PAIRS_PER_GAP - 1)) for part in range(PAIRS_PER_GAP)})
+        found = float(np.median([photometric_overlap(picture(start), picture(start + gap)) for start in starts]))
+        overlaps.append(min([found, *overlaps]))
+    return overlaps
+
+
+def _why_nothing(dropped: list[Dropped]) -> str:
+    frames: dict[str, int] = {}
+    for part in dropped:
+        frames[part.reason] = frames.get(part.reason, 0) + part.last - part.first + 1
+    parts = ", ".join(f"{reason} ({count})" for reason, count in sorted(frames.items(), key=lambda item: -item[1]))
+    return f"No part of {SHORTEST} or more frames is left; frames left out: {parts}."
+
+
+def _quarantined(job: Job, key: list, reason: str, started: float) -> Prepared:
+    (job.folder / FRAMES).unlink(missing_ok=True)
+    return Prepared(job.name, key, 0, [0], [], [], [], [], [], reason, time.perf_counter() - started)
+
+
+def _key(job: Job) -> list:
+    """Changes when the file or the wishes do."""
+    state = os.stat(job.path)
+    return [str(job.path.absolute()), state.st_size, state.st_mtime_ns, job.size, job.decoder, VERSION]
+
+
+def _load_key(record: Path) -> list | None:
+    try:
+        return json.loads(record.read_text())["key"]
+    except (ValueError, KeyError):
+        return None
