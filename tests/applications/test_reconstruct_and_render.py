@@ -19,15 +19,16 @@ from video_ae.geometry.se3 import invert
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
-FILES = {
-    "cameras.json",
+ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
+FILES = ALWAYS | {
     "cameras_tum.txt",
+    "cameras_kitti.txt",
     "points.ply",
-    "reconstruction.mp4",
-    "novel_view.mp4",
-    "overview.png",
-    "summary.json",
-    "scene",
+    "gaussians.ply",
+    "transforms.json",
+    "images",
+    "depth",
+    "colmap",
 }
 COUNT = 13
 SIZE = (64, 48)
@@ -166,6 +167,8 @@ def test_foreign_folders_are_never_replaced(inputs, tmp_path):
         ({"refine": -1}, "refinement"),
         ({"device": "toaster"}, "toaster"),
         ({"decoder": "vlc"}, "vlc"),
+        ({"export": ["blender"]}, "no export 'blender'"),
+        ({"export": ["none", "tum"]}, "stand alone"),
         ({"out": Path(__file__) / "out"}, "cannot be written"),
     ],
 )

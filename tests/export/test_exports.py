@@ -6,10 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from video_ae.errors import UserError
 from video_ae.export.cameras_json import read_cameras_json, write_cameras_json
-from video_ae.export.colmap_text import write_colmap_text
+from video_ae.export.colmap import TrackedPoints, write_colmap
+from video_ae.export.depth_maps import read_depth, write_depth
+from video_ae.export.gaussians import GaussianCloud, read_gaussians, write_gaussians
 from video_ae.export.kitti import read_kitti, write_kitti
 from video_ae.export.nerfstudio import write_nerfstudio
 from video_ae.export.ply import PointCloud, read_ply, write_ply
@@ -167,8 +170,10 @@ def test_ply_header_and_cut_off_file(tmp_path):
 
 def test_nerfstudio_by_its_own_rules(tmp_path):
     track = track_of(cameras(), clip(), image_size=(640, 480))
-    write_nerfstudio(tmp_path / "transforms.json", track, [f"images/{i}.png" for i in range(COUNT)])
+    write_nerfstudio(tmp_path / "transforms.json", track, [f"images/{i}.png" for i in range(COUNT)], "points.ply")
     content = json.loads((tmp_path / "transforms.json").read_text())
+    assert content["ply_file_path"] == "points.ply"
+    assert content["frames"][2]["file_path"] == "images/2.png"
     assert content["fl_x"] == pytest.approx(0.9 * 640)
     assert content["cy"] == pytest.approx(0.48 * 480)
     for frame, pose in zip(content["frames"], expected(), strict=True):
@@ -176,16 +181,34 @@ def test_nerfstudio_by_its_own_rules(tmp_path):
         torch.testing.assert_close(matrix[:3, 3], pose[:3, 3], **EXACT)
         forward = matrix[:3, :3] @ torch.tensor([0.0, 0.0, -1.0]).double()  # OpenGL looks along -z
         torch.testing.assert_close(forward, pose[:3, 2], **EXACT)
+        back = matrix @ torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]).double())
+        torch.testing.assert_close(back, pose, **EXACT)
 
 
-def test_colmap_by_its_own_rules(tmp_path):
+def tracked() -> TrackedPoints:
+    """Five points that are seen by some frames, at made-up places in the picture."""
+    draw = torch.Generator().manual_seed(3)
+    point = torch.tensor([0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4])
+    frame = torch.tensor([0, 3, 1, 2, 6, 0, 1, 5, 6, 2, 4])
+    return TrackedPoints(
+        torch.randn(5, 3, generator=draw, dtype=torch.float64),
+        cloud().colors,
+        torch.rand(5, generator=draw, dtype=torch.float64),
+        point,
+        frame,
+        640 * torch.rand(11, 2, generator=draw, dtype=torch.float64),
+    )
+
+
+def test_colmap_text_by_its_own_rules(tmp_path):
     track = track_of(cameras(), clip(), image_size=(640, 480))
     names = [f"{i}.png" for i in range(COUNT)]
-    write_colmap_text(tmp_path, track, names, cloud())
-    _, kind, width, height, *values = (tmp_path / "cameras.txt").read_text().split()
+    write_colmap(tmp_path, track, names, tracked())
+    lines = (tmp_path / "cameras.txt").read_text().splitlines()
+    _, kind, width, height, *values = lines[1].split()
     assert (kind, width, height) == ("PINHOLE", "640", "480")
     fx, fy, cx, cy = map(float, values)
-    lines = (tmp_path / "images.txt").read_text().split("\n")[:-1]
+    lines = (tmp_path / "images.txt").read_text().split("\n")[2:-1]
     assert len(lines) == 2 * COUNT
     point = torch.tensor([0.1, -0.2, 3.0], dtype=torch.float64)
     for number in range(COUNT):
@@ -199,6 +222,97 @@ def test_colmap_by_its_own_rules(tmp_path):
             pixel = project(ours, track.cameras.intrinsics[0]) * torch.tensor([640, 480])
             found = torch.stack([fx * seen[0] / seen[2] + cx, fy * seen[1] / seen[2] + cy])
             torch.testing.assert_close(found, pixel, atol=1e-4, rtol=1e-6)
-    points = np.loadtxt(tmp_path / "points3D.txt")
-    np.testing.assert_allclose(points[:, 1:4], cloud().points, atol=1e-6)
-    assert points[:, 4:7].tolist() == cloud().colors.tolist()
+
+
+@pytest.mark.parametrize("form", ["text", "binary"])
+def test_colmap_round_trip_through_pycolmap(tmp_path, form):
+    pycolmap = pytest.importorskip("pycolmap", reason="pycolmap is not installed: pip install -e .[peers]")
+    track = track_of(cameras(), clip(), image_size=(640, 480))
+    write_colmap(tmp_path, track, [f"{i}.png" for i in range(COUNT)], tracked())
+    model = pycolmap.Reconstruction()
+    getattr(model, f"read_{form}")(str(tmp_path))
+    camera = model.cameras[1]
+    assert (camera.model.name, camera.width, camera.height) == ("PINHOLE", 640, 480)
+    np.testing.assert_allclose(camera.params, [0.9 * 640, 1.2 * 480, 320, 0.48 * 480], atol=1e-6)
+    assert model.num_reg_images() == COUNT
+    for number, pose in enumerate(expected().numpy(), 1):
+        image = model.images[number]
+        assert image.name == f"{number - 1}.png"
+        np.testing.assert_allclose(image.cam_from_world().inverse().matrix(), pose[:3], atol=1e-6)
+    ours = tracked()
+    for point in range(5):
+        theirs = model.points3D[point + 1]
+        np.testing.assert_allclose(theirs.xyz, ours.points[point], atol=1e-6)
+        assert theirs.color.tolist() == ours.colors[point].tolist()
+        assert theirs.error == pytest.approx(ours.error[point].item(), rel=1e-5)
+        places = [model.images[e.image_id].points2D[e.point2D_idx] for e in theirs.track.elements]
+        assert [e.image_id - 1 for e in theirs.track.elements] == ours.frame[ours.point == point].tolist()
+        assert all(place.point3D_id == point + 1 for place in places)
+        np.testing.assert_allclose([place.xy for place in places], ours.pixel[ours.point == point], atol=1e-5)
+
+
+def test_points_are_read_by_plyfile(tmp_path):
+    plyfile = pytest.importorskip("plyfile")
+    write_ply(tmp_path / "points.ply", cloud())
+    vertex = plyfile.PlyData.read(str(tmp_path / "points.ply"))["vertex"]
+    np.testing.assert_array_equal(np.stack([vertex[name] for name in "xyz"], -1), cloud().points)
+    np.testing.assert_array_equal(np.stack([vertex[n] for n in ("red", "green", "blue")], -1), cloud().colors)
+    np.testing.assert_array_equal(vertex["confidence"], cloud().confidence)
+
+
+def gaussians() -> GaussianCloud:
+    draw = torch.Generator().manual_seed(4)
+    rotation = so3_exp(2 * torch.randn(6, 3, generator=draw, dtype=torch.float64)).float()
+    values = [torch.rand(6, *shape, generator=draw) for shape in ((3,), (3,), (), (3,))]
+    return GaussianCloud(values[0], values[1], 0.01 + 0.98 * values[2], 0.01 + values[3], rotation)
+
+
+def test_gaussians_round_trip(tmp_path):
+    write_gaussians(tmp_path / "gaussians.ply", gaussians())
+    found = read_gaussians(tmp_path / "gaussians.ply")
+    for name in GaussianCloud.__dataclass_fields__:
+        torch.testing.assert_close(getattr(found, name), getattr(gaussians(), name), atol=2e-6, rtol=2e-6)
+    (tmp_path / "gaussians.ply").write_bytes((tmp_path / "gaussians.ply").read_bytes()[:-1])
+    with pytest.raises(UserError, match="Gaussians"):
+        read_gaussians(tmp_path / "gaussians.ply")
+
+
+def test_gaussians_in_the_layout_of_splat_viewers(tmp_path):
+    plyfile = pytest.importorskip("plyfile")
+    write_gaussians(tmp_path / "gaussians.ply", gaussians())
+    vertex = plyfile.PlyData.read(str(tmp_path / "gaussians.ply"))["vertex"]
+    names = [p.name for p in vertex.properties]
+    assert names == ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1",
+                     "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]  # fmt: skip
+    ours = gaussians()
+    np.testing.assert_allclose(1 / (1 + np.exp(-vertex["opacity"])), ours.opacity, atol=1e-6)
+    np.testing.assert_allclose(np.exp(vertex["scale_1"]), ours.scale[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(0.5 + vertex["f_dc_2"] * 0.5 / math.sqrt(math.pi), ours.colors[:, 2], atol=1e-6)
+    w, x, y, z = (vertex[f"rot_{i}"].astype(float) for i in range(4))
+    np.testing.assert_allclose(w * w + x * x + y * y + z * z, 1, atol=1e-6)
+    np.testing.assert_allclose(1 - 2 * (y * y + z * z), ours.rotation[:, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(2 * (x * y + w * z), ours.rotation[:, 1, 0], atol=1e-6)
+
+
+def test_depth_maps_round_trip(tmp_path):
+    depth = 0.3 + 40 * torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(5))
+    depth[1, 2, 3] = torch.nan
+    depth[0, 0, 0] = torch.inf
+    write_depth(tmp_path / "depth", depth, [0, 3, 6], (640, 480))
+    sidecar = json.loads((tmp_path / "depth" / "depth.json").read_text())
+    assert sidecar["source_size"] == [640, 480]
+    assert (sidecar["png_unknown"], sidecar["npz_unknown"]) == (0, "NaN")
+    found, indices = read_depth(tmp_path / "depth")
+    known = depth.isfinite()
+    assert torch.equal(found[known], depth[known])
+    assert found[~known].isnan().all()
+    assert indices.tolist() == [0, 3, 6]
+    for number, frame in enumerate(sidecar["frames"]):
+        with Image.open(tmp_path / "depth" / frame["file"]) as image:
+            assert image.mode.startswith("I;16")
+            values = np.asarray(image).astype(np.float64)
+        assert ((values == sidecar["png_unknown"]) == ~known[number].numpy()).all()
+        error = np.abs(values * sidecar["png_scale"] - depth[number].numpy())[known[number].numpy()]
+        assert error.max() <= 0.501 * sidecar["png_scale"] + 1e-6
+    with pytest.raises(UserError, match="depth"):
+        read_depth(tmp_path)

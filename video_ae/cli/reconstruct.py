@@ -5,6 +5,7 @@ from typing import Any
 
 from video_ae.cli import arguments
 from video_ae.cli.arguments import add_command
+from video_ae.cli.export import EXPORTS
 
 PATHS = ("input", "orbit", "spiral", "dolly")  # repeated here, since the geometry needs torch
 
@@ -17,6 +18,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--stride", type=int, metavar="K", help="take every K-th frame (default: 1)")
     parser.add_argument("--frames", type=int, metavar="N", help="of those, the first N (default: all)")
     parser.add_argument("--focal", type=float, metavar="F", help="known fx / width (default: found)")
+    parser.add_argument(
+        "--export", nargs="+", metavar="NAME", help=f"{', '.join(EXPORTS)}; all (default) or none (docs/exports.md)"
+    )
     arguments.refine(parser)
     arguments.device(parser)
     arguments.overwrite(parser)

@@ -1,7 +1,7 @@
 """`transforms.json`: cameras as nerfstudio and instant-ngp read them.
 
 nerfstudio's cameras look along -z with y up (OpenGL), so columns y and z of world_from_camera change sign; the world
-stays the first frame's camera.
+stays the first frame's camera. Pixels are counted as here: (0.5, 0.5) is the centre of the top-left one.
 """
 
 import json
@@ -16,12 +16,15 @@ from video_ae.files import write_atomically
 _OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)
 
 
-def write_nerfstudio(path: Path, track: CameraTrack, pictures: Sequence[str]) -> None:
-    """Writes `transforms.json`; `pictures` are the frames' files relative to its folder, at the source's size."""
+def write_nerfstudio(path: Path, track: CameraTrack, pictures: Sequence[str], points: str | None = None) -> None:
+    """Writes `transforms.json`; `pictures` are the frames' files relative to its folder, at the source's size.
+
+    points: a PLY file relative to the same folder, from which nerfstudio's splatfacto starts.
+    """
     width, height = track.image_size
     fx, fy, cx, cy = track.cameras.intrinsics[0].tolist()
     pose = track.cameras.world_from_camera * _OPENGL
-    content = {
+    content: dict[str, object] = {
         "camera_model": "OPENCV",
         "w": width,
         "h": height,
@@ -38,5 +41,7 @@ def write_nerfstudio(path: Path, track: CameraTrack, pictures: Sequence[str]) ->
             for name, matrix in zip(pictures, pose.tolist(), strict=True)
         ],
     }
+    if points is not None:
+        content["ply_file_path"] = points
     text = json.dumps(content, indent=1, allow_nan=False)
     write_atomically(path, lambda temporary: temporary.write_text(text))
