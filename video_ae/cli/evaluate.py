@@ -73,6 +73,10 @@ def _add_paper(kinds: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="weights of a paper model")
     parser.add_argument("--frames", type=int, metavar="N", help="of each video, the first N (default: 30)")
+    parser.add_argument(
+        "--faults", nargs="*", metavar="NAME",
+        help="of the original, each as a column (default: all; none: the corrected protocol alone)",
+    )  # fmt: skip
     arguments.device(parser)
     arguments.overwrite(parser)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from video_ae.checkpoints import load_model
 from video_ae.datasets.open import open_dataset
@@ -11,15 +12,17 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.evaluation import commands
 from video_ae.evaluation.methods import pose_estimator, scene_builder
-from video_ae.evaluation.protocols.onward_video import FRAMES, REENCODE_EVERY, evaluate_videos
+from video_ae.evaluation.protocols.published import FAULTS, FRAMES, VideoModel, evaluate_published
 from video_ae.evaluation.protocols.reconstruction import RECONSTRUCTION_BASELINES
 from video_ae.evaluation.protocols.reconstruction import evaluate_reconstruction as run_reconstruction
 from video_ae.evaluation.protocols.transfer import evaluate_transfer as run_transfer
 from video_ae.evaluation.report.records import FrameRecord
 from video_ae.evaluation.results import EvaluationResult
 from video_ae.files import claim_folder
+from video_ae.geometry.se3 import invert
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.paper import PaperVideoAutoencoder, predict_video
+from video_ae.types import VideoClip
 
 
 def evaluate_reconstruction(
@@ -81,12 +84,14 @@ def evaluate_paper(
     out: Path,
     weights: Path,
     frames: int = FRAMES,
+    faults: Sequence[str] = tuple(FAULTS),
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """The 2021 paper's own protocol (see `protocols.onward_video`) with a model of its kind; needs no true cameras.
+    """The 2021 paper's own protocol (see `protocols.published`) with a model of its kind: put right, with each of the
+    original's `faults`, and as published. Trajectory errors need true cameras, pictures need none.
 
-    Writes results.json and results.md. Raises UserError for the weights of another model.
+    Writes results.json and results.md. Raises UserError for the weights of another model and for an unknown fault.
     """
     if frames < 2:
         raise UserError(f"{frames} frames are not enough to predict any: give at least 2.")
@@ -97,8 +102,17 @@ def evaluate_paper(
     model = model.to(place)
     claim_folder(out, overwrite)
     metrics, missing = commands.view_metrics()
-    result = evaluate_videos(
-        dataset, lambda clip: predict_video(model, clip.to(place), REENCODE_EVERY), "paper", model.image_size, frames,
-        metrics, missing, commands.say,
-    )  # fmt: skip
+    result = evaluate_published(
+        dataset, _as_published(model, place), "paper", model.image_size, frames, faults, metrics, missing, commands.say
+    )
     return commands.finish(result, out, 0, weights=str(weights))
+
+
+def _as_published(model: PaperVideoAutoencoder, place: torch.device) -> VideoModel:
+    def steps(frames: Tensor) -> Tensor:
+        numbers = torch.arange(len(frames))
+        found = model.find_cameras(VideoClip(frames, numbers, numbers.double()).to(place))
+        poses = found.cameras.world_from_camera[0].double()
+        return invert(poses[:-1]) @ poses[1:]
+
+    return VideoModel(lambda frames: predict_video(model, frames.to(place)), steps)

@@ -37,7 +37,14 @@ TRANSFER_COLUMNS = {
 }
 _PER_CLIP = {
     "poses": POSE_COLUMNS,
-    "onward video": {key: (f"{title}, after the first", digits) for key, (title, digits) in VIEW_COLUMNS.items()},
+    "published": VIEW_COLUMNS
+    | {
+        "ate_mean": ("ATE mean after Sim(3), the truth's unit", 4),
+        "ate_rmse": ("ATE RMSE after Sim(3), the truth's unit", 4),
+        "ate_max": ("ATE maximum after Sim(3), the truth's unit", 4),
+        "ate_rmse_over_extent": ("ATE RMSE / RMS extent of the true path, Sim(3)", 3),
+        "rotation_deg": ("rotation error, degrees, pairs 5 frames apart (never scored in the original)", 2),
+    },
     "reconstruction": RECONSTRUCTION_COLUMNS,
     "pose transfer": TRANSFER_COLUMNS,
 }
