@@ -1,0 +1,173 @@
+"""One scene seen along the camera path of another video; and a picture that is moved along a path."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from video_ae.applications.interpolate import frame_reader
+from video_ae.applications.picture import open_picture, picture_scene
+from video_ae.applications.progress import Stages
+from video_ae.applications.reconstruct import NOVEL_RATE
+from video_ae.applications.sharp_views import SharpViews
+from video_ae.applications.sound import write_video_with_sound
+from video_ae.applications.take_apart import (
+    Settings,
+    TakenApart,
+    checked_out,
+    is_picture,
+    need_parallax,
+    take_apart,
+)
+from video_ae.applications.views import SceneModel, even_size, load_scene_model
+from video_ae.device import choose_device
+from video_ae.errors import UserError
+from video_ae.geometry.overlap import view_displacement
+from video_ae.geometry.se3 import invert
+from video_ae.geometry.trajectories import PATHS, scene_depth
+from video_ae.types import Cameras
+from video_ae.videos.load import read_clip
+
+PICTURE_SIDE = 144  # shorter side, in pixels, of the layers of a single picture
+PICTURE_FRAMES = 96  # of a path about a picture: four seconds
+FOLLOW = "follow:"
+_SCALES = (1e-3, 1e3)
+_TESTED = 8  # places where a path may start, and views of it that are looked at
+_SOURCES = 3  # frames that give a view its colours
+
+
+@dataclass(frozen=True)
+class FollowReport:
+    """What a path through a scene showed. start: frame of the scene's source at which the path starts. seen: mean part
+    of the pictures that some code had seen; the rest is filled in. sound: whether the result has the motion's sound."""
+
+    start: int
+    seen: float
+    sound: bool
+
+
+def follow_motion(
+    motion: Path, scene: Path, out: Path, scale: float = 1.0, settings: Settings | None = None
+) -> FollowReport:
+    """Writes `scene` (a video or a picture) as a camera would see it that moves like the one of `motion`.
+
+    Both are in their own arbitrary scale; at `scale` 1 the path is as long, in typical depths of the scene, as it was
+    in those of its own. The path starts at that frame of the scene from which most of it has been seen (a picture: at
+    the picture). The result has the picture size and focal length of the scene, and the frame rate, length and sound of
+    the motion. Raises UserError for bad settings and sources, a motion without parallax, and a result in the way.
+    """
+    settings = settings or Settings()
+    if not _SCALES[0] <= scale <= _SCALES[1]:
+        raise UserError(f"The scale {scale} is not possible: give a number above 0, such as 0.5 (0.001 to 1000).")
+    out = checked_out(out, settings.overwrite)
+    place = choose_device(settings.device)
+    model, _ = load_scene_model(settings.weights, place)
+    with Stages() as stages:
+        leading = take_apart(motion, model, replace(settings, focal=None), place, stages)
+        need_parallax(leading)
+        taken = open_scene(scene, model, settings, place, stages)
+        views = _views(taken, model, settings)
+        steps = relative_path(leading, scale * _depth(taken) / _depth(leading))
+        start, seen = _best_start(views, taken, steps)
+        path = _from(taken, start, steps)
+        heard = _write(out, views, taken, path, leading.rate, Path(motion), stages)
+    return FollowReport(int(taken.clip.indices[start]), seen, heard)
+
+
+def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Settings | None = None) -> FollowReport:
+    """Writes a picture moved in 3D: along a `spiral`, `dolly` or `orbit` of four seconds, or `follow:A.mp4`.
+
+    `settings.frames` is the length of the path, or of the followed video. Its depth is a guess (`picture_scene`).
+    Raises UserError as `follow_motion` does, and for an unknown path.
+    """
+    settings = settings or Settings()
+    if not is_picture(picture):
+        raise UserError(
+            f"{str(picture)!r} is not a picture (jpg, png, webp, bmp or tif): `video-ae render` moves videos."
+        )
+    if path.startswith(FOLLOW):
+        return follow_motion(Path(path.removeprefix(FOLLOW)), picture, out, settings=settings)
+    paths = tuple(name for name in PATHS if name != "input")
+    if path not in paths:
+        raise UserError(f"There is no path {path!r}: choose one of {', '.join(paths)} or follow:VIDEO.")
+    out = checked_out(out, settings.overwrite)
+    place = choose_device(settings.device)
+    model, _ = load_scene_model(settings.weights, place)
+    with Stages() as stages:
+        taken = open_scene(picture, model, settings, place, stages)
+        views = _views(taken, model, settings)
+        cameras = PATHS[path](taken.cameras, _depth(taken), settings.frames or PICTURE_FRAMES, 0)
+        seen = views.coverage(cameras.select(_some(len(cameras)))).mean().item()
+        _write(out, views, taken, cameras, NOVEL_RATE, None, stages)
+    return FollowReport(0, round(seen, 4), False)
+
+
+def open_scene(source: Path, model: SceneModel, settings: Settings, place: torch.device, stages: Stages) -> TakenApart:
+    """The scene of a video, a folder of pictures, or a single picture."""
+    if not is_picture(source):
+        return take_apart(source, model, settings, place, stages)
+    reader = open_picture(source)
+    stages("looking at the picture", 0)
+    clip = read_clip(reader, [0], even_size(reader.image_size, PICTURE_SIDE))
+    scene = picture_scene(model, clip, settings.focal, place)
+    stages("looking at the picture", 1)
+    return TakenApart(Path(source), reader, scene)
+
+
+def relative_path(leading: TakenApart, scale: float) -> Cameras:
+    """The camera path in the axes of its first camera, its lengths multiplied by `scale`."""
+    pose = leading.cameras.world_from_camera
+    moved = invert(pose[:1]) @ pose
+    moved[:, :3, 3] *= scale
+    return Cameras(moved, leading.cameras.intrinsics)
+
+
+def _views(taken: TakenApart, model: SceneModel, settings: Settings) -> SharpViews:
+    size = taken.output_size(settings.size)
+    return SharpViews(model, taken.scene, frame_reader(taken, size), size)
+
+
+def _depth(taken: TakenApart) -> float:
+    return scene_depth(taken.scene.camera.inverse_depth)
+
+
+def _some(count: int) -> list[int]:
+    return sorted(set(torch.linspace(0, count - 1, min(count, _TESTED)).round().long().tolist()))
+
+
+def _from(taken: TakenApart, start: int, steps: Cameras) -> Cameras:
+    """The path from a frame of the scene on, with the scene's focal length."""
+    found = taken.cameras.select([start])
+    intrinsics = found.intrinsics.expand(len(steps), 4)
+    return Cameras(found.world_from_camera @ steps.world_from_camera, intrinsics)
+
+
+def _best_start(views: SharpViews, taken: TakenApart, steps: Cameras) -> tuple[int, float]:
+    """(position of the frame from which most of the path has been seen, that part of its pictures)."""
+    some = steps.select(_some(len(steps)))
+    frames = _some(len(taken.clip))
+    seen = [views.coverage(_from(taken, frame, some), 32).mean().item() for frame in frames]
+    best = max(range(len(frames)), key=lambda i: (round(seen[i], 3), -i))
+    return frames[best], round(seen[best], 4)
+
+
+def _sources(taken: TakenApart, path: Cameras) -> list[dict[int, float]]:
+    """For each view the frames that see most alike, weighted by nearness."""
+    typical = taken.scene.camera.inverse_depth[0].cpu().flatten(1).median(1).values
+    far = view_displacement(taken.cameras.to(torch.float32), typical, path.to(torch.float32)).T  # [view, frame]
+    sources = []
+    for distances in far:
+        nearest = distances.argsort()[:_SOURCES].tolist()
+        shares = {i: 1 / (distances[i].item() + 0.02) ** 2 for i in nearest}
+        total = sum(shares.values())
+        sources.append({i: share / total for i, share in shares.items()})
+    return sources
+
+
+def _write(
+    out: Path, views: SharpViews, taken: TakenApart, path: Cameras, rate: float, sound: Path | None, stages: Stages
+) -> bool:
+    stage = "rendering"
+    stages(stage, 0)
+    pictures = views.pictures(path, _sources(taken, path), lambda done: stages(stage, done))
+    return write_video_with_sound(out, pictures, rate, sound)
