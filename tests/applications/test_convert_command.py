@@ -27,6 +27,10 @@ def _authors(width: int = 8) -> dict[str, dict[str, torch.Tensor]]:
     return {part: torch.nn.DataParallel(getattr(model, part)).state_dict() for part in PARTS}
 
 
+def _command(line: str) -> None:
+    assert cli.main(line.split()) == 0
+
+
 @pytest.fixture
 def small_model(monkeypatch):
     """The published layout at an eighth of its widths."""
@@ -39,12 +43,12 @@ def test_converted_weights_reconstruct_and_are_evaluated(small_model, tmp_path, 
     waves = torch.linspace(0, 9, 64) + torch.arange(14)[:, None, None, None] / 3
     write_video(Path("videos/walk.mp4"), (0.5 + 0.4 * waves.sin()).expand(14, 3, 48, 64), 25.0)
     torch.save(_authors(), "authors.tar")
-    assert cli.main("convert-checkpoint authors.tar --out ours".split()) == 0
+    _command("convert-checkpoint authors.tar --out ours")
     assert {path.name for path in Path("ours").iterdir()} == {"weights.safetensors", "model.yaml"}
-    assert cli.main("reconstruct videos/walk.mp4 --weights ours --out walk --device cpu --frames 4".split()) == 0
+    _command("reconstruct videos/walk.mp4 --weights ours --out walk --device cpu --frames 4")
     assert len(open_video(Path("walk/reconstruction.mp4"))) == 4
-    assert cli.main("render walk --path input --out again.mp4".split()) == 0
-    assert cli.main("evaluate paper --weights ours --data videos --out scores --device cpu".split()) == 0
+    _command("render walk --path input --out again.mp4")
+    _command("evaluate paper --weights ours --data videos --out scores --device cpu")
     scores = json.loads(Path("scores/results.json").read_text())
     assert scores["method"] == "paper"
     assert scores["mean"]["psnr"] > 0
@@ -116,7 +120,20 @@ def _without_a_tensor() -> dict:
         (lambda path: torch.save(_without_a_tensor(), path), "the first is rotate.conv3d_2.bias (missing, expected"),
         (lambda path: torch.save(_authors(4), path), "does not fit the published"),
     ],
-    ids=["cut", "empty", "html", "tar", "folder", "none", "code inside", "code", "module", "foreign", "missing", "shape"],
+    ids=[
+        "cut",
+        "empty",
+        "html",
+        "tar",
+        "folder",
+        "none",
+        "code-inside",
+        "code",
+        "module",
+        "foreign",
+        "missing",
+        "shape",
+    ],
 )
 def test_bad_files_are_one_sentence_and_leave_nothing(make, says, small_model, tmp_path, capfd):
     make(tmp_path / "authors.tar")
@@ -129,7 +146,8 @@ def test_bad_files_are_one_sentence_and_leave_nothing(make, says, small_model, t
 
 
 @pytest.mark.parametrize(
-    ("out", "says"), [("full", "choose another name"), ("file", "choose another name"), ("file/out", "cannot be written")]
+    ("out", "says"),
+    [("full", "choose another name"), ("file", "choose another name"), ("file/out", "cannot be written")],
 )
 def test_an_out_that_is_in_the_way_stays_as_it_is(out, says, small_model, tmp_path, capfd):
     torch.save(_authors(), tmp_path / "authors.tar")

@@ -1,5 +1,8 @@
 """Denoising: corruption goes in, the clean frame comes out."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from moving_shapes import make_clip, moving_discs, train
@@ -7,21 +10,39 @@ from moving_shapes import make_clip, moving_discs, train
 from video_ae.losses.photometric import SquaredError
 from video_ae.models.denoising_autoencoder import DenoisingAutoencoder
 from video_ae.models.plain_autoencoder import PlainAutoencoder
+from video_ae.types import Reconstruction, VideoClip
+
+# The code can carry these small pictures, so that what is left of an error is what the model did to the corruption.
+_SIZE = {"layers": "fully_convolutional", "image_size": (16, 16), "code_size": 128, "width": 8}
 
 
+def _asks_for_the_corrupted_frame(out: Reconstruction, clip: VideoClip) -> torch.Tensor:
+    """The loss of a broken twin: as if the clean frame were not at hand."""
+    return (out.frames.flatten(0, 1) - out.extras["corrupted"]).square().mean()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("noise", "masked"), [(0.3, 0.0), (0.0, 0.4)])
-def test_better_on_corrupted_input_than_the_plain_one_trained_alike(noise, masked):
+def test_better_on_corrupted_input_than_the_plain_one_trained_alike(noise, masked, seed):
+    """Mean squared errors against the clean frames of unseen discs, in units of the plain model's.
+
+    Seeds 0 to 3 gave 0.2 to 0.4 for the model, and 1.4 and more for the twin that learns to return what it was shown.
+    """
     known, unseen = moving_discs(256, 1), moving_discs(64, 1, seed=1)
-    errors = {}
-    for kind in ("plain", "denoising"):
-        torch.manual_seed(0)
-        size = {"image_size": (16, 16), "code_size": 128, "width": 8}
-        model = DenoisingAutoencoder(noise, masked, **size) if kind == "denoising" else PlainAutoencoder(**size)
-        train(model, known, 200, SquaredError())
-        torch.manual_seed(1)
-        corrupted = DenoisingAutoencoder(noise, masked, **size).corrupt(unseen.frames)
-        errors[kind] = SquaredError()(model(make_clip(corrupted)), unseen).item()
-    assert errors["denoising"] < 0.85 * errors["plain"]
+    denoising = partial(DenoisingAutoencoder, noise, masked, **_SIZE)
+    torch.manual_seed(9 + seed)
+    corrupted = denoising().corrupt(unseen.frames)
+
+    def error(build: Callable[[], PlainAutoencoder], loss: Callable[..., torch.Tensor]) -> float:
+        torch.manual_seed(seed)
+        model = build()
+        train(model, known, 200, loss, batch=16, lr=1e-2)
+        with torch.no_grad():
+            return SquaredError()(model(make_clip(corrupted)), unseen).item()
+
+    plain = error(partial(PlainAutoencoder, **_SIZE), SquaredError())
+    assert error(denoising, SquaredError()) < 0.65 * plain
+    assert error(denoising, _asks_for_the_corrupted_frame) > 1.1 * plain
 
 
 def test_corruption_has_the_stated_strength():

@@ -1,24 +1,33 @@
 """What the codes of an autoencoder look like: a map in two dimensions, reconstructions, interpolations, samples."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from video_ae.applications.lecture_pictures import (
+    SHOWN,
+    Denoiser,
+    Numbers,
+    Predictor,
+    draw_denoised,
+    draw_predictions,
+    draw_reconstructions,
+    picture_grid,
+)
 from video_ae.checkpoints import load_model
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.files import claim_folder, write_atomically
 
-SHOWN = 8  # pictures in a row
+NUMBERS = "numbers.json"
 _SIZE = (64, 48)  # frames of models that name no size
 
 
@@ -43,17 +52,22 @@ def plot_latent(
     out: Path,
     frames_per_video: int = 40,
     videos: int = 12,
+    step: int = 1,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
     """Draws the codes of the frames of some videos and returns the folder `out`.
 
-    codes_pca.png: the codes on their two main axes, with the share of the variance that each explains, one colour a
-    video. codes_tsne.png: t-SNE, where scikit-learn is installed (extra `latent`). For models that decode
-    single codes, also reconstructions.png, interpolations.png (between the first frame of one video and the last of
-    another, or of the same) and samples.png: from the prior N(0, 1) for a variational model, else from a Gaussian that
-    is fitted to the codes, and the title says which. Raises UserError for a model without codes of single frames, and
-    for data or weights that cannot be read.
+    * codes_pca.png: the codes on their two main axes, with the share of the variance that each explains, one colour a
+      video; codes_tsne.png: t-SNE, where scikit-learn is installed (extra `latent`).
+    * Models that decode single codes: reconstructions.png; interpolations.png, between the first frame of the first
+      video and the last of the last, and between frames drawn at random; samples.png, from the prior N(0, 1) for a
+      variational model, else from a Gaussian that is fitted to the codes, and the title says which.
+    * Denoising models: denoised.png. Models that predict: predictions.png, on frames that lie `step` frames apart.
+    * numbers.json: mean PSNRs in dB of what these pictures show, and of what they have to be compared with.
+
+    frames_per_video: evenly spread over each of the first `videos` videos. Raises UserError for a model without codes
+    of single frames, and for data or weights that cannot be read.
     """
     model = load_model(weights)
     if not isinstance(model, FrameCoder):
@@ -61,25 +75,38 @@ def plot_latent(
             f"{type(model).__name__} has no code for a single frame: give weights of a plain, denoising, variational "
             "or recurrent autoencoder."
         )
-    if frames_per_video < 2 or videos < 1:
-        raise UserError("A map of codes needs at least 1 video with 2 frames: give larger numbers.")
+    if frames_per_video < 2 or videos < 1 or step < 1:
+        raise UserError("A map of codes needs at least 1 video with 2 frames and steps of 1: give larger numbers.")
     torch.manual_seed(seed)
     source = open_dataset(data)
-    out = claim_folder(out, overwrite)
     size = getattr(model, "image_size", _SIZE)
     parts = _load(source, size, frames_per_video, videos)
     frames = torch.cat(parts)
-    codes = torch.cat([model.encode_frames(part) for part in parts])
-    video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
     if len(frames) < 3:
         raise UserError(f"A map of codes needs 3 frames or more, and {str(data)!r} has {len(frames)}.")
+    predicts = isinstance(model, Predictor) and model.ahead == 1
+    clips = _load_steps(source, size, step, videos) if predicts else []
+    out = claim_folder(out, overwrite)
+    codes = torch.cat([model.encode_frames(part) for part in parts])
+    video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
     axes, shares = principal_axes(codes)
     labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
     _save(_scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels), out / "codes_pca.png")
     if importlib.util.find_spec("sklearn") is not None:
         _save(_scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", "")), out / "codes_tsne.png")
+    numbers: Numbers = {}
     if isinstance(model, FrameDecoder):
-        _draw_decoded(cast(FrameDecoder, model), frames, codes, out)
+        numbers |= _draw_decoded(cast(FrameDecoder, model), frames, codes, out)
+    if isinstance(model, Denoiser):
+        figure, found = draw_denoised(model, frames)
+        _save(figure, out / "denoised.png")
+        numbers |= found
+    if predicts:
+        figure, found = draw_predictions(model, clips)
+        _save(figure, out / "predictions.png")
+        numbers |= found
+    text = json.dumps(numbers, indent=1)
+    write_atomically(out / NUMBERS, lambda temporary: temporary.write_text(text))
     return out
 
 
@@ -111,6 +138,19 @@ def _load(source: ClipSource, size: tuple[int, int], frames: int, videos: int) -
     return parts
 
 
+def _load_steps(source: ClipSource, size: tuple[int, int], step: int, videos: int) -> list[Tensor]:
+    """The beginning of each video, every `step`-th frame of it. UserError for videos that are too short."""
+    parts = []
+    for number in range(min(videos, len(source))):
+        indices = list(range(0, source.frame_count(number), step))[: SHOWN + 1]
+        if len(indices) < 3:
+            raise UserError(
+                f"{source.names[number]} has too few frames to predict from with steps of {step}: give smaller steps."
+            )
+        parts.append(source.load(number, indices, size, "crop").frames)
+    return parts
+
+
 def _tsne(codes: Tensor, seed: int) -> Tensor:
     from sklearn.manifold import TSNE
 
@@ -118,24 +158,25 @@ def _tsne(codes: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes.numpy()))
 
 
-def _draw_decoded(model: FrameDecoder, frames: Tensor, codes: Tensor, out: Path) -> None:
-    chosen = torch.linspace(0, len(frames) - 1, SHOWN).round().long()
-    rows = [frames[chosen], model.decode_codes(codes[chosen])]
-    _save(_grid(rows, ["frame", "decoded"], "Reconstructions"), out / "reconstructions.png")
+def _draw_decoded(model: FrameDecoder, frames: Tensor, codes: Tensor, out: Path) -> Numbers:
+    figure, numbers = draw_reconstructions(frames, torch.cat([model.decode_codes(part) for part in codes.split(64)]))
+    _save(figure, out / "reconstructions.png")
     order = torch.randperm(len(codes))
     pairs = [(0, len(codes) - 1), *zip(order[:6:2].tolist(), order[1:6:2].tolist(), strict=False)]
     lines = [model.decode_codes(interpolate_codes(codes[a], codes[b], SHOWN)) for a, b in pairs]
-    _save(
-        _grid(lines, [""] * len(lines), "From one frame's code to another's, in equal steps"),
-        out / "interpolations.png",
-    )
+    title = "From one frame's code to another's, in equal steps"
+    _save(picture_grid(lines, [""] * len(lines), title), out / "interpolations.png")
     sample = getattr(model, "sample", None)
     if sample is not None:
         drawn, origin = sample(4 * SHOWN), "the prior N(0, 1)"
     else:
         drawn = model.decode_codes(codes.mean(0) + codes.std(0) * torch.randn(4 * SHOWN, codes.shape[1]))
         origin = "a Gaussian fitted to the codes (this model has no prior)"
-    _save(_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}"), out / "samples.png")
+    _save(
+        picture_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}"),
+        out / "samples.png",
+    )
+    return numbers
 
 
 def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str]) -> Figure:
@@ -148,21 +189,6 @@ def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str])
     axis.set(title=f"{title}: one colour a video, lines in time", xlabel=labels[0], ylabel=labels[1])
     if len(video.unique()) <= 12:
         axis.legend(fontsize=7)
-    return figure
-
-
-def _grid(rows: list[Tensor], names: list[str], title: str) -> Figure:
-    height, width = rows[0].shape[-2:]
-    figure = Figure(figsize=(1.3 * SHOWN, 1.3 * height / width * len(rows) + 0.4), layout="constrained")
-    figure.suptitle(title, fontsize=10)
-    axes = figure.subplots(len(rows), SHOWN, squeeze=False)
-    for row, (pictures, name) in enumerate(zip(rows, names, strict=True)):
-        for column in range(SHOWN):
-            axis: Axes = axes[row, column]
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-            axis.imshow(rearrange(pictures[column].clamp(0, 1), "c h w -> h w c").numpy())
-        axes[row, 0].set_ylabel(name)
     return figure
 
 

@@ -14,6 +14,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="a model of single frames")
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a folder of videos")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--step", type=int, help="frames between those that a recurrent model reads (default 1)")
+    parser.add_argument("--seed", type=int, help="of the samples and of the noise (default 0)")
     arguments.overwrite(parser)
 
     parser = add_command(
@@ -24,9 +26,14 @@ def add_to(commands: Any) -> None:
 
 
 def _plot_latent(**given: Any) -> None:
-    from video_ae.applications.latent import plot_latent
+    import json
 
-    print(f"Wrote {plot_latent(**given)}: codes_pca.png and, where the model can decode codes, what they show.")
+    from video_ae.applications.latent import NUMBERS, plot_latent
+
+    out = plot_latent(**given)
+    print(f"Wrote {out}: {', '.join(sorted(path.name for path in out.glob('*.png')))}.")
+    for name, value in json.loads((out / NUMBERS).read_text()).items():
+        print(f"{name}: {value:.2f} dB")
 
 
 def _convert(**given: Any) -> None:

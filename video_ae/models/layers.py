@@ -50,7 +50,6 @@ class ConvolutionalLayers(nn.Module):
             )
         self.image_size, self.code_size, self.map_channels = image_size, code_size, 4 * width
         self.map_size = (image_size[1] >> _HALVINGS, image_size[0] >> _HALVINGS)
-        values = self.map_channels * self.map_size[0] * self.map_size[1]
         self.to_map = nn.Sequential(
             nn.Conv2d(3, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.1),
@@ -59,7 +58,7 @@ class ConvolutionalLayers(nn.Module):
             nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.1),
         )
-        self.to_code, self.from_code = nn.Linear(values, code_size), nn.Linear(code_size, values)
+        self.to_code, self.from_code = self._connect(code_size)
         self.from_map = nn.Sequential(
             nn.LeakyReLU(0.1),
             nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
@@ -70,6 +69,11 @@ class ConvolutionalLayers(nn.Module):
             nn.Sigmoid(),
         )
         self.apply(_keep_variance)
+
+    def _connect(self, code_size: int) -> tuple[nn.Module, nn.Module]:
+        """The layers from the map to the code and back."""
+        values = self.map_channels * self.map_size[0] * self.map_size[1]
+        return nn.Linear(values, code_size), nn.Linear(code_size, values)
 
     def encode_map(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame channel rows columns"]:
         return self.to_map(frames)
@@ -85,6 +89,32 @@ class ConvolutionalLayers(nn.Module):
         return self.decode_map(rearrange(self.from_code(codes), "n (c r k) -> n c r k", r=rows, k=columns))
 
 
+class FullyConvolutionalLayers(ConvolutionalLayers):
+    """The same with a code that is a small picture: 1x1 convolutions in place of the linear layers, so that no weight
+    belongs to a place in the picture.
+
+    code_size: a multiple of the places in the map, (width / 8) * (height / 8), of which each gets as many numbers.
+    UserError for others.
+    """
+
+    def _connect(self, code_size: int) -> tuple[nn.Module, nn.Module]:
+        places = self.map_size[0] * self.map_size[1]
+        if code_size % places:
+            raise UserError(
+                f"Fully convolutional layers have {places} places here, and a code of {code_size} numbers cannot be "
+                f"shared among them: choose a code_size such as {max(1, round(code_size / places)) * places}."
+            )
+        channels = code_size // places
+        return nn.Conv2d(self.map_channels, channels, 1), nn.Conv2d(channels, self.map_channels, 1)
+
+    def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
+        return self.to_code(self.encode_map(frames)).flatten(1)
+
+    def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
+        rows, columns = self.map_size
+        return self.decode_map(self.from_code(rearrange(codes, "n (c r k) -> n c r k", r=rows, k=columns)))
+
+
 def _keep_variance(module: nn.Module) -> None:
     """He's initialisation. In a transposed convolution of stride 2 each output hears a quarter of the kernel."""
     if isinstance(module, nn.Conv2d | nn.Linear):
@@ -94,7 +124,7 @@ def _keep_variance(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=(2 / heard) ** 0.5)
 
 
-Layers = Literal["dense", "convolutional"]
+Layers = Literal["dense", "convolutional", "fully_convolutional"]
 
 
 def build_layers(
@@ -105,7 +135,8 @@ def build_layers(
         raise UserError(f"An autoencoder needs sizes of at least 1, got {image_size}, {code_size} and {width}.")
     if layers == "dense":
         return DenseLayers((image_size[0], image_size[1]), code_size, activation)
-    return ConvolutionalLayers((image_size[0], image_size[1]), code_size, width)
+    kind = FullyConvolutionalLayers if layers == "fully_convolutional" else ConvolutionalLayers
+    return kind((image_size[0], image_size[1]), code_size, width)
 
 
 def bring_to_size(frames: Float[Tensor, "frame 3 _ _"], size: tuple[int, int]) -> Float[Tensor, "frame 3 _ _"]:

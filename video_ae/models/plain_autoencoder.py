@@ -16,7 +16,7 @@ class PlainAutoencoder(Autoencoder):
     PCA (Baldi and Hornik 1989).
 
     Args:
-        layers: dense or convolutional.
+        layers: dense, convolutional (linear layers around the code), or fully_convolutional (the code is a small map).
         image_size: (width, height) of the frames inside; others are resized on the way in and back on the way out.
         code_size: numbers in a code.
         width: channels of the first convolutional layer.

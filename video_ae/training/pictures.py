@@ -1,46 +1,65 @@
 """One picture that shows a person what a model makes of the validation clips."""
 
 import io
+from collections.abc import Callable
 
 from einops import rearrange
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from video_ae.evaluation.metrics.images import psnr
 from video_ae.types import Cameras, Reconstruction, VideoClip
 
-COLUMNS = ("context", "target", "prediction", "disparity", "trajectory from above")
+Panel = Callable[[Axes, int], None]  # draws one thing of clip `row` of the batch
 
 
 def validation_picture(clip: VideoClip, reconstruction: Reconstruction, rows: int = 4) -> bytes:
-    """A PNG with a row per clip of the batch: context, target, prediction, disparity, trajectory from above.
+    """A PNG with a row per clip of the batch: context, target, prediction (with its PSNR), disparity, trajectory.
 
-    The target is the middle one of those rendered, the context the nearest frame that was not rendered. Panels that the
-    model has nothing for stay empty.
+    The target is the middle one of those rendered, the context the nearest frame that was not rendered. Columns that
+    the model has nothing for are left out: the context where all frames are rendered, disparity and trajectory of
+    models without depth and cameras.
     """
     rows = min(rows, len(clip.frames))
-    figure = Figure(figsize=(2.4 * len(COLUMNS), 1.9 * rows), layout="constrained")
+    panels = _panels(clip, reconstruction)
+    figure = Figure(figsize=(2.4 * len(panels), 1.9 * rows + 0.2), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, len(COLUMNS), squeeze=False)
-    which = len(reconstruction.targets) // 2
-    target = int(reconstruction.targets[which])
-    context = _context(reconstruction.targets, len(clip), target)
-    for row in range(rows):
-        for axis in axes[row]:
-            axis.axis("off")
-        _show(axes[row, 0], clip.frames[row, context])
-        _show(axes[row, 1], clip.frames[row, target])
-        _show(axes[row, 2], reconstruction.frames[row, which])
-        if reconstruction.disparity is not None:
-            axes[row, 3].imshow(reconstruction.disparity[row, which].detach().float().cpu().numpy(), cmap="magma")
-        if reconstruction.camera is not None:
-            _trajectory(axes[row, 4], reconstruction.camera.cameras, row)
-    for axis, title in zip(axes[0], COLUMNS, strict=True):
-        axis.set_title(title, fontsize=9)
+    axes = figure.subplots(rows, len(panels), squeeze=False)
+    for column, (title, panel) in enumerate(panels.items()):
+        for row in range(rows):
+            axes[row, column].axis("off")
+            panel(axes[row, column], row)
+        heading = axes[0, column].get_title()
+        axes[0, column].set_title(f"{title}, {heading}" if heading else title, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()
+
+
+def _panels(clip: VideoClip, reconstruction: Reconstruction) -> dict[str, Panel]:
+    which = len(reconstruction.targets) // 2
+    target = int(reconstruction.targets[which])
+    context = _context(reconstruction.targets, len(clip), target)
+    panels: dict[str, Panel] = {}
+    if context != target:
+        panels["context"] = lambda axis, row: _show(axis, clip.frames[row, context])
+    panels["target"] = lambda axis, row: _show(axis, clip.frames[row, target])
+
+    def prediction(axis: Axes, row: int) -> None:
+        shown = reconstruction.frames[row, which].detach().float().clamp(0, 1)
+        _show(axis, shown)
+        axis.set_title(f"{psnr(shown[None], clip.frames[row, target][None]).item():.1f} dB", fontsize=9)
+
+    panels["prediction"] = prediction
+    disparity, camera = reconstruction.disparity, reconstruction.camera
+    if disparity is not None:
+        panels["disparity"] = lambda axis, row: _show_map(axis, disparity[row, which])
+    if camera is not None:
+        panels["trajectory from above"] = lambda axis, row: _trajectory(axis, camera.cameras, row)
+    return panels
 
 
 def _context(targets: Tensor, frames: int, target: int) -> int:
@@ -52,6 +71,10 @@ def _context(targets: Tensor, frames: int, target: int) -> int:
 
 def _show(axis, frame: Float[Tensor, "3 height width"]) -> None:
     axis.imshow(rearrange(frame.detach().float().cpu().clamp(0, 1), "c h w -> h w c").numpy())
+
+
+def _show_map(axis, disparity: Float[Tensor, "height width"]) -> None:
+    axis.imshow(disparity.detach().float().cpu().numpy(), cmap="magma")
 
 
 def _trajectory(axis, cameras: Cameras, row: int) -> None:

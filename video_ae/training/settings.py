@@ -97,7 +97,7 @@ class OptimizerSettings:
             )
         if any(later <= earlier for earlier, later in pairwise((0, *self.halve_at))):
             raise UserError(
-                f"--optimizer.halve_at is {list(self.halve_at)}, and rising steps above 0 are needed, such as [80, 120]."
+                f"--optimizer.halve_at is {list(self.halve_at)}, and rising steps above 0 are needed, such as [80, 90]."
             )
 
 
