@@ -44,6 +44,10 @@ def _add_views(kinds: Any) -> None:
         "--hide-target", action="store_true", help="interpolate the target's camera: the model never sees the target"
     )
     parser.add_argument(
+        "--no-perceptual", dest="perceptual", action="store_const", const=False,
+        help="leave out LPIPS and the VGG cosine, which take longer than most methods",
+    )  # fmt: skip
+    parser.add_argument(
         "--save-frames", action="store_true", help="also write predictions/gap<g>/<clip>/<timestamp>.png"
     )
 

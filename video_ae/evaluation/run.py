@@ -94,6 +94,7 @@ def evaluate_views(
     beside: Sequence[Path] = (),
     hide_target: bool = False,
     save_frames: bool = False,
+    perceptual: bool = True,
     seed: int = 0,
     device: str = "auto",
     overwrite: bool = False,
@@ -102,6 +103,7 @@ def evaluate_views(
 
     kind: "middle" has contexts i and i + 2g and the target i + g, "onward" the context i and the target i + g.
     hide_target: the target's camera is interpolated between the contexts' and the model never sees the target.
+    perceptual: whether LPIPS and the VGG cosine are computed, which take longer than most methods.
     Writes results.json, results.md, report.html and, with `save_frames`,
     predictions/gap<g>/<clip>/<target timestamp>.png. The other arguments and errors are those of `evaluate_poses`.
     """
@@ -119,7 +121,7 @@ def evaluate_views(
     torch.manual_seed(seed)
     build = unseen_view_synthesizer if hide_target else view_synthesizer
     rows = {label: Baseline(build(other, place, refine)) for label, other in others.items()}
-    metrics, missing = commands.view_metrics()
+    metrics, missing = commands.view_metrics(perceptual)
     record = ViewRecord(commands.label_of(model, refine, known) + (", target hidden" if hide_target else ""))
     result = run_views(
         dataset, build(model, place, refine), record.method, ViewsSettings(chosen, kind, known, not hide_target),

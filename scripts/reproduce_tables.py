@@ -1,0 +1,92 @@
+"""Runs every evaluation of docs/results.md and writes its tables anew.
+
+    python scripts/reproduce_tables.py --real $REAL_CLIPS/eval --out runs/tables [--jobs 2] [--only NAME ...]
+
+Each run is one `video-ae evaluate` command with one thread; `--jobs` of them run side by side. A run that is complete
+in `--out` is not repeated. At the end docs/results/*.json and the tables of README.md and docs/*.md follow. Without
+`--real` only the walk-throughs, which are part of the project, are measured.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAPER = "data/baselines/paper_small"
+FEED_FORWARD = ["--refine", "0"]
+# Longest first, so that no long run is left alone at the end.
+REAL = {
+    "real_views_refined": ["views", "--gaps", "2", "4"],
+    "real_poses_refined": ["poses"],
+    "real_poses_refined_true_focal": ["poses", "--focal", "true", "--peers"],
+    "real_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
+    "real_views_onward": ["views", "--kind", "onward", *FEED_FORWARD, "--no-perceptual", "--beside", PAPER],
+    "real_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
+    "real_views_hidden_target": ["views", *FEED_FORWARD, "--gaps", "2", "4", "--hide-target", "--no-perceptual"],
+    "real_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
+    "real_published_protocol": ["paper", "--weights", PAPER],
+}
+WALKTHROUGHS = {
+    "walkthroughs_poses_refined": ["poses"],
+    "walkthroughs_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
+    "walkthroughs_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
+    "walkthroughs_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
+    "walkthroughs_transfer": ["transfer", *FEED_FORWARD],
+    "walkthroughs_published_protocol": ["paper", "--weights", PAPER],
+}
+DOCUMENTS = ["README.md", "docs/results.md", "docs/experiments.md"]
+
+
+def run(name: str, words: list[str], data: Path, out: Path) -> float:
+    """Seconds of one evaluation; its output goes to OUT/NAME.log. Ends the program where it fails."""
+    if (out / name / "results.json").is_file():
+        print(f"{name}: there already", flush=True)
+        return 0.0
+    start = time.monotonic()
+    command = [sys.executable, "-m", "video_ae", "evaluate", words[0], "--data", str(data), *words[1:]]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    with (out / f"{name}.log").open("w", encoding="utf-8") as log:
+        ended = subprocess.run(
+            [*command, "--out", str(out / name), "--overwrite"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    if ended.returncode:
+        raise SystemExit(f"{name} failed with exit code {ended.returncode}: see {out / name}.log")
+    seconds = time.monotonic() - start
+    print(f"{name}: {seconds:.0f} s", flush=True)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", type=Path, metavar="ROOT", help="the real clips, in RealEstate10K's layout")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the runs write, kept")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(REAL | WALKTHROUGHS)}")
+    given = parser.parse_args()
+    runs = [(name, words, given.real) for name, words in REAL.items()] if given.real else []
+    runs += [(name, words, Path("data/walkthroughs/test")) for name, words in WALKTHROUGHS.items()]
+    if unknown := set(given.only or ()) - {name for name, *_ in runs}:
+        parser.error(f"there is no run {sorted(unknown)[0]!r}: choose among {', '.join(name for name, *_ in runs)}")
+    runs = [entry for entry in runs if not given.only or entry[0] in given.only]
+    out = given.out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with ThreadPoolExecutor(given.jobs) as pool:
+        seconds = list(pool.map(lambda entry: run(*entry, out), runs))
+    for name, *_ in runs:
+        shutil.copyfile(out / name / "results.json", ROOT / "docs" / "results" / f"{name}.json")
+    times = {name: round(value) for (name, *_), value in zip(runs, seconds, strict=True)}
+    (out / "seconds.json").write_text(json.dumps(times, indent=1) + "\n")
+    documents = [file for file in DOCUMENTS if (ROOT / file).is_file()]
+    subprocess.run([sys.executable, "scripts/make_tables.py", *documents], cwd=ROOT, check=True)
+    print(f"{len(runs)} runs in {(time.monotonic() - start) / 60:.0f} minutes, {given.jobs} side by side")
+
+
+if __name__ == "__main__":
+    main()
