@@ -103,6 +103,7 @@ class ClipSampler:
             )
         last_of_shard = np.flatnonzero(np.diff(shards, append=-1)) if shards is not None else np.zeros(1, np.int64)
         self._shard_ends = self._cumulated[last_of_shard] if len(last_of_shard) > SHARDS_AT_A_TIME else None
+        self._latest: tuple[int, int, list[int]] = (0, -1, [])  # seed, block and its places, which most calls share
 
     def choose(self, seed: int, position: int) -> ClipChoice:
         """The frames of training clip number `position`."""
@@ -119,8 +120,11 @@ class ClipSampler:
         """Which shards (by place, from 0) the positions of a block read from; empty where all of them do."""
         if self._shard_ends is None:
             return []
-        draw = random.Random(f"shards {seed} {block}")
-        return [_weighted(self._shard_ends, draw.random()) for _ in range(SHARDS_AT_A_TIME)]
+        if self._latest[:2] != (seed, block):
+            draw = random.Random(f"shards {seed} {block}")
+            places = [_weighted(self._shard_ends, draw.random()) for _ in range(SHARDS_AT_A_TIME)]
+            self._latest = (seed, block, places)
+        return self._latest[2]
 
     def _video(self, seed: int, position: int, draw: random.Random) -> int:
         places = self.places_in_block(seed, position // POSITIONS_PER_BLOCK)

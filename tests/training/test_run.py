@@ -149,3 +149,32 @@ def test_two_devices_see_what_one_with_twice_the_batch_sees(arguments, tmp_path)
     assert result.returncode == 0, result.stderr
     for name, tensor in weights(one).items():
         torch.testing.assert_close(weights(two)[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_packed_videos_train_by_the_same_command_and_resume_exactly(arguments, videos, tmp_path, monkeypatch):
+    pytest.importorskip("scenedetect")
+    from video_ae.preparation.run import prepare
+
+    prepare(videos, tmp_path / "packed", size=24)
+    common = [*arguments, f"--data.root={tmp_path / 'packed'}", "--data.augment=true", "--data.overlap=[0.9,0.1]"]
+    common.append("--data.overlap_clips=10")
+    whole = train(parse_run([*common, "--out", str(tmp_path / "whole")]))
+    run = train(parse_run([*common, "--trainer.max_steps=4"]))
+    assert not same(weights(whole), weights(run))
+    train(parse_run(["--resume", "--out", str(run), "--trainer.max_steps=8"]))
+    assert same(weights(whole), weights(run))
+
+
+def test_overlap_of_raw_videos_is_not_known(arguments):
+    with pytest.raises(UserError, match=r"run `video-ae prepare` first"):
+        train(parse_run([*arguments, "--data.overlap=[0.9,0.5]"]))
+
+
+def test_what_is_left_out_is_counted_in_the_log(arguments, videos, tmp_path, caplog):
+    import shutil
+
+    shutil.copytree(videos, tmp_path / "mixed")
+    (tmp_path / "mixed" / "empty.mp4").touch()
+    train(parse_run([*arguments, f"--data.root={tmp_path / 'mixed'}", "--trainer.max_steps=2"]))
+    assert "2 videos, 1 left out" in caplog.text
+    assert "left out empty.mp4: " in caplog.text

@@ -28,8 +28,9 @@ class PackedVideos:
 
     def __init__(self, root: str | Path, cache: Path | None = None) -> None:
         self.store = ShardStore(root, cache)
+        text = self.store.fetch("packed.json").read_text(encoding="utf-8")
         try:
-            about = json.loads(self.store.fetch("packed.json").read_text(encoding="utf-8"))
+            about = json.loads(text)
             self._quarantined: dict[str, str] = about["quarantined"]
             gaps = about["overlap_gaps"]
         except (ValueError, KeyError) as error:

@@ -1,5 +1,7 @@
 """How much of one picture can be seen in another, from the pictures alone."""
 
+from functools import lru_cache
+
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -23,7 +25,11 @@ def photometric_overlap(first: Float[Tensor, "3 height width"], second: Float[Te
     similar and two neighbouring blocks moved about as far: single edges look alike everywhere, but neighbours do not
     agree by chance. Zoom, small turns and parallax move blocks by slightly different amounts and are allowed that way.
     """
-    one, two = _grey(first), _grey(second)
+    return overlap_of_grey(working_grey(first), working_grey(second))
+
+
+def overlap_of_grey(one: Float[Tensor, "height width"], two: Float[Tensor, "height width"]) -> float:
+    """The same for pictures that `working_grey` made."""
     blocks = rearrange(unfold(one[None, None], BLOCK, stride=BLOCK)[0], "pixel block -> block 1 pixel")
     rows, columns = one.shape[0] // BLOCK, one.shape[1] // BLOCK
     blocks = blocks - blocks.mean(-1, keepdim=True)
@@ -34,16 +40,21 @@ def photometric_overlap(first: Float[Tensor, "3 height width"], second: Float[Te
     windows = unfold(two[None, None], BLOCK)[0]  # [pixel, place]
     spread = (windows.square().mean(0) - windows.mean(0).square()).clamp_min(0).sqrt() * BLOCK
     correlation = (blocks[:, 0] / norm[:, 0].clamp_min(1e-6)) @ windows / spread.clamp_min(BLOCK * TEXTURE / 2)
-    across = two.shape[1] - BLOCK + 1
-    places = torch.stack([torch.arange(windows.shape[1]) % across, torch.arange(windows.shape[1]) // across], -1)
-    home = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1) * BLOCK
-    way = torch.cdist(home.view(-1, 2).float(), places.float()) / across
-    place = (correlation - NEARER * way).argmax(1)
+    home, places, cost = _geometry(rows, columns, two.shape[0] - BLOCK + 1, two.shape[1] - BLOCK + 1)
+    place = (correlation - cost).argmax(1)
     best = correlation.gather(1, place[:, None])[:, 0]
     found = places[place].view(rows, columns, 2)
     matched = (best.view(rows, columns) > SIMILAR) & textured
     seen = matched & (_agreeing(found - home, matched) >= AGREEING_NEIGHBOURS)
     return float(seen.sum() / textured.sum())
+
+
+@lru_cache(maxsize=8)
+def _geometry(rows: int, columns: int, down: int, across: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Where blocks lie [row, column, xy] and can be found [place, xy], and what the way costs [block, place]."""
+    home = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1) * BLOCK
+    places = torch.stack(torch.meshgrid(torch.arange(across), torch.arange(down), indexing="xy"), -1).view(-1, 2)
+    return home, places, NEARER * torch.cdist(home.view(-1, 2).float(), places.float()) / across
 
 
 def _agreeing(moved: Tensor, matched: Tensor) -> Tensor:
@@ -60,7 +71,8 @@ def _agreeing(moved: Tensor, matched: Tensor) -> Tensor:
     return count
 
 
-def _grey(picture: Tensor) -> Tensor:
+def working_grey(picture: Float[Tensor, "3 height width"]) -> Float[Tensor, "rows columns"]:
+    """Grey, with a shorter side of `WORKING_SIDE` pixels."""
     height, width = picture.shape[-2:]
     factor = WORKING_SIDE / min(height, width)
     size = max(BLOCK, round(height * factor)), max(BLOCK, round(width * factor))

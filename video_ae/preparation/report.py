@@ -4,6 +4,7 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from video_ae.clips import OVERLAP_GAPS
 from video_ae.files import write_atomically
 from video_ae.preparation.pack import Packed
 from video_ae.preparation.scan import read_jpegs
+from video_ae.preparation.segments import Dropped
 from video_ae.preparation.video import FRAMES, RECORD, load_record
 
 ROWS, COLUMNS = 24, 6  # of a contact sheet
@@ -36,8 +38,7 @@ def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
     ]
     dropped_rows = [
         Row(f"{name}: {part.first} to {part.last}, {part.reason}", name, range(part.first, part.last + 1))
-        for name, parts in packed.dropped.items()
-        for part in parts
+        for name, part in _listed_parts(packed)
     ]
     sheets = {
         kind: _write_sheets(rows, folders, out, kind)
@@ -66,21 +67,22 @@ def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
         "# What was prepared", "",
         f"{kept} of {packed.frames} frames are kept, in {len(packed.kept)} segments of {videos} videos; "
         f"{len(packed.quarantined)} videos gave nothing.", "",
-        "| frames left out because | frames |", "|---|---|",
-        *(f"| {reason} | {count} |" for reason, count in frames_by_reason(packed).items()), "",
+        *_reasons(packed),
         "![lengths](histogram_lengths.png)", "", "![overlap](histogram_overlap.png)", "",
         "Overlap: the share of a frame's picture that a frame so much later still shows "
         "(`--data.overlap` in training reads it).", "",
     ]  # fmt: skip
-    lines += ["## Videos that gave nothing", "", "| video | why |", "|---|---|"]
-    lines += [f"| {_cell(name)} | {_cell(reason)} |" for name, reason in list(packed.quarantined.items())[:LISTED]]
-    lines += _more(len(packed.quarantined))
-    lines += ["", "## Parts left out", "", "| video | frames | why |", "|---|---|---|"]
-    parts = [(name, part) for name, parts in packed.dropped.items() for part in parts]
-    lines += [
-        f"| {_cell(name)} | {part.first} to {part.last} | {_cell(part.reason)} |" for name, part in parts[:LISTED]
-    ]
-    lines += [*_more(len(parts)), "", *(f"![left out]({name})" for name in sheets["left_out"])]
+    if packed.quarantined:
+        lines += ["## Videos that gave nothing", "", "| video | why |", "|---|---|"]
+        lines += [f"| {_cell(name)} | {_cell(reason)} |" for name, reason in list(packed.quarantined.items())[:LISTED]]
+        lines += _more(len(packed.quarantined))
+    parts = _listed_parts(packed)
+    if parts:
+        lines += ["", "## Parts left out", "", "| video | frames | why |", "|---|---|---|"]
+        lines += [
+            f"| {_cell(name)} | {part.first} to {part.last} | {_cell(part.reason)} |" for name, part in parts[:LISTED]
+        ]
+        lines += [*_more(len(parts)), "", *(f"![left out]({name})" for name in sheets["left_out"])]
     lines += ["", "## Segments", "", "| segment | frames | overlap at " + ", ".join(map(str, OVERLAP_GAPS)) + " |"]
     lines += ["|---|---|---|"]
     for segment in packed.kept[:LISTED]:
@@ -88,6 +90,17 @@ def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
         lines.append(f"| {_cell(segment.name)} | {len(segment.frames)} | {curve} |")
     lines += [*_more(len(packed.kept)), "", *(f"![kept]({name})" for name in sheets["kept"])]
     return "\n".join(lines) + "\n"
+
+
+def _listed_parts(packed: Packed) -> list[tuple[str, Dropped]]:
+    """(video, part) of all but repeated frames, which lie singly between others: their number says enough."""
+    return [(name, part) for name, parts in packed.dropped.items() for part in parts if part.reason != "repeated"]
+
+
+def _reasons(packed: Packed) -> list[str]:
+    counts = frames_by_reason(packed)
+    rows = [f"| {reason} | {count} |" for reason, count in counts.items()]
+    return ["| frames left out because | frames |", "|---|---|", *rows, ""] if counts else []
 
 
 def _more(count: int) -> list[str]:
@@ -99,7 +112,7 @@ def _cell(text: str) -> str:
 
 
 def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: str) -> list[str]:
-    """Contact sheets `KIND_N.jpg`; returns their names. Parts without readable frames have no pictures."""
+    """Contact sheets `KIND_N.png`; returns their names. Parts without readable frames have no pictures."""
     from PIL import Image, ImageDraw
 
     names = []
@@ -112,8 +125,8 @@ def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: st
             draw.text((2, top + 1), row.label[:120], fill="black")
             for column, picture in enumerate(_pictures(row, folders[row.video])):
                 sheet.paste(picture, (column * CELL[0], top + 14))
-        name = f"{kind}_{start // ROWS}.jpg"
-        write_atomically(out / name, lambda temporary, sheet=sheet: sheet.save(temporary, "JPEG", quality=88))
+        name = f"{kind}_{start // ROWS}.png"
+        write_atomically(out / name, partial(sheet.save, format="PNG"))
         names.append(name)
     return names
 

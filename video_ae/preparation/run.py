@@ -115,5 +115,5 @@ def _clear(out: Path) -> None:
     """Removes what an earlier run wrote, and nothing else; `packed.json` first, so that no half folder looks whole."""
     for path in [out / ABOUT, out / TABLE, out / "index.json", out / "report.md", *out.glob("chunk-0-*.bin")]:
         path.unlink(missing_ok=True)
-    for path in [*out.glob("kept_*.jpg"), *out.glob("left_out_*.jpg"), *out.glob("histogram_*.png")]:
+    for path in [*out.glob("kept_*.png"), *out.glob("left_out_*.png"), *out.glob("histogram_*.png")]:
         path.unlink(missing_ok=True)

@@ -13,14 +13,14 @@ import torch
 from video_ae.clips import OVERLAP_GAPS
 from video_ae.errors import UserError
 from video_ae.files import write_atomically
-from video_ae.preparation.overlap import photometric_overlap
+from video_ae.preparation.overlap import overlap_of_grey, working_grey
 from video_ae.preparation.scan import Scan, read_jpegs, scan_video
 from video_ae.preparation.segments import SHORTEST, Dropped, Segment, cut_into_segments
 from video_ae.videos.open import open_video
 from video_ae.videos.shards import decode_jpeg
 
 PAIRS_PER_GAP = 3
-VERSION = 1  # of what is kept and how it is measured: other values are prepared again
+VERSION = 2  # of what is kept and how it is measured: other values are prepared again
 FRAMES, RECORD = "frames.bin", "record.json"
 
 
@@ -92,7 +92,8 @@ def _prepare(job: Job, key: list, started: float) -> Prepared:
     if len(reader) < 2:
         raise UserError("It has one frame, a video needs at least two.")
     with open(job.folder / FRAMES, "wb") as file:
-        scan = scan_video(reader, job.size, file)
+        careful = None if job.path.is_dir() else lambda: open_video(job.path, "pyav")
+        scan = scan_video(reader, job.size, file, careful)
     segments, dropped = cut_into_segments(scan)
     if scan.damage and not segments:
         raise UserError(scan.damage)
@@ -119,16 +120,16 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
     def picture(place: int) -> torch.Tensor:
         if place not in pictures:
             (jpeg,) = read_jpegs(file, scan.offsets, [segment.frames[place]])
-            pictures[place] = torch.from_numpy(decode_jpeg(jpeg).copy()).permute(2, 0, 1).float() / 255
+            pictures[place] = working_grey(torch.from_numpy(decode_jpeg(jpeg).copy()).permute(2, 0, 1).float() / 255)
         return pictures[place]
 
     for gap in OVERLAP_GAPS:
         room = len(segment.frames) - 1 - gap
-        if room < 0:
+        if room < 0 or (overlaps and overlaps[-1] == 0):
             overlaps.append(overlaps[-1])
             continue
         starts = sorted({round(room * part / (PAIRS_PER_GAP - 1)) for part in range(PAIRS_PER_GAP)})
-        found = float(np.median([photometric_overlap(picture(start), picture(start + gap)) for start in starts]))
+        found = float(np.median([overlap_of_grey(picture(start), picture(start + gap)) for start in starts]))
         overlaps.append(min([found, *overlaps]))
     return overlaps
 

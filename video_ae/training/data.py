@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from video_ae.clips import OverlapCurriculum
 from video_ae.datasets.base import ClipSource
-from video_ae.datasets.byte_clips import ByteBatch, collate_bytes, finish_batch
+from video_ae.datasets.byte_clips import collate_bytes, finish_batch
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.packed import PackedVideos
 from video_ae.datasets.packed_clips import PackedClips
@@ -106,7 +106,7 @@ class ClipData(LightningDataModule):
         assert self.trainer is not None
         return self.trainer.strategy.root_device
 
-    def _on_device(self, loader: DataLoader[ByteBatch], augment_seed: int | None) -> DeviceBatches:
+    def _on_device(self, loader: DataLoader, augment_seed: int | None) -> DeviceBatches:
         finish = partial(finish_batch, size=self.settings.size, augment_seed=augment_seed)
         return DeviceBatches(loader, self._device, finish)
 

@@ -24,7 +24,7 @@ LEAF_SIZES = struct.Struct("<III")
 NUMBER_AND_TIME = struct.Struct("<qd")
 SHARD_BYTES = 64 * 2**20
 JPEG_QUALITY = 92
-LEAF = {"type": None, "context": None, "children_spec": []}
+LEAF: dict[str, object] = {"type": None, "context": None, "children_spec": []}
 # How PyTorch (torch.utils._pytree) spells a tuple of three leaves.
 TREE = json.dumps([1, {"type": "builtins.tuple", "context": "null", "children_spec": [LEAF] * 3}])
 

@@ -1,0 +1,202 @@
+"""Packed frames: read at any place, streamed from elsewhere, and by LitData as well."""
+
+import json
+import pickle
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from video_ae import clips as sampling
+from video_ae.clips import OVERLAP_GAPS, OverlapCurriculum
+from video_ae.datasets.byte_clips import augment, collate_bytes, finish_batch
+from video_ae.datasets.open import open_dataset
+from video_ae.datasets.packed import PackedVideos
+from video_ae.datasets.packed_clips import PackedClips
+from video_ae.errors import UserError
+from video_ae.videos.shard_store import ShardStore
+from video_ae.videos.shards import ShardWriter, StoredFrame, encode_jpeg
+
+COUNTS = [20, 9, 30, 14, 25]
+
+
+def _frames(segment: int, count: int) -> list[StoredFrame]:
+    """Frame `i` of a segment is grey of value 8 i, its number in the video is 100 i + segment."""
+    pictures = [torch.full((3, 24, 32), 8 * number, dtype=torch.uint8) for number in range(count)]
+    return [
+        StoredFrame(encode_jpeg(picture), 100 * number + segment, 0.1 * number)
+        for number, picture in enumerate(pictures)
+    ]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Five segments in about five shards, whose overlap falls to zero sixteen frames apart."""
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    writer = ShardWriter(folder, shard_bytes=12_000)
+    rows = []
+    for number, count in enumerate(COUNTS):
+        shard, first = writer.add(_frames(number, count))
+        overlaps = [max(0, 1 - gap / 16) for gap in OVERLAP_GAPS]
+        rows.append((f"walk {number}é".encode(), number, shard, first, count, overlaps))
+    writer.finish()
+    kind = [("name", "S16"), ("video", "<i4"), ("shard", "<i4"), ("first", "<i4"), ("frames", "<i4"),
+            ("overlaps", "<f4", (len(OVERLAP_GAPS),))]  # fmt: skip
+    np.save(folder / "segments.npy", np.array(rows, kind))
+    about = {"format": 1, "quarantined": {"bad": "no pictures"}, "overlap_gaps": list(OVERLAP_GAPS)}
+    (folder / "packed.json").write_text(json.dumps(about))
+    return folder
+
+
+def test_frames_are_those_that_the_clip_names(root: Path) -> None:
+    source = open_dataset(root)
+    assert isinstance(source, PackedVideos)
+    assert source.names == [f"walk {number}é" for number in range(5)]
+    assert source.quarantined == {"bad": "no pictures"}
+    assert len(list(root.glob("*.bin"))) > 2
+    dataset = PackedClips(source, length=4, gap=(1, 5), clips=50, reverse=True)
+    for position in range(50):
+        clip = dataset[position]
+        segment = int(clip.indices[0]) % 100
+        numbers = (clip.indices - segment) / 100
+        assert clip.name == f"walk {segment}é"
+        torch.testing.assert_close(clip.frames.float().mean((1, 2, 3)), 8 * numbers, atol=1, rtol=0)
+        torch.testing.assert_close(clip.times, 0.1 * numbers.double(), atol=1e-6, rtol=0)
+    with pytest.raises(IndexError, match="0 to 19"):
+        source.load(0, [20])
+    with pytest.raises(IndexError):
+        dataset[50]
+
+
+def _all(dataset: PackedClips, workers: int) -> list[tuple]:
+    loader = DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=collate_bytes)
+    return [(clip.name, clip.indices.tolist(), clip.position) for batch in loader for clip in batch.clips]
+
+
+def test_order_is_that_of_the_positions_for_any_number_of_workers_and_after_pickling(root: Path) -> None:
+    dataset = PackedClips(PackedVideos(root), length=4, gap=(1, 3), clips=12, seed=3)
+    alone = [
+        (clip.name, clip.indices.tolist(), clip.position) for clip in map(dataset.__getitem__, reversed(range(12)))
+    ]
+    assert alone[::-1] == _all(dataset, 0) == _all(dataset, 2) == _all(pickle.loads(pickle.dumps(dataset)), 0)
+
+
+def test_from_object_storage_only_what_is_needed_is_fetched(root: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("VIDEO_AE_CACHE", str(tmp_path / "cache"))
+    memory = fsspec.filesystem("memory")
+    memory.put(str(root), "/bucket/packed", recursive=True)
+    source = open_dataset("memory://bucket/packed/")
+    assert isinstance(source, PackedVideos)
+    assert not list((tmp_path / "cache").rglob("*.bin"))
+    torch.testing.assert_close(source.load(3).frames, open_dataset(root).load(3).frames)
+    assert len(list((tmp_path / "cache").rglob("*.bin"))) == 1
+    near, far = (PackedClips(PackedVideos(where), 4, (1, 3), 8) for where in (root, "memory://bucket/packed"))
+    assert _all(near, 0) == _all(far, 0)
+    source.store.clear_cache()
+    assert not list((tmp_path / "cache").rglob("*.bin"))
+    with pytest.raises(UserError, match="cannot be read"):
+        open_dataset("memory://bucket/nowhere")
+
+
+def test_the_cache_keeps_to_its_size_and_still_reads_everything(root: Path, tmp_path: Path) -> None:
+    fsspec.filesystem("memory").put(str(root), "/small/packed", recursive=True)
+    largest = max(file.stat().st_size for file in root.glob("*.bin"))
+    store = ShardStore("memory://small/packed", tmp_path / "cache", cache_bytes=largest)
+    expected = ShardStore(root)
+    for shard in [0, 1, 2, 1, 0]:
+        assert store.read(shard, [2, 0]) == expected.read(shard, [2, 0])
+        assert sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*.bin")) <= largest
+
+
+def test_a_damaged_shard_costs_its_clips_and_not_the_run(root: Path, caplog) -> None:
+    whole = [clip.name for clip in map(PackedClips(PackedVideos(root), 4, clips=30).__getitem__, range(30))]
+    (root / "chunk-0-1.bin").write_bytes((root / "chunk-0-1.bin").read_bytes()[:300])
+    dataset = PackedClips(PackedVideos(root), 4, clips=30)
+    damaged = [clip.name for clip in map(dataset.__getitem__, range(30))]
+    lost = {name for name in whole if name not in damaged}
+    assert lost
+    assert "damaged at item" in caplog.text
+    assert all(one == other for one, other in zip(whole, damaged, strict=True) if one not in lost)
+    for shard in root.glob("*.bin"):
+        shard.write_bytes(shard.read_bytes()[:300])
+    with pytest.raises(UserError, match="10 clips one after the other"):
+        PackedClips(PackedVideos(root), 4, clips=30)[0]
+
+
+def test_overlap_curriculum_widens_the_clips(root: Path) -> None:
+    curriculum = OverlapCurriculum(0.75, 0.25, 1000)
+    dataset = PackedClips(PackedVideos(root), length=3, gap=(1, 9), clips=2**40, curriculum=curriculum)
+
+    def spans(start: int) -> list[int]:
+        return [
+            abs(int(clip.indices[-1] - clip.indices[0])) // 100
+            for clip in map(dataset.__getitem__, range(start, start + 60))
+        ]
+
+    assert max(spans(0)) == 4, "three quarters are shared up to four frames apart"
+    assert max(spans(500)) == 8
+    assert max(spans(100_000)) == 12
+    assert spans(100_000) == spans(100_000)
+
+
+def test_many_shards_are_read_a_few_at_a_time_and_all_windows_stay_equally_likely(monkeypatch) -> None:
+    monkeypatch.setattr(sampling, "POSITIONS_PER_BLOCK", 50)
+    counts, shards = np.full(200, 12), np.arange(200) // 2
+    counts[::2] = 22  # twice as many windows
+    sampler = sampling.ClipSampler(counts, 3, shards=shards)
+    seen = np.zeros(200)
+    for block in range(150):
+        videos = [sampler.choose(0, position).video for position in range(50 * block, 50 * block + 50)]
+        assert {video // 2 for video in videos} <= set(sampler.places_in_block(0, block))
+        assert len(set(sampler.places_in_block(0, block))) <= sampling.SHARDS_AT_A_TIME
+        np.add.at(seen, videos, 1)
+    assert seen[::2].sum() / seen[1::2].sum() == pytest.approx(2, rel=0.1)
+    assert seen.reshape(-1, 2).sum(1).min() > 25, "seventy-five on average"
+
+
+def test_litdata_reads_the_same_frames(root: Path) -> None:
+    litdata = pytest.importorskip("litdata", reason="LitData is not installed (it brings torchvision along)")
+    dataset = litdata.StreamingDataset(str(root), shuffle=False)
+    expected = [frame for number, count in enumerate(COUNTS) for frame in _frames(number, count)]
+    assert len(dataset) == len(expected)
+    for item, frame in zip((dataset[number] for number in range(len(expected))), expected, strict=True):
+        jpeg, number, time = item
+        assert (bytes(jpeg), number, time) == (frame.jpeg, frame.number, frame.time)
+
+
+def test_what_is_no_complete_packed_folder(root: Path) -> None:
+    (root / "packed.json").write_text("{")
+    with pytest.raises(UserError, match=r"packed\.json that is damaged"):
+        open_dataset(root)
+    (root / "packed.json").write_text(json.dumps({"quarantined": {}, "overlap_gaps": [1, 2]}))
+    with pytest.raises(UserError, match="another version"):
+        open_dataset(root)
+    (root / "packed.json").write_text(json.dumps({"quarantined": {}, "overlap_gaps": list(OVERLAP_GAPS)}))
+    (root / "segments.npy").write_bytes(b"")
+    with pytest.raises(UserError, match="damaged"):
+        open_dataset(root)
+
+
+def test_batches_of_clips_of_several_sizes_become_one(root: Path) -> None:
+    dataset = PackedClips(PackedVideos(root), 4, clips=3)
+    batch = finish_batch(collate_bytes([dataset[0], dataset[1]]), (16, 16))
+    assert batch.frames.shape == (2, 4, 3, 16, 16)
+    expected = dataset[1].frames.float().mean((1, 2, 3)) / 255
+    torch.testing.assert_close(batch.frames[1].mean((1, 2, 3)), expected, atol=1 / 255, rtol=0)
+
+
+def test_augmentation_is_one_for_a_clip_and_a_function_of_its_position() -> None:
+    frames = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0)).expand(3, -1, -1, -1)
+    changed = [augment(frames, seed=0, position=position) for position in range(20)]
+    for clip in changed:
+        assert torch.equal(clip[0], clip[2])
+        assert 0 <= clip.min() <= clip.max() <= 1
+    torch.manual_seed(5)
+    assert torch.equal(augment(frames, 0, 7), changed[7])
+    assert len({round(float(clip.mean()), 5) for clip in changed}) == 20
+    left = [float(clip[..., :16].mean() - clip[..., 16:].mean()) for clip in changed]
+    assert 0 < sum(value * left[0] > 0 for value in left) < 20, "some are mirrored, some are not"
