@@ -24,16 +24,15 @@ FEED_FORWARD = ["--refine", "0"]
 REAL = {
     "real_views_refined": ["views", "--gaps", "2", "4"],
     "real_poses_refined": ["poses"],
-    "real_poses_refined_true_focal": ["poses", "--focal", "true", "--peers"],
     "real_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
     "real_views_onward": ["views", "--kind", "onward", *FEED_FORWARD, "--no-perceptual", "--beside", PAPER],
+    "real_poses_true_focal": ["poses", *FEED_FORWARD, "--focal", "true", "--peers"],
     "real_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "real_views_hidden_target": ["views", *FEED_FORWARD, "--gaps", "2", "4", "--hide-target", "--no-perceptual"],
     "real_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
     "real_published_protocol": ["paper", "--weights", PAPER],
 }
 WALKTHROUGHS = {
-    "walkthroughs_poses_refined": ["poses"],
     "walkthroughs_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "walkthroughs_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
     "walkthroughs_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
