@@ -180,6 +180,7 @@ def measure_memory(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, help="folder for videos and shards, kept for the next run")
+    parser.add_argument("--videos", type=Path, help="a folder of mp4 files to use instead of the phone-like ones")
     parser.add_argument("--walkthroughs", type=Path, default=Path("data/walkthroughs/train/videos"))
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
@@ -189,11 +190,12 @@ def main() -> None:
     if given.measure:
         return measure_memory(given.measure)
     given.work.mkdir(parents=True, exist_ok=True)
-    (given.work / "videos").mkdir(exist_ok=True)
-    paths = write_videos(given.work / "videos", given.walkthroughs)
+    videos = given.videos or given.work / "videos"
+    videos.mkdir(exist_ok=True)
+    paths = sorted(videos.glob("*.mp4")) if given.videos else write_videos(videos, given.walkthroughs)
     packed = given.work / "packed"
     if not (packed / "packed.json").exists():
-        prepare(given.work / "videos", packed, SIZE)
+        prepare(videos, packed, SIZE)
     benchmark_clips(paths, packed, given.clips, given.rounds)
     benchmark_preparation(paths[0], given.work, min(3, given.rounds))
     benchmark_memory(packed, given.work)

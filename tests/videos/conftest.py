@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sample_videos import COUNT, GROUPS, VP8, encode, trim, turn, uneven_ticks
+from sample_videos import COUNT, GROUPS, HEVC, VP8, encode, trim, turn, uneven_ticks
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +14,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "closed": encode(root / "closed.mp4", options=GROUPS["closed"]),
         "open": encode(root / "open.mp4", options=GROUPS["open"]),
         "uneven": encode(root / "uneven.mp4", options=GROUPS["closed"], ticks=uneven_ticks(COUNT)),
+        "long": encode(root / "long.mov", options=GROUPS["long"]),
+        "hevc": encode(root / "hevc.mov", codec="libx265", pixel_format="yuv420p10le", options=HEVC),
         "matroska": encode(root / "closed.mkv", options=GROUPS["closed"]),
         "vp9": encode(root / "vp9.webm", codec="libvpx-vp9", options={"g": "15", "deadline": "realtime", "b": "400k"}),
         "vp8": encode(root / "vp8.webm", codec="libvpx", options=VP8),

@@ -10,8 +10,11 @@ import numpy as np
 WIDTH, HEIGHT, COUNT = 64, 48, 60
 GROUPS = {  # x264's grouping of pictures: how far a decoder has to go back before it can start
     "closed": {"x264-params": "open-gop=0:bframes=3:keyint=15:min-keyint=15:scenecut=0"},
+    "long": {"x264-params": "bframes=3:keyint=250:min-keyint=250:scenecut=0"},
     "open": {"x264-params": "open-gop=1:bframes=3:keyint=15:min-keyint=15:scenecut=0:b-adapt=0"},
 }
+# As recent phones record: ten bits and B-frames.
+HEVC = {"x265-params": "keyint=15:min-keyint=15:bframes=3:open-gop=0:log-level=none"}
 # Invisible reference frames: packets that show nothing.
 VP8 = {"g": "15", "b": "400k", "auto-alt-ref": "1", "lag-in-frames": "10", "arnr-maxframes": "5"}
 

@@ -1,7 +1,7 @@
 """Reads single frames out of shards, from a folder or, through a bounded cache, from object storage.
 
-LitData's own reader costs about as much for one small frame as decoding it (docs/data.md); reading at the right offset
-costs a hundredth of that, and any clip can be asked for in any order.
+LitData's own reader keeps threads and locks for an order of samples of its own, and its package demands torchvision,
+which breaks beside a CPU build of torch. Here any frame is read at its place, whoever asks (docs/data.md).
 """
 
 import hashlib
