@@ -121,6 +121,8 @@ def test_cameras_say_what_is_missing(small):
     estimate = small.find_cameras(_clip(3, width=40, height=24))
     assert estimate.cameras.world_from_camera.shape == (1, 3, 4, 4)
     assert "no focal length" in estimate.notes[0][0]
+    assert "covariances are so large that they say nothing" in estimate.notes[0][0]
+    assert torch.linalg.eigvalsh(estimate.covariance).min() > 1e5
     known = small.find_cameras(_clip(1), focal_over_width=1.1)
     assert known.cameras.intrinsics[0, 0, 0].item() == pytest.approx(1.1)
 

@@ -24,9 +24,10 @@ REENCODE_EVERY = 12  # frames between structure codes of a long video, in the pa
 _STAND_IN_FOCAL = 0.9  # in widths; for records that must hold a focal length
 _STEP = 16  # sizes that the trunk can halve
 _NO_CAMERA = (
-    "the paper model has no focal length, depth or confidence: intrinsics are those given or a stand-in of 0.9 widths, "
-    "and distances are half edges of its voxel cube",
+    "the paper model has no focal length, depth, confidence or covariance: intrinsics are those given or a stand-in of "
+    "0.9 widths, covariances are so large that they say nothing, and distances are half edges of its voxel cube",
 )
+_NOTHING_KNOWN = 1e6  # a variance beyond any error: who weighs by it gives no weight, a region drawn from it is all
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,11 @@ class PaperVideoAutoencoder(Autoencoder):
         self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
     ) -> CameraEstimate:
         """Cameras of a clip (no batch axis) from the chain of frame-to-frame motions, each relative to the encoder's
-        answer for a frame paired with itself, as in the paper. `refine_steps` has no meaning here and is ignored."""
+        answer for a frame paired with itself, as in the paper. `refine_steps` has no meaning here and is ignored.
+
+        What the model does not know has a stand-in, and the notes say so: inverse depth 1, confidence 0.5, covariances
+        of 1e6 times the identity (any pose lies in every region drawn from them, so a coverage of 100 % means nothing).
+        """
         del refine_steps
         frames = self._bring(clip.frames)
         steps = self._calibrated(frames[:-1], frames[1:])
@@ -245,6 +250,6 @@ def _estimate(poses: Tensor, clip: VideoClip, focal_over_width: float | None) ->
         cameras,
         inverse_depth=torch.ones(1, count, 1, 1, device=poses.device),
         confidence=torch.full((1, count), 0.5, device=poses.device),
-        covariance=repeat(torch.eye(6, device=poses.device), "i j -> 1 f i j", f=count).contiguous(),
+        covariance=repeat(_NOTHING_KNOWN * torch.eye(6, device=poses.device), "i j -> 1 f i j", f=count).contiguous(),
         notes=(_NO_CAMERA,),
     )
