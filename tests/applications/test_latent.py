@@ -1,5 +1,7 @@
 """The map of codes, and the pictures beside it."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -65,11 +67,29 @@ def test_pictures_of_a_model_with_a_prior(tmp_path, videos):
         plot_latent(weights, videos, tmp_path / "out")
 
 
-def test_recurrent_codes_are_mapped_but_not_decoded_alone(tmp_path, videos):
+def test_recurrent_codes_are_mapped_and_predictions_drawn(tmp_path, videos):
     weights = _weights(tmp_path, "recurrent_autoencoder.RecurrentAutoencoder", image_size=[16, 16], width=4)
+    out = plot_latent(weights, videos, tmp_path / "out", step=2)
+    assert {path.name for path in out.glob("*.png")} - {"codes_tsne.png"} == {"codes_pca.png", "predictions.png"}
+    numbers = json.loads((out / "numbers.json").read_text())
+    # Every second frame is 80 / 255 brighter in red alone: the mean squared error of a copy is a third of its square.
+    assert numbers["psnr_copied"] == pytest.approx(-10 * math.log10((80 / 255) ** 2 / 3), abs=0.01)
+    assert numbers["psnr_predicted"] != numbers["psnr_copied"]
+    with pytest.raises(UserError, match="too few frames to predict from with steps of 3"):
+        plot_latent(weights, videos, tmp_path / "none", step=3)
+    assert not (tmp_path / "none").exists()
+
+
+def test_denoising_models_are_shown_corrupted_frames(tmp_path, videos):
+    name = "denoising_autoencoder.DenoisingAutoencoder"
+    weights = _weights(tmp_path, name, image_size=[16, 16], width=4, code_size=8, noise=0.0, masked=1.0)
     out = plot_latent(weights, videos, tmp_path / "out")
-    assert (out / "codes_pca.png").is_file()
-    assert not (out / "samples.png").exists()
+    assert (out / "denoised.png").is_file()
+    numbers = json.loads((out / "numbers.json").read_text())
+    frames = torch.tensor([[40 * frame, 90 * video, 30] for video in range(2) for frame in range(5)]) / 255
+    black = -10 * frames.square().mean(1).log10()  # all pixels are masked
+    assert numbers["psnr_corrupted"] == pytest.approx(black.mean().item(), abs=0.01)
+    assert numbers.keys() == {"psnr_reconstructed", "psnr_corrupted", "psnr_denoised"}
 
 
 def test_models_without_frame_codes_are_refused(tmp_path, videos):

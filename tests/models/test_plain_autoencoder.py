@@ -5,7 +5,7 @@ import torch
 from moving_shapes import make_clip, moving_discs
 
 from video_ae.errors import UserError
-from video_ae.models.layers import ConvolutionalLayers, DenseLayers
+from video_ae.models.layers import ConvolutionalLayers, DenseLayers, FullyConvolutionalLayers
 from video_ae.models.plain_autoencoder import PlainAutoencoder
 
 
@@ -52,13 +52,34 @@ def test_convolutional_layers_halve_three_times():
         ConvolutionalLayers((20, 16), 5)
 
 
-@pytest.mark.parametrize("layers", ["dense", "convolutional"])
+def test_no_weight_of_fully_convolutional_layers_belongs_to_a_place():
+    """What stands eight pixels further has the same code one place further, and comes back eight pixels further."""
+    torch.manual_seed(0)
+    layers = FullyConvolutionalLayers((80, 24), 60, width=4)
+    frames = torch.zeros(1, 3, 24, 80)
+    frames[..., 8:16, 32:40] = torch.rand(3, 8, 8)
+    moved = frames.roll(8, -1)
+    codes, later = (layers.encode(x).view(2, 3, 10) for x in (frames, moved))
+    empty = layers.encode(torch.zeros_like(frames)).view(2, 3, 10)
+    assert (codes - empty).abs().max() > 0.01
+    inner = slice(3, 7)  # away from the border, where zeros are seen
+    torch.testing.assert_close(later[..., 4:8], codes[..., inner])
+    shown, after = (layers.decode(z.reshape(1, -1)) for z in (codes, later))
+    torch.testing.assert_close(after[..., 40:56], shown[..., 32:48])
+
+
+def test_a_code_that_cannot_be_shared_among_the_places_is_refused():
+    with pytest.raises(UserError, match="have 6 places here.*choose a code_size such as 12"):
+        FullyConvolutionalLayers((24, 16), 13)
+
+
+@pytest.mark.parametrize("layers", ["dense", "convolutional", "fully_convolutional"])
 def test_frames_of_another_size_come_back_at_their_own(layers):
     clip = make_clip(torch.rand(2, 3, 3, 30, 40))
-    model = PlainAutoencoder(layers, (16, 16), 6, width=4)
+    model = PlainAutoencoder(layers, (16, 16), 8, width=4)
     out = model(clip)
     assert out.frames.shape == clip.frames.shape
-    assert out.extras["code"].shape == (2, 3, 6)
+    assert out.extras["code"].shape == (2, 3, 8)
     assert out.targets.tolist() == [0, 1, 2]
 
 
