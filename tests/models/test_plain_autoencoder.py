@@ -69,7 +69,7 @@ def test_no_weight_of_fully_convolutional_layers_belongs_to_a_place():
 
 
 def test_a_code_that_cannot_be_shared_among_the_places_is_refused():
-    with pytest.raises(UserError, match="have 6 places here.*choose a code_size such as 12"):
+    with pytest.raises(UserError, match=r"have 6 places here.*choose a code_size such as 12"):
         FullyConvolutionalLayers((24, 16), 13)
 
 
