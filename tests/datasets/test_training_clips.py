@@ -104,3 +104,13 @@ def test_fair_share_fills_but_never_exceeds_the_memory() -> None:
         share = fair_share(counts, total)
         assert sum(min(count, share) for count in counts) <= total
         assert share == 50 or sum(min(count, share + 1) for count in counts) > total
+
+
+def test_another_set_of_clips_shares_the_frames(source: VideoFolder) -> None:
+    clips = TrainingClips(source, (24, 16), length=3, gap=(1, 2), clips=9, seed=1, reverse=True)
+    twin = clips.another(5, seed=8, reverse=False)
+    fresh = TrainingClips(source, (24, 16), length=3, gap=(1, 2), clips=5, seed=8)
+    assert len(twin) == 5
+    assert all(torch.equal(twin[p].frames, fresh[p].frames) for p in range(5))
+    assert twin._videos[0].data_ptr() == clips._videos[0].data_ptr()
+    assert len(clips) == 9

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -49,6 +50,11 @@ class PackedClips(Dataset[ByteClip]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)  # the sampler looks into the mapped table, which is not sent along
         self._sampler = self._make_sampler()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the segments that can name a clip."""
+        return self._source.names
 
     @property
     def quarantined(self) -> dict[str, str]:

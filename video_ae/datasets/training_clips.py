@@ -1,5 +1,6 @@
 """Short clips for training, from videos that are held in memory at the model's size."""
 
+import copy
 import logging
 from collections.abc import Sequence
 
@@ -60,6 +61,13 @@ class TrainingClips(Dataset[ByteClip]):
         self._sampler = ClipSampler(self.frame_counts, length, gap, reverse)
         if sum(counts) > sum(self.frame_counts):
             log.info("%d of %d frames are held in memory", sum(self.frame_counts), sum(counts))
+
+    def another(self, clips: int, seed: int, reverse: bool) -> "TrainingClips":
+        """Other clips of the same frames, which are not held a second time."""
+        twin = copy.copy(self)
+        twin._clips, twin._seed = clips, seed
+        twin._sampler = ClipSampler(self.frame_counts, self._length, self._gap, reverse)
+        return twin
 
     def _add(self, source: ClipSource, number: int, indices: Sequence[int], size: tuple[int, int]) -> None:
         name = source.names[number]

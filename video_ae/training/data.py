@@ -54,14 +54,20 @@ class ClipData(LightningDataModule):
     def __init__(self, settings: DataSettings, seed: int = 0) -> None:
         super().__init__()
         self.settings, self.seed = settings, seed
+        training = open_dataset(settings.root, settings.decoder)
         # Both are looked at before one is read: that takes long.
-        roots = [settings.root, settings.validation_root or settings.root]
-        training, validation = (open_dataset(root, settings.decoder) for root in roots)
+        other = settings.validation_root not in (None, settings.root)
+        validation = open_dataset(str(settings.validation_root), settings.decoder) if other else training
+        self.validation: PackedClips | TrainingClips
         self.training = self._clips(training, ENDLESS, seed, settings.reverse, settings.overlap)
+        _say(settings.root, self.training)
         last = None if settings.overlap is None else (settings.overlap[1], settings.overlap[1])
+        if not other and isinstance(self.training, TrainingClips):  # frames that are in memory already
+            self.validation = self.training.another(settings.validation_clips, VALIDATION_SEED, reverse=False)
+            return
         self.validation = self._clips(validation, settings.validation_clips, VALIDATION_SEED, False, last)
-        for root, source, clips in zip(roots, (training, validation), (self.training, self.validation), strict=True):
-            log.warning("%s: %d videos, %d left out", root, len(source), len(clips.quarantined))
+        if other:
+            _say(str(settings.validation_root), self.validation)
 
     def _clips(
         self, source: ClipSource, clips: int, seed: int, reverse: bool, overlap: tuple[float, float] | None
@@ -112,3 +118,7 @@ class ClipData(LightningDataModule):
 
     def transfer_batch_to_device(self, batch: VideoClip, device: torch.device, dataloader_idx: int) -> VideoClip:
         return batch.to(device)  # where it is already
+
+
+def _say(root: str, clips: PackedClips | TrainingClips) -> None:
+    log.warning("%s: %d videos, %d left out", root, len(clips.names), len(clips.quarantined))
