@@ -83,7 +83,7 @@ def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Se
     settings = settings or Settings()
     if not is_picture(picture):
         raise UserError(
-            f"{str(picture)!r} is not a picture (jpg, png, webp, bmp or tif): `video-ae render` moves videos."
+            f"{str(picture)!r} is no picture (jpg, png, webp, bmp or tif): `video-ae render` moves videos."
         )
     if path.startswith(FOLLOW):
         return follow_motion(Path(path.removeprefix(FOLLOW)), picture, out, settings=settings)

@@ -6,7 +6,7 @@ the sides). docs/applications.md says how much that is worth.
 """
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,6 @@ _NEAREST = 2.5  # inverse depth before anything is known of the scale
 _LIMITS = (0.25, 4.0)  # of the typical inverse depth
 
 
-@runtime_checkable
 class StructureModel(Protocol):
     """A model that makes a code of any number of frames."""
 
@@ -61,7 +60,7 @@ def picture_scene(
 
     focal: fx / width where it is known. Raises UserError for a model that makes no frustum voxels.
     """
-    if not isinstance(model, StructureModel):
+    if not callable(getattr(model, "encode_structure", None)):
         raise UserError(
             f"{type(model).__name__} makes no structure of a single picture: give weights of the perspective model."
         )
@@ -71,7 +70,7 @@ def picture_scene(
     camera = Cameras(torch.eye(4)[None, None], intrinsics[None]).to(device)
     guess = _estimate(camera, torch.full((1, 1, 6, 8), _NEAREST, device=device))
     with torch.no_grad():
-        code = model.encode_structure(frame[None], guess, [0], camera, (width, height))
+        code = cast(StructureModel, model).encode_structure(frame[None], guess, [0], camera, (width, height))
     inverse_depth = guessed_inverse_depth(code)
     reference, size = widened(camera, width, height)
     return Scene(

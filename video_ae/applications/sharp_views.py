@@ -22,7 +22,7 @@ from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras, RenderedViews, Scene
 
 AGREEMENT = 0.05  # of the disparity: spread of what counts as the same point
-RENDERED_WEIGHT = 0.02  # of the rendering beside frames that see a point
+RENDERED_WEIGHT = 0.1  # of the rendering beside frames that see a point
 _FEATHER = 0.02  # of the picture: width over which a frame fades out at its border
 
 

@@ -59,23 +59,26 @@ def _mux(silent: Path, source: Path, path: Path, seconds: float) -> None:
 
     index = index_video(source)
     start = float(index.pts[0] * index.time_base)
-    with av.open(str(silent)) as pictures, av.open(str(source), metadata_errors="ignore") as sounds:
-        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out:
-            video, audio = pictures.streams.video[0], sounds.streams.audio[0]
-            picture_track = out.add_stream_from_template(video)
-            try:
-                copied = audio.codec_context.codec.canonical_name in COPIED
-                sound_track: Any = out.add_stream_from_template(audio) if copied else out.add_stream("aac", audio.rate)
-                for packet in pictures.demux(video):
-                    if packet.dts is not None:
-                        packet.stream = picture_track
-                        out.mux(packet)
-                _write_sound(out, sound_track, sounds, audio, start, seconds, copied)
-            except av.FFmpegError as error:
-                raise UserError(
-                    f"The sound of {str(source)!r} cannot be read ({error.strerror}): remove it first, for example "
-                    "with `ffmpeg -i in.mp4 -an -c:v copy out.mp4`."
-                ) from error
+    with (
+        av.open(str(silent)) as pictures,
+        av.open(str(source), metadata_errors="ignore") as sounds,
+        av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out,
+    ):
+        video, audio = pictures.streams.video[0], sounds.streams.audio[0]
+        picture_track = out.add_stream_from_template(video)
+        try:
+            copied = audio.codec_context.codec.canonical_name in COPIED
+            sound_track: Any = out.add_stream_from_template(audio) if copied else out.add_stream("aac", audio.rate)
+            for packet in pictures.demux(video):
+                if packet.dts is not None:
+                    packet.stream = picture_track
+                    out.mux(packet)
+            _write_sound(out, sound_track, sounds, audio, start, seconds, copied)
+        except av.FFmpegError as error:
+            raise UserError(
+                f"The sound of {str(source)!r} cannot be read ({error.strerror}): remove it first, for example "
+                "with `ffmpeg -i in.mp4 -an -c:v copy out.mp4`."
+            ) from error
 
 
 def _write_sound(out: Any, track: Any, sounds: Any, audio: Any, start: float, seconds: float, copied: bool) -> None:

@@ -19,7 +19,7 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.files import write_atomically
 from video_ae.geometry.overlap import view_displacement
-from video_ae.geometry.se3 import so3_log
+from video_ae.geometry.se3 import invert, se3_exp, se3_log, so3_log
 from video_ae.geometry.trajectories import scene_depth, smooth
 from video_ae.types import Cameras
 
@@ -72,7 +72,7 @@ def stabilize_video(
         taken = take_apart(source, model, settings, place, stages)
         need_motion(taken)
         seconds = None if lock else smooth_seconds or DEFAULT_SECONDS
-        calm = locked(taken) if seconds is None else smooth(taken.cameras, seconds * taken.rate)
+        calm = locked(taken) if seconds is None else calmed(taken.cameras, seconds * taken.rate)
         size = taken.output_size(settings.size)
         views = SharpViews(model, taken.scene, frame_reader(taken, size), size)
         stages("looking at the borders", 0)
@@ -120,6 +120,26 @@ def stability(cameras: Cameras, rate: float, depth: float) -> Stability:
     shift = pose[:, :3, 3].diff(n=2, dim=0) * rate**2 / depth
     squares = [part.square().sum(-1).mean().sqrt().item() for part in (turn, shift)]
     return Stability(round(math.degrees(squares[0]), 6), round(squares[1], 6))
+
+
+def calmed(cameras: Cameras, sigma: float) -> Cameras:
+    """The path smoothed by a Gaussian (`sigma` in frames), its ends included.
+
+    Beyond both ends it is continued by its own mirror image through the end poses, so that the window is whole
+    everywhere, the ends stay, and a motion at constant speed is not changed.
+    """
+    reach = min(math.ceil(3 * sigma), len(cameras) - 1)
+    pose = cameras.world_from_camera
+    last = len(pose) - 1
+    before = _mirrored(pose[0], pose[[reach - i for i in range(reach)]])
+    after = _mirrored(pose[last], pose[[last - 1 - i for i in range(reach)]])
+    extended = Cameras(torch.cat([before, pose, after]), cameras.intrinsics[:1].expand(len(pose) + 2 * reach, 4))
+    return Cameras(smooth(extended, sigma).world_from_camera[reach : reach + len(pose)], cameras.intrinsics)
+
+
+def _mirrored(end: Float[Tensor, "4 4"], poses: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:
+    """The poses on the other side of an end, as far from it."""
+    return end @ se3_exp(-se3_log(invert(end) @ poses))
 
 
 def locked(taken: TakenApart) -> Cameras:
