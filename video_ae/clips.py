@@ -60,9 +60,9 @@ class ClipSampler:
     """Draws the frames of clips from videos of known lengths.
 
     frame_counts: frames in each video. length: frames in a clip. gap: smallest and largest step between its frames,
-    both included. Every window of `length` frames at the smallest gap is equally likely to name the video, so long
-    videos come more often. The gap is then drawn evenly from those in the range that fit into the video, then the
-    start. `reverse` turns half of the clips around in time.
+    both included; one for all videos, or [video, 2] as `gaps_in_frames` makes it. Every window of `length` frames at
+    the smallest gap is equally likely to name the video, so long videos come more often. The gap is then drawn evenly
+    from those in the range that fit into the video, then the start. `reverse` turns half of the clips around in time.
 
     overlaps, curriculum: [video, gap] shares of the picture that frames `OVERLAP_GAPS` apart have in common; gaps at
     which the clip's first and last frame share less than the curriculum demands are left out, but never the smallest.
@@ -70,35 +70,35 @@ class ClipSampler:
     `POSITIONS_PER_BLOCK` positions come from that many files, drawn for the block by their number of windows; so files
     that lie far away are fetched one after the other, and all windows stay equally likely over many blocks.
 
-    Holds eight bytes a video; columns of a memory-mapped table are not copied. Python's `random.Random`, seeded by
-    text, keeps its sequence over versions and platforms. Raises UserError where no video is long enough, or the length
-    or the gap is below 1.
+    Holds eight bytes a video (sixteen with gaps of its own); columns of a memory-mapped table are not copied. Python's
+    `random.Random`, seeded by text, keeps its sequence over versions and platforms. Raises UserError where no video is
+    long enough, or the length or the gap is below 1.
     """
 
     def __init__(
         self,
         frame_counts: Sequence[int] | np.ndarray,
         length: int,
-        gap: tuple[int, int] = (1, 1),
+        gap: tuple[int, int] | np.ndarray = (1, 1),
         reverse: bool = False,
         overlaps: np.ndarray | None = None,
         curriculum: OverlapCurriculum | None = None,
         shards: np.ndarray | None = None,
     ) -> None:
-        self._counts, self._length, self._gap, self._reverse = frame_counts, length, gap, reverse
+        self._counts, self._length, self._gaps, self._reverse = frame_counts, length, np.atleast_2d(gap), reverse
         self._overlaps, self._curriculum = overlaps, curriculum
-        smallest, largest = gap
-        if length < 1 or smallest < 1 or largest < smallest:
+        smallest, largest = self._gaps.T.astype(np.int64)
+        if length < 1 or (smallest < 1).any() or (largest < smallest).any():
             raise UserError(
-                f"Clips of {length} frames at gaps {smallest} to {largest} are not possible: "
+                f"Clips of {length} frames at gaps {smallest[0]} to {largest[0]} are not possible: "
                 "give a length of at least 1 and gaps 1 <= smallest <= largest."
             )
         counts = np.asarray(frame_counts, np.int64)
         self._cumulated = np.cumsum(np.maximum(0, counts - (length - 1) * smallest))
         if not len(counts) or not self._cumulated[-1]:
             raise UserError(
-                f"No video is long enough for a clip of {length} frames, {smallest} apart, which needs "
-                f"{(length - 1) * smallest + 1} frames; the longest has {counts.max(initial=0)}: "
+                f"No video is long enough for a clip of {length} frames, {smallest.min()} apart, which needs "
+                f"{(length - 1) * smallest.min() + 1} frames; the longest has {counts.max(initial=0)}: "
                 "give longer videos, fewer frames or a smaller gap."
             )
         last_of_shard = np.flatnonzero(np.diff(shards, append=-1)) if shards is not None else np.zeros(1, np.int64)
@@ -109,9 +109,10 @@ class ClipSampler:
         """The frames of training clip number `position`."""
         draw = random.Random(f"clip {seed} {position}")
         video = self._video(seed, position, draw)
-        count, (smallest, largest) = int(self._counts[video]), self._gap
+        count = int(self._counts[video])
+        smallest, largest = self._gaps[video if len(self._gaps) > 1 else 0].tolist()
         fitting = (count - 1) // (self._length - 1) if self._length > 1 else smallest
-        step = draw.randint(smallest, max(smallest, min(largest, fitting, self._widest(video, position))))
+        step = draw.randint(smallest, max(smallest, min(largest, fitting, self._widest(video, largest, position))))
         start = draw.randrange(count - (self._length - 1) * step)
         indices = [start + number * step for number in range(self._length)]
         return ClipChoice(video, indices[::-1] if self._reverse and draw.random() < 0.5 else indices)
@@ -134,10 +135,10 @@ class ClipSampler:
         low, high = self._shard_ends[place - 1] if place else 0, self._shard_ends[place]
         return int(np.searchsorted(self._cumulated, draw.randrange(int(low), int(high)), "right"))
 
-    def _widest(self, video: int, position: int) -> int:
+    def _widest(self, video: int, largest: int, position: int) -> int:
         if self._curriculum is None or self._overlaps is None:
-            return self._gap[1]
-        return widest_gap(self._overlaps[video], self._length, self._gap[1], self._curriculum.demanded(position))
+            return largest
+        return widest_gap(self._overlaps[video], self._length, largest, self._curriculum.demanded(position))
 
 
 def widest_gap(overlaps: np.ndarray, length: int, largest: int, demanded: float) -> int:
@@ -152,6 +153,24 @@ def widest_gap(overlaps: np.ndarray, length: int, largest: int, demanded: float)
     shared = np.interp((length - 1) * gaps, (0, *OVERLAP_GAPS), (1.0, *overlaps), right=0.0)
     enough = gaps[shared >= demanded]
     return int(enough[-1]) if len(enough) else 0
+
+
+def gaps_in_frames(seconds: tuple[float, float], rates: np.ndarray, otherwise: tuple[int, int]) -> np.ndarray:
+    """Gaps in seconds as the nearest numbers of frames, at least 1: [video, (smallest, largest)].
+
+    rates: frames per second of each video; NaN where a video has no times, then it takes `otherwise`. Raises UserError
+    unless 0 <= smallest <= largest.
+
+    >>> gaps_in_frames((0.1, 0.5), np.array([30.0, 10.0, np.nan]), otherwise=(1, 2)).tolist()
+    [[3, 15], [1, 5], [1, 2]]
+    """
+    if not 0 <= seconds[0] <= seconds[1]:
+        raise UserError(
+            f"Gaps of {seconds[0]} to {seconds[1]} seconds are not possible: give 0 <= smallest <= largest."
+        )
+    rates = np.asarray(rates, np.float64)[:, None]
+    frames = np.where(np.isfinite(rates), np.round(rates * np.array(seconds)), otherwise)
+    return np.maximum(1, frames).astype(np.int32)
 
 
 def clip_indices(

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from video_ae import clips as sampling
 from video_ae.clips import OVERLAP_GAPS, OverlapCurriculum
 from video_ae.datasets.byte_clips import augment, collate_bytes, finish_batch
+from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.packed import PackedVideos
 from video_ae.datasets.packed_clips import PackedClips
@@ -42,9 +43,9 @@ def root(tmp_path: Path) -> Path:
     for number, count in enumerate(COUNTS):
         shard, first = writer.add(_frames(number, count))
         overlaps = [max(0, 1 - gap / 16) for gap in OVERLAP_GAPS]
-        rows.append((f"walk {number}é".encode(), number, shard, first, count, overlaps))
+        rows.append((f"walk {number}é".encode(), number, shard, first, count, 10.0, overlaps))
     writer.finish()
-    kind = [("name", "S16"), ("video", "<i4"), ("shard", "<i4"), ("first", "<i4"), ("frames", "<i4"),
+    kind = [("name", "S16"), ("video", "<i4"), ("shard", "<i4"), ("first", "<i4"), ("frames", "<i4"), ("rate", "<f4"),
             ("overlaps", "<f4", (len(OVERLAP_GAPS),))]  # fmt: skip
     np.save(folder / "segments.npy", np.array(rows, kind))
     about = {"format": 1, "quarantined": {"bad": "no pictures"}, "overlap_gaps": list(OVERLAP_GAPS)}
@@ -200,3 +201,21 @@ def test_augmentation_is_one_for_a_clip_and_a_function_of_its_position() -> None
     assert len({round(float(clip.mean()), 5) for clip in changed}) == 20
     left = [float(clip[..., :16].mean() - clip[..., 16:].mean()) for clip in changed]
     assert 0 < sum(value * left[0] > 0 for value in left) < 20, "some are mirrored, some are not"
+
+
+def test_gaps_in_seconds_follow_the_rate(root: Path) -> None:
+    dataset = PackedClips(PackedVideos(root), length=3, clips=60, gap_seconds=(0.2, 0.4))  # ten frames a second
+    steps = {int(clip.indices[1] - clip.indices[0]) // 100 for clip in map(dataset.__getitem__, range(60))}
+    assert steps == {2, 3, 4}
+
+
+def test_a_mixture_takes_each_source_by_its_weight_and_position_alone(root: Path) -> None:
+    parts = [PackedClips(PackedVideos(root), 3, clips=2**30, seed=seed) for seed in (1, 2)]
+    mixture = MixedClips({"one": (parts[0], 1.0), "two": (parts[1], 3.0)}, seed=4)
+    found = [mixture[position] for position in range(400)]
+    second = [torch.equal(clip.indices, parts[1][position].indices) for position, clip in enumerate(found)]
+    assert 0.68 < sum(second) / 400 < 0.85
+    for position in (399, 3, 77):
+        assert torch.equal(mixture[position].frames, found[position].frames)
+    with pytest.raises(UserError, match="'two' has the weight 0"):
+        MixedClips({"one": (parts[0], 1.0), "two": (parts[1], 0.0)}, seed=4)

@@ -114,3 +114,8 @@ def test_another_set_of_clips_shares_the_frames(source: VideoFolder) -> None:
     assert all(torch.equal(twin[p].frames, fresh[p].frames) for p in range(5))
     assert twin._videos[0].data_ptr() == clips._videos[0].data_ptr()
     assert len(clips) == 9
+
+
+def test_gaps_in_seconds(source: VideoFolder) -> None:
+    clips = TrainingClips(source, (24, 16), length=3, clips=40, gap_seconds=(0.2, 0.3))  # ten frames a second
+    assert {int(clip.indices[1] - clip.indices[0]) for clip in map(clips.__getitem__, range(40))} == {2, 3}

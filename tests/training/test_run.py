@@ -178,3 +178,15 @@ def test_what_is_left_out_is_counted_in_the_log(arguments, videos, tmp_path, cap
     train(parse_run([*arguments, f"--data.root={tmp_path / 'mixed'}", "--trainer.max_steps=2"]))
     assert "2 videos, 1 left out" in caplog.text
     assert "left out empty.mp4: " in caplog.text
+
+
+def test_a_mixture_of_raw_and_packed_videos_trains(arguments, videos, tmp_path, caplog):
+    pytest.importorskip("scenedetect")
+    from video_ae.preparation.run import prepare
+
+    prepare(videos, tmp_path / "packed", size=24)
+    mix = f'--data.mix={{"{tmp_path / "packed"}": 3.0}}'
+    run = train(parse_run([*arguments, mix, "--data.gap_seconds=[0.03,0.1]", "--trainer.max_steps=3"]))
+    assert f"{tmp_path / 'packed'}: 2 videos, 0 left out" in caplog.text
+    again = train(parse_run([*arguments, mix, "--data.gap_seconds=[0.03,0.1]", "--trainer.max_steps=3", "--overwrite"]))
+    assert same(weights(run), weights(again))

@@ -69,13 +69,18 @@ class PackedVideos:
 
     @property
     def frame_counts(self) -> np.ndarray:
-        """Frames of each segment; a view of the mapped table, as the next two are."""
+        """Frames of each segment; a view of the mapped table, as the next ones are."""
         return self._table["frames"]
 
     @property
     def overlaps(self) -> np.ndarray:
         """[segment, gap]: share of the picture that frames `OVERLAP_GAPS` apart have in common."""
         return self._table["overlaps"]
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Frames per second of each segment (the median), NaN where it has no times."""
+        return self._table["rate"]
 
     @property
     def shards(self) -> np.ndarray:

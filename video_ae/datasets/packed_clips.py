@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from video_ae.clips import POSITIONS_PER_BLOCK, ClipSampler, OverlapCurriculum
+from video_ae.clips import POSITIONS_PER_BLOCK, ClipSampler, OverlapCurriculum, gaps_in_frames
 from video_ae.datasets.byte_clips import ByteClip
 from video_ae.datasets.packed import PackedVideos
 from video_ae.errors import UserError
@@ -20,8 +20,9 @@ class PackedClips(Dataset[ByteClip]):
     """`clips` random clips of packed videos; clip `p` is a pure function of (seed, p), as in `TrainingClips`.
 
     Nothing is held in memory but the sampler. length, gap, reverse, curriculum: as in `ClipSampler`, with the overlaps
-    that preparation measured. Where a clip cannot be read another one, drawn for the same position, takes its place.
-    From object storage, the shards of the next block of positions are fetched while this one is read.
+    that preparation measured. gap_seconds: instead of `gap`, where a video has times. Where a clip cannot be read
+    another one, drawn for the same position, takes its place. From object storage, the shards of the next block of
+    positions are fetched while this one is read.
     """
 
     def __init__(
@@ -33,16 +34,18 @@ class PackedClips(Dataset[ByteClip]):
         seed: int = 0,
         reverse: bool = False,
         curriculum: OverlapCurriculum | None = None,
+        gap_seconds: tuple[float, float] | None = None,
     ) -> None:
         self._source, self._clips, self._seed = source, clips, seed
-        self._sampler_values = (length, gap, reverse, curriculum)
+        self._sampler_values = (length, gap, reverse, curriculum, gap_seconds)
         self._sampler = self._make_sampler()
         self._block = -1
 
     def _make_sampler(self) -> ClipSampler:
-        length, gap, reverse, curriculum = self._sampler_values
+        length, gap, reverse, curriculum, seconds = self._sampler_values
         source = self._source
-        return ClipSampler(source.frame_counts, length, gap, reverse, source.overlaps, curriculum, source.shards)
+        gaps = gap if seconds is None else gaps_in_frames(seconds, source.rates, gap)
+        return ClipSampler(source.frame_counts, length, gaps, reverse, source.overlaps, curriculum, source.shards)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_sampler"}

@@ -4,12 +4,13 @@ import copy
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from video_ae.clips import ClipSampler
+from video_ae.clips import ClipSampler, gaps_in_frames
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.byte_clips import ByteClip
 from video_ae.errors import UserError
@@ -26,7 +27,8 @@ class TrainingClips(Dataset[ByteClip]):
     cut to the same largest number of frames, from its middle; `frame_counts` says what is kept. Damaged videos, and
     those too short for a clip, are left out and listed in `quarantined`; UserError if nothing is left.
 
-    length: frames in a clip. gap: smallest and largest step between them. reverse: turn half of the clips around.
+    length: frames in a clip. gap: smallest and largest step between them; gap_seconds: the same in seconds, for videos
+    that have times. reverse: turn half of the clips around.
     Clips have no cameras: training never sees them.
     """
 
@@ -40,7 +42,9 @@ class TrainingClips(Dataset[ByteClip]):
         seed: int = 0,
         reverse: bool = False,
         max_frames_in_memory: int = 8_000,
+        gap_seconds: tuple[float, float] | None = None,
     ) -> None:
+        self._gap_seconds = gap_seconds
         self._length, self._gap, self._clips, self._seed = length, gap, clips, seed
         self.quarantined = dict(source.quarantined)
         self.names: list[str] = []
@@ -58,7 +62,7 @@ class TrainingClips(Dataset[ByteClip]):
         if not self._videos:
             name, reason = list(self.quarantined.items())[-1]
             raise UserError(f"None of {len(counts)} videos can be used; {name}: {reason}")
-        self._sampler = ClipSampler(self.frame_counts, length, gap, reverse)
+        self._sampler = self._make_sampler(reverse)
         if sum(counts) > sum(self.frame_counts):
             log.info("%d of %d frames are held in memory", sum(self.frame_counts), sum(counts))
 
@@ -66,8 +70,15 @@ class TrainingClips(Dataset[ByteClip]):
         """Other clips of the same frames, which are not held a second time."""
         twin = copy.copy(self)
         twin._clips, twin._seed = clips, seed
-        twin._sampler = ClipSampler(self.frame_counts, self._length, self._gap, reverse)
+        twin._sampler = twin._make_sampler(reverse)
         return twin
+
+    def _make_sampler(self, reverse: bool) -> ClipSampler:
+        if self._gap_seconds is None:
+            return ClipSampler(self.frame_counts, self._length, self._gap, reverse)
+        rates = np.array([float(1 / times.diff().median()) if len(times) > 1 else np.nan for times in self._times])
+        gaps = gaps_in_frames(self._gap_seconds, rates, self._gap)
+        return ClipSampler(self.frame_counts, self._length, gaps, reverse)
 
     def _add(self, source: ClipSource, number: int, indices: Sequence[int], size: tuple[int, int]) -> None:
         name = source.names[number]

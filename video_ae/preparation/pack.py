@@ -16,7 +16,7 @@ from video_ae.videos.shards import SHARD_BYTES, ShardWriter, StoredFrame
 
 TABLE, ABOUT = "segments.npy", "packed.json"
 SAME = 0.2  # share of fingerprints that one earlier segment has to hold as well, and
-SAME_AT_LEAST = 3  # how many of them
+SAME_AT_LEAST = 5  # how many of them
 DULL = {0, 2**32 - 1}  # fingerprints that say nothing
 
 
@@ -32,6 +32,7 @@ class Kept:
     video: str
     frames: list[int]
     overlaps: list[float]
+    rate: float
     shard: int
     first: int
 
@@ -68,7 +69,7 @@ class SeenBefore:
 def pack(records: Iterable[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> Packed:
     """Writes shards, `index.json` and `segments.npy` into `out`, in the order of the records.
 
-    The table has one row a segment: name, video, shard, first item, frames, overlaps. Holds one shard's frames in
+    The table has one row a segment: name, video, shard, first item, frames, rate, overlaps. Holds one shard's frames in
     memory, and about 0.1 kB for each kept frame. Nothing is written if no segment is left.
     """
     writer, seen = ShardWriter(out, shard_bytes), SeenBefore()
@@ -87,7 +88,7 @@ def pack(records: Iterable[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> 
                 dropped[video.name].append(Dropped(segment[0], segment[-1], f"duplicate of {owner}"))
                 continue
             shard, first = writer.add(_stored(video, segment, record.parent / FRAMES))
-            kept.append(Kept(name, video.name, segment, video.overlaps[number], shard, first))
+            kept.append(Kept(name, video.name, segment, video.overlaps[number], _rate(video, segment), shard, first))
         if len(kept) == before:
             quarantined[video.name] = video.quarantined or dropped[video.name][-1].reason
     if kept:
@@ -117,15 +118,20 @@ def _stored(video: Prepared, segment: list[int], path: Path) -> Iterator[StoredF
             yield StoredFrame(jpeg, number, float("nan") if time is None else time)
 
 
+def _rate(video: Prepared, segment: list[int]) -> float:
+    times = np.array([video.times[number] for number in segment], np.float64)  # None becomes NaN
+    return float(1 / np.median(np.diff(times)))
+
+
 def _table(kept: list[Kept]) -> np.ndarray:
     videos = {name: number for number, name in enumerate(dict.fromkeys(segment.video for segment in kept))}
     names = [segment.name.encode() for segment in kept]
     kind = np.dtype(
         [("name", f"S{max(map(len, names))}"), ("video", "<i4"), ("shard", "<i4"), ("first", "<i4"),
-         ("frames", "<i4"), ("overlaps", "<f4", (len(OVERLAP_GAPS),))]
+         ("frames", "<i4"), ("rate", "<f4"), ("overlaps", "<f4", (len(OVERLAP_GAPS),))]
     )  # fmt: skip
     rows = [
-        (name, videos[segment.video], segment.shard, segment.first, len(segment.frames), segment.overlaps)
+        (name, videos[segment.video], segment.shard, segment.first, len(segment.frames), segment.rate, segment.overlaps)
         for name, segment in zip(names, kept, strict=True)
     ]
     return np.array(rows, kind)

@@ -6,11 +6,12 @@ from functools import partial
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from video_ae.clips import OverlapCurriculum
 from video_ae.datasets.base import ClipSource
-from video_ae.datasets.byte_clips import collate_bytes, finish_batch
+from video_ae.datasets.byte_clips import ByteClip, collate_bytes, finish_batch
+from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.packed import PackedVideos
 from video_ae.datasets.packed_clips import PackedClips
@@ -54,20 +55,31 @@ class ClipData(LightningDataModule):
     def __init__(self, settings: DataSettings, seed: int = 0) -> None:
         super().__init__()
         self.settings, self.seed = settings, seed
-        training = open_dataset(settings.root, settings.decoder)
-        # Both are looked at before one is read: that takes long.
-        other = settings.validation_root not in (None, settings.root)
-        validation = open_dataset(str(settings.validation_root), settings.decoder) if other else training
-        self.validation: PackedClips | TrainingClips
-        self.training = self._clips(training, ENDLESS, seed, settings.reverse, settings.overlap)
-        _say(settings.root, self.training)
-        last = None if settings.overlap is None else (settings.overlap[1], settings.overlap[1])
-        if not other and isinstance(self.training, TrainingClips):  # frames that are in memory already
-            self.validation = self.training.another(settings.validation_clips, VALIDATION_SEED, reverse=False)
-            return
-        self.validation = self._clips(validation, settings.validation_clips, VALIDATION_SEED, False, last)
-        if other:
-            _say(str(settings.validation_root), self.validation)
+        roots = {settings.root: 1.0, **(settings.mix or {})}
+        # All are looked at before one is read: that takes long.
+        sources = {root: open_dataset(root, settings.decoder) for root in roots}
+        other = settings.validation_root or settings.root
+        validation = sources[other] if other in sources else open_dataset(other, settings.decoder)
+        clips = {
+            root: self._clips(source, ENDLESS, seed, settings.reverse, settings.overlap)
+            for root, source in sources.items()
+        }
+        for root in roots:
+            _say(root, clips[root])
+        mixture = MixedClips({root: (clips[root], roots[root]) for root in roots}, seed)
+        self.training: Dataset[ByteClip] = mixture if settings.mix else clips[settings.root]
+        self.validation = self._validation(validation, clips.get(other))
+        if other not in clips:
+            _say(other, self.validation)
+
+    def _validation(
+        self, source: ClipSource, training: PackedClips | TrainingClips | None
+    ) -> PackedClips | TrainingClips:
+        count, overlap = self.settings.validation_clips, self.settings.overlap
+        if isinstance(training, TrainingClips):  # frames that are in memory already
+            return training.another(count, VALIDATION_SEED, reverse=False)
+        last = None if overlap is None else (overlap[1], overlap[1])
+        return self._clips(source, count, VALIDATION_SEED, False, last)
 
     def _clips(
         self, source: ClipSource, clips: int, seed: int, reverse: bool, overlap: tuple[float, float] | None
@@ -75,7 +87,9 @@ class ClipData(LightningDataModule):
         settings = self.settings
         if isinstance(source, PackedVideos):
             curriculum = None if overlap is None else OverlapCurriculum(*overlap, settings.overlap_clips)
-            return PackedClips(source, settings.length, settings.gap, clips, seed, reverse, curriculum)
+            return PackedClips(
+                source, settings.length, settings.gap, clips, seed, reverse, curriculum, settings.gap_seconds
+            )
         if overlap is not None:
             raise UserError(
                 "--data.overlap needs measured overlaps, which raw videos do not have: "
@@ -83,7 +97,7 @@ class ClipData(LightningDataModule):
             )
         return TrainingClips(
             source, settings.size, settings.length, settings.gap, clips, seed, reverse,
-            settings.max_frames_in_memory,
+            settings.max_frames_in_memory // (1 + len(settings.mix or {})), settings.gap_seconds,
         )  # fmt: skip
 
     def train_dataloader(self) -> DeviceBatches:

@@ -24,7 +24,9 @@ class DataSettings:
         validation_root: the same for validation; without it, clips of `root` that another seed draws.
         size: (width, height) of the frames in pixels, cropped at their centre.
         length: frames in a clip.
+        mix: further roots and how often a clip comes from each, where `root` counts 1.
         gap: smallest and largest step between a clip's frames, in frames.
+        gap_seconds: the same in seconds, for videos that have times; folders of pictures keep `gap`.
         reverse: turn half of the clips around in time.
         overlap: share of the first frame's picture that a clip's last frame has to show, at the first clip and from
             clip `overlap_clips` on; null asks for none. Needs videos that `video-ae prepare` measured.
@@ -43,7 +45,9 @@ class DataSettings:
     validation_root: str | None = None
     size: tuple[int, int] = (64, 48)
     length: int = 6
+    mix: dict[str, float] | None = None
     gap: tuple[int, int] = (1, 2)
+    gap_seconds: tuple[float, float] | None = None
     reverse: bool = True
     overlap: tuple[float, float] | None = None
     overlap_clips: int = 10_000

@@ -1,0 +1,38 @@
+"""Clips from several sources, each as often as its weight says."""
+
+import random
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import Protocol, runtime_checkable
+
+from torch.utils.data import Dataset
+
+from video_ae.datasets.byte_clips import ByteClip
+from video_ae.errors import UserError
+
+
+@runtime_checkable
+class ClipsByPosition(Protocol):
+    """What gives clip `p` as a pure function of its seed and `p`."""
+
+    def __getitem__(self, position: int) -> ByteClip: ...
+
+
+class MixedClips(Dataset[ByteClip]):
+    """Clip `p` is clip `p` of one of the sources, which (seed, p) draws by the weights.
+
+    sources: name -> (clips, weight). Raises UserError for a weight that is not above zero.
+    """
+
+    def __init__(self, sources: Mapping[str, tuple[ClipsByPosition, float]], seed: int) -> None:
+        for name, (_, weight) in sources.items():
+            if not weight > 0:
+                raise UserError(f"{name!r} has the weight {weight} in the mixture: give a number above zero.")
+        self._sources = [clips for clips, _ in sources.values()]
+        self._cumulated = list(accumulate(weight for _, weight in sources.values()))
+        self._seed = seed
+
+    def __getitem__(self, position: int) -> ByteClip:
+        draw = random.Random(f"mixture {self._seed} {position}")
+        (clips,) = draw.choices(self._sources, cum_weights=self._cumulated)
+        return clips[position]
