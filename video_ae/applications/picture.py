@@ -68,16 +68,16 @@ def picture_scene(
     height, width = frame.shape[-2:]
     intrinsics = pinhole_intrinsics(torch.tensor([focal or DEFAULT_FOCAL]), width, height)
     camera = Cameras(torch.eye(4)[None, None], intrinsics[None]).to(device)
-    guess = _estimate(camera, torch.full((1, 1, 6, 8), _NEAREST, device=device))
+    guess = picture_estimate(camera)
     with torch.no_grad():
         code = cast(StructureModel, model).encode_structure(frame[None], guess, [0], camera, (width, height))
     inverse_depth = guessed_inverse_depth(code)
     reference, size = widened(camera, width, height)
     return Scene(
         clip.select(slice(0, 1)).to(device),
-        _estimate(camera, inverse_depth[None, None]),
+        picture_estimate(camera, inverse_depth[None, None]),
         (0,),
-        (_layers(frame[0], inverse_depth, reference, size),),
+        (layers(frame[0], inverse_depth, reference, size),),
     )
 
 
@@ -102,7 +102,7 @@ def room_inverse_depth(rows: int, columns: int) -> Float[Tensor, "{rows} {column
     return room / room.median()
 
 
-def _layers(
+def layers(
     picture: Float[Tensor, "3 height width"], inverse_depth: Tensor, reference: Cameras, size: tuple[int, int]
 ) -> FrustumVoxels:
     """The picture on layers that follow the depth; the margin beyond its edge mirrors it."""
@@ -118,12 +118,16 @@ def _layers(
     return FrustumVoxels(ending_density(logit[None]), features, planes, reference)
 
 
-def _estimate(cameras: Cameras, inverse_depth: Tensor) -> CameraEstimate:
-    """A camera that was not found but set: nothing is known of it."""
+def picture_estimate(camera: Cameras, inverse_depth: Float[Tensor, "1 1 rows columns"] | None = None) -> CameraEstimate:
+    """The record of one camera (batch of one) that was not found but set: nothing is known of it, its confidence is 0.
+
+    inverse_depth: None where nothing is known of that either; the planes of a code then reach near enough for any.
+    """
+    device = camera.intrinsics.device
     return CameraEstimate(
-        cameras,
-        inverse_depth,
-        torch.zeros(1, 1, device=inverse_depth.device),
-        torch.zeros(1, 1, 6, 6, device=inverse_depth.device),
+        camera,
+        torch.full((1, 1, 6, 8), _NEAREST, device=device) if inverse_depth is None else inverse_depth,
+        torch.zeros(1, 1, device=device),
+        torch.zeros(1, 1, 6, 6, device=device),
         (("one picture: its depth is a guess",),),
     )
