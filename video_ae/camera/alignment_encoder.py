@@ -36,6 +36,7 @@ _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10
 _FOCAL_WEIGHT = 50.0
 _HARDLY_MORE = {False: 0.4, True: 0.34}  # translation must leave less than this part of the cost of turning alone, in
 # matches of neighbours and in those of wider gaps, where there is more parallax to explain
+_JOINT_ROUNDS = 2  # over all frames of a clip that was solved in windows
 _LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
 _HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
 
@@ -56,6 +57,7 @@ class AlignmentEncoder(nn.Module):
     smoothness: weight that pulls each inverse depth to the mean of its neighbours.
     features: module from frames to feature maps (default: local contrast).
     longest: frames that are solved at once; a longer clip is solved in windows of `window` frames that share `overlap`.
+    joint: a clip of at most so many frames is refined as a whole once its windows are joined.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class AlignmentEncoder(nn.Module):
         longest: int = 32,
         window: int = 24,
         overlap: int = 8,
+        joint: int = 64,
     ):
         super().__init__()
         self.size, self.search_size = size, search_size
@@ -84,7 +87,7 @@ class AlignmentEncoder(nn.Module):
         self.focal_starts, self.candidates = focal_starts, candidates
         self.steps, self.smoothness, self.directions = steps, smoothness, directions
         self.features = features or LocalContrast()
-        self.longest, self.window, self.overlap = longest, window, overlap
+        self.longest, self.window, self.overlap, self.joint = longest, window, overlap, joint
 
     @torch.no_grad()
     def forward(
@@ -131,7 +134,10 @@ class AlignmentEncoder(nn.Module):
                 pieces = [self._polish(c, e, steps - 1, None, side, gaps) for c, e in zip(clips, pieces, strict=True)]
                 focal, rounds = common_focal(pieces), 1
             pieces = [self._polish(c, e, rounds, focal, side, gaps) for c, e in zip(clips, pieces, strict=True)]
-            results.append(hold(join_windows(pieces, parts), holder))
+            whole = join_windows(pieces, parts)
+            if 1 < len(parts) and len(clip) <= self.joint:  # windows hold the focal length less well than all of it
+                whole = self._polish(clip, whole, _JOINT_ROUNDS, focal_over_width, size or 128, gaps)
+            results.append(hold(whole, holder))
         return stack(results)
 
     def _find(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:

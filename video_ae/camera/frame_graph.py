@@ -14,6 +14,7 @@ _EDGES_AT_ONCE = 64  # bounds the memory of the matching
 _GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005
 _FEATURE_NOISE = 0.15  # spread of feature differences between two views of the same thing
 _MATCH_FLOOR = 0.15  # pixels; no match is trusted further than this
+_START_LEVELS = 2  # finest levels, on which flows with a good start are matched
 _ROUND_TRIP = 2.0  # pixels; matches that come back further away than this are dropped
 
 
@@ -26,6 +27,17 @@ def frame_pairs(frames: int, gaps: tuple[int, ...], device: torch.device | None 
     pairs = [(i, i + gap) for gap in dict.fromkeys(gaps) for i in range(frames - gap)]
     both = [edge for a, b in pairs for edge in ((a, b), (b, a))]
     return torch.tensor(both, device=device).reshape(-1, 2).T
+
+
+def joined(parts: list[FlowFields]) -> FlowFields:
+    """The edges of several fields, one after the other."""
+    return FlowFields(*(torch.cat(maps) for maps in zip(*parts, strict=True)))
+
+
+def _mean_error(fields: FlowFields) -> Float[Tensor, "edge"]:
+    """Of what stays inside the target frame; large where next to nothing does."""
+    inside = fields.inside.flatten(1)
+    return ((fields.error.flatten(1) * inside).sum(1) + 1) / (inside.sum(1) + 1)
 
 
 class FrameGraph:
@@ -64,8 +76,7 @@ class FrameGraph:
                 parts.append(
                     dense_flow(source, target, start[part], iterations=_GUIDED_ITERATIONS, stiffness=_GUIDED_STIFFNESS)
                 )
-        names = ("flow", "structure", "error", "inside")
-        return FlowFields(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+        return joined(parts)
 
     def matches(self, edges: Int[Tensor, "2 edge"], fields: FlowFields) -> Matches:
         """Matches of the grid points with their information; `edges` hold each pair next to its reverse."""
@@ -83,9 +94,46 @@ class FrameGraph:
         return Matches(edges[0], edges[1], self.points, matched, information)
 
     def first_matches(self, gaps: tuple[int, ...]) -> Matches:
-        """Matches of the pairs `gaps` apart, found from nothing."""
-        edges = frame_pairs(self.count, gaps, self.device)
-        return self.matches(edges, self.flow(edges))
+        """Matches of the pairs `gaps` apart, found from nothing.
+
+        Neighbours are matched coarse to fine, and again from the motion before and after. Wider pairs start from the
+        flows of neighbours, one after the other: what moves further than half a period of a repeated texture would
+        otherwise be matched with its next repetition.
+        """
+        widest, known = min(max(gaps), self.count - 1), dict[int, FlowFields]()
+        for gap in range(1, widest + 1):
+            edges = frame_pairs(self.count, (gap,), self.device)
+            if gap == 1:
+                known[gap] = self._steady(edges, self.flow(edges))
+            else:
+                known[gap] = self.flow(edges, self._chained(known[gap - 1].flow, known[1].flow), _START_LEVELS)
+        chosen = tuple(dict.fromkeys(min(gap, widest) for gap in gaps))
+        fields = joined([known[gap] for gap in chosen])
+        return self.matches(frame_pairs(self.count, chosen, self.device), fields)
+
+    def _steady(self, edges: Int[Tensor, "2 edge"], found: FlowFields) -> FlowFields:
+        """Flows of neighbours (each pair followed by its reverse), where cameras keep their motion for a moment: the
+        pair before's and the pair after's flows are tried as starts, and taken for an edge that they match better."""
+        for pairs in (1, 1, -1):
+            other = self.flow(edges, found.flow.roll(2 * pairs, 0), _START_LEVELS)
+            better = _mean_error(other) < _mean_error(found)
+            found = FlowFields(
+                *(torch.where(better.view(-1, *[1] * (a.dim() - 1)), b, a) for a, b in zip(found, other, strict=True))
+            )
+        return found
+
+    @staticmethod
+    def _chained(
+        wide: Float[Tensor, "edge 2 height width"], neighbours: Float[Tensor, "edge2 2 height width"]
+    ) -> Float[Tensor, "edge3 2 height width"]:
+        """Flow of the pairs one frame further apart than `wide`, each pair followed by its reverse as in `frame_pairs`:
+        forwards i -> i + gap - 1 -> i + gap, backwards i + gap -> i + 1 -> i."""
+        count = len(wide) // 2 - 1
+        forward, backward = wide[0::2][:count], wide[1::2][1:]
+        onward, back = neighbours[0::2][-count:], neighbours[1::2][:count]
+        forward = forward + warp(onward, forward)[0]
+        backward = backward + warp(back, backward)[0]
+        return torch.stack([forward, backward], 1).flatten(0, 1)
 
     def guided_matches(self, gaps: tuple[int, ...], state: SceneState, levels: int = 2) -> Matches:
         """Matches of the pairs `gaps` apart, started from where the solved scene predicts them (DROID-SLAM's loop)."""

@@ -1,5 +1,6 @@
 """Dense matching between frames by coarse-to-fine Lucas-Kanade on feature maps (Baker & Matthews 2004)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,10 @@ class FlowFields:
     structure: Float[Tensor, "edge 3 height width"]
     error: Float[Tensor, "edge height width"]
     inside: Float[Tensor, "edge height width"]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Its maps, in this order."""
+        return iter((self.flow, self.structure, self.error, self.inside))
 
 
 def gradients(maps: Float[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
