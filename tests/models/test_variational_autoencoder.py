@@ -37,9 +37,9 @@ def test_prior_samples_are_closer_to_the_data_than_samples_of_a_plain_latent(see
     """Eight numbers for what has two degrees of freedom, and a decoder variance that lets the divergence decide how
     many of them are used: then the codes fill N(0, 1).
 
-    Mean distances to the data of seeds 0 to 3: 2.1 to 2.2 for the prior's samples; 5.5 to 7.0 for the plain latent drawn
-    from N(0, 1), of which it knows nothing; 3.0 to 3.4 for the plain latent drawn with the mean and the spread of its own
-    codes. (With their full covariance it would do as well: what the prior adds is that nothing has to be fitted.)
+    Mean distances to the data of seeds 0 to 3: 2.1 to 2.2 for the prior's samples; 5.5 to 7.0 for the plain latent
+    drawn from N(0, 1), of which it knows nothing; 3.0 to 3.4 for the plain latent drawn with the mean and the spread of
+    its own codes. (With their full covariance it would do as well: what the prior adds is that nothing is fitted.)
     """
     known = _white_discs(512)
     data = known.frames[:, 0]
