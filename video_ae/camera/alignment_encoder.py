@@ -135,7 +135,7 @@ class AlignmentEncoder(nn.Module):
                 focal, rounds = common_focal(pieces), 1
             pieces = [self._polish(c, e, rounds, focal, side, gaps) for c, e in zip(clips, pieces, strict=True)]
             whole = join_windows(pieces, parts)
-            if 1 < len(parts) and len(clip) <= self.joint:  # windows hold the focal length less well than all of it
+            if len(parts) > 1 and len(clip) <= self.joint:  # windows hold the focal length less well than all of it
                 whole = self._polish(clip, whole, _JOINT_ROUNDS, focal_over_width, size or 128, gaps)
             results.append(hold(whole, holder))
         return stack(results)
