@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from video_ae.applications.interpolate import frame_reader
 from video_ae.applications.picture import open_picture, picture_scene
@@ -38,11 +40,16 @@ _SOURCES = 3  # frames that give a view its colours
 
 @dataclass(frozen=True)
 class FollowReport:
-    """What a path through a scene showed. start: frame of the scene's source at which the path starts. seen: mean part
-    of the pictures that some code had seen; the rest is filled in. sound: whether the result has the motion's sound."""
+    """What a path through a scene showed.
+
+    start: frame of the scene's source at which the path starts. seen: mean part of the pictures that some code had
+    seen; the rest is filled in. farthest: how far the scene moves, in picture widths, from the nearest frame of the
+    source to the farthest view: beyond about 0.15, wrong depths begin to show. sound: whether there is the motion's.
+    """
 
     start: int
     seen: float
+    farthest: float
     sound: bool
 
 
@@ -52,9 +59,10 @@ def follow_motion(
     """Writes `scene` (a video or a picture) as a camera would see it that moves like the one of `motion`.
 
     Both are in their own arbitrary scale; at `scale` 1 the path is as long, in typical depths of the scene, as it was
-    in those of its own. The path starts at that frame of the scene from which most of it has been seen (a picture: at
-    the picture). The result has the picture size and focal length of the scene, and the frame rate, length and sound of
-    the motion. Raises UserError for bad settings and sources, a motion without parallax, and a result in the way.
+    in those of its own. The path starts at that frame of the scene from which it stays nearest to what has been seen (a
+    picture: at the picture). The result has the picture size and focal length of the scene, and the frame rate, length
+    and sound of the motion. Raises UserError for bad settings and sources, a motion without parallax, and a result in
+    the way.
     """
     settings = settings or Settings()
     if not _SCALES[0] <= scale <= _SCALES[1]:
@@ -70,8 +78,9 @@ def follow_motion(
         steps = relative_path(leading, scale * _depth(taken) / _depth(leading))
         start, seen = _best_start(views, taken, steps)
         path = _from(taken, start, steps)
+        farthest = _farness(taken, path).max().item()
         heard = _write(out, views, taken, path, leading.rate, Path(motion), stages)
-    return FollowReport(int(taken.clip.indices[start]), seen, heard)
+    return FollowReport(int(taken.clip.indices[start]), round(seen, 4), round(farthest, 4), heard)
 
 
 def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Settings | None = None) -> FollowReport:
@@ -82,9 +91,7 @@ def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Se
     """
     settings = settings or Settings()
     if not is_picture(picture):
-        raise UserError(
-            f"{str(picture)!r} is no picture (jpg, png, webp, bmp or tif): `video-ae render` moves videos."
-        )
+        raise UserError(f"{str(picture)!r} is no picture (jpg, png, webp, bmp or tif): `video-ae render` moves videos.")
     if path.startswith(FOLLOW):
         return follow_motion(Path(path.removeprefix(FOLLOW)), picture, out, settings=settings)
     paths = tuple(name for name in PATHS if name != "input")
@@ -98,8 +105,9 @@ def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Se
         views = _views(taken, model, settings)
         cameras = PATHS[path](taken.cameras, _depth(taken), settings.frames or PICTURE_FRAMES, 0)
         seen = views.coverage(cameras.select(_some(len(cameras)))).mean().item()
+        farthest = _farness(taken, cameras).max().item()
         _write(out, views, taken, cameras, NOVEL_RATE, None, stages)
-    return FollowReport(0, round(seen, 4), False)
+    return FollowReport(0, round(seen, 4), round(farthest, 4), False)
 
 
 def open_scene(source: Path, model: SceneModel, settings: Settings, place: torch.device, stages: Stages) -> TakenApart:
@@ -143,20 +151,31 @@ def _from(taken: TakenApart, start: int, steps: Cameras) -> Cameras:
 
 
 def _best_start(views: SharpViews, taken: TakenApart, steps: Cameras) -> tuple[int, float]:
-    """(position of the frame from which most of the path has been seen, that part of its pictures)."""
+    """(position of the frame from which the path stays nearest to what has been seen, seen part of its pictures)."""
     some = steps.select(_some(len(steps)))
     frames = _some(len(taken.clip))
-    seen = [views.coverage(_from(taken, frame, some), 32).mean().item() for frame in frames]
-    best = max(range(len(frames)), key=lambda i: (round(seen[i], 3), -i))
-    return frames[best], round(seen[best], 4)
+    paths = [_from(taken, frame, some) for frame in frames]
+    seen = [views.coverage(path, 32).mean().item() for path in paths]
+    worth = [part - _farness(taken, path).mean().item() for part, path in zip(seen, paths, strict=True)]
+    best = max(range(len(frames)), key=worth.__getitem__)
+    return frames[best], seen[best]
+
+
+def _displacements(taken: TakenApart, path: Cameras) -> Float[Tensor, "view frame"]:
+    """Picture widths that the scene moves from each frame of its source to each view."""
+    typical = taken.scene.camera.inverse_depth[0].cpu().flatten(1).median(1).values
+    return view_displacement(taken.cameras.to(torch.float32), typical, path.to(torch.float32)).T
+
+
+def _farness(taken: TakenApart, path: Cameras) -> Float[Tensor, "view"]:
+    """The same to the nearest frame."""
+    return _displacements(taken, path).amin(1)
 
 
 def _sources(taken: TakenApart, path: Cameras) -> list[dict[int, float]]:
     """For each view the frames that see most alike, weighted by nearness."""
-    typical = taken.scene.camera.inverse_depth[0].cpu().flatten(1).median(1).values
-    far = view_displacement(taken.cameras.to(torch.float32), typical, path.to(torch.float32)).T  # [view, frame]
     sources = []
-    for distances in far:
+    for distances in _displacements(taken, path):
         nearest = distances.argsort()[:_SOURCES].tolist()
         shares = {i: 1 / (distances[i].item() + 0.02) ** 2 for i in nearest}
         total = sum(shares.values())

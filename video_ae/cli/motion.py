@@ -8,6 +8,7 @@ from typing import Any
 from video_ae.cli import arguments
 from video_ae.cli.arguments import add_command
 
+FAR = 0.15  # picture widths: beyond it, wrong depths are plain to see
 _SETTINGS = ("weights", "stride", "frames", "refine", "focal", "device", "size", "overwrite")
 
 
@@ -74,9 +75,12 @@ def _animate(**given: Any) -> None:
 
 
 def _say(out: Path, report: Any) -> None:
-    print(f"Wrote {out}: starts at frame {report.start} of the scene, {report.seen:.0%} of the pictures were seen.")
-    if report.seen < 0.8:
-        print("Much of it is filled in: a smaller --scale or a shorter path stays nearer.", file=sys.stderr)
+    print(
+        f"Wrote {out}: starts at frame {report.start} of the scene, {report.seen:.0%} of the pictures were seen, the "
+        f"farthest is {report.farthest:.2f} picture widths from any frame."
+    )
+    if report.seen < 0.8 or report.farthest > FAR:
+        print("It goes far from what was seen: a smaller --scale or fewer frames look better.", file=sys.stderr)
 
 
 def _stabilize(**given: Any) -> None:
