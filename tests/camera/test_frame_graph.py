@@ -51,3 +51,12 @@ def test_one_wrong_pair_takes_the_motion_of_its_neighbours():
     assert (steadied.flow[6, 0, 10:30, 20:50] - SPEED).abs().median() < 0.5
     untouched = (steadied.flow[0] - found.flow[0])[:, 10:30, 20:50]
     assert untouched.abs().max() < 0.3
+
+
+def test_a_part_of_a_graph_is_the_graph_of_the_part():
+    frames = bars(5)
+    part = FrameGraph(frames, LocalContrast(), levels=2, step=4).part([3, 2, 1])
+    own = FrameGraph(frames[[3, 2, 1]], LocalContrast(), levels=2, step=4)
+    found, expected = part.first_matches((1, 2)), own.first_matches((1, 2))
+    torch.testing.assert_close(found.matched, expected.matched)
+    torch.testing.assert_close(found.information, expected.information)

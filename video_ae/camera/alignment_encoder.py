@@ -17,6 +17,7 @@ from video_ae.camera.bundle_adjustment import (
 from video_ae.camera.estimates import distinct, in_pixels, on_grid, possible, stack, state_of, transfer
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
+from video_ae.camera.growing import SHARED, WINDOW, Solved, grown_start
 from video_ae.camera.motion_search import (
     continued_start,
     directions_on_sphere,
@@ -38,6 +39,7 @@ _HARDLY_MORE = {False: 0.4, True: 0.34}  # translation must leave less than this
 # matches of neighbours and in those of wider gaps, where there is more parallax to explain
 _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in windows
 _LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
+_SUSPECT = 0.1  # mean cost of a match above which the best start of all frames competes with one that grows
 _HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
 
 
@@ -246,10 +248,40 @@ class AlignmentEncoder(nn.Module):
         best = distinct(solved, self.candidates)
         voted = [self._round(graph, state, self.vote_gaps, known) for state in best] if len(best) > 1 else []
         scores = [match_costs(state, matches).mean().item() for state, matches, _ in voted]
+        if voted and min(scores) > _SUSPECT and graph.count > WINDOW + SHARED:
+            voted.append(self._round(graph, self._grown(graph, known), self.vote_gaps, known))
+            scores.append(match_costs(*voted[-1][:2]).mean().item())
         state, matches = voted[scores.index(min(scores))][:2] if voted else (best[0], matches)
         still = self._turn_only(graph, first, matches, replace(known, turning=True))
         only_turns = match_costs(state, matches).sum() > _HARDLY_MORE[bool(voted)] * match_costs(still, matches).sum()
         return (still, True) if only_turns else (state, False)
+
+    def _grown(self, graph: FrameGraph, known: Knowledge) -> SceneState:
+        """A start that grew from the surest short window."""
+        free = self._unknowns(known)
+
+        def go_on(part: FrameGraph, tail: SceneState) -> Solved:
+            matches = part.first_matches(self.search_gaps)
+            state = continued_start(matches, tail, part.count)
+            priors = self._priors(part, state, replace(known, inverse_depth=state.inverse_depth))
+            state, _ = minimise(state, matches, priors, 5, Unknowns(depth=False, focal=False))
+            state, _ = minimise(state, matches, priors, self.steps, free)
+            return judged(part, state)
+
+        def solve(part: FrameGraph) -> Solved:
+            matches = part.first_matches(self.search_gaps)
+            priors = self._priors(part, None, known)
+            tried = []
+            for start in self._starts(part, matches, known):
+                state, _ = minimise(start, matches, priors, 2, Unknowns(cameras=False))
+                tried.append(minimise(state, matches, priors, self.steps, free))
+            return min((judged(part, state) for state in distinct(tried, self.candidates)), key=lambda one: one.cost)
+
+        def judged(part: FrameGraph, state: SceneState) -> Solved:
+            state, matches, _ = self._round(part, state, self.vote_gaps, known)
+            return Solved(state, match_costs(state, matches).mean().item())
+
+        return grown_start(graph, solve, go_on, _SUSPECT)
 
     def _starts(self, graph: FrameGraph, matches: Matches, known: Knowledge):
         """States to start from: per focal length the best sequence of directions and its mirror image."""

@@ -1,5 +1,8 @@
 """The frame graph: which frames are matched with which, and the matches on a grid of points."""
 
+from collections.abc import Sequence
+from copy import copy
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -58,6 +61,13 @@ class FrameGraph:
         self.rows, self.columns = len(rows), len(columns)
         self.pixels = (rows[:, None] * self.width + columns).flatten()
         self.points = self._centred(rows, columns)
+
+    def part(self, frames: Sequence[int]) -> "FrameGraph":
+        """The graph of some of the frames, in the given order."""
+        part = copy(self)
+        part.count = len(frames)
+        part.pyramid = [maps[list(frames)] for maps in self.pyramid]
+        return part
 
     def _centred(self, rows: Tensor, columns: Tensor) -> Float[Tensor, "point 2"]:
         y, x = torch.meshgrid(rows + 0.5 - self.height / 2, columns + 0.5 - self.width / 2, indexing="ij")
