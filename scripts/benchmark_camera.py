@@ -1,7 +1,8 @@
 """Time and error of the camera encoder on walk-throughs with exact cameras: `python scripts/benchmark_camera.py`.
 
-CPU seconds of this process (other programs do not disturb them), median over clips after one warm-up; errors after a
-similarity alignment. The last column sets each variant against the first one.
+CPU seconds of this process, median over clips after one warm-up; errors after a similarity alignment. The last column
+sets each variant against the first one. `--each` also prints every clip; `--first 22` takes later frames, among them a
+walk along one repeated texture.
 """
 
 import argparse
@@ -33,8 +34,8 @@ def errors(estimate: CameraEstimate, clip: VideoClip) -> list[float]:
     return [ate.item(), turn.item(), torch.rad2deg(cosine.acos()).mean().item(), 100 * abs(ratio.item() - 1)]
 
 
-def measure(clips: list[VideoClip], refine_steps: int) -> list[float]:
-    """Medians over clips: CPU seconds, then the errors."""
+def measure(clips: list[VideoClip], refine_steps: int) -> list[list[float]]:
+    """A row per clip, after a warm-up on the first one: CPU seconds, then the errors."""
     encoder = AlignmentEncoder()
     rows = []
     for clip in [clips[0], *clips]:
@@ -43,22 +44,27 @@ def measure(clips: list[VideoClip], refine_steps: int) -> list[float]:
         if refine_steps:
             estimate = encoder.refine(clip.frames[None], estimate, refine_steps)
         rows.append([time.process_time() - begin, *errors(estimate, clip)])
-    return [statistics.median(column) for column in zip(*rows[1:], strict=True)]
+    return rows[1:]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default="data/walkthroughs/validation", help="RealEstate10K layout with true cameras")
+    parser.add_argument("--first", type=int, default=0, help="frame that each clip begins with")
     parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--each", action="store_true", help="also print every clip's row")
     parser.add_argument("--refine-steps", type=int, nargs="+", default=[0, 1, 2, 4])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = RealEstate10K(arguments.root)
-    clips = [data.load(i).select(slice(0, arguments.frames)) for i in range(len(data))]
+    clips = [data.load(i).select(slice(arguments.first, arguments.first + arguments.frames)) for i in range(len(data))]
     print("rounds  CPU s  ATE/extent  rotation deg  direction deg  focal %  time ratio")
     first = None
     for steps in arguments.refine_steps:
-        row = measure(clips, steps)
+        rows = measure(clips, steps)
+        for clip, row in zip(clips, rows, strict=True) if arguments.each else []:
+            print("{:6d} {:6.1f} {:11.4f} {:13.3f} {:14.2f} {:8.2f}             {}".format(steps, *row, clip.name))
+        row = [statistics.median(column) for column in zip(*rows, strict=True)]
         first = first or row[0]
         print("{:6d} {:6.1f} {:11.4f} {:13.3f} {:14.2f} {:8.2f} {:11.2f}".format(steps, *row, row[0] / first))
 
