@@ -10,11 +10,11 @@ import warnings
 from collections.abc import Sequence
 
 from video_ae import __version__
-from video_ae.cli import evaluate, export, lecture, motion, prepare, reconstruct, train
+from video_ae.cli import evaluate, export, lecture, motion, prepare, reconstruct, train, view
 from video_ae.cli.arguments import Parser
 from video_ae.errors import UserError
 
-GROUPS = (train, prepare, reconstruct, export, motion, evaluate, lecture)  # in the order of the help
+GROUPS = (train, prepare, reconstruct, view, export, motion, evaluate, lecture)  # in the order of the help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

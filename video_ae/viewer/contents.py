@@ -1,0 +1,140 @@
+"""What the page shows of a folder that `video-ae reconstruct` wrote."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from matplotlib import colormaps
+from torch import Tensor
+
+from video_ae.applications.output_folder import MARK
+from video_ae.applications.points import scene_points
+from video_ae.applications.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
+from video_ae.applications.scene_io import frame_rate, load_scene, move
+from video_ae.applications.views import SceneModel, load_scene_model
+from video_ae.errors import UserError
+from video_ae.export.ply import PointCloud, read_ply
+from video_ae.export.tracks import CameraTrack, track_of
+from video_ae.geometry.trajectories import scene_depth
+from video_ae.types import Cameras, RenderedViews, Scene
+from video_ae.videos.load import read_resized_bytes
+from video_ae.videos.open import open_video
+from video_ae.videos.resize import plan_resizing
+from video_ae.viewer.views import View, camera_of_view
+
+FRAME_SIDE, SMALL_SIDE = 144, 72  # shorter side of the input frames on the page; the latter for long videos
+MANY_FRAMES = 500
+BACKGROUND = 0.93  # grey of the page where nothing was seen
+_COLOURS = "viridis"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A reconstruction, ready to be shown.
+
+    track: cameras of all frames (world: the first one). frames: the input's pictures, RGB, small. cloud: points in the
+    same world. depth: a typical depth. rate: frames a second of playback. scene: on the model's device.
+    """
+
+    name: str
+    track: CameraTrack
+    frames: UInt8[Tensor, "frame 3 height width"]
+    cloud: PointCloud
+    depth: float
+    rate: float
+    notes: tuple[str, ...]
+    scene: Scene
+    model: SceneModel
+
+    def __len__(self) -> int:
+        return len(self.track.cameras)
+
+    def render(self, view: View, size: tuple[int, int]) -> np.ndarray:
+        """What the model shows from there: [height, width, 3] in 0 .. 255, page colour where nothing was seen."""
+        camera = camera_of_view(view).to(self.scene.camera.confidence.device, torch.float32)
+        with torch.no_grad():
+            return on_background(self.model.render(self.scene, camera, size))
+
+
+def on_background(views: RenderedViews) -> np.ndarray:
+    """The first view (of a batch of one) as bytes [height, width, 3], over the grey of the page."""
+    picture = views.frames[0, 0] + (1 - views.opacity[0, 0].clamp(0, 1)) * BACKGROUND
+    return (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def load_contents(directory: Path, device: torch.device) -> Contents:
+    """Reads everything. Raises UserError for a folder that is missing, holds no reconstruction, or a damaged one."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise UserError(f"{str(directory)!r} is no folder: give one that `video-ae reconstruct` wrote.")
+    saved = load_scene(directory / SCENE_FOLDER)
+    model, _ = load_scene_model(directory / SCENE_FOLDER / WEIGHTS_FILE, device)
+    camera, clip = saved.scene.camera, saved.scene.clip
+    path = Cameras(camera.cameras.world_from_camera[0], camera.cameras.intrinsics[0])
+    depth = scene_depth(camera.inverse_depth)
+    scene = move(saved.scene, device)
+    return Contents(
+        name=clip.name or directory.name,
+        track=track_of(path, clip, camera.confidence[0], saved.source_size),
+        frames=_frames(directory / "reconstruction.mp4", len(path)),
+        cloud=_cloud(directory / "points.ply", model, scene, depth),
+        depth=depth,
+        rate=frame_rate(clip.times),
+        notes=camera.notes[0] if camera.notes else (),
+        scene=scene,
+        model=model,
+    )
+
+
+def _frames(path: Path, count: int) -> UInt8[Tensor, "frame 3 height width"]:
+    """The left half of the video that shows the input beside the rendering."""
+    reader = open_video(path)
+    if len(reader) != count:
+        raise UserError(f"{str(path)!r} has {len(reader)} frames and not {count}: reconstruct the video again.")
+    width, height = reader.image_size[0] // 2, reader.image_size[1]
+    factor = min(1.0, (FRAME_SIDE if count <= MANY_FRAMES else SMALL_SIDE) / min(width, height))
+    small = (round(width * factor), round(height * factor))
+    resizing = plan_resizing(reader.image_size, (2 * small[0], small[1]), "stretch")
+    parts = [part[..., : small[0]].clone() for _, part in read_resized_bytes(reader, range(count), resizing)]
+    return torch.cat(parts)
+
+
+def _cloud(path: Path, model: SceneModel, scene: Scene, depth: float) -> PointCloud:
+    """The points that were exported, or the same ones made now."""
+    if path.is_file():
+        return read_ply(path)
+    return scene_points(model, scene, scene.clip.image_size, depth)
+
+
+def confidence_colours(confidence: Float[Tensor, "point"]) -> UInt8[Tensor, "point 3"]:
+    """0 (a guess): dark violet, to 1 (well determined): yellow."""
+    rgba = colormaps[_COLOURS](confidence.clamp(0, 1).numpy(), bytes=True)
+    return torch.from_numpy(np.ascontiguousarray(rgba[:, :3]))
+
+
+def shown_points(cloud: PointCloud, colouring: str, least: float) -> tuple[Tensor, Tensor]:
+    """(points, RGB bytes) of those with a confidence of at least `least`; colouring: `picture` or `confidence`."""
+    kept = cloud.select(cloud.confidence >= least)
+    return kept.points, kept.colors if colouring == "picture" else confidence_colours(kept.confidence)
+
+
+def describe(contents: Contents) -> str:
+    """Two lines of Markdown about a reconstruction."""
+    focal = contents.track.cameras.intrinsics[0, 0].item()
+    certain = contents.track.confidence.mean().item()
+    text = (
+        f"**{contents.name}** \n{len(contents)} frames, {len(contents.cloud):,} points, focal length {focal:.3f} × "
+        f"width, mean confidence {certain:.2f}"
+    )
+    return "\n\n".join([text, *(f"*{note}*" for note in contents.notes)])
+
+
+def mark_of(directory: Path) -> tuple[int, int] | None:
+    """What changes when a reconstruction is replaced: (inode, time) of its summary; None while it is not there."""
+    try:
+        status = (Path(directory) / MARK).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
