@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint pytorch3d clean
+.PHONY: demo test test-slow lint pytorch3d browser clean
 
 # About three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
@@ -29,6 +29,13 @@ $(VENV)/pytorch3d: $(VENV)/installed
 	$(BIN)/pip install --quiet -c constraints.txt 'setuptools<81' wheel iopath
 	PYTORCH3D_NO_EXTENSION=1 $(BIN)/pip install --quiet --no-build-isolation --no-deps \
 		--no-binary easypytorch3d easypytorch3d==0.7.9.post1
+	touch $@
+
+# Playwright drives the system's Chromium in the tests of the viewer; it brings no browser of its own.
+browser: $(VENV)/browser
+
+$(VENV)/browser: $(VENV)/installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[browser]'
 	touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
