@@ -2,7 +2,8 @@
 
     python scripts/make_tables.py [--check] FILE.md ...
 
-A table stands between `<!-- table PATH KEY ... -->` and `<!-- /table -->`. PATH is a results.json relative to the
+A table stands between `<!-- table PATH KEY ... -->` and `<!-- /table -->`, or `<!-- clips PATH KEY ... -->` and
+`<!-- /clips -->` for the rows of the method's own clips. PATH is a results.json relative to the
 markdown file; a KEY names a mean in it, with dots between levels: `ate_rmse_over_extent`, `pairs.5.rotation_deg`,
 `2.psnr`. A key that ends in `:median` takes the median, in `:NAME` the mean of that group of clips. A row per method, a
 column per key.
@@ -13,7 +14,7 @@ import json
 import re
 from pathlib import Path
 
-BLOCK = re.compile(r"(<!-- table (\S+) ([^>]*?) ?-->\n).*?(<!-- /table -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|clips) (\S+) ([^>]*?) ?-->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def table(content: dict, keys: list[str]) -> str:
@@ -23,6 +24,15 @@ def table(content: dict, keys: list[str]) -> str:
     for name, method in methods.items():
         marked = name + (" †" if method.get("sees_truth") else "")
         lines.append("| " + " | ".join([marked, *(cell(method, key) for key in keys)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def clips(content: dict, keys: list[str]) -> str:
+    """A markdown table with a row per clip of the method itself; those that stand apart are marked with an asterisk."""
+    lines = ["| clip | " + " | ".join(keys) + " |", "|---" * (len(keys) + 1) + "|"]
+    for name, row in content["clips"].items():
+        marked = name + (" *" if name in content["settings"].get("apart", {}) else "")
+        lines.append("| " + " | ".join([marked, *(cell({"mean": row}, key) for key in keys)]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -40,10 +50,11 @@ def fill(text: str, folder: Path) -> str:
     """The text with every table written anew."""
 
     def write(match: re.Match) -> str:
-        path = folder / match[2]
+        path = folder / match[3]
         if not path.is_file():
             raise SystemExit(f"there are no results at {path}: run `video-ae evaluate` with --out {path.parent}")
-        return match[1] + table(json.loads(path.read_text(encoding="utf-8")), match[3].split()) + match[4]
+        write_rows = {"table": table, "clips": clips}[match[2]]
+        return match[1] + write_rows(json.loads(path.read_text(encoding="utf-8")), match[4].split()) + match[5]
 
     return BLOCK.sub(write, text)
 

@@ -126,6 +126,9 @@ def test_tables_are_written_from_results(tables, tmp_path):
     assert "| index regression † |" in text
     assert text.endswith("<!-- /table -->\nafter\n")
     tables.main(["--check", str(page)])
+    page.write_text("<!-- clips poses/results.json posed_percent -->\n<!-- /clips -->\n")
+    tables.main([str(page)])
+    assert "| clip0 | 100.0 |\n| clip1 | 100.0 |\n<!-- /clips -->" in page.read_text()
     page.write_text("<!-- table poses/results.json nonsense -->\n<!-- /table -->")
     with pytest.raises(SystemExit, match="possible names"):
         tables.main([str(page)])
