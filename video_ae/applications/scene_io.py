@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -93,7 +93,7 @@ def load_scene(folder: Path) -> SavedScene:
         description = json.loads((folder / DESCRIPTION).read_text())
         if description["format"] != FORMAT:
             raise ValueError(description["format"])
-        tensors = load_file(folder / TENSORS)
+        tensors = load((folder / TENSORS).read_bytes())  # not mapped: who rewrites the file must not crash its readers
         scene = _scene(description, tensors)
         width, height = (int(side) for side in description["source_size"])
     except FileNotFoundError as error:

@@ -1,6 +1,7 @@
 """Cameras and points in viser's scene."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import viser
 from jaxtyping import Float, UInt8
@@ -46,8 +47,12 @@ def draw_cameras(
             receive_shadow=False,
         )
         if clicked is not None:
-            handle.on_click(lambda _, number=number: clicked(number))
+            handle.on_click(_without_event(partial(clicked, number)))
     return parent
+
+
+def _without_event(call: Callable[[], None]) -> Callable[[object], None]:
+    return lambda _: call()
 
 
 def draw_points(

@@ -65,7 +65,7 @@ class Visit:
             self._client.camera.fov = view.fov
             self._picture.image = self._contents.frames[frame].permute(1, 2, 0).numpy()
             self._picture.label = self._label(frame)
-            self._slider.value = frame
+            self._slider.value = frame  # type: ignore[misc]
             self._update_cameras()  # the page reports where it is by then, which asks for a new picture
 
     def tick(self, now: float) -> None:
@@ -110,9 +110,10 @@ class Visit:
         with self._client.gui.add_folder("Download"):
             for name in DOWNLOADS:
                 button = self._client.gui.add_button(name, icon=viser.Icon.DOWNLOAD)
-                button.on_click(lambda _, name=name: self._download(name))
+                button.on_click(self._download)
 
-    def _download(self, name: str) -> None:
+    def _download(self, event: viser.GuiEvent[viser.GuiButtonHandle]) -> None:
+        name = event.target.label
         try:
             content = download(name, self._directory, self._contents)
         except UserError as error:

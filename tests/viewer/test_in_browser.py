@@ -1,0 +1,183 @@
+"""The page in the system's Chromium: it loads, cameras can be clicked, pictures follow the view."""
+
+import io
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("viser")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (`make browser`)")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PAGE = {"width": 800, "height": 560}
+VIEW = (0, 0, 470, 560)  # left of the controls
+PATIENCE = 20.0
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: `apt-get install chromium`"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as engine:
+        software = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=software)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def viewer(walk):
+    from video_ae.viewer.serve import Viewer
+
+    viewer = Viewer(walk, port=0)
+    yield viewer
+    viewer.close()
+
+
+@pytest.fixture
+def page(browser, viewer):
+    page = browser.new_page(viewport=PAGE)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    enter(page, viewer, 1)
+    yield page
+    page.close()
+    assert errors == []
+
+
+def enter(page, viewer, visitors):
+    page.goto(f"http://127.0.0.1:{viewer.port}")
+    page.get_by_text("Play", exact=True).wait_for(timeout=1000 * PATIENCE)
+    until(lambda: len(viewer._visits) == visitors)
+    settle(page)
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def shot(page):
+    """What is seen left of the controls, as [row, column, 3]."""
+    return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop(VIEW)).astype(int)
+
+
+def settle(page):
+    """Waits until two pictures in a row are the same."""
+    before = shot(page)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        now = shot(page)
+        if changed(before, now) < 0.1 and now.std() > 5:
+            return now
+        before = now
+    raise AssertionError("the page does not come to rest")
+
+
+def changed(one, other):
+    return np.abs(one - other).mean()
+
+
+def visit_of(viewer):
+    return next(iter(viewer._visits.values()))
+
+
+def test_it_shows_something_and_moving_changes_it(page, viewer):
+    start = settle(page)
+    assert start.std() > 15  # not blank
+    page.mouse.move(150, 400)
+    page.mouse.down()
+    page.mouse.move(230, 420, steps=4)
+    page.mouse.up()
+    moved = settle(page)
+    assert changed(start, moved) > 3
+
+
+def test_a_click_on_a_camera_goes_there(page, viewer):
+    visit = visit_of(viewer)
+    before = settle(page)
+    blue = (before[..., 2] - before[..., 0] > 90) & (before[..., 1] < 140) & (before[..., 1] > 70)
+    rows, columns = np.nonzero(blue)
+    assert len(rows) > 20, "no camera is drawn"
+    target = len(rows) // 2
+    page.mouse.click(int(columns[target]), int(rows[target]))
+    until(lambda: visit._ride is not None and visit._ride.arrived)
+    after = settle(page)
+    assert changed(before, after) > 3
+    assert page.get_by_text(f"frame {visit._frame}, confidence").is_visible()
+    rendering = visit._contents.frames[visit._frame].permute(1, 2, 0).numpy()
+    seen = np.asarray(Image.fromarray(after.astype(np.uint8)))
+    assert abs(seen.mean() - rendering.mean()) < 30  # the wall looks like the frame
+
+
+def test_controls_show_and_hide(page, viewer):
+    visit = visit_of(viewer)
+    with_rendering = settle(page)
+    page.get_by_label("Rendering").click()
+    until(lambda: not visit._rendering.value)
+    time.sleep(1)
+    without = shot(page)
+    assert changed(with_rendering, without) > 3
+    page.get_by_label("Points").click()
+    until(lambda: visit._points_handle.visible)
+    time.sleep(1)
+    assert changed(without, shot(page)) > 1
+
+
+def test_playback_moves_on_and_stops(page, viewer):
+    visit = visit_of(viewer)
+    page.get_by_text("Play", exact=True).click()
+    until(lambda: visit._frame > 2)
+    page.get_by_text("Pause", exact=True).click()
+    until(lambda: visit._playing is None)
+    stays = visit._frame
+    time.sleep(0.5)
+    assert visit._frame == stays
+
+
+def test_two_visitors_and_a_reload(browser, page, viewer):
+    settle(page)
+    other = browser.new_page(viewport=PAGE)
+    enter(other, viewer, 2)
+    first, second = viewer._visits.values()
+    second.go_to(5)
+    until(lambda: second._ride.arrived)
+    assert first._ride is None  # the first visitor was not moved
+    other.close()
+    until(lambda: len(viewer._visits) == 1)
+    before = settle(page)
+    page.reload()
+    page.get_by_text("Play", exact=True).wait_for(timeout=1000 * PATIENCE)
+    assert changed(before, settle(page)) < 3
+
+
+def test_a_new_reconstruction_appears(browser, reconstructions, tmp_path):
+    from video_ae.viewer.serve import Viewer
+
+    folder = reconstructions(tmp_path / "walk", frames=4)
+    viewer = Viewer(folder, port=0)
+    page = browser.new_page(viewport=PAGE)
+    try:
+        enter(page, viewer, 1)
+        assert page.get_by_text("4 frames,").is_visible()
+        reconstructions(folder, frames=6, overwrite=True)
+        page.get_by_text("6 frames,").wait_for(timeout=1000 * PATIENCE)
+        assert settle(page).std() > 15
+    finally:
+        page.close()
+        viewer.close()
+
+
+def test_a_download_arrives(page, walk, tmp_path):
+    with page.expect_download(timeout=1000 * PATIENCE) as waiting:
+        page.get_by_text("points.ply", exact=True).click()
+    waiting.value.save_as(tmp_path / "points.ply")
+    assert (tmp_path / "points.ply").read_bytes() == (walk / "points.ply").read_bytes()
