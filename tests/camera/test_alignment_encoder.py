@@ -118,7 +118,7 @@ def test_standing_camera_is_found_standing_and_says_so():
     estimate = AlignmentEncoder(**FAST)(DEGENERATE["standing"][None])
     angles = rotation_angle(estimate.cameras.world_from_camera[0, :, :3, :3])
     assert angles.max() < 0.01
-    assert "no parallax" in estimate.notes[0][0]
+    assert "standing camera" in estimate.notes[0][0]
 
 
 def test_camera_that_only_turns_gets_its_rotation_and_says_so():

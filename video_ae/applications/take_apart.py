@@ -11,6 +11,7 @@ from torch import Tensor
 from video_ae.applications.progress import Stages
 from video_ae.applications.reconstruct import SHORTER_SIDE
 from video_ae.applications.views import SceneModel, even_size
+from video_ae.camera.uncertainty import GUESSES
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import rotation_angle
 from video_ae.models.base import DEFAULT_REFINE_STEPS
@@ -132,7 +133,7 @@ def need_parallax(taken: TakenApart) -> None:
     """UserError where nothing is known of how the camera moved through space."""
     need_motion(taken)
     for note in taken.notes:
-        if note.startswith(("no parallax", "no texture")):
+        if note.startswith(GUESSES):
             raise UserError(f"{str(taken.source)!r} has no camera path to follow ({note}): give a video that moves.")
 
 

@@ -28,7 +28,7 @@ from video_ae.camera.motion_search import (
     turning_start,
 )
 from video_ae.camera.records import Knowledge, Matches, Priors, SceneState, Unknowns
-from video_ae.camera.uncertainty import describe
+from video_ae.camera.uncertainty import describe, with_clip_notes
 from video_ae.camera.windows import common_focal, hold, join_windows, moving_frames, select_frames, window_parts
 from video_ae.errors import UserError
 from video_ae.types import CameraEstimate
@@ -139,14 +139,14 @@ class AlignmentEncoder(nn.Module):
             whole = join_windows(pieces, parts)
             if len(parts) > 1 and len(clip) <= self.joint:  # windows hold the focal length less well than all of it
                 whole = self._polish(clip, whole, _JOINT_ROUNDS, focal_over_width, size or 128, gaps)
-            results.append(hold(whole, holder))
+            results.append(with_clip_notes(hold(whole, holder), frames[i]))
         return stack(results)
 
     def _find(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
         kept, holder = self._moving(clip)
         solve = self._solve if len(kept) <= self.longest else self._solve_long
         depth = None if inverse_depth is None else inverse_depth[kept]
-        return hold(solve(clip[kept], focal_over_width, depth), holder)
+        return with_clip_notes(hold(solve(clip[kept], focal_over_width, depth), holder), clip)
 
     def _moving(self, clip: Tensor) -> tuple[list[int], Tensor]:
         """Frames that are worth solving, and which of them stands for each frame; all of them in a short clip."""

@@ -1,5 +1,8 @@
 """How well the poses are determined: covariances from the normal equations, confidences, notes for people."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -7,12 +10,18 @@ from torch import Tensor
 from video_ae.camera.bundle_adjustment import normal_equations, reduced_system
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.records import Matches, Priors, SceneState
-from video_ae.geometry.cameras import pinhole_intrinsics
+from video_ae.geometry.cameras import camera_rays, pinhole_intrinsics, project, transform
 from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate, Cameras
 
 _EFFECTIVE = 0.1  # neighbouring matches share pixels: this part of them counts as independent
 _ROTATION_SPREAD = 0.02  # radians at which a frame's confidence is 1/2
+NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
+_LEAST_TEXTURE = 0.05  # part of the matches that carry information
+_STANDING = 0.2  # pixels
+_BLURRED = 0.5  # of the steepness of a sharp frame's edges
+_OVERLAP = 0.5  # of a frame, in the next one
+_NAMED = 3  # frames that a note names
 _PARALLAX = 0.75  # pixels of median parallax below which a translation is called a guess
 
 
@@ -47,6 +56,73 @@ def _texture(matches: Matches) -> float:
     return (matches.information.diagonal(dim1=-2, dim2=-1).sum(-1) > 1).float().mean().item()
 
 
+def stands_still(matches: Matches) -> bool:
+    """Whether even the widest pairs show next to no motion: three quarters of the good matches stay where they were."""
+    good = matches.information.diagonal(dim1=-2, dim2=-1).sum(-1) > 1
+    moved = (matches.matched - matches.points).norm(dim=-1)[good]
+    return bool(len(moved)) and moved.quantile(0.75).item() < _STANDING
+
+
+def blurred_frames(clip: Float[Tensor, "frame 3 height width"]) -> list[int]:
+    """Frames whose edges are less than half as steep as those of the clip's sharp frames (its 80 % quantile)."""
+    grey = clip.float().mean(1)
+    steepness = grey.diff(dim=-1).abs().mean((-1, -2)) + grey.diff(dim=-2).abs().mean((-1, -2))
+    return (steepness < _BLURRED * steepness.quantile(0.8)).nonzero()[:, 0].tolist()
+
+
+def lost_neighbours(estimate: CameraEstimate) -> list[int]:
+    """Frames (of a batch of one) of which the next frame shows less than half, by the found scene."""
+    cameras, maps = estimate.cameras, estimate.inverse_depth[0]
+    rows, columns = maps.shape[-2:]
+    lost = []
+    for i in range(len(cameras) - 1):
+        rays = camera_rays(cameras.intrinsics[0, i], rows, columns)
+        next_from_this = invert(cameras.world_from_camera[0, i + 1]) @ cameras.world_from_camera[0, i]
+        points = transform(next_from_this, rays / maps[i, ..., None].clamp_min(1e-6))
+        seen = project(points, cameras.intrinsics[0, i + 1].expand(rows, columns, 4))
+        inside = ((seen > 0) & (seen < 1)).all(-1) & (points[..., 2] > 0)
+        lost += [i] if inside.float().mean() < _OVERLAP else []
+    return lost
+
+
+def with_clip_notes(estimate: CameraEstimate, clip: Float[Tensor, "frame 3 height width"]) -> CameraEstimate:
+    """The estimate (batch of one) of a whole clip, with flags of frames that are hard whatever the solver does."""
+    notes = list(estimate.notes[0]) if estimate.notes else []
+    if (lost := lost_neighbours(estimate)) and not _is_guess(notes):
+        notes.append(f"little overlap: the next frame shows less than half of what {_listed(lost)} shows")
+    if blurred := blurred_frames(clip):
+        notes.append(f"blur: poses and colours are less sure in {_listed(blurred)}, less sharp than the rest")
+    return replace(estimate, notes=(tuple(notes),))
+
+
+def _is_guess(notes: Sequence[str]) -> bool:
+    """Whether a note says that poses are a guess; notes of windows begin with their frames."""
+    return any(flag in note for note in notes for flag in GUESSES)
+
+
+def solver_notes(state: SceneState, matches: Matches) -> list[str]:
+    """What could not be determined and why: a flag and a colon, then a sentence."""
+    if _texture(matches) < _LEAST_TEXTURE:
+        return [f"{NO_TEXTURE}: there was next to nothing to match, the poses are a guess"]
+    if stands_still(matches):
+        return [f"{STANDING}: nothing moves between the frames, so there is no path and no depth to be found"]
+    if parallax(state, matches) < _PARALLAX:
+        return [f"{NO_PARALLAX}: rotation is found, translation and depth are a guess"]
+    return []
+
+
+def _listed(frames: list[int]) -> str:
+    """The first few frames by number.
+
+    >>> _listed([3]), _listed([1, 2, 5, 8])
+    ('frame 3', 'frames 1, 2, 5 and 1 more')
+    """
+    if len(frames) == 1:
+        return f"frame {frames[0]}"
+    more = f" and {len(frames) - _NAMED} more" if len(frames) > _NAMED else ""
+    return "frames " + ", ".join(map(str, frames[:_NAMED])) + more
+
+
 def describe(
     state: SceneState, matches: Matches, priors: Priors, graph: FrameGraph, clip: Float[Tensor, "frame 3 height width"]
 ) -> CameraEstimate:
@@ -54,13 +130,9 @@ def describe(
     covariance = pose_covariance(state, matches, priors)
     spread = covariance[:, :3, :3].diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()
     confidence = 1 / (1 + spread / _ROTATION_SPREAD)
-    notes = []
-    texture, moved = _texture(matches), parallax(state, matches)
-    if texture < 0.05:
-        notes.append("no texture: there was next to nothing to match, the poses are a guess")
+    notes = solver_notes(state, matches)
+    if any(note.startswith(NO_TEXTURE) for note in notes):
         confidence = confidence * 0.1
-    elif moved < _PARALLAX:
-        notes.append("no parallax: rotation is found, translation and depth are a guess")
     height, width = clip.shape[-2:]
     focal = (state.log_focal.exp() / graph.width).expand(graph.count)
     world_from_camera = invert(state.camera_from_world @ invert(state.camera_from_world[:1]))
