@@ -1,6 +1,5 @@
 """Camera poses and the focal length from frames alone, by matching and dense bundle adjustment."""
 
-import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,38 +8,20 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from video_ae.camera.bundle_adjustment import (
-    match_costs,
-    minimise,
-    normalise_scale,
-)
-from video_ae.camera.estimates import distinct, in_pixels, on_grid, possible, stack, state_of, transfer
+from video_ae.camera.bundle_adjustment import match_costs, normalise_scale
+from video_ae.camera.estimates import in_pixels, on_grid, possible, stack, state_of, transfer
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.growing import SHARED, WINDOW, Solved, grown_start
-from video_ae.camera.motion_search import (
-    continued_start,
-    directions_on_sphere,
-    frame_costs,
-    motion_costs,
-    smooth_sequence,
-    start_from_directions,
-    turning_start,
-)
-from video_ae.camera.records import Knowledge, Matches, Priors, SceneState, Unknowns
+from video_ae.camera.records import Knowledge
+from video_ae.camera.rounds import Rounds
+from video_ae.camera.start_search import StartSearch
 from video_ae.camera.uncertainty import describe, with_clip_notes
 from video_ae.camera.windows import common_focal, hold, join_windows, moving_frames, select_frames, window_parts
 from video_ae.errors import UserError
 from video_ae.types import CameraEstimate
 
-_PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
-_FOCAL_WEIGHT = 50.0
-_HARDLY_MORE = {False: 0.4, True: 0.34}  # translation must leave less than this part of the cost of turning alone, in
-# matches of neighbours and in those of wider gaps, where there is more parallax to explain
 _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in windows
 _LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
-_SUSPECT = 0.1  # mean cost of a match above which the best start of all frames competes with one that grows
-_HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
 
 
 class AlignmentEncoder(nn.Module):
@@ -85,9 +66,8 @@ class AlignmentEncoder(nn.Module):
         super().__init__()
         self.size, self.search_size = size, search_size
         self.levels, self.point_step = levels, point_step
-        self.search_gaps, self.vote_gaps, self.stages = search_gaps, vote_gaps, stages
-        self.focal_starts, self.candidates = focal_starts, candidates
-        self.steps, self.smoothness, self.directions = steps, smoothness, directions
+        self.stages, self.rounds = stages, Rounds(steps, smoothness)
+        self.search = StartSearch(self.rounds, search_gaps, vote_gaps, focal_starts, candidates, directions)
         self.features = features or LocalContrast()
         self.longest, self.window, self.overlap, self.joint = longest, window, overlap, joint
 
@@ -174,12 +154,12 @@ class AlignmentEncoder(nn.Module):
         if known.focal:
             state = replace(state, log_focal=torch.tensor(known.focal, device=graph.device).log())
         for _ in range(rounds):
-            solved, matches, _ = self._round(graph, state, gaps, known)
+            solved, matches = self.rounds.run(graph, state, gaps, known)
             if match_costs(solved, matches).sum() >= match_costs(state, matches).sum():
                 break
             state = solved
         matches = graph.guided_matches(possible(gaps, graph.count), state)
-        return describe(state, matches, self._priors(graph, state, known), graph, clip)
+        return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
 
     def _solve_long(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
         """Windows one after another, each started from the one before; then all again with one focal length."""
@@ -200,20 +180,16 @@ class AlignmentEncoder(nn.Module):
         """A window whose first `shared` frames end the previous window; searched only where that start is lost."""
         coarse = self._graph(clip, self.search_size, self.point_step + 1)
         known = Knowledge(in_pixels(focal_over_width, coarse), None)
-        matches = coarse.first_matches(self.search_gaps)
         tail = state_of(select_frames(previous, 0, slice(len(previous.cameras) - shared, None)), 0, coarse)
-        state = continued_start(matches, tail, coarse.count)
-        priors = self._priors(coarse, state, replace(known, inverse_depth=state.inverse_depth))
-        state, _ = minimise(state, matches, priors, 5, Unknowns(depth=False, focal=False))
-        state, _ = minimise(state, matches, priors, self.steps, self._unknowns(known))
+        state, matches = self.search.go_on(coarse, tail, known)
         turning = False
         if match_costs(state, matches).mean() > _LOST or tail.camera_from_world[:, :3, 3].abs().max() == 0:
-            state, turning = self._search(coarse, focal_over_width, None)
+            state, turning = self.search.run(coarse, known)
         graph = self._graph(clip, self.size)
         state = normalise_scale(transfer(state, coarse, graph))
         known = Knowledge(in_pixels(focal_over_width, graph), state.inverse_depth, turning)
-        state, matches, _ = self._round(graph, state, self.stages[0], known)
-        return describe(state, matches, self._priors(graph, state, known), graph, clip)
+        state, matches = self.rounds.run(graph, state, self.stages[0], known)
+        return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
 
     def _graph(self, clip: Tensor, size: int, step: int | None = None) -> FrameGraph:
         height, width = clip.shape[-2:]
@@ -224,113 +200,11 @@ class AlignmentEncoder(nn.Module):
 
     def _solve(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
         coarse = self._graph(clip, self.search_size, self.point_step + 1)
-        state, turning = self._search(coarse, focal_over_width, inverse_depth)
+        known = Knowledge(in_pixels(focal_over_width, coarse), on_grid(inverse_depth, coarse))
+        state, turning = self.search.run(coarse, known)
         graph = self._graph(clip, self.size)
         state = transfer(state, coarse, graph)
         known = Knowledge(in_pixels(focal_over_width, graph), on_grid(inverse_depth, graph), turning)
         for gaps in self.stages:
-            state, matches, _ = self._round(graph, state, gaps, known)
-        return describe(state, matches, self._priors(graph, state, known), graph, clip)
-
-    def _search(
-        self, graph: FrameGraph, focal_over_width: float | None, inverse_depth: Tensor | None
-    ) -> tuple[SceneState, bool]:
-        """Steps 1 and 2: (the best of several starts, whether the camera only turns)."""
-        known = Knowledge(in_pixels(focal_over_width, graph), on_grid(inverse_depth, graph))
-        first = matches = graph.first_matches(self.search_gaps)
-        priors, free = self._priors(graph, None, known), self._unknowns(known)
-        tried = []
-        for start in self._starts(graph, matches, known):
-            state, _ = minimise(start, matches, priors, 2, Unknowns(cameras=False))
-            tried.append(minimise(state, matches, priors, 3, free))
-        limit = _HOPELESS * min(cost for _, cost in tried)
-        solved = [minimise(state, matches, priors, self.steps, free) for state, cost in tried if cost <= limit]
-        best = distinct(solved, self.candidates)
-        voted = [self._round(graph, state, self.vote_gaps, known) for state in best] if len(best) > 1 else []
-        scores = [match_costs(state, matches).mean().item() for state, matches, _ in voted]
-        if voted and min(scores) > _SUSPECT and graph.count > WINDOW + SHARED:
-            voted.append(self._round(graph, self._grown(graph, known), self.vote_gaps, known))
-            scores.append(match_costs(*voted[-1][:2]).mean().item())
-        state, matches = voted[scores.index(min(scores))][:2] if voted else (best[0], matches)
-        still = self._turn_only(graph, first, matches, replace(known, turning=True))
-        only_turns = match_costs(state, matches).sum() > _HARDLY_MORE[bool(voted)] * match_costs(still, matches).sum()
-        return (still, True) if only_turns else (state, False)
-
-    def _grown(self, graph: FrameGraph, known: Knowledge) -> SceneState:
-        """A start that grew from the surest short window."""
-        free = self._unknowns(known)
-
-        def go_on(part: FrameGraph, tail: SceneState) -> Solved:
-            matches = part.first_matches(self.search_gaps)
-            state = continued_start(matches, tail, part.count)
-            priors = self._priors(part, state, replace(known, inverse_depth=state.inverse_depth))
-            state, _ = minimise(state, matches, priors, 5, Unknowns(depth=False, focal=False))
-            state, _ = minimise(state, matches, priors, self.steps, free)
-            return judged(part, state)
-
-        def solve(part: FrameGraph) -> Solved:
-            matches = part.first_matches(self.search_gaps)
-            priors = self._priors(part, None, known)
-            tried = []
-            for start in self._starts(part, matches, known):
-                state, _ = minimise(start, matches, priors, 2, Unknowns(cameras=False))
-                tried.append(minimise(state, matches, priors, self.steps, free))
-            return min((judged(part, state) for state in distinct(tried, self.candidates)), key=lambda one: one.cost)
-
-        def judged(part: FrameGraph, state: SceneState) -> Solved:
-            state, matches, _ = self._round(part, state, self.vote_gaps, known)
-            return Solved(state, match_costs(state, matches).mean().item())
-
-        return grown_start(graph, solve, go_on, _SUSPECT)
-
-    def _starts(self, graph: FrameGraph, matches: Matches, known: Knowledge):
-        """States to start from: per focal length the best sequence of directions and its mirror image."""
-        directions = directions_on_sphere(self.directions, graph.device)
-        longer = max(graph.height, graph.width)
-        for focal in [known.focal] if known.focal else [f * longer for f in self.focal_starts]:
-            costs = motion_costs(matches, focal, directions)
-            per_frame = frame_costs(costs, matches, graph.count)
-            sequence = smooth_sequence(per_frame, directions, 1.0 * len(matches.points))
-            opposite = (sequence + len(directions) // 2) % len(directions)
-            for path in (sequence, opposite):
-                state = start_from_directions(costs, matches, directions, path, focal, graph.count)
-                depth = state.inverse_depth if known.inverse_depth is None else known.inverse_depth
-                yield SceneState(state.camera_from_world, depth.clone(), state.log_focal)
-
-    def _turn_only(self, graph: FrameGraph, first: Matches, matches: Matches, known: Knowledge) -> SceneState:
-        """The state without translation that explains matches best; it starts from those of neighbours (`first`)."""
-        longer = max(graph.height, graph.width)
-        priors, free = self._priors(graph, None, known), self._unknowns(known)
-        solved = []
-        for focal in [known.focal] if known.focal else [f * longer for f in self.focal_starts[::2]]:
-            state, _ = minimise(turning_start(first, focal, graph.count), first, priors, self.steps, free)
-            solved.append(minimise(state, matches, priors, self.steps, free))
-        return min(solved, key=lambda pair: pair[1])[0]
-
-    def _round(
-        self, graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], known: Knowledge
-    ) -> tuple[SceneState, Matches, float]:
-        """Match from the predicted flow, then solve; the depth prior follows the solution."""
-        matches = graph.guided_matches(possible(gaps, graph.count), state)
-        cost = math.inf
-        for _ in range(3):
-            state = normalise_scale(state)
-            state, cost = minimise(state, matches, self._priors(graph, state, known), self.steps, self._unknowns(known))
-        return normalise_scale(state), matches, cost
-
-    def _unknowns(self, known: Knowledge) -> Unknowns:
-        return Unknowns(depth=not known.turning, translation=not known.turning, focal=known.focal is None)
-
-    def _priors(self, graph: FrameGraph, state: SceneState | None, known: Knowledge) -> Priors:
-        """Smoothness around the state, or a constant (or the given) depth before there is one.
-
-        Given depths keep half of the prior, so that rounds of smoothing do not wear away what nothing else holds.
-        """
-        ones = torch.ones(graph.count, len(graph.points), device=graph.device)
-        depth = known.inverse_depth if known.inverse_depth is not None else ones
-        if state is not None:
-            smooth = graph.smoothed(state.inverse_depth)
-            depth = smooth if known.inverse_depth is None else (smooth + depth) / 2
-        focal = known.focal or _PRIOR_FOCAL * max(graph.height, graph.width)
-        log_focal = torch.tensor(focal, device=graph.device).log()
-        return Priors(depth, self.smoothness * ones, log_focal, _FOCAL_WEIGHT)
+            state, matches = self.rounds.run(graph, state, gaps, known)
+        return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
