@@ -4,10 +4,13 @@ Importing the package loads nothing heavy: no torch, no CUDA, no file, no enviro
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from video_ae.applications.api import VideoReconstruction, reconstruct
     from video_ae.models.base import Autoencoder
+
+__all__ = ["VideoReconstruction", "__version__", "load", "reconstruct"]
 
 __version__ = "0.1.0"
 
@@ -21,3 +24,12 @@ def load(weights: str | Path | None = None) -> "Autoencoder":
     from video_ae.checkpoints import load_model
 
     return load_model(weights)
+
+
+def __getattr__(name: str) -> Any:
+    """`reconstruct` and its record, which bring torch, when somebody asks for them."""
+    if name in ("reconstruct", "VideoReconstruction"):
+        from video_ae.applications import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'video_ae' has no attribute {name!r}")

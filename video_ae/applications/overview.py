@@ -3,6 +3,7 @@
 import math
 import textwrap
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class Findings:
     depth: float
 
 
-def write_overview(path: Path, findings: Findings) -> None:
+def write_overview(path: Path | BytesIO, findings: Findings) -> None:
     """Draws the picture as a PNG, without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -62,7 +63,7 @@ def write_overview(path: Path, findings: Findings) -> None:
     plots = figure.add_gridspec(1, 2, top=below / total, bottom=0.6 / total, width_ratios=[1.25, 1], **sides)
     _from_above(figure.add_subplot(plots[0]), findings)
     _confidence(figure.add_subplot(plots[1]), findings)
-    figure.savefig(path)
+    figure.savefig(path, format="png")
 
 
 def _title(figure: Figure, findings: Findings, notes: list[str], total: float) -> None:

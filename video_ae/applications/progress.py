@@ -1,6 +1,7 @@
 """Progress and time of the stages of a command, on standard error."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -10,17 +11,21 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 class Stages:
     """One line a stage. Use it as a context manager and call it with (stage, part done from 0 to 1).
 
+    report: a function that is called with the same instead of lines being shown.
+
     `seconds` holds the time that passed while each stage was the latest one reported.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[str, float], None] | None = None) -> None:
+        self._report = report
         self.seconds: dict[str, float] = {}
         self._current: str | None = None
         self._since = time.perf_counter()
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
-        )
+            TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True),
+            disable=report is not None,
+        )  # fmt: skip
 
     def __enter__(self) -> "Stages":
         self._progress.start()
@@ -37,6 +42,8 @@ class Stages:
         if stage != self._current:
             self.close_account()
             self._current = stage
+        if self._report is not None:
+            self._report(stage, float(done))
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, total=1.0)
         self._progress.update(self._bars[stage], completed=done)

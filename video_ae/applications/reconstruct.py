@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from video_ae.applications.overview import SHOWN, Findings, write_overview
 from video_ae.applications.progress import Stages
 from video_ae.applications.scene_io import frame_rate, save_scene
 from video_ae.applications.views import (
+    Progress,
     SceneModel,
     even_size,
     load_scene_model,
@@ -34,6 +36,7 @@ from video_ae.checkpoints import save_weights
 from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.export.cameras_json import write_track_json
+from video_ae.export.ply import PointCloud
 from video_ae.export.tracks import CameraTrack, track_of
 from video_ae.files import write_atomically
 from video_ae.geometry.trajectories import novel, scene_depth
@@ -51,15 +54,43 @@ WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What the writers of single files share."""
+class TakenVideo:
+    """A video, taken apart: what the results are made from.
 
+    scene: on the model's device; its clip's frames are those that the model got. settings: what was asked for.
+    """
+
+    reader: VideoReader
+    clip: VideoClip
     model: SceneModel
+    module: Autoencoder
     scene: Scene
-    track: CameraTrack
-    size: tuple[int, int]
-    depth: float
-    stages: Stages
+    settings: dict[str, Any]
+
+    @cached_property
+    def cameras(self) -> Cameras:
+        """Of all frames, without batch axis, float64 on the CPU."""
+        found = self.scene.camera.cameras
+        return Cameras(found.world_from_camera[0], found.intrinsics[0]).to("cpu", torch.float64)
+
+    @cached_property
+    def track(self) -> CameraTrack:
+        """The cameras as files hold them."""
+        return track_of(self.cameras, self.clip, self.scene.camera.confidence[0], self.reader.image_size)
+
+    @cached_property
+    def depth(self) -> float:
+        """A typical depth of the scene."""
+        return scene_depth(self.scene.camera.inverse_depth)
+
+    @cached_property
+    def novel(self) -> Cameras:
+        """The path of `novel_view.mp4`."""
+        return novel(self.cameras, self.depth, min(max(48, 2 * len(self.clip)), 240))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.scene.camera.notes[0] if self.scene.camera.notes else ()
 
 
 def reconstruct_video(
@@ -85,8 +116,38 @@ def reconstruct_video(
     The folder appears when it is complete. Raises UserError for bad input, an output folder that is in the way (an
     earlier result is replaced with `overwrite`) or cannot be written, and weights that do not load.
     """
+    chosen_exports(export)
+    with output_folder(out, overwrite) as folder, Stages() as stages:
+        taken = take_video(source, weights, stride, frames, focal, refine, device, decoder, stages)
+        write_results(folder, taken, export, stages)
+    return Path(out)
+
+
+def take_video(
+    source: Path,
+    weights: Path | None,
+    stride: int,
+    frames: int | None,
+    focal: float | None,
+    refine: int,
+    device: str,
+    decoder: str,
+    progress: Progress,
+) -> TakenVideo:
+    """The first half of `reconstruct_video`, whose arguments these are: everything but the files."""
     _check_numbers(stride, frames, focal, refine)
-    names = chosen_exports(export)
+    reader = open_video(source, decoder)
+    if len(range(0, len(reader), stride)[:frames]) < 2:
+        raise UserError(
+            f"{str(source)!r} leaves one frame ({len(reader)} in all, stride {stride}), and at least two are "
+            "needed: give a longer video or a smaller stride."
+        )
+    place = choose_device(device)
+    model, module = load_scene_model(weights, place)
+    progress("reading the video", 0.0)
+    clip = load_clip(reader, stride, frames, even_size(reader.image_size, SHORTER_SIDE))
+    progress("reading the video", 1.0)
+    scene = model.reconstruct(clip.to(place), focal, refine, progress)
     settings = {
         "source": str(source),
         "weights": None if weights is None else str(weights),
@@ -96,34 +157,56 @@ def reconstruct_video(
         "refine": refine,
         "device": device,
         "decoder": decoder,
-        "export": list(names),
     }
-    with output_folder(out, overwrite) as folder:
-        reader = open_video(source, decoder)
-        if len(range(0, len(reader), stride)[:frames]) < 2:
-            raise UserError(
-                f"{str(source)!r} leaves one frame ({len(reader)} in all, stride {stride}), and at least two are "
-                "needed: give a longer video or a smaller stride."
-            )
-        place = choose_device(device)
-        model, module = load_scene_model(weights, place)
-        with Stages() as stages:
-            stages("reading the video", 0)
-            clip = load_clip(reader, stride, frames, even_size(reader.image_size, SHORTER_SIDE))
-            stages("reading the video", 1)
-            scene = model.reconstruct(clip.to(place), focal, refine, stages)
-            track = track_of(_one(scene), clip, scene.camera.confidence[0], reader.image_size)
-            depth = scene_depth(scene.camera.inverse_depth)
-            job = _Job(model, scene, track, clip.image_size, depth, stages)
-            if "all" in export:
-                names = possible_exports(scene)
-            points = _write_results(folder, job, clip, names, reader)
-            _write_scene(folder / SCENE_FOLDER, scene, module, reader.image_size)
-            stages("writing", 1)
-        summary = _summary(job, settings, points)
-        text = json.dumps(summary, indent=1, allow_nan=False)
-        write_atomically(folder / MARK, lambda temporary: temporary.write_text(text))
-    return Path(out)
+    return TakenVideo(reader, clip, model, module, scene, settings)
+
+
+def write_results(folder: Path, taken: TakenVideo, export: Sequence[str], stages: Stages) -> None:
+    """The second half of `reconstruct_video`: all files, into a folder that is there and empty."""
+    names = possible_exports(taken.scene) if "all" in export else chosen_exports(export)
+    write_track_json(folder / "cameras.json", taken.track)
+    shown = shown_frames(taken)
+    pictures, rendered = _render_input(folder / "reconstruction.mp4", taken, shown, stages)
+    report = lambda done: stages("rendering new views", done)  # noqa: E731
+    report(0)
+    views = render_pictures(taken.model, taken.scene, taken.novel, taken.clip.image_size, report)
+    write_video(folder / "novel_view.mp4", views, NOVEL_RATE)
+    stages("writing", 0)
+    exports = ExportJob(taken.model, taken.scene, taken.track, taken.clip.image_size, lambda: taken.reader, rendered)
+    write_overview(folder / "overview.png", findings_of(taken, shown, pictures, rendered[shown], exports.cloud))
+    stages("exports", 0)
+    write_exports(folder, names, exports)
+    stages("exports", 1)
+    _write_scene(folder / SCENE_FOLDER, taken.scene, taken.module, taken.reader.image_size)
+    stages("writing", 1)
+    stages.close_account()
+    settings = taken.settings | {"export": list(names)}
+    summary = _summary(taken, settings, len(exports.cloud), stages.seconds)
+    text = json.dumps(summary, indent=1, allow_nan=False)
+    write_atomically(folder / MARK, lambda temporary: temporary.write_text(text))
+
+
+def shown_frames(taken: TakenVideo) -> list[int]:
+    """The frames that stand in the overview."""
+    return sorted({round(i) for i in torch.linspace(0, len(taken.clip) - 1, SHOWN).tolist()})
+
+
+def findings_of(
+    taken: TakenVideo, shown: list[int], pictures: torch.Tensor, inverse_depth: torch.Tensor, cloud: PointCloud
+) -> Findings:
+    """What the overview shows, from renderings (bytes) and 1 / z (NaN: not known) of the frames `shown`."""
+    return Findings(
+        name=taken.clip.name,
+        track=taken.track,
+        shown=shown,
+        inputs=to_bytes(taken.clip.frames[shown]),
+        renderings=pictures,
+        disparity=inverse_depth.nan_to_num(0.0),
+        cloud=cloud,
+        novel=taken.novel.world_from_camera,
+        notes=taken.notes,
+        depth=taken.depth,
+    )
 
 
 def _check_numbers(stride: int, frames: int | None, focal: float | None, refine: int) -> None:
@@ -137,49 +220,13 @@ def _check_numbers(stride: int, frames: int | None, focal: float | None, refine:
         raise UserError(f"{refine} refinement steps are not possible: give 0 or more.")
 
 
-def _one(scene: Scene) -> Cameras:
-    """The cameras of a scene without batch axis, float64 on the CPU."""
-    cameras = scene.camera.cameras
-    return Cameras(cameras.world_from_camera[0], cameras.intrinsics[0]).to("cpu", torch.float64)
-
-
-def _write_results(folder: Path, job: _Job, clip: VideoClip, names: Sequence[str], reader: VideoReader) -> int:
-    """All files but the scene and the summary; returns the number of points."""
-    write_track_json(folder / "cameras.json", job.track)
-    shown = sorted({round(i) for i in torch.linspace(0, len(clip) - 1, SHOWN).tolist()})
-    pictures, rendered = _render_input(folder / "reconstruction.mp4", job, clip, shown)
-    path = novel(_one(job.scene), job.depth, min(max(48, 2 * len(clip)), 240))
-    report = lambda done: job.stages("rendering new views", done)  # noqa: E731
-    report(0)
-    write_video(folder / "novel_view.mp4", render_pictures(job.model, job.scene, path, job.size, report), NOVEL_RATE)
-    job.stages("writing", 0)
-    exports = ExportJob(job.model, job.scene, job.track, job.size, lambda: reader, rendered)
-    findings = Findings(
-        name=clip.name,
-        track=job.track,
-        shown=shown,
-        inputs=to_bytes(clip.frames[shown]),
-        renderings=pictures,
-        disparity=rendered[shown].nan_to_num(0.0),
-        cloud=exports.cloud,
-        novel=path.world_from_camera,
-        notes=_notes(job.scene),
-        depth=job.depth,
-    )
-    write_overview(folder / "overview.png", findings)
-    job.stages("exports", 0)
-    write_exports(folder, names, exports)
-    job.stages("exports", 1)
-    return len(exports.cloud)
-
-
-def _render_input(path: Path, job: _Job, clip: VideoClip, shown: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def _render_input(path: Path, taken: TakenVideo, shown: list[int], stages: Stages) -> tuple[torch.Tensor, torch.Tensor]:
     """Writes input beside rendering; returns renderings (bytes) of the frames `shown` and 1 / z of all frames."""
     stage = "rendering the input path"
-    job.stages(stage, 0)
+    stages(stage, 0)
     pairs, pictures, inverse_depth = [], [], []
-    cameras = _one(job.scene)
-    for start, views in render_chunks(job.model, job.scene, cameras, job.size, lambda done: job.stages(stage, done)):
+    size, clip = taken.clip.image_size, taken.clip
+    for start, views in render_chunks(taken.model, taken.scene, taken.cameras, size, lambda done: stages(stage, done)):
         rendered = to_bytes(views.frames[0])
         pairs.append(torch.cat([to_bytes(clip.frames[start : start + len(rendered)]), rendered], -1))
         inverse_depth.append(known_inverse_depth(views.disparity[0], views.opacity[0]))
@@ -194,12 +241,8 @@ def _write_scene(folder: Path, scene: Scene, model: Autoencoder, source_size: tu
     save_weights(model, folder / WEIGHTS_FILE)
 
 
-def _notes(scene: Scene) -> tuple[str, ...]:
-    return scene.camera.notes[0] if scene.camera.notes else ()
-
-
-def _summary(job: _Job, settings: dict[str, Any], points: int) -> dict[str, Any]:
-    confidence = job.track.confidence
+def _summary(taken: TakenVideo, settings: dict[str, Any], points: int, seconds: dict[str, float]) -> dict[str, Any]:
+    confidence = taken.track.confidence
     return {
         "command": sys.argv,
         "versions": {
@@ -208,16 +251,16 @@ def _summary(job: _Job, settings: dict[str, Any], points: int) -> dict[str, Any]
             "python": platform.python_version(),
             "platform": platform.platform(),
         },
-        "model": f"{type(job.model).__module__}.{type(job.model).__qualname__}",
+        "model": f"{type(taken.model).__module__}.{type(taken.model).__qualname__}",
         "settings": settings,
-        "frames": len(job.track.cameras),
-        "image_size": list(job.track.image_size),
-        "working_size": list(job.size),
-        "focal_over_width": job.track.cameras.intrinsics[0, 0].item(),
+        "frames": len(taken.track.cameras),
+        "image_size": list(taken.track.image_size),
+        "working_size": list(taken.clip.image_size),
+        "focal_over_width": taken.track.cameras.intrinsics[0, 0].item(),
         "confidence": {"mean": confidence.mean().item(), "least": confidence.min().item()},
-        "scene_depth": job.depth,
-        "keyframes": [int(job.track.indices[i]) for i in job.scene.keyframes],
+        "scene_depth": taken.depth,
+        "keyframes": [int(taken.track.indices[i]) for i in taken.scene.keyframes],
         "points": points,
-        "notes": list(_notes(job.scene)),
-        "seconds": {name: round(value, 3) for name, value in job.stages.seconds.items()},
+        "notes": list(taken.notes),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }

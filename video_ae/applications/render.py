@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -38,7 +39,7 @@ def render_path(
     place = choose_device(device)
     model, _ = load_scene_model(Path(directory) / SCENE_FOLDER / WEIGHTS_FILE, place)
     scene = move(saved.scene, place)
-    cameras, rate = _cameras(saved.scene, path, frames)
+    cameras, rate = path_cameras(saved.scene, path, frames)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(f"rendering {path}", total=1.0)
         pictures = render_pictures(
@@ -67,9 +68,10 @@ def _checked(out: Path, path: str, size: int | None, frames: int | None, overwri
     return out
 
 
-def _cameras(scene: Scene, path: str, frames: int | None) -> tuple[Cameras, float]:
-    """The cameras of the path and its frames a second."""
-    cameras = Cameras(scene.camera.cameras.world_from_camera[0].double(), scene.camera.cameras.intrinsics[0].double())
+def path_cameras(scene: Scene, path: str, frames: int | None) -> tuple[Cameras, float]:
+    """The cameras of a path (a name of `PATHS`; float64, CPU, no batch axis) and its frames a second."""
+    found = scene.camera.cameras
+    cameras = Cameras(found.world_from_camera[0], found.intrinsics[0]).to("cpu", torch.float64)
     if path == "input":
         return PATHS[path](cameras, 1.0, frames, 0), frame_rate(scene.clip.times)
     reference = scene.keyframes[len(scene.keyframes) // 2]
