@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 
+import torch
 from einops import rearrange
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -36,6 +37,43 @@ def validation_picture(clip: VideoClip, reconstruction: Reconstruction, rows: in
         axes[0, column].set_title(f"{title}, {heading}" if heading else title, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()
+
+
+def comparison(clip: VideoClip, reconstruction: Reconstruction) -> Float[Tensor, "target 3 height width2"]:
+    """The frames of the batch's first clip that were rendered, in their order: input on the left, rendering beside."""
+    order = reconstruction.targets.argsort()
+    inputs = clip.frames[0, reconstruction.targets[order]]
+    rendered = reconstruction.frames[0, order].detach().float().clamp(0, 1)
+    return torch.cat([inputs.to(rendered), rendered], -1).cpu()
+
+
+def camera_plot(reconstruction: Reconstruction) -> bytes | None:
+    """A PNG of where the first clip's cameras are: from above and from the side; None for models without cameras."""
+    if reconstruction.camera is None:
+        return None
+    pose = reconstruction.camera.cameras.world_from_camera[0].detach().float().cpu()
+    focal = reconstruction.camera.cameras.intrinsics[0, 0, 0].item()
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"focal length {focal:.3f} x width", fontsize=9)
+    step = (pose[1:, :3, 3] - pose[:-1, :3, 3]).norm(dim=-1).mean().item() if len(pose) > 1 else 0.0
+    views = ((0, 2, "from above: x, z ahead"), (2, 1, "from the left: z ahead, y down"))
+    for axes, (across, up, title) in zip(figure.subplots(1, 2), views, strict=True):
+        axes.plot(pose[:, across, 3], pose[:, up, 3], "o-", markersize=4, linewidth=1)
+        axes.plot(pose[0, across, 3], pose[0, up, 3], "s", markersize=7)
+        ahead = pose[:, [across, up], 2] * max(step, 1e-3)
+        axes.quiver(
+            pose[:, across, 3], pose[:, up, 3], ahead[:, 0], ahead[:, 1], angles="xy", scale_units="xy", scale=1,
+            width=0.004,
+        )  # fmt: skip
+        axes.set_title(title, fontsize=9)
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.tick_params(labelsize=6)
+        if up == 1:
+            axes.invert_yaxis()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
 
 

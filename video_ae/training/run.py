@@ -20,6 +20,7 @@ from video_ae.training.collapse import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
 from video_ae.training.settings import RunSettings
+from video_ae.training.wandb_records import WandbRecords
 
 CONFIG = "config.yaml"
 
@@ -69,6 +70,8 @@ def build_trainer(settings: RunSettings, run: Path, stop: StopSignals) -> pl.Tra
         ValidationPictures(run), CollapseSigns(), RunProgress(), stop, best,
         LastCheckpoint(run, values.checkpoint_every),
     ]  # fmt: skip
+    if settings.wandb != "disabled":
+        callbacks.append(WandbRecords(settings.text))
     try:
         return pl.Trainer(
             accelerator=values.accelerator,
