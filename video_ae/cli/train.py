@@ -1,8 +1,10 @@
 """`video-ae train`, whose values another parser knows: the one of the YAML files."""
 
+import os
 from typing import Any
 
 from video_ae.cli.arguments import add_command
+from video_ae.cli.view import need_viser
 
 
 def add_to(commands: Any) -> None:
@@ -14,5 +16,16 @@ def run(arguments: list[str]) -> None:
     from video_ae.training.config import parse_run
     from video_ae.training.run import train
 
-    run = train(parse_run(arguments))
+    settings = parse_run(arguments)
+    if settings.view and os.environ.get("LOCAL_RANK", "0") == "0":  # one page, however many processes
+        need_viser()
+        from video_ae.viewer.training import TrainingView
+
+        view = TrainingView()
+        try:
+            run = train(settings, [view])
+        finally:
+            view.close()
+    else:
+        run = train(settings)
     print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")

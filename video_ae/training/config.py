@@ -39,8 +39,8 @@ def parse_run(arguments: Sequence[str]) -> RunSettings:
         raise UserError(explain(str(error), parser)) from error
     if not built.losses:
         raise UserError("The configuration has no losses: give at least one, such as --losses.l1 L1.")
-    keep = "\n".join(line for line in text.splitlines() if not re.match(r"(config|resume|overwrite):", line))
-    names = ("losses", "data", "optimizer", "trainer", "seed", "out", "wandb", "resume", "overwrite")
+    keep = "\n".join(line for line in text.splitlines() if not re.match(r"(config|resume|overwrite|view):", line))
+    names = ("losses", "data", "optimizer", "trainer", "seed", "out", "wandb", "resume", "overwrite", "view")
     return RunSettings(model=model, **{name: built[name] for name in names}, text=keep + "\n")
 
 
@@ -63,6 +63,7 @@ def run_parser() -> jsonargparse.ArgumentParser:
     parser.add_argument("--wandb", type=Literal["disabled", "offline", "online"], default="disabled")
     parser.add_argument("--resume", action="store_true", help="continue the run in OUT exactly where it stands")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
+    parser.add_argument("--view", action="store_true", help="show cameras and structure on a web page meanwhile")
     return parser
 
 

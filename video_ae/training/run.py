@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -25,8 +26,8 @@ from video_ae.training.wandb_records import WandbRecords
 CONFIG = "config.yaml"
 
 
-def train(settings: RunSettings) -> Path:
-    """Trains and returns the run's folder.
+def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
+    """Trains and returns the run's folder. watchers: callbacks that look on.
 
     It holds config.yaml (the complete settings), weights.safetensors and model.yaml, checkpoints/{last,best}.ckpt,
     pictures/step_N.png and metrics/version_K/metrics.csv (one K for each start). Raises UserError for settings that
@@ -41,7 +42,7 @@ def train(settings: RunSettings) -> Path:
         _check_out(run, settings.overwrite)
     _quiet()
     stop = StopSignals()
-    trainer = build_trainer(settings, run, stop)
+    trainer = build_trainer(settings, run, stop, watchers)
     torch.manual_seed(settings.seed)
     model = build_model(settings.model, "the configuration")
     data = ClipData(settings.data, settings.seed)
@@ -57,7 +58,9 @@ def train(settings: RunSettings) -> Path:
     return run
 
 
-def build_trainer(settings: RunSettings, run: Path, stop: StopSignals) -> pl.Trainer:
+def build_trainer(
+    settings: RunSettings, run: Path, stop: StopSignals, watchers: Sequence[pl.Callback] = ()
+) -> pl.Trainer:
     """Lightning's Trainer with this project's callbacks and loggers. Writes nothing yet.
 
     Raises UserError for values that Lightning refuses, such as an accelerator that is not there.
@@ -68,7 +71,7 @@ def build_trainer(settings: RunSettings, run: Path, stop: StopSignals) -> pl.Tra
     )
     callbacks: list[pl.Callback] = [
         ValidationPictures(run), CollapseSigns(), RunProgress(), stop, best,
-        LastCheckpoint(run, values.checkpoint_every),
+        LastCheckpoint(run, values.checkpoint_every), *watchers,
     ]  # fmt: skip
     if settings.wandb != "disabled":
         callbacks.append(WandbRecords(settings.text))

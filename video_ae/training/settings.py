@@ -152,7 +152,8 @@ class RunSettings:
     wandb: whether and how metrics also go to Weights & Biases.
     resume: continue the run in `out` exactly where its last checkpoint stands.
     overwrite: replace the run in `out`.
-    text: all of the above as YAML, kept in the run's folder.
+    view: show the run on a web page while it goes on (the command line does, with `video_ae.viewer.training`).
+    text: all of the above but the last three as YAML, kept in the run's folder.
     """
 
     model: dict[str, Any]
@@ -165,4 +166,5 @@ class RunSettings:
     wandb: Literal["disabled", "offline", "online"] = "disabled"
     resume: bool = False
     overwrite: bool = False
+    view: bool = False
     text: str = ""

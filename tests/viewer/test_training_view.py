@@ -1,0 +1,119 @@
+"""`video-ae train --view` shows what is learnt and changes nothing of it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("viser")
+
+from video_ae.checkpoints import load_model
+from video_ae.cli.commands import main
+from video_ae.geometry.cameras import project, transform
+from video_ae.geometry.se3 import invert, se3_exp
+from video_ae.training.config import parse_run
+from video_ae.training.run import train
+from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, Reconstruction, VideoClip
+from video_ae.videos.writer import write_video
+from video_ae.viewer.training import TrainingView, snapshot, structure_points
+
+sys.path.append(str(Path(__file__).parents[1] / "training"))  # where the tiny model stands
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    torch.manual_seed(0)
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "noise.mp4", torch.rand(12, 3, 24, 32))
+    return [
+        "--model", "tiny_model.TinyAutoencoder", "--losses.l1", "L1", f"--data.root={tmp_path / 'videos'}",
+        "--data.size=[32,24]", "--data.length=3", "--data.batch_size=2", "--data.validation_clips=2",
+        "--trainer.max_steps=6", "--trainer.validate_every=2", "--trainer.accelerator=cpu", "--trainer.log_every=1",
+    ]  # fmt: skip
+
+
+def scene():
+    """A clip with cameras, and a code that is opaque at one plane."""
+    torch.manual_seed(0)
+    clip = VideoClip(torch.rand(2, 4, 3, 12, 16), torch.arange(4).expand(2, 4), torch.zeros(2, 4))
+    cameras = Cameras(se3_exp(0.1 * torch.randn(2, 4, 6)), torch.tensor([0.7, 0.9, 0.5, 0.5]).expand(2, 4, 4))
+    estimate = CameraEstimate(cameras, torch.ones(2, 4, 2, 2), torch.ones(2, 4), torch.eye(6).expand(2, 4, 6, 6))
+    density = torch.zeros(2, 3, 12, 16)
+    density[:, 1, :, 4:] = 50.0
+    features = torch.rand(2, 5, 3, 12, 16)
+    planes = torch.tensor([[2.0, 0.5, 0.25]]).expand(2, 3)
+    code = FrustumVoxels(density, features, planes, cameras.select([2]))
+    targets = torch.tensor([1, 3])
+    return clip, Reconstruction(clip.frames[:, targets], targets, camera=estimate, structure=code)
+
+
+def test_weights_are_the_same_seen_or_unseen(arguments, tmp_path, capfd):
+    unseen = train(parse_run([*arguments, "--out", str(tmp_path / "unseen")]))
+    assert main(["train", *arguments, "--view", "--out", str(tmp_path / "seen")]) == 0
+    assert "ssh -L" in capfd.readouterr().err
+    one, other = (load_model(run).state_dict() for run in (unseen, tmp_path / "seen"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert "view" not in (tmp_path / "seen" / "config.yaml").read_text()
+
+
+def test_every_validation_is_drawn(arguments, tmp_path):
+    view = TrainingView(port=0)
+    try:
+        train(parse_run([*arguments, "--out", str(tmp_path / "run")]), [view])
+    finally:
+        view.close()
+    assert view.drawn >= 1
+
+
+def test_a_snapshot_is_a_copy():
+    clip, reconstruction = scene()
+    before = snapshot(7, clip, reconstruction)
+    first = before.structure.density.clone()
+    reconstruction.structure.density.zero_()
+    reconstruction.camera.cameras.intrinsics[0, 0, 0]  # still there
+    assert torch.equal(before.structure.density, first)
+    assert torch.equal(before.target, (clip.frames[0, 3] * 255).round().byte())
+
+
+def test_points_lie_where_the_code_is_opaque_and_have_its_colour():
+    _, reconstruction = scene()
+    code = reconstruction.structure
+    one = FrustumVoxels(code.density[:1], code.features[:1], code.inverse_depth[:1], Cameras(
+        code.reference.world_from_camera[:1], code.reference.intrinsics[:1]))  # fmt: skip
+    points, colours = structure_points(one)
+    assert len(points) == 12 * 12  # four of sixteen columns are empty
+    local = transform(invert(one.reference.world_from_camera[0]), points)
+    torch.testing.assert_close(local[:, 2], torch.full((144,), 2.0), atol=1e-4, rtol=0)
+    place = project(local, one.reference.intrinsics[0].expand(144, 4))
+    assert place[:, 0].min() > 0.25
+    torch.testing.assert_close(colours.float() / 255, code.features[0, :3, 1, :, 4:].flatten(1).T, atol=3e-3, rtol=0)
+
+
+def test_a_page_that_fails_does_not_end_the_training(arguments, tmp_path, monkeypatch, capfd):
+    def fail(*_):
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr("video_ae.viewer.training.draw", fail)
+    view = TrainingView(port=0)
+    try:
+        train(parse_run([*arguments, "--out", str(tmp_path / "run")]), [view])
+    finally:
+        view.close()
+    assert "could not be shown" in capfd.readouterr().err
+
+
+def test_a_second_page_takes_the_next_port_and_scenes_are_drawn():
+    from video_ae.viewer.training import draw
+
+    first = TrainingView(port=0)
+    second = TrainingView(port=first.port)
+    try:
+        assert second.port > first.port
+        clip, reconstruction = scene()
+        draw(second._page, snapshot(3, clip, reconstruction))
+        assert second._page.scene.get_handle_by_name("/cameras/3") is not None
+        assert len(second._page.scene.get_handle_by_name("/points").points) == 144
+    finally:
+        first.close()
+        second.close()
