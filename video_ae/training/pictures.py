@@ -49,7 +49,7 @@ def comparison(clip: VideoClip, reconstruction: Reconstruction) -> Float[Tensor,
 
 
 def camera_plot(reconstruction: Reconstruction) -> bytes | None:
-    """A PNG of where the first clip's cameras are: from above and from the side; None for models without cameras."""
+    """A PNG of where the first clip's cameras are: from above and from the right; None for models without cameras."""
     if reconstruction.camera is None:
         return None
     pose = reconstruction.camera.cameras.world_from_camera[0].detach().float().cpu()
@@ -58,7 +58,7 @@ def camera_plot(reconstruction: Reconstruction) -> bytes | None:
     FigureCanvasAgg(figure)
     figure.suptitle(f"focal length {focal:.3f} x width", fontsize=9)
     step = (pose[1:, :3, 3] - pose[:-1, :3, 3]).norm(dim=-1).mean().item() if len(pose) > 1 else 0.0
-    views = ((0, 2, "from above: x, z ahead"), (2, 1, "from the left: z ahead, y down"))
+    views = ((0, 2, "from above: x, z ahead"), (2, 1, "from the right: z ahead, y down"))
     for axes, (across, up, title) in zip(figure.subplots(1, 2), views, strict=True):
         axes.plot(pose[:, across, 3], pose[:, up, 3], "o-", markersize=4, linewidth=1)
         axes.plot(pose[0, across, 3], pose[0, up, 3], "s", markersize=7)
@@ -68,6 +68,7 @@ def camera_plot(reconstruction: Reconstruction) -> bytes | None:
             width=0.004,
         )  # fmt: skip
         axes.set_title(title, fontsize=9)
+        axes.margins(0.25)
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=6)
         if up == 1:
