@@ -67,8 +67,9 @@ def camera_plot(reconstruction: Reconstruction) -> bytes | None:
             pose[:, across, 3], pose[:, up, 3], ahead[:, 0], ahead[:, 1], angles="xy", scale_units="xy", scale=1,
             width=0.004,
         )  # fmt: skip
+        axes.plot(pose[:, across, 3] + ahead[:, 0], pose[:, up, 3] + ahead[:, 1], " ")  # arrows do not widen the axes
         axes.set_title(title, fontsize=9)
-        axes.margins(0.25)
+        axes.margins(0.1)
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=6)
         if up == 1:
