@@ -81,7 +81,10 @@ def test_an_offline_run_holds_numbers_pictures_videos_and_the_configuration(offl
     assert len(list(offline.glob("files/media/images/*.png"))) == 2
 
 
-def test_sync_reads_the_run_and_asks_only_for_a_key(offline):
+def test_sync_reads_the_run_and_asks_only_for_a_key(offline, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # nobody's own key, and nobody's server
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     command = [sys.executable, "-m", "wandb", "sync", str(offline)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     said = result.stdout + result.stderr
