@@ -52,7 +52,11 @@ def run(name: str, words: list[str], data: Path, out: Path) -> float:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     with (out / f"{name}.log").open("w", encoding="utf-8") as log:
         ended = subprocess.run(
-            [*command, "--out", str(out / name), "--overwrite"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            [*command, "--out", os.path.relpath(out / name, ROOT), "--overwrite"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
     if ended.returncode:
         raise SystemExit(f"{name} failed with exit code {ended.returncode}: see {out / name}.log")
