@@ -28,7 +28,6 @@ class Stages:
         )  # fmt: skip
 
     def __enter__(self) -> "Stages":
-        self._progress.start()
         self._since = time.perf_counter()
         return self
 
@@ -36,7 +35,8 @@ class Stages:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close_account()
-        self._progress.stop()
+        if self._bars:  # what failed before its first stage shows no bar, not even an empty line
+            self._progress.stop()
 
     def __call__(self, stage: str, done: float | int) -> None:
         if stage != self._current:
@@ -44,6 +44,8 @@ class Stages:
             self._current = stage
         if self._report is not None:
             self._report(stage, float(done))
+        if not self._bars:
+            self._progress.start()
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, total=1.0)
         self._progress.update(self._bars[stage], completed=done)

@@ -52,7 +52,10 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
             _clear(run)
         claim_folder(run, overwrite=True)
         write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    finally:
+        _end_wandb(trainer.loggers)
     if stop.received:
         raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
     return run
@@ -108,6 +111,14 @@ def _loggers(settings: RunSettings, run: Path) -> list[Logger]:
             WandbLogger(name=run.name, save_dir=run, project="video-ae", offline=settings.wandb == "offline")
         )
     return loggers
+
+
+def _end_wandb(loggers: list[Logger]) -> None:
+    """Closes a run that is being logged: the next training of this process would write into it otherwise."""
+    if any(isinstance(logger, WandbLogger) for logger in loggers):
+        import wandb
+
+        wandb.finish()
 
 
 def _check_wandb(settings: RunSettings) -> None:
