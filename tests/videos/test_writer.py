@@ -35,8 +35,7 @@ def test_floats_are_clamped_and_mean_the_same(tmp_path: Path) -> None:
     frames = _frames()
     write_video(tmp_path / "bytes.mp4", frames)
     write_video(tmp_path / "floats.mp4", frames.float() / 255)
-    one, other = (open_video(tmp_path / f"{name}.mp4").read(range(6)).float() for name in ("bytes", "floats"))
-    assert (one - other).abs().mean() < 2  # of 255: x264 varies from run to run, by 0.55 on a busy machine
+    assert (tmp_path / "bytes.mp4").read_bytes() == (tmp_path / "floats.mp4").read_bytes()
     write_video(tmp_path / "loud.mp4", torch.full((2, 3, 16, 16), 7.0))
     assert open_video(tmp_path / "loud.mp4").read([1]).float().mean() > 250
 

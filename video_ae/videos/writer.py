@@ -12,6 +12,8 @@ from torch import Tensor
 from video_ae.errors import UserError
 
 QUALITY = "17"  # x264's constant rate factor: visually close to lossless
+_REPEATABLE = "mbtree=0"  # with x264's macroblock tree the bytes differ from run to run
+_OPTIONS = {"crf": QUALITY, "preset": "medium", "x264-params": _REPEATABLE}
 
 
 def write_video(
@@ -23,7 +25,7 @@ def write_video(
 
     Odd widths and heights get one more column or row, a copy of the last one, since yuv420p has none. The file appears
     under its name only when it is complete. Raises UserError without frames, for a rate that is not positive, and for
-    a folder that cannot be written.
+    a folder that cannot be written. The same frames give the same bytes.
     """
     path = Path(path)
     if len(frames) == 0:
@@ -51,7 +53,7 @@ def _encode(path: str, frames: Tensor, rate: Fraction) -> None:
 
     height, width = frames.shape[-2:]
     with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY, "preset": "medium"})
+        stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         for number, picture in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(_even_rgb(picture).numpy(), format="rgb24")
