@@ -17,7 +17,6 @@ from video_ae.videos.resize import Resizing, plan_resizing
 from video_ae.videos.shards import encode_jpeg
 
 STILL = 1.2  # of 255: mean change of a small grey picture that a resting camera stays below (noise, compression)
-REPEATED = 0.1  # of 255: below it a frame is its predecessor once more
 THUMBNAIL = (48, 36)  # width, height
 SHOT_WIDTH = 96  # pixels of the pictures that the shot detector sees
 
@@ -29,7 +28,7 @@ class Scan:
     offsets: where each JPEG begins in the file, and where the last one ends (one entry more).
     brightness, contrast: mean and standard deviation of the grey picture, 0 .. 255.
     still_since: the first frame of the run of frames that show the same as that first one; often the frame itself.
-    repeated: the frame is its predecessor once more.
+    changes: mean change of the small grey picture since the frame before, 0 .. 255; of the first frame infinite.
     fingerprints: 32 bits each, whether a cell of 9x4 is brighter than its right neighbour (dHash). Of a copy that was
         encoded anew, about every third frame keeps all bits; with 64 bits it was every sixth or fewer.
     cuts: frames at which a new shot begins.
@@ -40,7 +39,7 @@ class Scan:
     brightness: list[float] = field(default_factory=list)
     contrast: list[float] = field(default_factory=list)
     still_since: list[int] = field(default_factory=list)
-    repeated: list[bool] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
     fingerprints: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     damage: str = ""
@@ -67,7 +66,7 @@ def scan_video(
             rests = len(anchor) and (thumbnail - anchor).abs().mean() <= STILL
             scan.still_since.append(scan.still_since[-1] if rests else number)
             anchor = anchor if rests else thumbnail
-            scan.repeated.append(bool(len(last) and (thumbnail - last).abs().mean() <= REPEATED))
+            scan.changes.append((thumbnail - last).abs().mean().item() if len(last) else float("inf"))
             last = thumbnail
             scan.offsets.append(scan.offsets[-1] + file.write(encode_jpeg(picture)))
         scan.brightness += thumbnails.mean((1, 2)).tolist()

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from video_ae.preparation.scan import Scan
+from video_ae.preparation.scan import STILL, Scan
 
 SHORTEST = 12  # frames of a segment
 LONGEST = 1024
 STATIC_FRAMES = 12  # a rest of so many frames is left out, a shorter one is not
 BLACK = 16.0  # mean brightness of 255
 PLAIN = 3.0  # contrast of 255
+REPEATED = 0.1  # of 255: a frame that changed less is its predecessor once more
+REPEATED_BESIDE = 0.1  # of the largest change nearby: the same for a copy that the encoder has touched up a little
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,14 @@ def _reasons(scan: Scan) -> list[str]:
         elif lengths[first] >= STATIC_FRAMES and number != first:
             reasons.append("static")
         else:
-            reasons.append("repeated" if scan.repeated[number] else "")
+            reasons.append("repeated" if _is_repeated(scan.changes, number) else "")
     return reasons
+
+
+def _is_repeated(changes: list[float], number: int) -> bool:
+    """Whether the frame is its predecessor once more, by itself or beside the frames around it."""
+    around = max(changes[max(number - 2, 1) : number + 3], default=0.0)  # the first has no change
+    return changes[number] <= max(REPEATED, min(STILL, REPEATED_BESIDE * around))
 
 
 def _runs(numbers: list[int], reason: str) -> list[Dropped]:
