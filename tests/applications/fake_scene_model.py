@@ -20,7 +20,7 @@ class FakeSceneModel(Autoencoder):
         self.renderer = FrustumRenderer()
 
     def forward(self, clip: VideoClip) -> Reconstruction:
-        raise NotImplementedError
+        raise AssertionError("this model is made up, not trained")
 
     def reconstruct(self, clip, focal_over_width=None, refine_steps=0, progress=None) -> Scene:
         progress("finding cameras", 0.0)

@@ -42,22 +42,20 @@ def walk(frames: int) -> torch.Tensor:
     return se3_exp(time * torch.tensor([[0.004, 0.02, 0.0, 0.06, 0.01, 0.03]]))
 
 
-@pytest.mark.parametrize(("height", "width"), [(48, 64), (64, 48)])
+@pytest.mark.parametrize(("height", "width"), [(96, 128), (128, 96)])
 def test_poses_and_focal_length_of_a_rendered_room(height, width):
     truth = walk(8)
     focal = 0.8 * max(height, width) / width
-    estimate = AlignmentEncoder(size=48, search_size=36, candidates=2, steps=6)(
+    estimate = AlignmentEncoder(size=96, search_size=36, candidates=2, steps=6)(
         render_room(truth, focal, height, width)[None]
     )
     found = estimate.cameras.world_from_camera[0]
     torch.testing.assert_close(found[0], torch.eye(4), atol=1e-5, rtol=0)
     turn = rotation_angle(found[:, :3, :3].mT @ truth[:, :3, :3])
-    assert turn.max() < 0.06  # of 0.14 radians
+    assert turn.max() < 0.04  # of 0.14 radians
     directions = F.cosine_similarity(found[1:, :3, 3], truth[1:, :3, 3], dim=-1)
     assert directions.min() > 0.97
-    assert estimate.cameras.intrinsics[0, 0, 0].item() == pytest.approx(
-        focal, rel=0.3
-    )  # eight frames of little parallax say no more
+    assert estimate.cameras.intrinsics[0, 0, 0].item() == pytest.approx(focal, rel=0.2)  # parallax is small
     assert estimate.inverse_depth.mean().item() == pytest.approx(1, abs=1e-3)
     assert estimate.confidence.min() > 0.3
     assert estimate.notes == ((),)
