@@ -4,14 +4,18 @@ from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.packed import PackedVideos
+from video_ae.datasets.posed_frames import PosedVideos
 from video_ae.datasets.realestate10k import RealEstate10K
 from video_ae.datasets.video_folder import VideoFolder
 from video_ae.videos.shard_store import is_remote
 
+POSED: tuple[type[PosedVideos], ...] = ()  # tried in this order
+
 
 def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:
     """What `video-ae prepare` wrote where `root` has a file `packed.json` or is an address in object storage;
-    RealEstate10K's layout where it has a folder `cameras`; else every video below it.
+    RealEstate10K's layout where it has a folder `cameras`; the first format of `POSED` that knows it; else every video
+    below it.
 
     Raises UserError where the folder does not exist or holds nothing usable.
     """
@@ -19,4 +23,8 @@ def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:
         return PackedVideos(root)
     if (Path(root) / "cameras").is_dir():
         return RealEstate10K(root, decoder)
+    if Path(root).is_dir():
+        for format in POSED:
+            if format.recognises(Path(root)):
+                return format(root, decoder)
     return VideoFolder(root, decoder)

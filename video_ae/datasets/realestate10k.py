@@ -10,7 +10,7 @@ from torch import Tensor
 
 from video_ae.datasets.quarantine import usable
 from video_ae.errors import UserError
-from video_ae.geometry.se3 import invert, rigid
+from video_ae.geometry.se3 import invert, is_rotation, rigid
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
@@ -19,7 +19,6 @@ from video_ae.videos.open import open_video
 from video_ae.videos.resize import Fit, plan_resizing
 
 COLUMNS = 19  # timestamp, fx fy cx cy, two zeros, camera_from_world as 3x4
-ROTATION_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -160,6 +159,6 @@ def read_cameras(file: str | Path) -> CameraFile:
     values = torch.tensor(rows, dtype=torch.float64)
     matrix = values[:, 7:].reshape(-1, 3, 4)
     rotation = matrix[..., :3]
-    if (rotation @ rotation.mT - torch.eye(3, dtype=torch.float64)).abs().max() > ROTATION_TOLERANCE:
+    if not is_rotation(rotation).all():
         raise UserError(f"{str(file)!r} has a matrix whose left 3x3 part is no rotation.")
     return CameraFile(stamps, invert(rigid(rotation, matrix[..., 3])), values[:, 1:5])

@@ -7,7 +7,7 @@ kornia's counterparts are not used for learned poses: `axis_angle_to_rotation_ma
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 _SMALL_ANGLE = 0.25  # below this the Taylor series are exact to float64, and the quotients lose digits to cancellation
@@ -142,3 +142,14 @@ def invert(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
 def rotation_angle(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
     """Angle of a rotation, in radians from 0 to pi; exact near both ends."""
     return so3_log(rotation).norm(dim=-1)
+
+
+def is_rotation(matrix: Float[Tensor, "*batch 3 3"], tolerance: float = 1e-2) -> Bool[Tensor, "*batch"]:
+    """Whether the columns are at right angles, of length 1 and right-handed, within what rounded files leave.
+
+    >>> is_rotation(torch.eye(3)).item(), is_rotation(-torch.eye(3)).item()
+    (True, False)
+    """
+    identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+    square = (matrix @ matrix.mT - identity).abs().flatten(-2).amax(-1) < tolerance
+    return square & (torch.linalg.det(matrix) > 0)

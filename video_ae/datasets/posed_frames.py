@@ -1,0 +1,121 @@
+"""Pictures with a camera each: what research data sets come down to, once their files are read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from video_ae.datasets.quarantine import usable
+from video_ae.errors import UserError
+from video_ae.geometry.se3 import is_rotation
+from video_ae.types import Cameras, VideoClip
+from video_ae.videos.image_folder import ImageFolderReader
+from video_ae.videos.load import read_clip
+from video_ae.videos.resize import Fit, plan_resizing
+
+
+@dataclass(frozen=True)
+class PosedFrames:
+    """The pictures of one video, in order, and their cameras.
+
+    files: one picture a frame, all of one size.
+    world_from_camera: rigid, OpenCV axes (x right, y down, z forward).
+    intrinsics: (fx, fy, cx, cy) in pixels of the pictures; the middle of the first pixel is at (0.5, 0.5).
+    times: seconds, NaN where the data set has none.
+    """
+
+    files: list[Path]
+    world_from_camera: Float64[Tensor, "frame 4 4"]
+    intrinsics: Float64[Tensor, "frame 4"]
+    times: Float64[Tensor, "frame"]
+
+
+class PosedVideos(ABC):
+    """A data set of pictures with cameras; a format says where its videos are (`find`) and how to read one (`read`).
+
+    Videos that cannot be read, with fewer than two frames, with pictures of several sizes or with matrices that are no
+    rotations are left out and listed in `quarantined`. Raises UserError if nothing is left.
+    """
+
+    format: ClassVar[str]  # for people
+
+    @staticmethod
+    @abstractmethod
+    def recognises(root: Path) -> bool:
+        """Whether the folder looks like this data set, from the names in it alone."""
+
+    @abstractmethod
+    def find(self, root: Path) -> Mapping[str, Path]:
+        """Name -> file or folder of each video, in order."""
+
+    @abstractmethod
+    def read(self, path: Path) -> PosedFrames:
+        """One video. Raises UserError where it cannot be used."""
+
+    def __init__(self, root: str | Path, decoder: str = "auto") -> None:
+        # `decoder` belongs to every data set; there is no video file here.
+        self._root = Path(root)
+        found, self._quarantined = usable(
+            {name: (name, path) for name, path in self.find(self._root).items()},
+            lambda entry: (entry[0], _checked(self.read(entry[1]))),
+        )
+        if not found:
+            reason = next(iter(self._quarantined.values()), "no video was found")
+            raise UserError(f"{str(root)!r} holds no usable video of the format {self.format}: {reason}")
+        self._names, self._videos = [name for name, _ in found], [video for _, video in found]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._names)
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        return dict(self._quarantined)
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+    def frame_count(self, number: int) -> int:
+        return len(self._videos[number].files)
+
+    def load(
+        self,
+        number: int,
+        indices: Sequence[int] | None = None,
+        size: int | tuple[int, int] | None = None,
+        fit: Fit = "stretch",
+    ) -> VideoClip:
+        """As in `ClipSource`; times are those of the data set, from the video's first frame."""
+        video = self._videos[number]
+        wanted = list(range(len(video.files)) if indices is None else indices)
+        reader = ImageFolderReader(self._root, [video.files[index] for index in wanted])
+        width, height = reader.image_size
+        intrinsics = video.intrinsics[wanted] / torch.tensor([width, height, width, height], dtype=torch.float64)
+        cameras = Cameras(
+            video.world_from_camera[wanted].float(),
+            plan_resizing(reader.image_size, size, fit).intrinsics(intrinsics).float(),
+        )
+        clip = read_clip(reader, range(len(wanted)), size, fit)
+        return replace(
+            clip, name=self._names[number], indices=torch.tensor(wanted), cameras=cameras,
+            times=video.times[wanted] - video.times[0],
+        )  # fmt: skip
+
+
+def _checked(video: PosedFrames) -> PosedFrames:
+    if len(video.files) < 2:
+        raise UserError(f"It has {len(video.files)} frames with a camera, a video needs at least two.")
+    missing = next((file for file in video.files if not file.is_file()), None)
+    if missing is not None:
+        raise UserError(f"The picture {str(missing)!r} does not exist.")
+    ImageFolderReader(video.files[0].parent, video.files)  # one size
+    if not is_rotation(video.world_from_camera[:, :3, :3]).all():
+        raise UserError("A camera's matrix is not made of a rotation and a translation.")
+    if not (video.intrinsics.isfinite().all() and (video.intrinsics[:, :2] > 0).all()):
+        raise UserError("A focal length is not a positive number.")
+    return video
