@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint pytorch3d browser clean
+.PHONY: demo test test-slow lint pytorch3d browser docs clean
 
 # About three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
@@ -38,10 +38,18 @@ $(VENV)/browser: $(VENV)/installed
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[browser]'
 	touch $@
 
+# The pages of docs/ as a site; a dead link or anchor is an error.
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

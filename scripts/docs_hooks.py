@@ -1,0 +1,13 @@
+"""What mkdocs changes in a page before it becomes HTML (see mkdocs.yml)."""
+
+import re
+from typing import Any
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Without HTML comments: Python-Markdown takes a table that follows one directly for a part of it.
+
+    >>> on_page_markdown("<!-- table a.json -->\\n| a |\\n|---|\\n")
+    '\\n| a |\\n|---|\\n'
+    """
+    return re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL)
