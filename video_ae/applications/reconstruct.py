@@ -22,11 +22,11 @@ from video_ae.applications.exports import (
 from video_ae.applications.output_folder import MARK, output_folder
 from video_ae.applications.overview import SHOWN, Findings, write_overview
 from video_ae.applications.progress import Stages
+from video_ae.applications.reading import check_numbers, open_source, read_source
 from video_ae.applications.scene_io import frame_rate, save_scene
 from video_ae.applications.views import (
     Progress,
     SceneModel,
-    even_size,
     load_scene_model,
     render_chunks,
     render_pictures,
@@ -34,7 +34,6 @@ from video_ae.applications.views import (
 )
 from video_ae.checkpoints import save_weights
 from video_ae.device import choose_device
-from video_ae.errors import UserError
 from video_ae.export.cameras_json import write_track_json
 from video_ae.export.ply import PointCloud
 from video_ae.export.tracks import CameraTrack, track_of
@@ -43,11 +42,8 @@ from video_ae.geometry.trajectories import novel, scene_depth
 from video_ae.models.base import DEFAULT_REFINE_STEPS, Autoencoder
 from video_ae.types import Cameras, Scene, VideoClip
 from video_ae.videos.base import VideoReader
-from video_ae.videos.load import load_clip
-from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
-SHORTER_SIDE = 192  # of the frames that the model gets and that are rendered
 NOVEL_RATE = 24.0  # frames a second of novel_view.mp4
 SCENE_FOLDER = "scene"
 WEIGHTS_FILE = "weights.safetensors"
@@ -135,17 +131,12 @@ def take_video(
     progress: Progress,
 ) -> TakenVideo:
     """The first half of `reconstruct_video`, whose arguments these are: everything but the files."""
-    _check_numbers(stride, frames, focal, refine)
-    reader = open_video(source, decoder)
-    if len(range(0, len(reader), stride)[:frames]) < 2:
-        raise UserError(
-            f"{str(source)!r} leaves one frame ({len(reader)} in all, stride {stride}), and at least two are "
-            "needed: give a longer video or a smaller stride."
-        )
+    check_numbers(stride, frames, focal, refine)
+    reader = open_source(source, stride, frames, decoder)
     place = choose_device(device)
     model, module = load_scene_model(weights, place)
     progress("reading the video", 0.0)
-    clip = load_clip(reader, stride, frames, even_size(reader.image_size, SHORTER_SIDE))
+    clip = read_source(reader, stride, frames)
     progress("reading the video", 1.0)
     scene = model.reconstruct(clip.to(place), focal, refine, progress)
     settings = {
@@ -207,17 +198,6 @@ def findings_of(
         notes=taken.notes,
         depth=taken.depth,
     )
-
-
-def _check_numbers(stride: int, frames: int | None, focal: float | None, refine: int) -> None:
-    if stride < 1:
-        raise UserError(f"The stride {stride} is not possible: give 1 or more.")
-    if frames is not None and frames < 2:
-        raise UserError(f"{frames} frames are too few to find a motion: give 2 or more.")
-    if focal is not None and not 0.1 <= focal <= 20:
-        raise UserError(f"The focal length {focal} is not possible: give fx / width, such as 0.9 (from 0.1 to 20).")
-    if refine < 0:
-        raise UserError(f"{refine} refinement steps are not possible: give 0 or more.")
 
 
 def _render_input(path: Path, taken: TakenVideo, shown: list[int], stages: Stages) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,8 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from video_ae.applications.reconstruct import NOVEL_RATE, SCENE_FOLDER, SHORTER_SIDE, WEIGHTS_FILE
+from video_ae.applications.reading import SHORTER_SIDE
+from video_ae.applications.reconstruct import NOVEL_RATE, SCENE_FOLDER, WEIGHTS_FILE
 from video_ae.applications.scene_io import frame_rate, load_scene, move
 from video_ae.applications.views import even_size, load_scene_model, render_pictures
 from video_ae.device import choose_device

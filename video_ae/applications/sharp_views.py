@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.applications.exports import known_inverse_depth
-from video_ae.applications.reconstruct import SHORTER_SIDE
+from video_ae.applications.reading import SHORTER_SIDE
 from video_ae.applications.views import SceneModel, even_size, to_bytes
 from video_ae.geometry.cameras import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert

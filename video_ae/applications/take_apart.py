@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.applications.progress import Stages
-from video_ae.applications.reconstruct import SHORTER_SIDE
+from video_ae.applications.reading import check_numbers, open_source, read_source
 from video_ae.applications.views import SceneModel, even_size
 from video_ae.camera.uncertainty import GUESSES
 from video_ae.errors import UserError
@@ -18,8 +18,6 @@ from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.types import Cameras, Scene, VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.image_folder import IMAGE_SUFFIXES
-from video_ae.videos.load import load_clip
-from video_ae.videos.open import open_video
 
 LARGEST_SIDE = 1080  # shorter side of results, in pixels, where nobody asked for more
 DEFAULT_RATE = 10.0  # frames a second of folders of pictures
@@ -41,14 +39,7 @@ class Settings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.stride < 1:
-            raise UserError(f"The stride {self.stride} is not possible: give 1 or more.")
-        if self.frames is not None and self.frames < 2:
-            raise UserError(f"{self.frames} frames are too few to find a motion: give 2 or more.")
-        if self.refine < 0:
-            raise UserError(f"{self.refine} refinement steps are not possible: give 0 or more.")
-        if self.focal is not None and not 0.1 <= self.focal <= 20:
-            raise UserError(f"The focal length {self.focal} is not possible: give fx / width, such as 0.9 (0.1 to 20).")
+        check_numbers(self.stride, self.frames, self.focal, self.refine)
         if self.size is not None and self.size < 16:
             raise UserError(f"A size of {self.size} pixels is not possible: give 16 or more.")
 
@@ -105,15 +96,9 @@ def take_apart(source: Path, model: SceneModel, settings: Settings, place: torch
     source = Path(source)
     if is_picture(source):
         raise UserError(f"{str(source)!r} is a single picture, which has no motion: give a video.")
-    reader = open_video(source)
-    count = len(range(0, len(reader), settings.stride)[: settings.frames])
-    if count < 2:
-        raise UserError(
-            f"{str(source)!r} leaves one frame ({len(reader)} in all, stride {settings.stride}), and at least two are "
-            "needed: give a longer video or a smaller stride."
-        )
+    reader = open_source(source, settings.stride, settings.frames)
     stages(f"reading {source.name}", 0)
-    clip = load_clip(reader, settings.stride, settings.frames, even_size(reader.image_size, SHORTER_SIDE))
+    clip = read_source(reader, settings.stride, settings.frames)
     stages(f"reading {source.name}", 1)
     scene = model.reconstruct(clip.to(place), settings.focal, settings.refine, stages)
     return TakenApart(source, reader, scene)
