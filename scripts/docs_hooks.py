@@ -5,9 +5,5 @@ from typing import Any
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Without HTML comments: Python-Markdown takes a table that follows one directly for a part of it.
-
-    >>> on_page_markdown("<!-- table a.json -->\\n| a |\\n|---|\\n")
-    '\\n| a |\\n|---|\\n'
-    """
+    """Without HTML comments: Python-Markdown takes a table that follows one directly for a part of it."""
     return re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL)
