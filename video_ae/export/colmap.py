@@ -1,7 +1,7 @@
 """A COLMAP model (Schoenberger and Frahm 2016), text and binary: cameras, images with 2D points, 3D points with tracks.
 
 COLMAP stores camera_from_world, quaternions with w first, pixels whose top-left centre is (0.5, 0.5) as ours is, and
-numbers from 1. Both forms of https://colmap.github.io/format.html hold the same values; readers take the binary one.
+numbers from 1. Both forms hold the same values (`colmap_layout`); readers take the binary one.
 """
 
 import struct
@@ -14,12 +14,21 @@ import torch
 from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
+from video_ae.export.colmap_layout import (
+    ColmapCamera,
+    ColmapImage,
+    Seen,
+    as_lines,
+    as_words,
+    cameras_as_bytes,
+    cameras_as_text,
+    images_as_bytes,
+    images_as_text,
+)
 from video_ae.export.quaternions import quaternion_from_rotation
 from video_ae.export.tracks import CameraTrack
 from video_ae.files import write_atomically
 from video_ae.geometry.se3 import invert
-
-PINHOLE = 1  # COLMAP's number of the camera model with fx, fy, cx, cy
 
 
 @dataclass(frozen=True)
@@ -51,20 +60,28 @@ def no_points() -> TrackedPoints:
 
 @dataclass(frozen=True)
 class _Model:
-    """The values of the files, in their order: one camera, images (pose, name, 2D points), points (..., track)."""
+    """The values of the files, in their order; points are (position, colour, error, track)."""
 
-    camera: tuple[int, int, list[float]]
-    images: list[tuple[list[float], str, list[tuple[float, float, int]]]]
+    camera: ColmapCamera
+    images: list[ColmapImage]
+    seen: list[Seen]
     points: list[tuple[list[float], list[int], float, list[tuple[int, int]]]]
 
 
 def write_colmap(folder: Path, track: CameraTrack, pictures: Sequence[str], points: TrackedPoints) -> None:
     """Writes {cameras,images,points3D}.{txt,bin} into `folder`; `pictures` are the names of the frames' files."""
     model = _model(track, pictures, points)
+    files = {
+        "cameras.txt": cameras_as_text([model.camera]),
+        "cameras.bin": cameras_as_bytes([model.camera]),
+        "images.txt": images_as_text(model.images, model.seen),
+        "images.bin": images_as_bytes(model.images, model.seen),
+        "points3D.txt": _text_points(model),
+        "points3D.bin": _bytes_points(model),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text, binary in _FILES:
-        for suffix, content in ((".txt", text(model)), (".bin", binary(model))):
-            write_atomically(folder / f"{name}{suffix}", partial(_write, content))
+    for name, content in files.items():
+        write_atomically(folder / name, partial(_write, content))
 
 
 def _write(content: bytes, path: Path) -> None:
@@ -83,52 +100,19 @@ def _model(track: CameraTrack, pictures: Sequence[str], points: TrackedPoints) -
         seen[frame].append((x, y, point + 1))
     values = zip(points.points.tolist(), points.colors.tolist(), points.error.tolist(), tracks, strict=True)
     return _Model(
-        (width, height, [fx * width, fy * height, cx * width, cy * height]),
-        list(zip(rows, pictures, seen, strict=True)),
+        ColmapCamera(1, "PINHOLE", (width, height), (fx * width, fy * height, cx * width, cy * height)),
+        [ColmapImage(i, tuple(row), 1, name) for i, (row, name) in enumerate(zip(rows, pictures, strict=True), 1)],
+        list(seen),
         list(values),
     )
-
-
-def _lines(lines: list[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return " ".join(f"{value:.12g}" for value in values)
-
-
-def _text_cameras(model: _Model) -> bytes:
-    width, height, values = model.camera
-    return _lines(["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]", f"1 PINHOLE {width} {height} {_numbers(values)}"])
-
-
-def _text_images(model: _Model) -> bytes:
-    lines = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME", "# POINTS2D[] as (X, Y, POINT3D_ID)"]
-    for number, (pose, name, seen) in enumerate(model.images, 1):
-        lines.append(f"{number} {_numbers(pose)} 1 {name}")
-        lines.append(" ".join(f"{x:.6f} {y:.6f} {point}" for x, y, point in seen))
-    return _lines(lines)
 
 
 def _text_points(model: _Model) -> bytes:
     lines = ["# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)"]
     for number, (xyz, rgb, error, track) in enumerate(model.points, 1):
         places = " ".join(f"{image} {place}" for image, place in track)
-        lines.append(f"{number} {_numbers(xyz)} {rgb[0]} {rgb[1]} {rgb[2]} {error:.6g} {places}")
-    return _lines(lines)
-
-
-def _bytes_cameras(model: _Model) -> bytes:
-    width, height, values = model.camera
-    return struct.pack("<QiiQQ4d", 1, 1, PINHOLE, width, height, *values)
-
-
-def _bytes_images(model: _Model) -> bytes:
-    parts = [struct.pack("<Q", len(model.images))]
-    for number, (pose, name, seen) in enumerate(model.images, 1):
-        parts.append(struct.pack("<i7di", number, *pose, 1) + name.encode() + b"\0" + struct.pack("<Q", len(seen)))
-        parts += [struct.pack("<ddq", x, y, point) for x, y, point in seen]
-    return b"".join(parts)
+        lines.append(f"{number} {as_words(xyz)} {rgb[0]} {rgb[1]} {rgb[2]} {error:.6g} {places}")
+    return as_lines(lines)
 
 
 def _bytes_points(model: _Model) -> bytes:
@@ -137,10 +121,3 @@ def _bytes_points(model: _Model) -> bytes:
         parts.append(struct.pack("<Q3d3Bd", number, *xyz, *rgb, error) + struct.pack("<Q", len(track)))
         parts += [struct.pack("<ii", image, place) for image, place in track]
     return b"".join(parts)
-
-
-_FILES = (
-    ("cameras", _text_cameras, _bytes_cameras),
-    ("images", _text_images, _bytes_images),
-    ("points3D", _text_points, _bytes_points),
-)
