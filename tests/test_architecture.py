@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "video_ae"
 RANKS = {
     "errors": 0, "types": 0, "device": 1, "files": 1, "perceptual_weights": 1,
     "geometry": 2, "clips": 2, "videos": 2, "metrics": 3,
-    "structure": 4, "camera": 4, "renderers": 4, "losses": 4, "datasets": 4,
+    "structure": 4, "camera": 4, "renderers": 4, "losses": 4,
     "export": 5,
+    "datasets": 6,  # read what `export` writes
     "models": 6,  # and checkpoints, which save and load them
     "training": 7, "evaluation": 7, "applications": 7, "preparation": 7,
     "viewer": 8, "video_ae": 8,  # the package itself offers `load`

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
+from video_ae.datasets.colmap_model import ColmapModels
+from video_ae.datasets.nerfstudio import Nerfstudio
 from video_ae.datasets.packed import PackedVideos
 from video_ae.datasets.posed_frames import PosedVideos
 from video_ae.datasets.realestate10k import RealEstate10K
@@ -12,7 +14,7 @@ from video_ae.datasets.video_folder import VideoFolder
 from video_ae.errors import UserError
 from video_ae.videos.shard_store import is_remote
 
-POSED: tuple[type[PosedVideos], ...] = ()  # tried in this order
+POSED: tuple[type[PosedVideos], ...] = (Nerfstudio, ColmapModels)  # tried in this order
 
 
 def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:

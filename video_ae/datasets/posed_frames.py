@@ -1,7 +1,7 @@
 """Pictures with a camera each: what research data sets come down to, once their files are read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,10 +11,11 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.datasets.quarantine import usable
+from video_ae.datasets.video_folder import VIDEO_SUFFIXES
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import is_rotation
 from video_ae.types import Cameras, VideoClip
-from video_ae.videos.image_folder import ImageFolderReader
+from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
 from video_ae.videos.load import read_clip
 from video_ae.videos.resize import Fit, plan_resizing
 
@@ -25,13 +26,14 @@ class PosedFrames:
 
     files: one picture a frame, all of one size.
     world_from_camera: rigid, OpenCV axes (x right, y down, z forward).
-    intrinsics: (fx, fy, cx, cy) in pixels of the pictures; the middle of the first pixel is at (0.5, 0.5).
+    intrinsics: (fx, fy, cx, cy) in pixels of the pictures; the middle of the first pixel is at (0.5, 0.5). None where
+        no pinhole camera took them: the clips have frames and no cameras.
     times: seconds, NaN where the data set has none.
     """
 
     files: list[Path]
     world_from_camera: Float64[Tensor, "frame 4 4"]
-    intrinsics: Float64[Tensor, "frame 4"]
+    intrinsics: Float64[Tensor, "frame 4"] | None
     times: Float64[Tensor, "frame"]
 
 
@@ -94,12 +96,14 @@ class PosedVideos(ABC):
         video = self._videos[number]
         wanted = list(range(len(video.files)) if indices is None else indices)
         reader = ImageFolderReader(self._root, [video.files[index] for index in wanted])
-        width, height = reader.image_size
-        intrinsics = video.intrinsics[wanted] / torch.tensor([width, height, width, height], dtype=torch.float64)
-        cameras = Cameras(
-            video.world_from_camera[wanted].float(),
-            plan_resizing(reader.image_size, size, fit).intrinsics(intrinsics).float(),
-        )
+        cameras = None
+        if video.intrinsics is not None:
+            width, height = reader.image_size
+            intrinsics = video.intrinsics[wanted] / torch.tensor([width, height, width, height], dtype=torch.float64)
+            cameras = Cameras(
+                video.world_from_camera[wanted].float(),
+                plan_resizing(reader.image_size, size, fit).intrinsics(intrinsics).float(),
+            )
         clip = read_clip(reader, range(len(wanted)), size, fit)
         return replace(
             clip, name=self._names[number], indices=torch.tensor(wanted), cameras=cameras,
@@ -114,8 +118,22 @@ def _checked(video: PosedFrames) -> PosedFrames:
     if missing is not None:
         raise UserError(f"The picture {str(missing)!r} does not exist.")
     ImageFolderReader(video.files[0].parent, video.files)  # one size
-    if not is_rotation(video.world_from_camera[:, :3, :3]).all():
+    if not (video.world_from_camera.isfinite().all() and is_rotation(video.world_from_camera[:, :3, :3]).all()):
         raise UserError("A camera's matrix is not made of a rotation and a translation.")
-    if not (video.intrinsics.isfinite().all() and (video.intrinsics[:, :2] > 0).all()):
+    if video.intrinsics is not None and not (video.intrinsics.isfinite().all() and (video.intrinsics[:, :2] > 0).all()):
         raise UserError("A focal length is not a positive number.")
     return video
+
+
+def scenes_in(root: Path, holds: Callable[[Path], bool]) -> dict[str, Path]:
+    """Name -> folder of each scene: the root alone where it `holds` one, else the folders right below it, in natural
+    order. Nothing where one of these holds none or where videos or pictures lie beside them: such a root is something
+    else, of which no part must be lost.
+    """
+    if holds(root):
+        return {root.resolve().name: root}
+    entries = [path for path in root.iterdir() if not path.name.startswith(".")]
+    if any(path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES for path in entries):
+        return {}
+    folders = sorted((path for path in entries if path.is_dir()), key=lambda path: natural_key(path.name))
+    return {path.name: path for path in folders} if all(map(holds, folders)) else {}

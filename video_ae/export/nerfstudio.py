@@ -13,7 +13,7 @@ import torch
 from video_ae.export.tracks import CameraTrack
 from video_ae.files import write_atomically
 
-_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)
+OPENCV_FROM_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)  # factors of a pose's columns, both ways
 
 
 def write_nerfstudio(path: Path, track: CameraTrack, pictures: Sequence[str], points: str | None = None) -> None:
@@ -23,7 +23,7 @@ def write_nerfstudio(path: Path, track: CameraTrack, pictures: Sequence[str], po
     """
     width, height = track.image_size
     fx, fy, cx, cy = track.cameras.intrinsics[0].tolist()
-    pose = track.cameras.world_from_camera * _OPENGL
+    pose = track.cameras.world_from_camera * OPENCV_FROM_OPENGL
     content: dict[str, object] = {
         "camera_model": "OPENCV",
         "w": width,
