@@ -1,0 +1,74 @@
+"""Replica (Straub et al., The Replica Dataset, 2019) as rendered and distributed with NICE-SLAM (Zhu et al. 2022)."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from video_ae.datasets.lenses import Lens
+from video_ae.datasets.number_files import poses_of_rows, read_table
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
+from video_ae.errors import UserError
+from video_ae.videos.image_folder import ImageFolderReader, natural_key
+
+CAMERA = "cam_params.json"
+
+
+class Replica(PosedVideos):
+    """`<scene>/results/frame*.jpg`, `<scene>/traj.txt`, and `cam_params.json` beside the scenes (or in one); the root
+    is the folder of scenes or a scene. Depth and meshes are not read.
+
+    A line of traj.txt is a 4x4 world_from_camera, row by row, in metres, for one picture. Its axes are OpenCV's:
+    NICE-SLAM's loader turns columns y and z to get OpenGL's (https://github.com/cvg/nice-slam, src/utils/datasets.py).
+    cam_params.json holds `{"camera": {"w", "h", "fx", "fy", "cx", "cy"}}` in pixels; the published cx = 599.5 of 1200
+    is the middle where the first pixel's middle is 0, so half a pixel is added. Pictures that were scaled are fine.
+
+    SynSin's and the Video Autoencoder's pairs of views of Replica were rendered while training and are no files; any
+    two near frames of these paths are such a pair.
+    """
+
+    format: ClassVar[str] = "Replica (results/frame*.jpg, traj.txt)"
+
+    @staticmethod
+    def recognises(root: Path) -> bool:
+        return bool(scenes_in(root, _holds_scene))
+
+    def find(self, root: Path) -> Mapping[str, Path]:
+        return scenes_in(root, _holds_scene)
+
+    def read(self, path: Path) -> PosedFrames:
+        files = sorted((path / "results").glob("frame*.jpg"), key=lambda file: natural_key(file.name))
+        rows = read_table(path / "traj.txt", 16)
+        if len(rows) != len(files):
+            raise UserError(
+                f"{str(path / 'traj.txt')!r} has {len(rows)} lines, but there are {len(files)} pictures "
+                "results/frame*.jpg."
+            )
+        size = ImageFolderReader(path / "results", files[:1]).image_size
+        return PosedFrames(
+            files,
+            poses_of_rows(path / "traj.txt", rows),
+            torch.tensor([_lens(path).intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
+            torch.full((len(files),), torch.nan, dtype=torch.float64),
+        )
+
+
+def _holds_scene(folder: Path) -> bool:
+    return (folder / "traj.txt").is_file() and (folder / "results").is_dir()
+
+
+def _lens(scene: Path) -> Lens:
+    file = next((file for file in (scene / CAMERA, scene.resolve().parent / CAMERA) if file.is_file()), None)
+    if file is None:
+        raise UserError(f"There is no {CAMERA} beside or in {str(scene)!r}.")
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))["camera"]
+        width, height, fx, fy, cx, cy = (float(values[name]) for name in ("w", "h", "fx", "fy", "cx", "cy"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{str(file)!r} is no usable {CAMERA} ({type(error).__name__}: {error}): "
+            '{"camera": {"w", "h", "fx", "fy", "cx", "cy"}} is expected.'
+        ) from error
+    return Lens((width, height), (fx, fy), (cx + 0.5, cy + 0.5))
