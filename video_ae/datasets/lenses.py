@@ -26,7 +26,7 @@ class Lens:
     tangential: p1, p2. Raises UserError for a size or focal length that is no positive number.
     """
 
-    size: tuple[float, float]
+    size: tuple[int, int]
     focal: tuple[float, float]
     centre: tuple[float, float]
     radial: tuple[float, ...] = ()
@@ -40,7 +40,7 @@ class Lens:
     def corner_shift(self) -> float:
         """How far the lens moves the corner of the picture that it moves most, divided by the picture's width.
 
-        >>> round(Lens((100, 80), (50, 50), (50, 40), radial=(-0.1,)).corner_shift(), 3)
+        >>> round(Lens((100, 80), (50.0, 50.0), (50.0, 40.0), radial=(-0.1,)).corner_shift(), 3)
         0.105
         """
         return max(self._shift(x, y) for x, y in product(*((0, side) for side in self.size)))
@@ -60,7 +60,7 @@ class Lens:
         (width, height), (x, y) = self.size, (picture[0] / self.size[0], picture[1] / self.size[1])
         if abs(picture[0] * height - picture[1] * width) > max(width, height):  # a pixel, for rounding
             raise UserError(
-                f"Its pictures are {picture[0]}x{picture[1]}, and its cameras are for {width:g}x{height:g}: give "
+                f"Its pictures are {picture[0]}x{picture[1]}, and its cameras are for {width}x{height}: give "
                 "pictures of that shape (their EXIF flag may have turned them)."
             )
         return [self.focal[0] * x, self.focal[1] * y, self.centre[0] * x, self.centre[1] * y]

@@ -56,7 +56,7 @@ class Nerfstudio(PosedVideos):
             matrices = torch.tensor(rows, dtype=torch.float64).reshape(-1, 3, 4)
         except UserError:
             raise
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
             raise UserError(
                 f"{str(path)!r} is no usable transforms.json ({type(error).__name__}: {error}): a list `frames` of "
                 "file_path and transform_matrix, and fl_x or camera_angle_x, are expected."
@@ -93,7 +93,7 @@ def _lens(values: dict[str, Any], picture: tuple[int, int]) -> Lens | None:
     """The lens of one frame; None for nerfstudio's fisheyes and panoramas. KeyError where it has no focal length."""
     if values.get("camera_model", "OPENCV") not in _PERSPECTIVE or values.get("is_fisheye"):
         return None
-    width, height = float(values.get("w", picture[0])), float(values.get("h", picture[1]))
+    width, height = round(values.get("w", picture[0])), round(values.get("h", picture[1]))
 
     def focal(name: str, angle: str, side: float, otherwise: float | None) -> float:
         if name in values:
