@@ -13,6 +13,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 
 LARGEST_SHIFT = 0.01  # of the picture's width: where a lens moves a corner further, it is no pinhole to evaluate with
+Number = float | int  # beartype tells them apart
 log = logging.getLogger(__name__)
 
 
@@ -27,11 +28,11 @@ class Lens:
     """
 
     size: tuple[int, int]
-    focal: tuple[float, float]
-    centre: tuple[float, float]
-    radial: tuple[float, ...] = ()
-    divisor: tuple[float, ...] = ()
-    tangential: tuple[float, float] = (0.0, 0.0)
+    focal: tuple[Number, Number]
+    centre: tuple[Number, Number]
+    radial: tuple[Number, ...] = ()
+    divisor: tuple[Number, ...] = ()
+    tangential: tuple[Number, Number] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if not all(0 < value < math.inf for value in (*self.size, *self.focal)):
@@ -40,7 +41,7 @@ class Lens:
     def corner_shift(self) -> float:
         """How far the lens moves the corner of the picture that it moves most, divided by the picture's width.
 
-        >>> round(Lens((100, 80), (50.0, 50.0), (50.0, 40.0), radial=(-0.1,)).corner_shift(), 3)
+        >>> round(Lens((100, 80), (50, 50), (50, 40), radial=(-0.1,)).corner_shift(), 3)
         0.105
         """
         return max(self._shift(x, y) for x, y in product(*((0, side) for side in self.size)))
