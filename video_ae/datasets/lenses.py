@@ -44,7 +44,7 @@ class Lens:
         >>> round(Lens((100, 80), (50, 50), (50, 40), radial=(-0.1,)).corner_shift(), 3)
         0.105
         """
-        return max(self._shift(x, y) for x, y in product(*((0, side) for side in self.size)))
+        return max(self._shift(x, y) for x, y in product(*((0.0, float(side)) for side in self.size)))
 
     def _shift(self, pixel_x: float, pixel_y: float) -> float:
         x, y = (pixel_x - self.centre[0]) / self.focal[0], (pixel_y - self.centre[1]) / self.focal[1]

@@ -53,7 +53,9 @@ class Nerfstudio(PosedVideos):
             size = ImageFolderReader(files[0].parent, files[:1]).image_size
             lenses = [_lens({**content, **frame}, size) for frame in frames]
             rows = [frame["transform_matrix"][:3] for frame in frames]
-            matrices = torch.tensor(rows, dtype=torch.float64).reshape(-1, 3, 4)
+            matrices = torch.tensor(rows, dtype=torch.float64)
+            if matrices.shape != (len(rows), 3, 4):
+                raise ValueError("a transform_matrix has other than 3 or 4 rows of 4")
         except UserError:
             raise
         except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
@@ -94,16 +96,14 @@ def _lens(values: dict[str, Any], picture: tuple[int, int]) -> Lens | None:
     if values.get("camera_model", "OPENCV") not in _PERSPECTIVE or values.get("is_fisheye"):
         return None
     width, height = round(values.get("w", picture[0])), round(values.get("h", picture[1]))
-
-    def focal(name: str, angle: str, side: float, otherwise: float | None) -> float:
-        if name in values:
-            return float(values[name])
-        if angle in values or otherwise is None:
-            return side / 2 / math.tan(values[angle] / 2)
-        return otherwise
-
-    x = focal("fl_x", "camera_angle_x", width, None)
-    y = focal("fl_y", "camera_angle_y", height, x)
+    x = float(values["fl_x"]) if "fl_x" in values else _focal(float(values["camera_angle_x"]), width)
+    y = _focal(float(values["camera_angle_y"]), height) if "camera_angle_y" in values else x
+    y = float(values.get("fl_y", y))
     k1, k2, k3, k4, p1, p2 = (float(values.get(name, 0)) for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
     centre = float(values.get("cx", width / 2)), float(values.get("cy", height / 2))
     return Lens((width, height), (x, y), centre, (k1, k2, k3, k4), tangential=(p1, p2))
+
+
+def _focal(angle: float, side: int) -> float:
+    """In pixels, from the angle of view along a side of the picture, in radians."""
+    return side / 2 / math.tan(angle / 2)
