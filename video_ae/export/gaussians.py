@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from video_ae.errors import UserError
 from video_ae.export.quaternions import quaternion_from_rotation, rotation_from_quaternion
-from video_ae.files import write_atomically
+from video_ae.export.vertices import read_vertices, write_vertices
 
 SH_DEGREE_0 = 0.28209479177387814  # 1 / (2 sqrt(pi)), the constant harmonic
 _NAMES = (
@@ -25,6 +24,7 @@ _NAMES = (
     *(f"scale_{i}" for i in range(3)),
     *(f"rot_{i}" for i in range(4)),
 )
+_VERTEX = np.dtype([(name, "<f4") for name in _NAMES])
 
 
 @dataclass(frozen=True)
@@ -68,29 +68,13 @@ def write_gaussians(path: Path, cloud: GaussianCloud) -> None:
         quaternion,
     ]
     values = torch.cat([column.float() for column in columns], 1).cpu().numpy()
-    vertices = np.ascontiguousarray(values, "<f4").tobytes()
-    write_atomically(path, lambda temporary: temporary.write_bytes(_header(len(cloud)) + vertices))
+    write_vertices(path, np.ascontiguousarray(values, "<f4").view(_VERTEX).reshape(-1))
 
 
 def read_gaussians(path: str | Path) -> GaussianCloud:
     """The Gaussians that `write_gaussians` wrote. Raises UserError for a missing, cut-off or foreign file."""
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-        start = content.index(b"end_header\n") + len(b"end_header\n")
-        count = int(content[:start].split(b"element vertex ")[1].split()[0])
-        if content[:start] != _header(count):
-            raise ValueError("another layout")
-        values = torch.from_numpy(np.frombuffer(content, "<f4", count * len(_NAMES), start).reshape(count, -1).copy())
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(
-            f"{str(path)!r} cannot be read as Gaussians: give a gaussians.ply that `video-ae` wrote."
-        ) from error
+    vertices = read_vertices(path, _VERTEX, "Gaussians: give a gaussians.ply")
+    values = torch.from_numpy(vertices.view("<f4").reshape(-1, len(_NAMES)).copy())
     centres, _, harmonics, opacity, scale, quaternion = values.split([3, 3, 3, 1, 3, 4], 1)
     rotation = rotation_from_quaternion(quaternion.roll(-1, -1).double()).float()
     return GaussianCloud(centres, 0.5 + SH_DEGREE_0 * harmonics, opacity[:, 0].sigmoid(), scale.exp(), rotation)
-
-
-def _header(count: int) -> bytes:
-    properties = "".join(f"property float {name}\n" for name in _NAMES)
-    return f"ply\nformat binary_little_endian 1.0\nelement vertex {count}\n{properties}end_header\n".encode()

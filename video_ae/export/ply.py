@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from video_ae.errors import UserError
-from video_ae.files import write_atomically
+from video_ae.export.vertices import read_vertices, write_vertices
 
 _VERTEX = np.dtype(
     [
@@ -22,7 +21,6 @@ _VERTEX = np.dtype(
         ("confidence", "<f4"),
     ]
 )
-_TYPES = {"<f4": "float", "|u1": "uchar"}
 
 
 @dataclass(frozen=True)
@@ -48,31 +46,15 @@ def write_ply(path: Path, cloud: PointCloud) -> None:
         for column, name in enumerate(names):
             vertices[name] = values[:, column].cpu().numpy()
     vertices["confidence"] = cloud.confidence.cpu().numpy()
-    write_atomically(path, lambda temporary: temporary.write_bytes(_header(len(cloud)) + vertices.tobytes()))
+    write_vertices(path, vertices)
 
 
 def read_ply(path: str | Path) -> PointCloud:
     """The points that `write_ply` wrote. Raises UserError for a missing, cut-off or differently laid out file."""
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-        start = content.index(b"end_header\n") + len(b"end_header\n")
-        count = int(content[:start].split(b"element vertex ")[1].split()[0])
-        if content[:start] != _header(count):
-            raise ValueError("another layout")
-        vertices = np.frombuffer(content, _VERTEX, count, start)
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(
-            f"{str(path)!r} cannot be read as a point cloud: give a points.ply that `video-ae reconstruct` wrote."
-        ) from error
+    vertices = read_vertices(path, _VERTEX, "a point cloud: give a points.ply")
     columns = {name: torch.from_numpy(vertices[name].copy()) for name in _VERTEX.names or ()}
     return PointCloud(
         torch.stack([columns[name] for name in "xyz"], -1),
         torch.stack([columns[name] for name in ("red", "green", "blue")], -1),
         columns["confidence"],
     )
-
-
-def _header(count: int) -> bytes:
-    properties = "".join(f"property {_TYPES[_VERTEX[name].str]} {name}\n" for name in _VERTEX.names or ())
-    return f"ply\nformat binary_little_endian 1.0\nelement vertex {count}\n{properties}end_header\n".encode()
