@@ -25,9 +25,10 @@ class Matterport3D(PosedVideos):
 
     They are in an order in which neighbours overlap: the tripod turns by 60 degrees six times, and at each stop the
     three cameras, 42 degrees apart, come from top to bottom or from bottom to top in turn. (Level pictures alone, of 62
-    degrees, would hardly touch.) Why no pairs of places: SynSin's and the Video Autoencoder's pairs were rendered from
-    the meshes by Habitat, a third of a metre and up to 20 degrees apart, and are no files; places are about two metres
-    apart, often with a wall between, which the cameras do not tell. So these videos **turn without moving**: good for
+    degrees, would hardly touch.) Why no pairs of places: SynSin's pairs were rendered from the meshes by Habitat
+    while training, at most 0.3 m and about 20 degrees apart (https://github.com/facebookresearch/synsin,
+    data/create_rgb_dataset.py), and are no files; places of the tripod are some two metres apart, often with a wall
+    between, which the cameras do not tell. So these videos **turn without moving**: good for
     rotations and as pictures, while nothing about depth is to be learnt from them.
 
     Format: https://github.com/niessner/Matterport/blob/master/data_organization.md. `scan` lines hold 4x4
@@ -92,5 +93,7 @@ def _place(name: re.Match[str]) -> tuple[int, int]:
 
 def _intrinsics(conf: Path, line: int, words: list[str], height: int) -> list[float]:
     """(fx, fy, cx, cy) in pixels from the top left corner; the first pixel's middle is at (0.5, 0.5)."""
+    if not words:
+        raise UserError(f"{str(conf)!r} has a picture before the first line `intrinsics_matrix`.")
     fx, _, cx, _, fy, cy, *_ = as_numbers(conf, line, words, 9)
     return [fx, fy, cx + 0.5, height - 0.5 - cy]

@@ -25,8 +25,8 @@ class Replica(PosedVideos):
     cam_params.json holds `{"camera": {"w", "h", "fx", "fy", "cx", "cy"}}` in pixels; the published cx = 599.5 of 1200
     is the middle where the first pixel's middle is 0, so half a pixel is added. Pictures that were scaled are fine.
 
-    SynSin's and the Video Autoencoder's pairs of views of Replica were rendered while training and are no files; any
-    two near frames of these paths are such a pair.
+    SynSin's pairs of views of Replica were rendered while training and are no files; any two near frames of these paths
+    are such a pair.
     """
 
     format: ClassVar[str] = "Replica (results/frame*.jpg, traj.txt)"
@@ -65,7 +65,8 @@ def _lens(scene: Path) -> Lens:
         raise UserError(f"There is no {CAMERA} beside or in {str(scene)!r}.")
     try:
         values = json.loads(file.read_text(encoding="utf-8"))["camera"]
-        width, height, fx, fy, cx, cy = (float(values[name]) for name in ("w", "h", "fx", "fy", "cx", "cy"))
+        width, height = int(values["w"]), int(values["h"])
+        fx, fy, cx, cy = (float(values[name]) for name in ("fx", "fy", "cx", "cy"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{str(file)!r} is no usable {CAMERA} ({type(error).__name__}: {error}): "

@@ -35,11 +35,11 @@ class TumRgbd(PosedVideos):
     Pictures without a pose are left out. Depth is not read. Sequences without groundtruth.txt (the benchmark's
     validation sequences) have clips without cameras.
 
-    Intrinsics by the `freiburg1`, `2`, `3` (or `fr1`, ...) in the folder's name, else ROS's defaults, which the page
-    recommends where one does not care. The lens is not undone: pictures of freiburg1 and 2 are distorted as
-    published (k1 0.26, k2 -0.95, p1 -0.005, p2 0.003, k3 1.16 and much alike), which over most of the picture of 640
-    pixels moves a point by about 5, in the corners by up to 37 (freiburg1) and 27 (freiburg2); those of freiburg3 are
-    free of it. The cameras are given all the same: the poses come from motion capture and owe nothing to the lens.
+    Intrinsics by the `freiburg1`, `2`, `3` (or `fr1`, ...) in the folder's name, else ROS's defaults of the same page.
+    The lens is not undone: pictures of freiburg1 and 2 are distorted as published (k1 0.26, k2 -0.95, p1 -0.005,
+    p2 0.003, k3 1.16 and much alike), which moves a corner of the picture of 640 pixels by up to 37 of them (freiburg1)
+    or 27 (freiburg2); those of freiburg3 are free of it. The cameras are given all the same: the poses come from motion
+    capture and owe nothing to the lens.
     """
 
     format: ClassVar[str] = "TUM RGB-D (rgb.txt, groundtruth.txt)"
