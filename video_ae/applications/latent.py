@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -26,6 +26,7 @@ from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.files import claim_folder, write_atomically
+from video_ae.models.base import Autoencoder
 
 NUMBERS = "numbers.json"
 _SIZE = (64, 48)  # frames of models that name no size
@@ -87,24 +88,9 @@ def plot_latent(
     predicts = isinstance(model, Predictor) and model.ahead == 1
     clips = _load_steps(source, size, step, videos) if predicts else []
     out = claim_folder(out, overwrite)
-    codes = torch.cat([model.encode_frames(part) for part in parts])
-    video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
-    axes, shares = principal_axes(codes)
-    labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
-    _save(_scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels), out / "codes_pca.png")
-    if importlib.util.find_spec("sklearn") is not None:
-        _save(_scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", "")), out / "codes_tsne.png")
-    numbers: Numbers = {}
-    if isinstance(model, FrameDecoder):
-        numbers |= _draw_decoded(cast(FrameDecoder, model), frames, codes, out)
-    if isinstance(model, Denoiser):
-        figure, found = draw_denoised(model, frames)
-        _save(figure, out / "denoised.png")
-        numbers |= found
-    if predicts:
-        figure, found = draw_predictions(model, clips)
-        _save(figure, out / "predictions.png")
-        numbers |= found
+    codes = [model.encode_frames(part) for part in parts]
+    _draw_maps(codes, seed, out)
+    numbers = _draw_pictures(model, frames, torch.cat(codes), clips, out)
     text = json.dumps(numbers, indent=1)
     write_atomically(out / NUMBERS, lambda temporary: temporary.write_text(text))
     return out
@@ -156,6 +142,33 @@ def _tsne(codes: Tensor, seed: int) -> Tensor:
 
     perplexity = min(30.0, (len(codes) - 1) / 3)
     return torch.from_numpy(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes.numpy()))
+
+
+def _draw_maps(parts: list[Tensor], seed: int, out: Path) -> None:
+    """The codes of each video in two dimensions."""
+    codes = torch.cat(parts)
+    video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
+    axes, shares = principal_axes(codes)
+    labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
+    _save(_scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels), out / "codes_pca.png")
+    if importlib.util.find_spec("sklearn") is not None:
+        _save(_scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", "")), out / "codes_tsne.png")
+
+
+def _draw_pictures(model: Autoencoder, frames: Tensor, codes: Tensor, clips: list[Tensor], out: Path) -> Numbers:
+    """What the model can show of these frames, and what it predicts in the clips, if there are any."""
+    numbers: Numbers = {}
+    if isinstance(model, FrameDecoder):
+        numbers |= _draw_decoded(model, frames, codes, out)
+    if isinstance(model, Denoiser):
+        figure, found = draw_denoised(model, frames)
+        _save(figure, out / "denoised.png")
+        numbers |= found
+    if clips and isinstance(model, Predictor):
+        figure, found = draw_predictions(model, clips)
+        _save(figure, out / "predictions.png")
+        numbers |= found
+    return numbers
 
 
 def _draw_decoded(model: FrameDecoder, frames: Tensor, codes: Tensor, out: Path) -> Numbers:
