@@ -8,6 +8,7 @@ from torch.autograd import gradcheck
 
 from video_ae.geometry.se3 import (
     invert,
+    orthonormal,
     rigid,
     rotation_angle,
     se3_exp,
@@ -101,3 +102,16 @@ def test_gradients(angle):
     assert gradcheck(lambda t: se3_log(se3_exp(t)), twist)
     pose = se3_exp(twist.detach())
     assert gradcheck(lambda t: se3_log(se3_exp(t) @ pose), torch.zeros(2, 6, dtype=torch.float64, requires_grad=True))
+
+
+def test_chained_inverses_stay_rotations_only_when_made_orthonormal():
+    """`pose @ invert(pose)` doubles what is wrong with a rotation; in a chain that ends in nonsense."""
+    drifting = held = se3_exp(torch.tensor([0.3, -0.5, 0.2, 1.0, 2.0, 3.0])) + 1e-6 * torch.eye(4)
+    for _ in range(15):
+        drifting = drifting @ invert(drifting) @ drifting
+        held = orthonormal(held @ invert(held) @ held)
+    departure = [(r.mT @ r - torch.eye(3)).abs().max() for r in (drifting[:3, :3], held[:3, :3])]
+    assert departure[0] > 1e-2
+    assert departure[1] < 1e-6
+    near = se3_exp(torch.tensor([0.3, -0.5, 0.2, 1.0, 2.0, 3.0]))
+    assert torch.allclose(orthonormal(near + 1e-3 * torch.eye(4)[[1, 0, 2, 3]]), near, atol=2e-3)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from video_ae.camera.records import Matches, Priors, SceneState, Unknowns
-from video_ae.geometry.se3 import invert, se3_exp, skew
+from video_ae.geometry.se3 import invert, orthonormal, se3_exp, skew
 
 MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
 MINIMUM_INVERSE_DEPTH = 1e-3
@@ -250,7 +250,7 @@ def solve_step(state: SceneState, equations: NormalEquations, damping: float, un
     if unknowns.depth:
         change = (equations.depth_right - (step @ equations.coupling)) / (equations.depth * (1 + damping) + 1e-6)
         inverse_depth = (inverse_depth + change).clamp(MINIMUM_INVERSE_DEPTH, MAXIMUM_INVERSE_DEPTH)
-    poses = se3_exp(step[:-1].view(frames, 6)) @ state.camera_from_world
+    poses = orthonormal(se3_exp(step[:-1].view(frames, 6)) @ state.camera_from_world)
     return SceneState(poses, inverse_depth, state.log_focal + step[-1])
 
 

@@ -139,6 +139,17 @@ def invert(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
     return rigid(transposed, -(transposed @ pose[..., :3, 3:]).squeeze(-1))
 
 
+def orthonormal(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
+    """The same motion with rounding taken out of its rotation: one Newton step to the nearest rotation (Higham 1986).
+
+    Chained products need it: `invert` transposes, so that `pose @ invert(pose)` doubles a rotation's departure from
+    orthonormality every time, from 1e-7 to 1e-2 in seventeen steps.
+    """
+    rotation = pose[..., :3, :3]
+    identity = torch.eye(3, dtype=pose.dtype, device=pose.device)
+    return rigid(rotation @ (3 * identity - rotation.mT @ rotation) / 2, pose[..., :3, 3])
+
+
 def rotation_angle(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
     """Angle of a rotation, in radians from 0 to pi; exact near both ends."""
     return so3_log(rotation).norm(dim=-1)
