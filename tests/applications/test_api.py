@@ -7,29 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from wave_walk import SIZE, write_walk
 
 import video_ae
 from video_ae.applications.reconstruct import reconstruct_video
 from video_ae.applications.render import render_path
-from video_ae.checkpoints import build_model, save_weights
 from video_ae.errors import UserError
 from video_ae.export.cameras_json import read_cameras_json
 from video_ae.export.ply import read_ply
 from video_ae.types import Cameras
 from video_ae.videos.open import open_video
-from video_ae.videos.writer import write_video
 
-COUNT, SIZE = 7, (64, 48)
+COUNT = 7
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     root = tmp_path_factory.mktemp("inputs")
-    save_weights(build_model({"class_path": "fake_scene_model.FakeSceneModel"}), root / "weights.safetensors")
-    v, u = torch.meshgrid(torch.linspace(0, 6, SIZE[1]), torch.linspace(0, 8, SIZE[0]), indexing="ij")
-    shift = torch.arange(COUNT)[:, None, None] / 5
-    waves = [0.4 * (u + shift).sin(), 0.4 * (v + 0 * shift).cos(), 0.3 * (u - v + shift).sin()]
-    write_video(root / "walk.mp4", 0.5 + torch.stack(waves, 1), 25.0)
+    write_walk(root, COUNT)
     return root
 
 
@@ -153,7 +148,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not committed"
     done = nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOK.parent)}}
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOK.parent)}}
     ).execute()
     outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
     shown = [output for output in outputs if "image/png" in output.get("data", {})]

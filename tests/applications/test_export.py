@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from wave_walk import SIZE, write_fake_weights
 
 from video_ae.applications.export import export_reconstruction
 from video_ae.applications.exports import EXPORTS, PRODUCTS
 from video_ae.applications.reconstruct import reconstruct_video
-from video_ae.checkpoints import build_model, save_weights
 from video_ae.cli.export import EXPORTS as NAMES_OF_THE_COMMAND
+from video_ae.datasets.colmap_model import ColmapModels
+from video_ae.datasets.nerfstudio import Nerfstudio
+from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.export.cameras_json import read_cameras_json
 from video_ae.export.depth_maps import read_depth
@@ -22,7 +25,7 @@ from video_ae.export.ply import read_ply
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
-COUNT, SIZE = 7, (64, 48)
+COUNT = 7
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
 
 
@@ -30,9 +33,7 @@ ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png"
 def made(tmp_path_factory):
     """A folder with walk.mp4 and what was made of it: `all` with every export, `bare` with none."""
     root = tmp_path_factory.mktemp("made")
-    save_weights(
-        build_model({"class_path": "fake_scene_model.FakeSceneModel", "init_args": {}}), root / "w.safetensors"
-    )
+    write_fake_weights(root / "w.safetensors")
     pictures = torch.nn.functional.interpolate(
         torch.rand(COUNT, 3, 12, 16, generator=torch.Generator().manual_seed(0)), SIZE[::-1], mode="bilinear"
     )
@@ -69,6 +70,20 @@ def test_all_formats_tell_of_the_same_cameras(made):
         image = model.images[number]
         np.testing.assert_allclose(image.cam_from_world().inverse().matrix(), pose[:3], atol=1e-6)
         assert (out / "colmap" / "images" / image.name).is_file()
+
+
+def test_a_reconstruction_is_a_data_set_of_its_frames_and_the_cameras_that_were_found(made, tmp_path):
+    shutil.copytree(made / "all", tmp_path / "walk")
+    track = read_cameras_json(made / "all" / "cameras.json")
+    for kind in (Nerfstudio, ColmapModels):
+        source = open_dataset(tmp_path / "walk")
+        assert isinstance(source, kind)
+        assert (source.names, source.frame_count(0)) == (["walk"], len(track.indices))
+        clip = source.load(0)
+        for found, expected in ((clip.cameras.world_from_camera, track.cameras.world_from_camera),
+                                (clip.cameras.intrinsics, track.cameras.intrinsics)):  # fmt: skip
+            torch.testing.assert_close(found, expected.float(), atol=1e-5, rtol=0)
+        (tmp_path / "walk" / "transforms.json").unlink(missing_ok=True)  # what is left is colmap/
 
 
 def test_pictures_are_the_frames_and_depth_is_that_of_the_walls(made):

@@ -9,21 +9,15 @@ import pytest
 import torch
 from fake_scene_model import FakeSceneModel
 from PIL import Image
+from wave_walk import SIZE, waves, write_fake_weights
 
 from video_ae import cli
 from video_ae.applications.sound import has_sound
-from video_ae.checkpoints import build_model, save_weights
 from video_ae.types import FrustumVoxels
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
-COUNT, SIZE, RATE = 9, (64, 48), 25
-
-
-def pictures() -> torch.Tensor:
-    v, u = torch.meshgrid(torch.linspace(0, 6, SIZE[1]), torch.linspace(0, 8, SIZE[0]), indexing="ij")
-    shift = torch.arange(COUNT)[:, None, None] / 5
-    return 0.5 + torch.stack([0.4 * (u + shift).sin(), 0.4 * (v + 0 * shift).cos(), 0.3 * (u - v).sin() + 0 * shift], 1)
+COUNT, RATE = 9, 25
 
 
 def add_tone(silent: Path, path: Path, codec: str) -> None:
@@ -49,13 +43,12 @@ def root(tmp_path_factory):
     """Videos (moving, still, with sound of two kinds), a picture, weights. Tests write into `out` only."""
     root = tmp_path_factory.mktemp("motion")
     for name, speed in (("moving", 0.02), ("still", 0.0)):
-        settings = {"class_path": "fake_scene_model.FakeSceneModel", "init_args": {"speed": speed}}
-        save_weights(build_model(settings), root / name / "weights.safetensors")
-    write_video(root / "walk.mp4", pictures(), RATE)
-    write_video(root / "one.mp4", pictures()[:1], RATE)
+        write_fake_weights(root / name / "weights.safetensors", speed=speed)
+    write_video(root / "walk.mp4", waves(COUNT), RATE)
+    write_video(root / "one.mp4", waves(COUNT)[:1], RATE)
     add_tone(root / "walk.mp4", root / "aac.mp4", "aac")
     add_tone(root / "walk.mp4", root / "pcm.mkv", "pcm_s16le")
-    Image.fromarray((pictures()[0] * 255).byte().permute(1, 2, 0).contiguous().numpy()).save(root / "picture.png")
+    Image.fromarray((waves(COUNT)[0] * 255).byte().permute(1, 2, 0).contiguous().numpy()).save(root / "picture.png")
     (root / "text.png").write_text("no picture")
     (root / "there.mp4").write_text("mine")
     return root
@@ -114,9 +107,9 @@ def test_interpolate_keeps_frames_length_and_sound(run, tmp_path, source):
     assert (len(video), video.image_size) == (3 * COUNT, SIZE)
     assert (video.times[-1] + video.times[1]).item() == pytest.approx(COUNT / RATE, abs=2e-3)
     frames = video.read(range(0, 3 * COUNT, 3)).float() / 255
-    assert (frames - pictures()).abs().mean() < 0.03
+    assert (frames - waves(COUNT)).abs().mean() < 0.03
     new = video.read([13])[0].float() / 255
-    assert (new - pictures()[4]).abs().mean() > 0.003
+    assert (new - waves(COUNT)[4]).abs().mean() > 0.003
     assert seconds_of_sound(tmp_path / "slow.mp4") == pytest.approx(COUNT / RATE, abs=0.06)
 
 
@@ -147,7 +140,7 @@ def test_follow_shows_the_scene_at_the_pace_and_with_the_sound_of_the_motion(run
     assert (len(video), video.image_size) == (5, SIZE)
     assert seconds_of_sound(tmp_path / "x.mp4") == pytest.approx(5 / RATE, abs=0.06)
     first = video.read([0])[0].float() / 255
-    nearest = min((first - picture).abs().mean().item() for picture in pictures())
+    nearest = min((first - picture).abs().mean().item() for picture in waves(COUNT))
     assert nearest < 0.05  # it starts at one of the scene's own frames
 
 
@@ -157,8 +150,8 @@ def test_animate_starts_at_the_picture_and_moves(run, tmp_path, path):
     video = open_video(tmp_path / "x.mp4")
     assert (len(video), video.image_size) == (9, SIZE)
     frames = video.read(range(9)).float() / 255
-    assert (frames[0] - pictures()[0]).abs().mean() < 0.03
-    assert (frames[-1] - pictures()[0]).abs().mean() < 0.03
+    assert (frames[0] - waves(COUNT)[0]).abs().mean() < 0.03
+    assert (frames[-1] - waves(COUNT)[0]).abs().mean() < 0.03
     assert (frames[3] - frames[0]).abs().mean() > 0.005
     assert frames[3].mean() > 0.3  # no black borders
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from wave_walk import waves
 
 from video_ae import cli
 from video_ae.applications.scene_io import load_scene, save_scene
@@ -18,12 +19,6 @@ CONFIG = Path(__file__).parents[2] / "configs" / "paper_small.yaml"
 COUNT = 14  # two keyframes: one is encoded every twelfth frame
 
 
-def _frames() -> torch.Tensor:
-    v, u = torch.meshgrid(torch.linspace(0, 6, 48), torch.linspace(0, 8, 64), indexing="ij")
-    shift = torch.arange(COUNT)[:, None, None] / 5
-    return 0.5 + torch.stack([0.4 * (u + shift).sin(), 0.4 * (v - shift).cos(), 0.3 * (u - v + shift).sin()], 1)
-
-
 def _command(line: str) -> None:
     assert cli.main(line.split()) == 0
 
@@ -33,7 +28,7 @@ def folder(tmp_path_factory) -> Path:
     """videos/walk.mp4; run: two steps of `paper_small`; walk: what that model reconstructs."""
     folder = tmp_path_factory.mktemp("paper")
     (folder / "videos").mkdir()
-    write_video(folder / "videos" / "walk.mp4", _frames(), 25.0)
+    write_video(folder / "videos" / "walk.mp4", waves(COUNT), 25.0)
     _command(
         f"train --config {CONFIG} --out {folder}/run --data.root={folder}/videos --data.validation_root=null "
         "--data.size=[32,16] --model.image_size=[32,16] --model.width=4 --data.validation_clips=1 "

@@ -7,17 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from wave_walk import SIZE, waves, write_walk
 
 from video_ae.applications.reconstruct import reconstruct_video
 from video_ae.applications.render import render_path
-from video_ae.checkpoints import build_model, save_weights
 from video_ae.errors import UserError
 from video_ae.export.cameras_json import read_cameras_json
 from video_ae.export.ply import read_ply
 from video_ae.export.tum import read_tum
 from video_ae.geometry.se3 import invert
 from video_ae.videos.open import open_video
-from video_ae.videos.writer import write_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
 FILES = ALWAYS | {
@@ -31,25 +30,15 @@ FILES = ALWAYS | {
     "colmap",
 }
 COUNT = 13
-SIZE = (64, 48)
-
-
-def pictures() -> torch.Tensor:
-    v, u = torch.meshgrid(torch.linspace(0, 6, SIZE[1]), torch.linspace(0, 8, SIZE[0]), indexing="ij")
-    shift = torch.arange(COUNT)[:, None, None] / 5
-    waves = [0.4 * (u + shift).sin(), 0.4 * (v + 0 * shift).cos(), 0.3 * (u - v + shift).sin()]
-    return 0.5 + torch.stack(waves, 1)
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     """weights, an mp4, and a folder of images."""
     root = tmp_path_factory.mktemp("inputs")
-    model = build_model({"class_path": "fake_scene_model.FakeSceneModel", "init_args": {}})
-    save_weights(model, root / "weights.safetensors")
-    write_video(root / "walk.mp4", pictures(), 25.0)
+    write_walk(root, COUNT)
     (root / "images").mkdir()
-    for number, picture in enumerate((pictures() * 255).to(torch.uint8)):
+    for number, picture in enumerate((waves(COUNT) * 255).to(torch.uint8)):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(root / "images" / f"{number}.png")
     return root
 
@@ -84,7 +73,7 @@ def test_videos_and_picture_open_and_show_something(done):
     assert (len(both), both.image_size) == (COUNT, (2 * SIZE[0], SIZE[1]))
     torch.testing.assert_close(both.times[1].item(), 0.04, atol=1e-3, rtol=0)
     shown = both.read([0])[0, :, :, : SIZE[0]] / 255
-    assert (shown - pictures()[0]).abs().mean() < 0.05
+    assert (shown - waves(COUNT)[0]).abs().mean() < 0.05
     novel = open_video(done / "novel_view.mp4")
     assert len(novel) >= 48
     frames = novel.read([0, len(novel) // 2]).float()

@@ -1,26 +1,14 @@
 """The learning rate over a run: the cosine, or halvings at given steps; both go on exactly after a stop."""
 
-import os
-import signal
-
 import pytest
 import torch
-from tiny_model import TinyAutoencoder
+from interruptions import same, sigterm, train_interrupted, weights
 
-from video_ae.checkpoints import load_model
 from video_ae.errors import UserError
 from video_ae.training.config import parse_run
 from video_ae.training.run import train
 
 HALVE = "--optimizer.halve_at=[3,6]"
-
-
-def _weights(run):
-    return load_model(run).state_dict()
-
-
-def _same(one, other):
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_rates_of_a_run_are_halved_at_the_given_steps(arguments, monkeypatch):
@@ -36,26 +24,15 @@ def test_rates_of_a_run_are_halved_at_the_given_steps(arguments, monkeypatch):
     assert used == pytest.approx([0.008] * 3 + [0.004] * 3 + [0.002] * 2)
 
 
-def test_stopped_at_a_halving_and_resumed_equals_uninterrupted(arguments, tmp_path, monkeypatch):
+def test_stopped_at_a_halving_and_resumed_equals_uninterrupted(arguments, tmp_path):
     whole = train(parse_run([*arguments, HALVE, "--out", str(tmp_path / "whole")]))
     constant = train(parse_run([*arguments, "--out", str(tmp_path / "constant")]))
-    assert not _same(_weights(whole), _weights(constant))
-    forward, calls = TinyAutoencoder.forward, []
-
-    def signals_at_the_sixth_call(self, clip):
-        calls.append(self.training)
-        if self.training and sum(calls) == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return forward(self, clip)
-
-    monkeypatch.setattr(TinyAutoencoder, "forward", signals_at_the_sixth_call)
-    with pytest.raises(KeyboardInterrupt):
-        train(parse_run([*arguments, HALVE]))
-    monkeypatch.undo()
+    assert not same(weights(whole), weights(constant))
+    train_interrupted([*arguments, HALVE], 6, sigterm)
     run = tmp_path / "run"
-    assert not _same(_weights(whole), _weights(run))
+    assert not same(weights(whole), weights(run))
     train(parse_run(["--resume", "--out", str(run)]))
-    assert _same(_weights(whole), _weights(run))
+    assert same(weights(whole), weights(run))
 
 
 @pytest.mark.parametrize(

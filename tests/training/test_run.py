@@ -1,6 +1,5 @@
 import csv
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,20 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from interruptions import power_cut, same, sigterm, train_interrupted, weights
 from tiny_model import TinyAutoencoder
 
 from video_ae.checkpoints import load_model
 from video_ae.errors import UserError
 from video_ae.training.config import parse_run
 from video_ae.training.run import train
-
-
-def weights(run):
-    return load_model(run).state_dict()
-
-
-def same(one, other):
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_run_leaves_everything_that_its_folder_promises(arguments):
@@ -58,39 +50,18 @@ def test_seed_changes_the_weights(arguments, tmp_path):
     assert not same(weights(one), weights(other))
 
 
-def test_stopped_and_resumed_equals_uninterrupted(arguments, tmp_path, monkeypatch):
+def test_stopped_and_resumed_equals_uninterrupted(arguments, tmp_path):
     whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
-    forward, calls = TinyAutoencoder.forward, []
-
-    def signals_at_the_sixth_call(self, clip):
-        calls.append(self.training)
-        if self.training and sum(calls) == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return forward(self, clip)
-
-    monkeypatch.setattr(TinyAutoencoder, "forward", signals_at_the_sixth_call)
-    with pytest.raises(KeyboardInterrupt):
-        train(parse_run(arguments))
-    monkeypatch.undo()
+    train_interrupted(arguments, 6, sigterm)
     run = tmp_path / "run"
     assert not same(weights(whole), weights(run))
     train(parse_run(["--resume", "--out", str(run)]))
     assert same(weights(whole), weights(run))
 
 
-def test_killed_and_resumed_equals_uninterrupted(arguments, tmp_path, monkeypatch):
+def test_killed_and_resumed_equals_uninterrupted(arguments, tmp_path):
     whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
-    forward, calls = TinyAutoencoder.forward, []
-
-    def dies_at_the_eighth_step(self, clip):
-        calls.append(self.training)
-        assert sum(calls) < 8, "power cut"
-        return forward(self, clip)
-
-    monkeypatch.setattr(TinyAutoencoder, "forward", dies_at_the_eighth_step)
-    with pytest.raises(AssertionError, match="power cut"):
-        train(parse_run(arguments))
-    monkeypatch.undo()
+    train_interrupted(arguments, 8, power_cut)
     train(parse_run(["--resume", "--out", str(tmp_path / "run")]))  # from step 6, the last multiple of three
     assert same(weights(whole), weights(tmp_path / "run"))
 
