@@ -73,7 +73,9 @@ def _add_peers(kinds: Any) -> None:
 
 def _add_paper(kinds: Any) -> None:
     parser = add_command(kinds, "paper", "the 2021 paper's own protocol, for its own model", _paper)
-    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="videos or RealEstate10K's layout")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="ROOT", help="videos, or a data set with cameras (docs/data.md)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="weights of a paper model")
     parser.add_argument("--frames", type=int, metavar="N", help="of each video, the first N (default: 30)")
@@ -86,7 +88,9 @@ def _add_paper(kinds: Any) -> None:
 
 
 def _evaluated_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="clips in RealEstate10K's layout")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="ROOT", help="a data set with cameras (docs/data.md)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--seed", type=int, metavar="N", help="of whatever is drawn at random (default: 0)")
 

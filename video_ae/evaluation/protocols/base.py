@@ -78,8 +78,8 @@ def true_cameras(clip: VideoClip) -> Cameras:
     """The clip's true cameras, in float64; raises UserError where its data set has none."""
     if clip.cameras is None:
         raise UserError(
-            f"clip {clip.name!r} has no true cameras to compare with: give a folder in RealEstate10K's layout, "
-            "with cameras/<clip>.txt beside the frames."
+            f"clip {clip.name!r} has no true cameras to compare with: give a data set with cameras, for example "
+            "RealEstate10K's layout: cameras/<clip>.txt beside the frames (docs/data.md has them all)."
         )
     return clip.cameras.to(torch.float64)
 

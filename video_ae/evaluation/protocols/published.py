@@ -3,7 +3,6 @@ with its faults put right: the first 30 frames of a video from its first one, wh
 own prediction every twelve frames, while the camera encoder sees every target ("target-aware").
 """
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.metrics.poses import absolute_trajectory_error, pair_errors, pairs_apart
 from video_ae.evaluation.protocols.indices import find_frozen
-from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric
+from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric, mean_scores
 from video_ae.evaluation.results import EvaluationResult, collect
 from video_ae.geometry.se3 import invert
 from video_ae.models.paper import REENCODE_EVERY, compose_motions
@@ -142,12 +141,12 @@ def _score(
     predicted, true = ran.predicted, clip.frames
     if "read back from H.264" in faults:
         predicted, true = _through_a_file(predicted), _through_a_file(true)
-    pairs = list(zip(predicted[first:, None], true[first:, None], strict=True))
+    pairs = list(zip(predicted[first:], true[first:], strict=True))
     row: dict[str, Any] = {"frames": len(pairs), "seconds": ran.seconds}
     row |= {"failure": ran.failure} if ran.failure else {}
     reasons = dict(missing)
     if pairs:
-        row |= {name: statistics.fmean(metric(*pair).item() for pair in pairs) for name, metric in metrics.items()}
+        row |= mean_scores(pairs, metrics)
     else:
         row |= dict.fromkeys(metrics)
         reasons |= dict.fromkeys(metrics, "the clip has one frame")

@@ -23,7 +23,7 @@ from video_ae.errors import UserError
 from video_ae.evaluation.metrics.depth import depth_error
 from video_ae.evaluation.protocols.base import Prediction, true_cameras, without_truth
 from video_ae.evaluation.protocols.indices import EVERY, find_frozen
-from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric
+from video_ae.evaluation.protocols.views import VIEW_METRICS, PictureMetric, mean_scores
 from video_ae.evaluation.results import EvaluationResult, collect
 from video_ae.evaluation.true_depth import TrueDepth, load_true_depth
 from video_ae.types import Cameras, RenderedViews, VideoClip
@@ -54,7 +54,8 @@ def _wall(clip: VideoClip, picture: Float[Tensor, "3 height width"]) -> RebuiltS
 
 RECONSTRUCTION_BASELINES: dict[str, SceneBuilder] = {
     "mean frame": lambda clip: _wall(clip, clip.frames.mean(0)),
-    "middle frame": lambda clip: _wall(clip, clip.frames[len(clip) // 2]),
+    # Oddly numbered, so that it is never compared with itself (`EVERY` is even).
+    "middle frame": lambda clip: _wall(clip, clip.frames[len(clip) // 2 | 1]),
 }
 
 
@@ -119,9 +120,7 @@ def _row(
     for frame, picture, disparity in zip(chosen, pictures, disparities, strict=True):
         if keep is not None:
             keep(frame, clip, Prediction(picture, disparity if disparity.any() else None))
-    for name, metric in metrics.items():
-        pairs = zip(pictures, chosen, strict=True)
-        row[name] = statistics.fmean(metric(picture[None], clip.frames[frame][None]).item() for picture, frame in pairs)
+    row |= mean_scores(list(zip(pictures, clip.frames[chosen], strict=True)), metrics)
     return row | _depth(disparities, chosen, truth)
 
 

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,6 +28,15 @@ from video_ae.types import VideoClip
 
 PictureMetric = Callable[[Tensor, Tensor], Tensor]
 VIEW_METRICS: dict[str, PictureMetric] = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim}
+
+
+def mean_scores(pairs: Sequence[tuple[Tensor, Tensor]], metrics: Mapping[str, PictureMetric]) -> dict[str, float]:
+    """The mean of each metric over pairs of pictures [3, height, width]; pair by pair, since metrics share features."""
+    scores = [
+        {name: metric(picture[None], truth[None]).item() for name, metric in metrics.items()}
+        for picture, truth in pairs
+    ]
+    return {name: statistics.fmean(score[name] for score in scores) for name in metrics}
 
 
 @dataclass(frozen=True)
