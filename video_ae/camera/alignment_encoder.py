@@ -1,7 +1,6 @@
 """Camera poses and the focal length from frames alone, by matching and dense bundle adjustment."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.camera.bundle_adjustment import match_costs, normalise_scale
+from video_ae.camera.chain import solve_chain
 from video_ae.camera.estimates import in_pixels, on_grid, possible, stack, state_of, transfer
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
@@ -162,12 +162,15 @@ class AlignmentEncoder(nn.Module):
         return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
 
     def _solve_long(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
-        """Windows one after another, each started from the one before; then all again with one focal length."""
+        """Windows one after another, each started from its neighbour; then all again with one focal length."""
         parts = self._parts(len(clip))
         depth = None if inverse_depth is None else inverse_depth[parts[0]]
-        pieces = [self._solve(clip[parts[0]], focal_over_width, depth)]
-        for previous, part in pairwise(parts):
-            pieces.append(self._continue(clip[part], pieces[-1], previous.stop - part.start, focal_over_width))
+        pieces = solve_chain(
+            clip, parts,
+            lambda frames: self._solve(frames, focal_over_width, depth),
+            lambda frames, previous, shared: self._continue(frames, previous, shared, focal_over_width),
+            self._cost,
+        )  # fmt: skip
         focal = focal_over_width or common_focal(pieces)
         settled = [
             self._polish(clip[p], e, 1, focal, self.size, self.stages[-1]) for p, e in zip(parts, pieces, strict=True)
@@ -190,6 +193,12 @@ class AlignmentEncoder(nn.Module):
         known = Knowledge(in_pixels(focal_over_width, graph), state.inverse_depth, turning)
         state, matches = self.rounds.run(graph, state, self.stages[0], known)
         return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
+
+    def _cost(self, clip: Tensor, estimate: CameraEstimate) -> float:
+        """Mean cost of the wide matches of a clip, given its estimate (batch of one)."""
+        graph = self._graph(clip, self.size)
+        state = normalise_scale(state_of(estimate, 0, graph))
+        return match_costs(state, graph.guided_matches(possible(self.stages[-1], graph.count), state)).mean().item()
 
     def _graph(self, clip: Tensor, size: int, step: int | None = None) -> FrameGraph:
         height, width = clip.shape[-2:]

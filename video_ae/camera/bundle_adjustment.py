@@ -250,7 +250,9 @@ def solve_step(state: SceneState, equations: NormalEquations, damping: float, un
     if unknowns.depth:
         change = (equations.depth_right - (step @ equations.coupling)) / (equations.depth * (1 + damping) + 1e-6)
         inverse_depth = (inverse_depth + change).clamp(MINIMUM_INVERSE_DEPTH, MAXIMUM_INVERSE_DEPTH)
-    poses = orthonormal(se3_exp(step[:-1].view(frames, 6)) @ state.camera_from_world)
+    poses = state.camera_from_world
+    if unknowns.cameras:
+        poses = orthonormal(se3_exp(step[:-1].view(frames, 6)) @ poses)
     return SceneState(poses, inverse_depth, state.log_focal + step[-1])
 
 
