@@ -22,19 +22,19 @@ PAPER = "data/baselines/paper_small"
 FEED_FORWARD = ["--refine", "0"]
 # Longest first, so that no long run is left alone at the end.
 REAL = {
-    "real_views_refined": ["views", "--gaps", "2", "4"],
-    "real_poses_refined": ["poses"],
     "real_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
+    "real_views_refined": ["views", "--gaps", "2", "4"],
     "real_views_onward": ["views", "--kind", "onward", *FEED_FORWARD, "--no-perceptual", "--beside", PAPER],
-    "real_poses_true_focal": ["poses", *FEED_FORWARD, "--focal", "true", "--peers"],
+    "real_poses_refined": ["poses"],
+    "real_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
     "real_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "real_views_hidden_target": ["views", *FEED_FORWARD, "--gaps", "2", "4", "--hide-target", "--no-perceptual"],
-    "real_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
+    "real_poses_true_focal": ["poses", *FEED_FORWARD, "--focal", "true", "--peers"],
     "real_published_protocol": ["paper", "--weights", PAPER],
 }
 WALKTHROUGHS = {
-    "walkthroughs_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "walkthroughs_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
+    "walkthroughs_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "walkthroughs_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
     "walkthroughs_transfer": ["transfer", *FEED_FORWARD],
     "walkthroughs_published_protocol": ["paper", "--weights", PAPER],
