@@ -96,6 +96,26 @@ def walls(tmp_path_factory):
     return root, Walls(root)
 
 
+def test_what_nobody_saw_has_no_depth_and_counts_as_an_error_of_one(walls):
+    root, source = walls
+
+    def half_blind(clip):
+        whole = source.scene(clip)
+
+        def render(cameras):
+            views = whole.render(cameras)
+            seen = torch.zeros_like(views.opacity)
+            seen[..., : seen.shape[-1] // 2] = 1
+            return RenderedViews(views.frames, views.disparity * seen, views.opacity * seen)
+
+        return RebuiltScene(whole.cameras, render)
+
+    seeing = evaluate_reconstruction(source, root, source.scene, "oracle").result.clips["a"]
+    blind = evaluate_reconstruction(source, root, half_blind, "half blind").result.clips["a"]
+    assert blind["depth_abs_rel"] == pytest.approx(0.5, abs=0.05)
+    assert blind["depth_within_25_percent"] == pytest.approx(0.5 * seeing["depth_within_25_percent"], abs=0.05)
+
+
 def test_a_perfect_reconstruction_and_its_depth(walls):
     root, source = walls
     kept = []

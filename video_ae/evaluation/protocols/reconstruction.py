@@ -38,6 +38,7 @@ class RebuiltScene:
     render: Callable[[Cameras], RenderedViews]
 
 
+_SEEN = 0.6  # opacity of a ray below which nobody has seen what is there: no depth, which counts as an error of 1
 SceneBuilder = Callable[[VideoClip], RebuiltScene]
 
 
@@ -121,18 +122,20 @@ def _row(
         if keep is not None:
             keep(frame, clip, Prediction(picture, disparity if disparity.any() else None))
     row |= mean_scores(list(zip(pictures, clip.frames[chosen], strict=True)), metrics)
-    return row | _depth(disparities, chosen, truth)
+    return row | _depth(views, chosen, truth)
 
 
-def _depth(disparities: list[Tensor], frames: list[int], truth: TrueDepth | None) -> dict[str, Any]:
+def _depth(views: list[RenderedViews], frames: list[int], truth: TrueDepth | None) -> dict[str, Any]:
     """Mean over the frames of their depth errors, each after a median scaling of its own."""
     if truth is None:
         return {}
     errors = []
-    for disparity, frame in zip(disparities, frames, strict=True):
+    for view, frame in zip(views, frames, strict=True):
         true = truth.depth[frame]
-        small = interpolate(rearrange(disparity, "h w -> 1 1 h w"), true.shape, mode="area")[0, 0]
-        errors.append(depth_error(1 / small.clamp_min(1e-6), true))
+        maps = torch.stack([view.disparity[0, 0], view.opacity[0, 0]]).cpu()
+        disparity, opacity = interpolate(rearrange(maps, "map h w -> 1 map h w"), true.shape, mode="area")[0]
+        depth = torch.where(opacity > _SEEN, opacity / disparity.clamp_min(1e-6), torch.nan)
+        errors.append(depth_error(depth, true))
     known = [error for error in errors if error is not None]
     if not known:
         return {"depth_abs_rel": None, "depth_within_25_percent": None}
