@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = "data/baselines/paper_small"
+WALKS = "data/baselines/walkthroughs_only"
 FEED_FORWARD = ["--refine", "0"]
 # Longest first, so that no long run is left alone at the end.
 REAL = {
@@ -27,6 +28,7 @@ REAL = {
     "real_views_onward": ["views", "--kind", "onward", *FEED_FORWARD, "--no-perceptual", "--beside", PAPER],
     "real_poses_refined": ["poses"],
     "real_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
+    "real_views_walkthroughs_only": ["views", *FEED_FORWARD, "--gaps", "2", "4", "--no-perceptual", "--weights", WALKS],
     "real_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "real_views_hidden_target": ["views", *FEED_FORWARD, "--gaps", "2", "4", "--hide-target", "--no-perceptual"],
     "real_poses_true_focal": ["poses", *FEED_FORWARD, "--focal", "true", "--peers"],
