@@ -61,8 +61,9 @@ def records(folder):
     for message in messages(next(folder.glob("run-*.wandb")).read_bytes()):
         record = Record.FromString(message)
         kind = record.WhichOneof("record_type")
-        if kind == "config":
-            config |= {item.key: json.loads(item.value_json) for item in record.config.update}
+        if kind in ("config", "run"):  # what is known when the run begins stands in its own record
+            update = record.config.update if kind == "config" else record.run.config.update
+            config |= {item.key: json.loads(item.value_json) for item in update}
         if kind == "history":
             names |= {item.key or item.nested_key[0] for item in record.history.item}
     return config, names
