@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from video_ae.cli.commands import build_parser
+from video_ae.errors import UserError
 from video_ae.training.config import run_parser
 
 ROOT = Path(__file__).parents[1]
@@ -144,10 +145,15 @@ def test_commands_are_possible(page: Path) -> None:
 
 @pages
 def test_whole_command_lines_parse(page: Path) -> None:
+    refused = []
     for line in typed(page):
         words = shlex.split(line)
         if words[0] == "video-ae" and words[1] != "train" and not SYNOPSIS.search(line):
-            parsers()[()].parse_args(words[1:])
+            try:
+                parsers()[()].parse_args(words[1:])
+            except (SystemExit, UserError) as error:
+                refused.append((line, error))
+    assert refused == []
 
 
 @pages

@@ -19,7 +19,7 @@ SUFFIX = ".pose.txt"
 
 
 class SevenScenes(PosedVideos):
-    """`<scene>/seq-XX/frame-XXXXXX.color.png` beside `frame-XXXXXX.pose.txt`; the root is a folder of scenes, a scene
+    """`<scene>/seq-NN/frame-NNNNNN.color.png` beside `frame-NNNNNN.pose.txt`; the root is a folder of scenes, a scene
     or a sequence. A sequence is a video; pictures without a pose are left out. Depth is not read.
 
     A pose is a 4x4 matrix, world_from_camera, in metres, with OpenCV axes
@@ -30,7 +30,7 @@ class SevenScenes(PosedVideos):
     distortion is not undone.
     """
 
-    format: ClassVar[str] = "7-Scenes (seq-XX/frame-XXXXXX.pose.txt)"
+    format: ClassVar[str] = "7-Scenes (seq-NN/frame-NNNNNN.pose.txt)"
 
     @staticmethod
     def recognises(root: Path) -> bool:
@@ -45,7 +45,7 @@ class SevenScenes(PosedVideos):
     def read(self, path: Path) -> PosedFrames:
         poses = sorted(path.glob(f"frame-*{SUFFIX}"), key=lambda file: natural_key(file.name))
         if not poses:
-            raise UserError(f"{str(path)!r} has no frame-XXXXXX{SUFFIX}.")
+            raise UserError(f"{str(path)!r} has no frame-NNNNNN{SUFFIX}.")
         files = [file.with_name(file.name.removesuffix(SUFFIX) + ".color.png") for file in poses]
         size = ImageFolderReader(path, files[:1]).image_size
         return PosedFrames(
