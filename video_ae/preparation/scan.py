@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,18 +58,15 @@ def scan_video(
     opens tries the rest one by one; the scan ends at the first frame that cannot be read either, and says why.
     Memory holds one chunk of the source and some numbers a frame.
     """
-    scan, shots = Scan(), ShotDetector()
-    anchor = last = torch.zeros(0)
+    scan, shots, rests = Scan(), ShotDetector(), RestDetector()
     resizing = plan_resizing(reader.image_size, min(size, min(reader.image_size)))
     for chunk in _chunks(reader, resizing, scan, careful or (lambda: reader)):
         thumbnails = grey_thumbnails(chunk)
-        for number, (picture, thumbnail) in enumerate(zip(chunk, thumbnails, strict=True), start=len(scan)):
-            rests = len(anchor) and (thumbnail - anchor).abs().mean() <= STILL
-            scan.still_since.append(scan.still_since[-1] if rests else number)
-            anchor = anchor if rests else thumbnail
-            scan.changes.append((thumbnail - last).abs().mean().item() if len(last) else float("inf"))
-            last = thumbnail
+        for picture in chunk:
             scan.offsets.append(scan.offsets[-1] + file.write(encode_jpeg(picture)))
+        changes, still_since = rests.add(thumbnails)
+        scan.changes += changes
+        scan.still_since += still_since
         scan.brightness += thumbnails.mean((1, 2)).tolist()
         scan.contrast += thumbnails.std((1, 2)).tolist()
         scan.fingerprints += _fingerprints(thumbnails)
@@ -105,12 +103,35 @@ def _fingerprints(thumbnails: Tensor) -> list[int]:
     return np.packbits(bits, axis=1).view(">u4")[:, 0].tolist()
 
 
+class RestDetector:
+    """Which frames show the same as an earlier one, and how much each differs from the one before."""
+
+    def __init__(self) -> None:
+        self._last = self._anchor = torch.full(THUMBNAIL[::-1], float("inf"))
+        self._since, self._count = 0, 0
+
+    def add(self, thumbnails: Float[Tensor, "frame rows columns"]) -> tuple[list[float], list[int]]:
+        """(`changes`, `still_since`) of `Scan` for these further frames."""
+        changes = (thumbnails - torch.cat([self._last[None], thumbnails[:-1]])).abs().mean((1, 2)).tolist()
+        still_since = []
+        for thumbnail, change in zip(thumbnails, changes, strict=True):
+            # Where the camera moves, the anchor is the frame before, and the change is known.
+            moved = change if self._since >= self._count - 1 else float((thumbnail - self._anchor).abs().mean())
+            if moved > STILL:
+                self._since, self._anchor = self._count, thumbnail
+            still_since.append(self._since)
+            self._count += 1
+        self._last = thumbnails[-1]
+        return changes, still_since
+
+
 class ShotDetector:
     """PySceneDetect's adaptive detector: colour changes that stand out from those around them, so that fast camera
     motion is no cut. Raises UserError where PySceneDetect is not installed."""
 
     def __init__(self) -> None:
         try:
+            import cv2
             import scenedetect
             from scenedetect.detectors import AdaptiveDetector
         except ImportError as error:
@@ -118,6 +139,7 @@ class ShotDetector:
                 "`video-ae prepare` needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
             ) from error
         self._time = scenedetect.FrameTimecode
+        self._bgr = partial(cv2.cvtColor, code=cv2.COLOR_RGB2BGR)
         self._detector = AdaptiveDetector(min_scene_len=2)
         self._count = 0
 
@@ -126,11 +148,10 @@ class ShotDetector:
         height, width = frames.shape[-2:]
         size = (max(1, round(height * SHOT_WIDTH / width)), SHOT_WIDTH)
         small = torch.nn.functional.interpolate(frames, size=size, mode="bilinear", antialias=True)
-        pictures = small.flip(1).permute(0, 2, 3, 1).contiguous().numpy()  # BGR
         found = []
-        for picture in pictures:
+        for picture in small.permute(0, 2, 3, 1).contiguous().numpy():
             # The rate only turns numbers into times and back.
-            found += self._detector.process_frame(self._time(self._count, fps=30.0), picture)
+            found += self._detector.process_frame(self._time(self._count, fps=30.0), self._bgr(picture))
             self._count += 1
         return [cut.frame_num for cut in found]
 

@@ -100,14 +100,18 @@ class ShardWriter:
 
 
 def encode_jpeg(picture: UInt8[Tensor, "3 height width"]) -> bytes:
-    """RGB in 0 .. 255 -> JPEG without chroma subsampling, which would cost a small picture too much."""
-    from PIL import Image
+    """RGB in 0 .. 255 -> JPEG without chroma subsampling, which would cost a small picture too much.
 
-    buffer = io.BytesIO()
-    Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()).save(
-        buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0
-    )
-    return buffer.getvalue()
+    By OpenCV, which comes with PySceneDetect and takes two thirds of Pillow's time for the same file.
+    """
+    import cv2
+
+    bgr = cv2.cvtColor(picture.permute(1, 2, 0).contiguous().numpy(), cv2.COLOR_RGB2BGR)
+    settings = [
+        cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]  # fmt: skip
+    return cv2.imencode(".jpg", bgr, settings)[1].tobytes()
 
 
 def decode_jpeg(jpeg: bytes) -> np.ndarray:
