@@ -1,4 +1,4 @@
-"""How fast training's data come: packed clips against raw H.264 and against a bare loop, preparation against decoding.
+"""How fast training's data come: packed clips against raw H.264 and against a bare loop.
 
     OMP_NUM_THREADS=1 python scripts/benchmark_data.py --work scratch/benchmark
 
@@ -23,8 +23,7 @@ from video_ae.clips import ClipChoice, ClipSampler
 from video_ae.datasets.packed import PackedVideos
 from video_ae.datasets.packed_clips import PackedClips
 from video_ae.preparation.run import prepare
-from video_ae.preparation.video import Job, prepare_video
-from video_ae.videos.load import CHUNK_VALUES, load_clip
+from video_ae.videos.load import load_clip
 from video_ae.videos.open import open_video
 from video_ae.videos.resize import plan_resizing
 from video_ae.videos.shards import decode_jpeg
@@ -35,8 +34,12 @@ FRAMES = 240  # of each raw video
 Work = Callable[[ClipChoice], object]
 
 
-def write_videos(folder: Path, walkthroughs: Path) -> list[Path]:
-    """Two videos of one shot each with the grain of a phone: a walk-through there and back again."""
+def write_videos(folder: Path, walkthroughs: Path, size: tuple[int, int] = (1280, 720)) -> list[Path]:
+    """Two videos of one shot each with the grain of a phone: a walk-through there and back again.
+
+    size: (width, height).
+    """
+    width, height = size
     sources = sorted(walkthroughs.glob("*.mp4"))
     paths = [folder / f"phone{number}.mp4" for number in range(2)]
     for number, path in enumerate(paths):
@@ -44,11 +47,11 @@ def write_videos(folder: Path, walkthroughs: Path) -> list[Path]:
             continue
         walk = load_clip(sources[number]).frames
         small = torch.cat([walk, walk.flip(0)] * (FRAMES // len(walk) + 1))[:FRAMES]
-        large = torch.empty(len(small), 3, 720, 1280, dtype=torch.uint8)
+        large = torch.empty(len(small), 3, height, width, dtype=torch.uint8)
         noise = torch.Generator().manual_seed(number)
         for place, frame in enumerate(small):
-            picture = torch.nn.functional.interpolate(frame[None], size=(720, 1280), mode="bicubic")[0] * 255
-            grain = torch.randn(1, 720, 1280, generator=noise) * 2
+            picture = torch.nn.functional.interpolate(frame[None], size=(height, width), mode="bicubic")[0] * 255
+            grain = torch.randn(1, height, width, generator=noise) * 2
             large[place] = (picture + grain).round().clamp(0, 255).to(torch.uint8)
         write_video(path, large, fps=30)
     return paths
@@ -133,27 +136,6 @@ def benchmark_clips(paths: list[Path], packed: Path, clips: int, rounds: int) ->
         print(f"| {name} | {rate:.1f} | {rates['packed'] / rate:.2f} |")
 
 
-def benchmark_preparation(path: Path, work: Path, rounds: int) -> None:
-    reader = open_video(path)
-    width, height = reader.image_size
-    step = max(1, CHUNK_VALUES // (3 * width * height))
-    attempt = iter(range(1000))
-
-    def decode() -> None:
-        fresh = open_video(path)._decoder  # the decoder itself, without our checks
-        for start in range(0, len(reader), step):
-            fresh.get_frames_in_range(start, min(start + step, len(reader)))
-
-    def whole() -> None:
-        prepare_video(Job(path, path.stem, work / f"part{next(attempt)}", SIZE, "auto"))
-
-    seconds = time_in_turns({"decoding alone": decode, "preparation": whole}, rounds)
-    print(f"\n{len(reader)} frames of {width}x{height}, sequential, median of {rounds}\n")
-    print("| | frames / s | share |\n|---|---|---|")
-    for name, value in seconds.items():
-        print(f"| {name} | {len(reader) / value:.1f} | {seconds['decoding alone'] / value:.2f} |")
-
-
 def benchmark_memory(packed: Path, work: Path) -> None:
     print("\n| segments in the index | memory after 300 clips, MB |\n|---|---|")
     for count in (100, 10_000):
@@ -197,7 +179,6 @@ def main() -> None:
     if not (packed / "packed.json").exists():
         prepare(videos, packed, SIZE)
     benchmark_clips(paths, packed, given.clips, given.rounds)
-    benchmark_preparation(paths[0], given.work, min(3, given.rounds))
     benchmark_memory(packed, given.work)
     return None
 

@@ -55,19 +55,20 @@ def index_video(path: Path) -> VideoIndex:
     Raises UserError for a missing or empty file, for one that is no video, that has sound only, or no readable frame.
     """
     import av
+    from av.codec.context import Flags
 
     existing_file(path)
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             stream = picture_stream(container, path)
-            first = next(container.decode(stream), None)
+            stream.codec_context.flags |= Flags.low_delay  # the first frame is wanted without the next ones
+            packets, first = _packets_and_first_frame(container, stream)
             if first is None:
                 raise UserError(f"{str(path)!r} has no frame that can be decoded: it may be cut off or damaged.")
             turns = (round(first.rotation / 90)) % 4
             size = (first.width, first.height) if turns % 2 == 0 else (first.height, first.width)
             codec = stream.codec_context.codec.canonical_name
             number, time_base = stream.index, stream.time_base
-        packets = _packets(path, number)
         pts, starts, hidden, open_group, trusted = _frames_of(packets)
         if not trusted or codec not in ONE_PACKET_PER_FRAME:
             pts = _count_by_decoding(path, number)
@@ -91,16 +92,15 @@ def picture_stream(container, path: Path):
     return best
 
 
-def _packets(path: Path, stream: int) -> list[tuple[int | None, int | None, bool, bool]]:
-    """(pts, dts, is keyframe, is hidden) of all packets, in the file's order."""
-    import av
-
-    with av.open(str(path), metadata_errors="ignore") as container:
-        return [
-            (packet.pts, packet.dts, packet.is_keyframe, packet.is_discard)
-            for packet in container.demux(container.streams[stream])
-            if packet.size
-        ]
+def _packets_and_first_frame(container, stream):
+    """(pts, dts, is keyframe, is hidden) of all packets, in the file's order; and the first frame, or None."""
+    packets, first = [], None
+    for packet in container.demux(stream):
+        if first is None:
+            first = next(iter(packet.decode()), None)
+        if packet.size:  # the last one only flushes the decoder
+            packets.append((packet.pts, packet.dts, packet.is_keyframe, packet.is_discard))
+    return packets, first
 
 
 def _frames_of(packets) -> tuple[list[int], list[tuple[int, int]], int, bool, bool]:
