@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,23 @@ def benchmark_clips(paths: list[Path], packed: Path, clips: int, rounds: int) ->
         print(f"| {name} | {rate:.1f} | {rates['packed'] / rate:.2f} |")
 
 
+def benchmark_address(address: str, clips: int) -> None:
+    """A packed folder in object storage, with an empty cache of its own."""
+    with tempfile.TemporaryDirectory() as cache:
+        started = time.perf_counter()
+        dataset = PackedClips(PackedVideos(address, Path(cache)), LENGTH, GAP, clips=clips)
+        opened = time.perf_counter() - started
+        rates = []
+        for _ in range(2):
+            started = time.perf_counter()
+            for position in range(clips):
+                dataset[position]
+            rates.append(clips / (time.perf_counter() - started))
+        megabytes = sum(path.stat().st_size for path in Path(cache).rglob("*.bin")) / 2**20
+    print(f"{address}: opened in {opened:.2f} s; {clips} clips, {megabytes:.0f} MB of shards")
+    print(f"while they are fetched {rates[0]:.1f} clips / s, afterwards {rates[1]:.1f}")
+
+
 def benchmark_memory(packed: Path, work: Path) -> None:
     print("\n| segments in the index | memory after 300 clips, MB |\n|---|---|")
     for count in (100, 10_000):
@@ -166,11 +184,14 @@ def main() -> None:
     parser.add_argument("--walkthroughs", type=Path, default=Path("data/walkthroughs/train/videos"))
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--address", help="only read clips from this packed folder, such as s3://bucket/packed")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.measure:
         return measure_memory(given.measure)
+    if given.address:
+        return benchmark_address(given.address, given.clips)
     given.work.mkdir(parents=True, exist_ok=True)
     videos = given.videos or given.work / "videos"
     videos.mkdir(exist_ok=True)

@@ -4,11 +4,10 @@ import json
 import pickle
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from packed_folder import COUNTS, frames_of, positions_of, write_packed
 
 from video_ae import clips as sampling
 from video_ae.clips import OVERLAP_GAPS, OverlapCurriculum
@@ -18,39 +17,11 @@ from video_ae.datasets.open import open_dataset
 from video_ae.datasets.packed import PackedVideos
 from video_ae.datasets.packed_clips import PackedClips
 from video_ae.errors import UserError
-from video_ae.videos.shard_store import ShardStore
-from video_ae.videos.shards import ShardWriter, StoredFrame, encode_jpeg
-
-COUNTS = [20, 9, 30, 14, 25]
-
-
-def _frames(segment: int, count: int) -> list[StoredFrame]:
-    """Frame `i` of a segment is grey of value 8 i, its number in the video is 100 i + segment."""
-    pictures = [torch.full((3, 24, 32), 8 * number, dtype=torch.uint8) for number in range(count)]
-    return [
-        StoredFrame(encode_jpeg(picture), 100 * number + segment, 0.1 * number)
-        for number, picture in enumerate(pictures)
-    ]
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Five segments in about five shards, whose overlap falls to zero sixteen frames apart."""
-    folder = tmp_path / "packed"
-    folder.mkdir()
-    writer = ShardWriter(folder, shard_bytes=12_000)
-    rows = []
-    for number, count in enumerate(COUNTS):
-        shard, first = writer.add(_frames(number, count))
-        overlaps = [max(0, 1 - gap / 16) for gap in OVERLAP_GAPS]
-        rows.append((f"walk {number}é".encode(), number, shard, first, count, 10.0, overlaps))
-    writer.finish()
-    kind = [("name", "S16"), ("video", "<i4"), ("shard", "<i4"), ("first", "<i4"), ("frames", "<i4"), ("rate", "<f4"),
-            ("overlaps", "<f4", (len(OVERLAP_GAPS),))]  # fmt: skip
-    np.save(folder / "segments.npy", np.array(rows, kind))
-    about = {"format": 1, "quarantined": {"bad": "no pictures"}, "overlap_gaps": list(OVERLAP_GAPS)}
-    (folder / "packed.json").write_text(json.dumps(about))
-    return folder
+    return write_packed(tmp_path / "packed")
 
 
 def test_frames_are_those_that_the_clip_names(root: Path) -> None:
@@ -73,44 +44,17 @@ def test_frames_are_those_that_the_clip_names(root: Path) -> None:
         dataset[50]
 
 
-def _all(dataset: PackedClips, workers: int) -> list[tuple]:
-    loader = DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=collate_bytes)
-    return [(clip.name, clip.indices.tolist(), clip.position) for batch in loader for clip in batch.clips]
-
-
 def test_order_is_that_of_the_positions_for_any_number_of_workers_and_after_pickling(root: Path) -> None:
     dataset = PackedClips(PackedVideos(root), length=4, gap=(1, 3), clips=12, seed=3)
     alone = [
         (clip.name, clip.indices.tolist(), clip.position) for clip in map(dataset.__getitem__, reversed(range(12)))
     ]
-    assert alone[::-1] == _all(dataset, 0) == _all(dataset, 2) == _all(pickle.loads(pickle.dumps(dataset)), 0)
-
-
-def test_from_object_storage_only_what_is_needed_is_fetched(root: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("VIDEO_AE_CACHE", str(tmp_path / "cache"))
-    memory = fsspec.filesystem("memory")
-    memory.put(str(root), "/bucket/packed", recursive=True)
-    source = open_dataset("memory://bucket/packed/")
-    assert isinstance(source, PackedVideos)
-    assert not list((tmp_path / "cache").rglob("*.bin"))
-    torch.testing.assert_close(source.load(3).frames, open_dataset(root).load(3).frames)
-    assert len(list((tmp_path / "cache").rglob("*.bin"))) == 1
-    near, far = (PackedClips(PackedVideos(where), 4, (1, 3), 8) for where in (root, "memory://bucket/packed"))
-    assert _all(near, 0) == _all(far, 0)
-    source.store.clear_cache()
-    assert not list((tmp_path / "cache").rglob("*.bin"))
-    with pytest.raises(UserError, match="cannot be read"):
-        open_dataset("memory://bucket/nowhere")
-
-
-def test_the_cache_keeps_to_its_size_and_still_reads_everything(root: Path, tmp_path: Path) -> None:
-    fsspec.filesystem("memory").put(str(root), "/small/packed", recursive=True)
-    largest = max(file.stat().st_size for file in root.glob("*.bin"))
-    store = ShardStore("memory://small/packed", tmp_path / "cache", cache_bytes=largest)
-    expected = ShardStore(root)
-    for shard in [0, 1, 2, 1, 0]:
-        assert store.read(shard, [2, 0]) == expected.read(shard, [2, 0])
-        assert sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*.bin")) <= largest
+    assert (
+        alone[::-1]
+        == positions_of(dataset, 0)
+        == positions_of(dataset, 2)
+        == positions_of(pickle.loads(pickle.dumps(dataset)), 0)
+    )
 
 
 def test_a_damaged_shard_costs_its_clips_and_not_the_run(root: Path, caplog) -> None:
@@ -162,7 +106,7 @@ def test_many_shards_are_read_a_few_at_a_time_and_all_windows_stay_equally_likel
 def test_litdata_reads_the_same_frames(root: Path) -> None:
     litdata = pytest.importorskip("litdata", reason="LitData is not installed (it brings torchvision along)")
     dataset = litdata.StreamingDataset(str(root), shuffle=False)
-    expected = [frame for number, count in enumerate(COUNTS) for frame in _frames(number, count)]
+    expected = [frame for number, count in enumerate(COUNTS) for frame in frames_of(number, count)]
     assert len(dataset) == len(expected)
     for item, frame in zip((dataset[number] for number in range(len(expected))), expected, strict=True):
         jpeg, number, time = item

@@ -1,5 +1,6 @@
 """Prepared videos -> shards and the table of their segments."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -99,11 +100,13 @@ def pack(records: Iterable[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> 
 
 
 def write_about(packed: Packed, out: Path, settings: dict) -> None:
-    """`packed.json`, which says that the folder is complete."""
+    """`packed.json`, which says that the folder is complete; its `contents` change with those of the folder."""
+    contents = hashlib.sha256((out / "index.json").read_bytes() + (out / TABLE).read_bytes()).hexdigest()
     about = {
         "format": 1, "settings": settings, "segments": len(packed.kept),
         "frames": sum(len(segment.frames) for segment in packed.kept),
         "overlap_gaps": list(OVERLAP_GAPS), "quarantined": packed.quarantined,
+        "contents": contents,
     }  # fmt: skip
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
     write_atomically(out / ABOUT, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -10,7 +10,8 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,15 @@ class ShardStore:
     """The files of a packed folder. `root`: a folder, or an address that fsspec understands (`s3://`, `gs://`, ...).
 
     Shards from an address are fetched whole into `cache` when they are first needed, by one process at a time, and the
-    least recently used ones are deleted while they take more than `cache_bytes`. Objects can be sent to other
+    least recently used ones are deleted while all in `cache` take more than `cache_bytes`. What was fetched belongs to
+    the address and its `packed.json`: a folder that was prepared again is fetched again. Objects can be sent to other
     processes; each opens its own files. Raises UserError where the address cannot be reached.
     """
 
     def __init__(self, root: str | Path, cache: Path | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self.root, self._cache_bytes = str(root).rstrip("/"), cache_bytes
         self.remote = is_remote(root)
-        self._folder = (cache or default_cache()) / _key(self.root) if self.remote else Path(root)
+        self._folder = (cache or default_cache()) / self._version() if self.remote else Path(root)
         self._files: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
         self._names: list[str] = []
@@ -101,26 +103,21 @@ class ShardStore:
                 os.close(self._files.popitem(last=False)[1])
             return self._files[name]
 
+    def _version(self) -> str:
+        """Names this address and what lies there now."""
+        with _reaching(f"{self.root}/packed.json") as (system, where):
+            return hashlib.sha256(self.root.encode() + system.cat_file(where)).hexdigest()[:16]
+
     def _download(self, name: str, path: Path) -> None:
         temporary = path.with_name(f".{name}.part")
-        address = f"{self.root}/{name}"
-        try:
-            import fsspec
-
-            system, where = fsspec.core.url_to_fs(address)
+        with _reaching(f"{self.root}/{name}") as (system, where):
             if name.endswith(".bin"):
                 self._make_room(system.info(where)["size"])
             system.get_file(where, str(temporary))
-        except ImportError as error:
-            raise UserError(f"{address!r} needs another package: {error}") from error
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{address!r} cannot be read ({error}): check the address and your access to it."
-            ) from error
         temporary.replace(path)
 
     def _make_room(self, size: int) -> None:
-        shards = sorted(self._folder.glob("*.bin"), key=lambda path: path.stat().st_mtime)
+        shards = sorted(self._folder.parent.glob("*/*.bin"), key=lambda path: path.stat().st_mtime)
         total = size + sum(path.stat().st_size for path in shards)
         for path in shards:
             if total <= self._cache_bytes:
@@ -140,5 +137,14 @@ def default_cache() -> Path:
     return Path(os.environ.get("VIDEO_AE_CACHE") or Path(base) / "video-ae")
 
 
-def _key(root: str) -> str:
-    return hashlib.sha256(root.encode()).hexdigest()[:16]
+@contextmanager
+def _reaching(address: str) -> Iterator[tuple[Any, str]]:
+    """(fsspec's file system, path in it); what goes wrong inside becomes a UserError."""
+    try:
+        import fsspec
+
+        yield fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise UserError(f"{address!r} needs another package: {error}") from error
+    except Exception as error:  # each kind of storage has a library with errors of its own
+        raise UserError(f"{address!r} cannot be read ({error}): check the address and your access to it.") from error
