@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from video_ae.preparation.video import FRAMES, Prepared, load_record
 from video_ae.videos.shards import SHARD_BYTES, ShardWriter, StoredFrame
 
 TABLE, ABOUT = "segments.npy", "packed.json"
-SAME = 0.2  # share of fingerprints that one earlier segment has to hold as well, and
+SAME = 0.2  # share of fingerprints that one longer segment has to hold as well, and
 SAME_AT_LEAST = 5  # how many of them
 DULL = {0, 2**32 - 1}  # fingerprints that say nothing
 
@@ -48,32 +48,33 @@ class Packed:
     frames: int
 
 
-class SeenBefore:
-    """Finds segments that an earlier one already holds, by fingerprints; copies may be encoded anew or trimmed."""
+def find_copies(segments: Iterable[tuple[str, np.ndarray]]) -> dict[str, str]:
+    """Name of a segment that another one holds as well -> that one, found by (name, fingerprints) of all segments.
 
-    def __init__(self) -> None:
-        self._owner: dict[int, str] = {}
-
-    def owner(self, fingerprints: Iterable[int], name: str) -> str:
-        """The earlier segment that shows the same, or "" (then this one is remembered as `name`)."""
-        different = set(fingerprints) - DULL
-        owners = Counter(self._owner[value] for value in different if value in self._owner)
-        if owners:
-            owner, count = owners.most_common(1)[0]
-            if count >= max(SAME_AT_LEAST, SAME * len(different)):
-                return owner
+    Copies may be encoded anew, trimmed or broken off. The longest one is kept, of equal ones the first.
+    """
+    owners: dict[int, str] = {}  # of a fingerprint
+    copies: dict[str, str] = {}
+    for name, fingerprints in sorted(segments, key=lambda segment: -len(segment[1])):
+        different = set(fingerprints.tolist()) - DULL
+        found = Counter(owners[value] for value in different if value in owners)
+        owner, count = found.most_common(1)[0] if found else ("", 0)
+        if count >= max(SAME_AT_LEAST, SAME * len(different)):
+            copies[name] = owner
+            continue
         for value in different:
-            self._owner.setdefault(value, name)
-        return ""
+            owners.setdefault(value, name)
+    return copies
 
 
-def pack(records: Iterable[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> Packed:
+def pack(records: Sequence[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> Packed:
     """Writes shards, `index.json` and `segments.npy` into `out`, in the order of the records.
 
     The table has one row a segment: name, video, shard, first item, frames, rate, overlaps. Holds one shard's frames in
-    memory, and about 0.1 kB for each kept frame. Nothing is written if no segment is left.
+    memory, and about 0.1 kB for each frame of a segment. Nothing is written if no segment is left.
     """
-    writer, seen = ShardWriter(out, shard_bytes), SeenBefore()
+    writer = ShardWriter(out, shard_bytes)
+    copies = find_copies(named for record in records for named in _fingerprints(load_record(record)))
     kept: list[Kept] = []
     dropped: dict[str, list[Dropped]] = {}
     quarantined: dict[str, str] = {}
@@ -84,9 +85,9 @@ def pack(records: Iterable[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> 
         dropped[video.name] = list(video.dropped)
         before = len(kept)
         for number, segment in enumerate(video.segments):
-            name = video.name if len(video.segments) == 1 else f"{video.name}#{number}"
-            if owner := seen.owner(video.fingerprints[number], name):
-                dropped[video.name].append(Dropped(segment[0], segment[-1], f"duplicate of {owner}"))
+            name = _name(video, number)
+            if name in copies:
+                dropped[video.name].append(Dropped(segment[0], segment[-1], f"duplicate of {copies[name]}"))
                 continue
             shard, first = writer.add(_stored(video, segment, record.parent / FRAMES))
             kept.append(Kept(name, video.name, segment, video.overlaps[number], _rate(video, segment), shard, first))
@@ -110,6 +111,15 @@ def write_about(packed: Packed, out: Path, settings: dict) -> None:
     }  # fmt: skip
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
     write_atomically(out / ABOUT, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _name(video: Prepared, number: int) -> str:
+    return video.name if len(video.segments) == 1 else f"{video.name}#{number}"
+
+
+def _fingerprints(video: Prepared) -> Iterator[tuple[str, np.ndarray]]:
+    for number, fingerprints in enumerate(video.fingerprints):
+        yield _name(video, number), np.array(fingerprints, np.uint32)  # a tenth of what the list takes
 
 
 def _stored(video: Prepared, segment: list[int], path: Path) -> Iterator[StoredFrame]:

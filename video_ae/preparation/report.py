@@ -5,19 +5,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, islice, zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from video_ae.clips import OVERLAP_GAPS
 from video_ae.files import write_atomically
-from video_ae.preparation.pack import Packed
+from video_ae.preparation.pack import Kept, Packed
 from video_ae.preparation.scan import read_jpegs
 from video_ae.preparation.segments import Dropped
 from video_ae.preparation.video import FRAMES, RECORD, load_record
 
 ROWS, COLUMNS = 24, 6  # of a contact sheet
 CELL = (128, 96)  # pixels
+LABEL = 14  # pixels above a row
 SHEETS = 4  # of each kind: the rest is only listed
 LISTED = 200
 
@@ -86,10 +88,15 @@ def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
     lines += ["", "## Segments", "", "| segment | frames | overlap at " + ", ".join(map(str, OVERLAP_GAPS)) + " |"]
     lines += ["|---|---|---|"]
     for segment in packed.kept[:LISTED]:
-        curve = ", ".join(f"{value:.2f}" for value in segment.overlaps)
+        curve = ", ".join(f"{value:.2f}" for value in _measured(segment))
         lines.append(f"| {_cell(segment.name)} | {len(segment.frames)} | {curve} |")
     lines += [*_more(len(packed.kept)), "", *(f"![kept]({name})" for name in sheets["kept"])]
     return "\n".join(lines) + "\n"
+
+
+def _measured(segment: Kept) -> list[float]:
+    """Overlaps at the gaps that fit into the segment; further ones are not measured."""
+    return [value for gap, value in zip(OVERLAP_GAPS, segment.overlaps, strict=True) if gap < len(segment.frames)]
 
 
 def _listed_parts(packed: Packed) -> list[tuple[str, Dropped]]:
@@ -112,19 +119,21 @@ def _cell(text: str) -> str:
 
 
 def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: str) -> list[str]:
-    """Contact sheets `KIND_N.png`; returns their names. Parts without readable frames have no pictures."""
+    """Contact sheets `KIND_N.png`; returns their names. Parts without readable frames are not on them."""
     from PIL import Image, ImageDraw
 
+    shown = ((row.label, _pictures(row, folders[row.video])) for row in rows)
+    lines = list(islice(((label, pictures) for label, pictures in shown if pictures), ROWS * SHEETS))
     names = []
-    for start in range(0, min(len(rows), ROWS * SHEETS), ROWS):
-        part = rows[start : start + ROWS]
-        sheet = Image.new("RGB", (COLUMNS * CELL[0], len(part) * (CELL[1] + 14)), "white")
+    for start in range(0, len(lines), ROWS):
+        part = lines[start : start + ROWS]
+        heights = [LABEL + max(picture.height for picture in pictures) for _, pictures in part]
+        sheet = Image.new("RGB", (COLUMNS * CELL[0], sum(heights)), "white")
         draw = ImageDraw.Draw(sheet)
-        for place, row in enumerate(part):
-            top = place * (CELL[1] + 14)
-            draw.text((2, top + 1), row.label[:120], fill="black")
-            for column, picture in enumerate(_pictures(row, folders[row.video])):
-                sheet.paste(picture, (column * CELL[0], top + 14))
+        for (label, pictures), top in zip(part, accumulate(heights, initial=0), strict=False):
+            draw.text((2, top + 1), label[:120], fill="black")
+            for column, picture in enumerate(pictures):
+                sheet.paste(picture, (column * CELL[0], top + LABEL))
         name = f"{kind}_{start // ROWS}.png"
         write_atomically(out / name, partial(sheet.save, format="PNG"))
         names.append(name)
@@ -159,7 +168,8 @@ def _histograms(packed: Packed, out: Path) -> None:
 
     overlap = Figure(figsize=(6, 3), layout="constrained")
     axes = overlap.add_subplot(xlabel="frames apart", ylabel="overlap", ylim=(0, 1))
-    curves = np.array([segment.overlaps for segment in packed.kept])
-    axes.boxplot(list(curves.T), tick_labels=[str(gap) for gap in OVERLAP_GAPS])
+    columns = zip_longest(*map(_measured, packed.kept))
+    curves = [[value for value in column if value is not None] for column in columns]
+    axes.boxplot(curves, tick_labels=[str(gap) for gap in OVERLAP_GAPS[: len(curves)]])
     FigureCanvasAgg(overlap)
     write_atomically(out / "histogram_overlap.png", lambda temporary: overlap.savefig(temporary, format="png"))

@@ -18,7 +18,7 @@ from video_ae.files import claim_folder
 from video_ae.preparation.pack import ABOUT, TABLE, Packed, pack, write_about
 from video_ae.preparation.report import write_report
 from video_ae.preparation.scan import ShotDetector
-from video_ae.preparation.video import Job, load_record, prepare_video
+from video_ae.preparation.video import RECORD, Job, load_record, prepare_video
 
 PARTS = ".parts"
 
@@ -53,7 +53,7 @@ def prepare(
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; the same command goes on with the videos that are left.") from None
     _clear(out)  # of an earlier attempt that was stopped while it packed
-    packed = pack((job.folder / "record.json" for job in jobs), out)
+    packed = pack([job.folder / RECORD for job in jobs], out)
     if not packed.kept:
         name, reason = next(iter(packed.quarantined.items()))
         raise UserError(f"None of {len(jobs)} videos below {str(root)!r} can be used; {name}: {reason}")
