@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.quarantine import usable
+from video_ae.datasets.quarantine import FoundVideos, usable
 from video_ae.datasets.video_folder import VIDEO_SUFFIXES
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import is_rotation
@@ -37,7 +37,7 @@ class PosedFrames:
     times: Float64[Tensor, "frame"]
 
 
-class PosedVideos(ABC):
+class PosedVideos(FoundVideos, ABC):
     """A data set of pictures with cameras; a format says where its videos are (`find`) and how to read one (`read`).
 
     Videos that cannot be read, with fewer than two frames, with pictures of several sizes or with matrices that are no
@@ -70,17 +70,6 @@ class PosedVideos(ABC):
             reason = next(iter(self._quarantined.values()), "no video was found")
             raise UserError(f"{str(root)!r} holds no usable video of the format {self.format}: {reason}")
         self._names, self._videos = [name for name, _ in found], [video for _, video in found]
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._names)
-
-    @property
-    def quarantined(self) -> dict[str, str]:
-        return dict(self._quarantined)
-
-    def __len__(self) -> int:
-        return len(self._videos)
 
     def frame_count(self, number: int) -> int:
         return len(self._videos[number].files)

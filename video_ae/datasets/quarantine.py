@@ -12,6 +12,24 @@ Given = TypeVar("Given")
 Usable = TypeVar("Usable")
 
 
+class FoundVideos:
+    """The part of `ClipSource` that tells what was found; a data set sets both in its constructor."""
+
+    _names: list[str]
+    _quarantined: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._names)
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        return dict(self._quarantined)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def usable(candidates: Mapping[str, Given], admit: Callable[[Given], Usable]) -> tuple[list[Usable], dict[str, str]]:
     """(what `admit` made of the candidates, in their order; name -> reason of those that it refused by a UserError)."""
     found: list[Usable] = []

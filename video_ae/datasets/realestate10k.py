@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.quarantine import usable
+from video_ae.datasets.quarantine import FoundVideos, usable
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import invert, is_rotation, rigid
 from video_ae.types import Cameras, VideoClip
@@ -43,7 +43,7 @@ class _Clip:
     lines: list[int]  # which lines of the camera file have a frame
 
 
-class RealEstate10K:
+class RealEstate10K(FoundVideos):
     """`cameras/<clip>.txt` beside `frames/<clip>/<timestamp>.jpg` or `videos/<clip>.mp4`.
 
     Pictures belong to a camera by their timestamp; lines without a picture are left out. Frame `i` of a video belongs
@@ -58,6 +58,7 @@ class RealEstate10K:
         if not self._clips:
             reason = next(iter(self._quarantined.values()), "there is no cameras/<clip>.txt")
             raise UserError(f"{str(root)!r} holds no usable clip in RealEstate10K's layout: {reason}")
+        self._names = [clip.name for clip in self._clips]
 
     def _find(self, file: Path) -> _Clip:
         cameras = read_cameras(file)
@@ -74,17 +75,6 @@ class RealEstate10K:
                 f"{file.stem!r} has cameras, but neither a folder frames/{file.stem} nor a file videos/{file.stem}.mp4."
             )
         return _Clip(file.stem, cameras, None, videos[0], list(range(len(cameras.timestamps))))
-
-    @property
-    def names(self) -> list[str]:
-        return [clip.name for clip in self._clips]
-
-    @property
-    def quarantined(self) -> dict[str, str]:
-        return dict(self._quarantined)
-
-    def __len__(self) -> int:
-        return len(self._clips)
 
     def frame_count(self, number: int) -> int:
         """Frames that have a camera."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from video_ae.datasets.quarantine import usable
+from video_ae.datasets.quarantine import FoundVideos, usable
 from video_ae.errors import UserError
 from video_ae.types import VideoClip
 from video_ae.videos.base import VideoReader
@@ -16,7 +16,7 @@ COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}
 VIDEO_SUFFIXES = COMMON_SUFFIXES | {".mpg", ".mpeg", ".ts", ".mts", ".3gp", ".wmv", ".flv", ".ogv"}
 
 
-class VideoFolder:
+class VideoFolder(FoundVideos):
     """All videos below a folder (or one video file), in natural order; a folder of two or more pictures is one video.
 
     Files that cannot be read, and those with fewer than two frames, are left out and listed in `quarantined`. Names are
@@ -47,17 +47,6 @@ class VideoFolder:
         if len(reader) < 2:
             raise UserError("It has one frame, a video needs at least two.")
         return path, len(reader)
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._names)
-
-    @property
-    def quarantined(self) -> dict[str, str]:
-        return dict(self._quarantined)
-
-    def __len__(self) -> int:
-        return len(self._paths)
 
     def frame_count(self, number: int) -> int:
         return self._counts[number]
