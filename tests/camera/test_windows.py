@@ -53,6 +53,8 @@ def test_pieces_of_any_scale_join_to_the_whole():
     torch.testing.assert_close(joined.inverse_depth, whole.inverse_depth, atol=1e-4, rtol=1e-4)
     spread = joined.covariance[0].diagonal(dim1=-2, dim2=-1).sum(-1)
     assert spread[-1] > 1.5 * spread[0]  # uncertainty adds up from window to window
+    first, second, last = joined.confidence[0, [2, 7, 19]]
+    assert first > second > last  # and confidence, though each window's own begins at 1, does not begin again
 
 
 def test_selected_frames_begin_at_their_own_world_and_keep_relative_poses():

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from video_ae.camera.bundle_adjustment import adjoint
 from video_ae.camera.frame_graph import FrameGraph
+from video_ae.camera.uncertainty import rotation_confidence
 from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate, Cameras
 
@@ -90,7 +91,8 @@ def join_windows(estimates: list[CameraEstimate], parts: list[slice]) -> CameraE
         poses = torch.cat([poses[:keep], joined[cut:]])
         depth = torch.cat([depth[:keep], new_depth[cut:] / scale])
         covariance = torch.cat([covariance[:keep], spread[cut:]])
-        confidence = torch.cat([confidence[:keep], estimate.confidence[0, cut:]])
+        certain = torch.minimum(estimate.confidence[0], rotation_confidence(spread))  # a window's own begins at 1
+        confidence = torch.cat([confidence[:keep], certain[cut:]])
     mean = depth.mean()
     intrinsics = estimates[0].cameras.intrinsics[:, :1].expand(1, len(poses), 4)
     return CameraEstimate(
