@@ -90,9 +90,10 @@ def test_degenerate_clips_give_finite_rigid_poses(name):
     torch.testing.assert_close(poses @ invert(poses), torch.eye(4).expand_as(poses), atol=1e-4, rtol=0)
 
 
-def test_long_clip_is_solved_in_windows_with_one_focal_length():
+@pytest.mark.parametrize("joint", [64, 8])  # at last solved as a whole, or by anchors
+def test_long_clip_is_solved_in_windows_with_one_focal_length(joint):
     truth = walk(12)
-    encoder = AlignmentEncoder(**FAST, longest=6, window=6, overlap=3)
+    encoder = AlignmentEncoder(**FAST, longest=6, window=6, overlap=3, joint=joint)
     clip = render_room(truth, 0.8, 48, 64)[None]
     estimate = encoder.refine(clip, encoder(clip), steps=1, size=40)
     found = estimate.cameras.world_from_camera[0]

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from video_ae.camera.anchors import ANCHOR_GAPS, LOOPS, anchor_frames, follow_anchors
 from video_ae.camera.bundle_adjustment import match_costs, normalise_scale
 from video_ae.camera.chain import solve_chain
 from video_ae.camera.estimates import in_pixels, on_grid, possible, stack, state_of, transfer
@@ -40,7 +41,8 @@ class AlignmentEncoder(nn.Module):
     smoothness: weight that pulls each inverse depth to the mean of its neighbours.
     features: module from frames to feature maps (default: local contrast).
     longest: frames that are solved at once; a longer clip is solved in windows of `window` frames that share `overlap`.
-    joint: a clip of at most so many frames is refined as a whole once its windows are joined.
+    joint: a clip of at most so many frames is refined as a whole once its windows are joined; of a longer one some
+        frames are (`anchors`).
     """
 
     def __init__(
@@ -119,6 +121,10 @@ class AlignmentEncoder(nn.Module):
             whole = join_windows(pieces, parts)
             if len(parts) > 1 and len(clip) <= self.joint:  # windows hold the focal length less well than all of it
                 whole = self._polish(clip, whole, _JOINT_ROUNDS, focal_over_width, size or 128, gaps)
+            elif len(parts) > 1 and (anchors := anchor_frames(whole)):  # windows drift
+                start = select_frames(whole, 0, anchors)
+                settled = self._polish(clip[anchors], start, _JOINT_ROUNDS, focal_over_width, side, ANCHOR_GAPS, LOOPS)
+                whole = follow_anchors(whole, anchors, settled)
             results.append(with_clip_notes(hold(whole, holder), frames[i]))
         return stack(results)
 
@@ -145,6 +151,7 @@ class AlignmentEncoder(nn.Module):
         focal_over_width: float | None,
         size: int,
         gaps: tuple[int, ...],
+        loops: int = 0,
     ) -> CameraEstimate:
         """An estimate (batch of one) after rounds at `size`, until one explains its matches no better."""
         graph = self._graph(clip, size)
@@ -154,11 +161,11 @@ class AlignmentEncoder(nn.Module):
         if known.focal:
             state = replace(state, log_focal=torch.tensor(known.focal, device=graph.device).log())
         for _ in range(rounds):
-            solved, matches = self.rounds.run(graph, state, gaps, known)
+            solved, matches = self.rounds.run(graph, state, gaps, known, loops)
             if match_costs(solved, matches).sum() >= match_costs(state, matches).sum():
                 break
             state = solved
-        matches = graph.guided_matches(possible(gaps, graph.count), state)
+        matches = graph.guided_matches(possible(gaps, graph.count), state, loops=loops)
         return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
 
     def _solve_long(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:

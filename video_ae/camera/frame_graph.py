@@ -18,6 +18,7 @@ _GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005
 _FEATURE_NOISE = 0.15  # spread of feature differences between two views of the same thing
 _MATCH_FLOOR = 0.15  # pixels; no match is trusted further than this
 _START_LEVELS = 2  # finest levels, on which flows with a good start are matched
+_LOOP_OVERLAP = 0.5  # of both frames of a pair
 _ROUND_TRIP = 2.0  # pixels; matches that come back further away than this are dropped
 
 
@@ -145,10 +146,35 @@ class FrameGraph:
         backward = backward + warp(back, backward)[0]
         return torch.stack([forward, backward], 1).flatten(0, 1)
 
-    def guided_matches(self, gaps: tuple[int, ...], state: SceneState, levels: int = 2) -> Matches:
-        """Matches of the pairs `gaps` apart, started from where the solved scene predicts them (DROID-SLAM's loop)."""
+    def guided_matches(self, gaps: tuple[int, ...], state: SceneState, levels: int = 2, loops: int = 0) -> Matches:
+        """Matches of the pairs `gaps` apart, started from where the solved scene predicts them (DROID-SLAM's loop).
+
+        loops: so many pairs further apart are matched as well, as far as they see the same place.
+        """
         edges = frame_pairs(self.count, gaps, self.device)
+        if loops:
+            edges = torch.cat([edges, self.loop_pairs(state, max(gaps) + 1, loops)], 1)
         return self.matches(edges, self.flow(edges, self.predicted_flow(edges, state), levels))
+
+    def loop_pairs(self, state: SceneState, gap: int, most: int) -> Int[Tensor, "2 edge"]:
+        """The `most` pairs of frames at least `gap` apart that share most of what they see, and half of it at least,
+        as the scene predicts it; each pair is followed by its reverse."""
+        first, second = torch.triu_indices(self.count, self.count, gap, device=self.device)
+        share = torch.minimum(self._seen(state, first, second), self._seen(state, second, first))
+        best = share.argsort(descending=True)[:most]
+        best = best[share[best] > _LOOP_OVERLAP]
+        pairs = torch.stack([first[best], second[best]])
+        return torch.stack([pairs, pairs.flip(0)], -1).flatten(1)
+
+    def _seen(self, state: SceneState, source: Tensor, target: Tensor) -> Float[Tensor, "edge"]:
+        """Part of the source frames' points that lie inside the target frames."""
+        half = torch.tensor([self.width / 2, self.height / 2], device=self.device)
+        shares = [torch.zeros(0, device=self.device)]
+        for begin in range(0, len(source), _EDGES_AT_ONCE):
+            part = slice(begin, begin + _EDGES_AT_ONCE)
+            seen = predict_points(state, self.points, source[part], target[part])
+            shares.append(((seen.image.abs() < half).all(-1) & seen.in_front).float().mean(1))
+        return torch.cat(shares)
 
     def predicted_flow(self, edges: Int[Tensor, "2 edge"], state: SceneState) -> Float[Tensor, "edge 2 height width"]:
         """Flow of every pixel of the working size as the scene predicts it."""

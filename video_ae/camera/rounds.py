@@ -23,10 +23,10 @@ class Rounds:
     smoothness: float
 
     def run(
-        self, graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], known: Knowledge
+        self, graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], known: Knowledge, loops: int = 0
     ) -> tuple[SceneState, Matches]:
-        """The state after a round on pairs `gaps` apart, at mean inverse depth 1, and the round's matches."""
-        matches = graph.guided_matches(possible(gaps, graph.count), state)
+        """The state after a round on pairs `gaps` apart and some `loops`, at mean inverse depth 1, and its matches."""
+        matches = graph.guided_matches(possible(gaps, graph.count), state, loops=loops)
         for _ in range(_SOLVES):
             state = normalise_scale(state)
             state, _ = minimise(state, matches, self.priors(graph, state, known), self.steps, self.unknowns(known))

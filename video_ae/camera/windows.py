@@ -83,9 +83,9 @@ def join_windows(estimates: list[CameraEstimate], parts: list[slice]) -> CameraE
         shared = previous.stop - part.start
         new_poses, new_depth, new_covariance = (x[0] for x in _parts_of(estimate))
         scale = (new_depth[:shared].log() - depth[part.start :].log()).median().exp()
-        new_poses = _scaled(new_poses, scale)
+        new_poses = scaled(new_poses, scale)
         joined = _world_from_window(poses[part.start :], new_poses[:shared]) @ new_poses
-        spread = _accumulated(covariance[part.start], _scaled_covariance(new_covariance, scale), new_poses)
+        spread = _accumulated(covariance[part.start], scaled_covariance(new_covariance, scale), new_poses)
         cut = shared // 2
         keep = part.start + cut
         poses = torch.cat([poses[:keep], joined[cut:]])
@@ -96,10 +96,10 @@ def join_windows(estimates: list[CameraEstimate], parts: list[slice]) -> CameraE
     mean = depth.mean()
     intrinsics = estimates[0].cameras.intrinsics[:, :1].expand(1, len(poses), 4)
     return CameraEstimate(
-        Cameras(_scaled(poses, mean)[None], intrinsics.clone()),
+        Cameras(scaled(poses, mean)[None], intrinsics.clone()),
         (depth / mean)[None],
         confidence[None],
-        _scaled_covariance(covariance, mean)[None],
+        scaled_covariance(covariance, mean)[None],
         (_joined_notes(estimates, parts),),
     )
 
@@ -108,13 +108,15 @@ def _parts_of(estimate: CameraEstimate) -> tuple[Tensor, Tensor, Tensor]:
     return estimate.cameras.world_from_camera, estimate.inverse_depth, estimate.covariance
 
 
-def _scaled(poses: Float[Tensor, "frame 4 4"], scale: Tensor) -> Float[Tensor, "frame 4 4"]:
+def scaled(poses: Float[Tensor, "frame 4 4"], scale: Tensor) -> Float[Tensor, "frame 4 4"]:
+    """Poses in a world that is `scale` (one, or one a frame) times as large."""
     poses = poses.clone()
-    poses[:, :3, 3] *= scale
+    poses[:, :3, 3] *= scale.reshape(-1, 1)
     return poses
 
 
-def _scaled_covariance(covariance: Float[Tensor, "frame 6 6"], scale: Tensor) -> Float[Tensor, "frame 6 6"]:
+def scaled_covariance(covariance: Float[Tensor, "frame 6 6"], scale: Tensor) -> Float[Tensor, "frame 6 6"]:
+    """Covariances of rotation and translation in a world that is `scale` times as large."""
     factor = torch.cat([torch.ones(3, device=scale.device), scale.expand(3)])
     return covariance * factor[:, None] * factor
 
@@ -131,8 +133,13 @@ def _world_from_window(known: Float[Tensor, "frame 4 4"], found: Float[Tensor, "
 
 def _accumulated(anchor: Tensor, covariance: Tensor, poses: Float[Tensor, "frame 4 4"]) -> Float[Tensor, "frame 6 6"]:
     """Covariances relative to the video's first frame: the window's own plus that of the window's first frame."""
-    carried = adjoint(invert(poses) @ poses[:1])
-    return covariance + carried @ anchor @ carried.mT
+    return covariance + carried(anchor, invert(poses) @ poses[:1])
+
+
+def carried(covariance: Float[Tensor, "*#frame 6 6"], motion: Float[Tensor, "frame 4 4"]) -> Float[Tensor, "frame 6 6"]:
+    """Covariances of cameras from those of others that they are fixed to; motion: to their axes from the others'."""
+    lever = adjoint(motion)
+    return lever @ covariance @ lever.mT
 
 
 def _joined_notes(estimates: list[CameraEstimate], parts: list[slice]) -> tuple[str, ...]:
