@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -34,18 +35,25 @@ def offline(arguments, monkeypatch, tmp_path):
         pytest.skip(f"wandb cannot start here: {error}")
     finally:
         wandb.finish()
-    return next((run / "wandb").glob("offline-run-*"))
+    folder = next((run / "wandb").glob("offline-run-*"))
+    until = time.monotonic() + 60
+    while "exit" not in kinds(folder) and time.monotonic() < until:
+        time.sleep(0.1)  # wandb's own process may still be writing the file after `finish`
+    return folder
 
 
 def messages(content):
-    """The records of a .wandb file: LevelDB's log format, blocks of 32 kB in which a record may come in parts."""
+    """The records of a .wandb file: LevelDB's log format, blocks of 32 kB in which a record may come in parts; as far as
+    it is written."""
     place, whole = 7, b""  # after the file's own header
-    while place < len(content):
+    while place + 7 <= len(content):
         left = 32768 - place % 32768
         if left < 7:
             place += left
             continue
         length, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
+        if place + 7 + length > len(content):
+            return  # still being written
         whole += content[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # whole, or its last part
@@ -53,14 +61,23 @@ def messages(content):
             whole = b""
 
 
-def records(folder):
-    """(configuration, names of what was logged) as they stand in the file that is sent."""
+def sent(folder):
+    """(kind, record) of all that stands in the file that is sent."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    config, names = {}, set()
     for message in messages(next(folder.glob("run-*.wandb")).read_bytes()):
         record = Record.FromString(message)
-        kind = record.WhichOneof("record_type")
+        yield record.WhichOneof("record_type"), record
+
+
+def kinds(folder):
+    return {kind for kind, _ in sent(folder)}
+
+
+def records(folder):
+    """(configuration, names of what was logged) as they stand in the file that is sent."""
+    config, names = {}, set()
+    for kind, record in sent(folder):
         if kind in ("config", "run"):  # what is known when the run begins stands in its own record
             update = record.config.update if kind == "config" else record.run.config.update
             config |= {item.key: json.loads(item.value_json) for item in update}
