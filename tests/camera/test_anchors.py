@@ -79,11 +79,13 @@ def test_frames_follow_anchors_that_undo_drift(scale):
     assert found.notes == (("a note",),)
 
 
-def test_covariances_of_frames_between_are_those_of_the_anchor_before():
+def test_frames_between_are_as_sure_as_the_anchors_around_them():
     truth = estimate_of(turn(9, 0.0))  # nothing moves, so nothing is carried over a lever
-    found = follow_anchors(truth, [0, 4, 8], select_frames(truth, 0, [0, 4, 8]))
-    torch.testing.assert_close(found.covariance[0, 5], truth.covariance[0, 4])
-    assert found.confidence[0, 3] > found.confidence[0, 5]
+    settled = select_frames(truth, 0, [0, 4, 8])
+    settled.confidence[:] = torch.tensor([1.0, 0.8, 0.6])
+    found = follow_anchors(truth, [0, 4, 8], settled)
+    torch.testing.assert_close(found.covariance[0], truth.covariance[0])  # grows evenly from frame to frame
+    torch.testing.assert_close(found.confidence[0], torch.linspace(1.0, 0.6, 9))
 
 
 def test_loops_are_pairs_that_meet_again():

@@ -43,8 +43,8 @@ def offline(arguments, monkeypatch, tmp_path):
 
 
 def messages(content):
-    """The records of a .wandb file, as far as it is written: LevelDB's log format, blocks of 32 kB in which a record may
-    come in parts."""
+    """The records of a .wandb file, as far as it is written: LevelDB's log format, blocks of 32 kB in which a record
+    may come in parts."""
     place, whole = 7, b""  # after the file's own header
     while place + 7 <= len(content):
         left = 32768 - place % 32768

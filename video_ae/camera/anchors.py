@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from video_ae.camera.uncertainty import rotation_confidence
 from video_ae.camera.windows import carried, scaled, scaled_covariance
 from video_ae.geometry.cameras import camera_rays, project, transform
 from video_ae.geometry.se3 import invert, se3_exp, se3_log
@@ -53,7 +52,8 @@ def follow_anchors(whole: CameraEstimate, anchors: list[int], settled: CameraEst
     """All frames of a video (`whole`), some of which (`anchors`) have been solved anew (`settled`); batches of one.
 
     A frame keeps its motion relative to the anchors before and after it, each at the scale found for that anchor, and
-    lies between the two predictions, the nearer one counting more. Covariances are those of the anchor before.
+    lies between the two predictions, the nearer one counting more; so it is with covariance and
+    confidence.
     The first frame is the world, the mean inverse depth 1.
     """
     old, new = whole.cameras.world_from_camera[0], settled.cameras.world_from_camera[0]
@@ -74,8 +74,9 @@ def follow_anchors(whole: CameraEstimate, anchors: list[int], settled: CameraEst
     inverse_depth = whole.inverse_depth[0] / scale[:, None, None]
     inverse_depth[numbers] = depth
     mean = inverse_depth.mean()
-    covariance = carried(settled.covariance[0, before], invert(poses) @ new[before])
-    certain = torch.minimum(rotation_confidence(covariance), settled.confidence[0, before])
+    spreads = [carried(settled.covariance[0, a], invert(poses) @ new[a]) for a in (before, before + 1)]
+    covariance = torch.lerp(spreads[0], spreads[1], share[:, None, None])
+    certain = torch.lerp(settled.confidence[0, before], settled.confidence[0, before + 1], share)
     intrinsics = settled.cameras.intrinsics[:, :1].expand(1, len(poses), 4)
     return CameraEstimate(
         Cameras(scaled(poses, mean)[None], intrinsics.clone()),
