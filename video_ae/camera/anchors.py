@@ -52,9 +52,8 @@ def follow_anchors(whole: CameraEstimate, anchors: list[int], settled: CameraEst
     """All frames of a video (`whole`), some of which (`anchors`) have been solved anew (`settled`); batches of one.
 
     A frame keeps its motion relative to the anchors before and after it, each at the scale found for that anchor, and
-    lies between the two predictions, the nearer one counting more; so it is with covariance and
-    confidence.
-    The first frame is the world, the mean inverse depth 1.
+    lies between the two predictions, the nearer one counting more; so do covariance and confidence. The first frame is
+    the world, the mean inverse depth 1.
     """
     old, new = whole.cameras.world_from_camera[0], settled.cameras.world_from_camera[0]
     numbers = torch.tensor(anchors, device=old.device)
