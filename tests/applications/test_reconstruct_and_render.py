@@ -2,20 +2,24 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from fake_scene_model import FakeSceneModel
 from PIL import Image
 from wave_walk import SIZE, waves, write_walk
 
 from video_ae.applications.reconstruct import reconstruct_video
 from video_ae.applications.render import render_path
+from video_ae.applications.scene_io import load_scene
 from video_ae.errors import UserError
 from video_ae.export.cameras_json import read_cameras_json
 from video_ae.export.ply import read_ply
 from video_ae.export.tum import read_tum
 from video_ae.geometry.se3 import invert
+from video_ae.types import Cameras
 from video_ae.videos.open import open_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
@@ -115,6 +119,32 @@ def test_paths_are_rendered_without_the_video(done, tmp_path, path):
     frames = video.read(range(9)).float()
     assert frames.std() > 20
     assert (frames[4] - frames[2]).abs().mean() > 0.5
+
+
+def test_new_paths_take_their_colours_from_the_frames_where_these_are_there(done, tmp_path):
+    alone = tmp_path / "alone"
+    shutil.copytree(done / "scene", alone / "scene")
+
+    def rendered(folder: Path, path: str, name: str) -> torch.Tensor:
+        return open_video(render_path(folder, path, tmp_path / name, frames=4)).read(range(4)).float()
+
+    colored, codes = rendered(done, "orbit", "colored.mp4"), rendered(alone, "orbit", "codes.mp4")
+    assert (colored - codes).abs().mean() > 4
+    shutil.copy(done / "novel_view.mp4", alone / "reconstruction.mp4")  # of another size and length
+    assert torch.equal(rendered(alone, "orbit", "other.mp4"), codes)
+    # Along the input path the frames would show nothing but themselves.
+    assert torch.equal(rendered(done, "input", "a.mp4"), rendered(alone, "input", "b.mp4"))
+
+
+def test_new_views_show_the_frames_colours(done):
+    """The made-up model renders one frame, and its waves move from frame to frame."""
+    scene = load_scene(done / "scene").scene
+    found = scene.camera.cameras
+    codes = FakeSceneModel().render(scene, Cameras(found.world_from_camera[0, :1], found.intrinsics[0, :1]), SIZE)
+    shown = open_video(done / "novel_view.mp4").read([0])[0].float() / 255  # it starts near the first frame
+    inner = (slice(None), slice(8, -8), slice(8, -8))
+    far = [(picture - waves(COUNT)[0])[inner].abs().mean().item() for picture in (shown, codes.frames[0, 0])]
+    assert far[0] < 0.7 * far[1]
 
 
 def test_saved_scene_renders_what_was_rendered_before(done, tmp_path):

@@ -11,7 +11,7 @@ from video_ae.applications.interpolate import frame_reader
 from video_ae.applications.picture import open_picture, picture_scene
 from video_ae.applications.progress import Stages
 from video_ae.applications.reconstruct import NOVEL_RATE
-from video_ae.applications.sharp_views import SharpViews
+from video_ae.applications.sharp_views import SharpViews, displacements
 from video_ae.applications.sound import write_video_with_sound
 from video_ae.applications.take_apart import (
     Settings,
@@ -24,7 +24,6 @@ from video_ae.applications.take_apart import (
 from video_ae.applications.views import SceneModel, even_size, load_scene_model
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.geometry.overlap import view_displacement
 from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import PATHS, scene_depth
 from video_ae.types import Cameras
@@ -35,7 +34,6 @@ PICTURE_FRAMES = 96  # of a path about a picture: four seconds
 FOLLOW = "follow:"
 _SCALES = (1e-3, 1e3)
 _TESTED = 8  # places where a path may start, and views of it that are looked at
-_SOURCES = 3  # frames that give a view its colours
 
 
 @dataclass(frozen=True)
@@ -161,26 +159,9 @@ def _best_start(views: SharpViews, taken: TakenApart, steps: Cameras) -> tuple[i
     return frames[best], seen[best]
 
 
-def _displacements(taken: TakenApart, path: Cameras) -> Float[Tensor, "view frame"]:
-    """Picture widths that the scene moves from each frame of its source to each view."""
-    typical = taken.scene.camera.inverse_depth[0].cpu().flatten(1).median(1).values
-    return view_displacement(taken.cameras.to(torch.float32), typical, path.to(torch.float32)).T
-
-
 def _farness(taken: TakenApart, path: Cameras) -> Float[Tensor, "view"]:
-    """The same to the nearest frame."""
-    return _displacements(taken, path).amin(1)
-
-
-def _sources(taken: TakenApart, path: Cameras) -> list[dict[int, float]]:
-    """For each view the frames that see most alike, weighted by nearness."""
-    sources = []
-    for distances in _displacements(taken, path):
-        nearest = distances.argsort()[:_SOURCES].tolist()
-        shares = {i: 1 / (distances[i].item() + 0.02) ** 2 for i in nearest}
-        total = sum(shares.values())
-        sources.append({i: share / total for i, share in shares.items()})
-    return sources
+    """Picture widths that the scene moves from the nearest frame of its source to each view."""
+    return displacements(taken.scene, path).amin(1)
 
 
 def _write(
@@ -188,5 +169,5 @@ def _write(
 ) -> bool:
     stage = "rendering"
     stages(stage, 0)
-    pictures = views.pictures(path, _sources(taken, path), lambda done: stages(stage, done))
+    pictures = views.pictures(path, progress=lambda done: stages(stage, done))
     return write_video_with_sound(out, pictures, rate, sound)

@@ -24,12 +24,12 @@ from video_ae.applications.overview import SHOWN, Findings, write_overview
 from video_ae.applications.progress import Stages
 from video_ae.applications.reading import check_numbers, open_source, read_source
 from video_ae.applications.scene_io import frame_rate, save_scene
+from video_ae.applications.sharp_views import SharpViews
 from video_ae.applications.views import (
     Progress,
     SceneModel,
     load_scene_model,
     render_chunks,
-    render_pictures,
     to_bytes,
 )
 from video_ae.checkpoints import save_weights
@@ -45,6 +45,7 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.writer import write_video
 
 NOVEL_RATE = 24.0  # frames a second of novel_view.mp4
+INPUT_VIDEO = "reconstruction.mp4"  # input beside rendering
 SCENE_FOLDER = "scene"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -157,11 +158,12 @@ def write_results(folder: Path, taken: TakenVideo, export: Sequence[str], stages
     names = possible_exports(taken.scene) if "all" in export else chosen_exports(export)
     write_track_json(folder / "cameras.json", taken.track)
     shown = shown_frames(taken)
-    pictures, rendered = _render_input(folder / "reconstruction.mp4", taken, shown, stages)
+    pictures, rendered = _render_input(folder / INPUT_VIDEO, taken, shown, stages)
     report = lambda done: stages("rendering new views", done)  # noqa: E731
     report(0)
-    views = render_pictures(taken.model, taken.scene, taken.novel, taken.clip.image_size, report)
-    write_video(folder / "novel_view.mp4", views, NOVEL_RATE)
+    # Colours from the frames as the model got them: of that size is the video too, and they are in memory anyway.
+    views = SharpViews(taken.model, taken.scene, taken.clip.frames.__getitem__, taken.clip.image_size, rendered)
+    write_video(folder / "novel_view.mp4", views.pictures(taken.novel, progress=report), NOVEL_RATE)
     stages("writing", 0)
     exports = ExportJob(taken.model, taken.scene, taken.track, taken.clip.image_size, lambda: taken.reader, rendered)
     write_overview(folder / "overview.png", findings_of(taken, shown, pictures, rendered[shown], exports.cloud))

@@ -3,7 +3,9 @@
 The codes are small (their shorter side is that of the model's working pictures), the frames are not. A view is rendered
 from the codes; each of its pixels, at the depth rendered there, is then looked up in the frames that are named for it.
 Where a frame sees that point (its own rendered depth agrees), its colour is taken; where none does, the rendering
-stays, and what nothing has ever seen is filled in smoothly from around it.
+stays, and what nothing has ever seen is filled in smoothly from around it. Where depth jumps from pixel to pixel, a
+picture of the frame would be torn: edges that belong elsewhere would run along the tear, as thin lines on plain walls.
+There the rendering stays as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +20,14 @@ from video_ae.applications.exports import known_inverse_depth
 from video_ae.applications.reading import SHORTER_SIDE
 from video_ae.applications.views import SceneModel, even_size, to_bytes
 from video_ae.geometry.cameras import camera_rays, project, sample, transform
+from video_ae.geometry.overlap import view_displacement
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras, RenderedViews, Scene
 
-AGREEMENT = 0.05  # of the disparity: spread of what counts as the same point
+AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
+TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
 RENDERED_WEIGHT = 0.1  # of the rendering beside frames that see a point
+NEAREST = 3  # frames that give a view its colours where nobody says which
 _FEATHER = 0.02  # of the picture: width over which a frame fades out at its border
 
 
@@ -31,25 +36,29 @@ class SharpViews:
     """Views of a scene in the size of its frames.
 
     frame: reads one frame of the clip by its position, RGB in [0, 1], any size.
-    size: (width, height) of the pictures.
+    size: (width, height) of the pictures. inverse_depth: 1 / z that each frame of the clip sees (NaN: not known), where
+    somebody has rendered it already.
     """
 
     model: SceneModel
     scene: Scene
     frame: Callable[[int], Float[Tensor, "3 height width"]]
     size: tuple[int, int]
+    inverse_depth: Float[Tensor, "frame rows columns"] | None = None
     _depths: dict[int, Tensor] = field(default_factory=dict)
 
     def pictures(
         self,
         cameras: Cameras,
-        sources: Sequence[dict[int, float]],
+        sources: Sequence[dict[int, float]] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> UInt8[Tensor, "view 3 height width"]:
         """All views of a path (cameras without batch axis), RGB in 0 .. 255.
 
-        sources: for each view the positions of the frames that give it colour, with their weights.
+        sources: for each view the positions of the frames that give it colour, with their weights; those that see most
+        alike where nobody says which.
         """
+        sources = nearest_sources(self.scene, cameras) if sources is None else sources
         width, height = self.size
         pictures = torch.empty(len(cameras), 3, height, width, dtype=torch.uint8)
         for number, (views, own) in enumerate(zip(self._rendered(cameras), sources, strict=True)):
@@ -76,6 +85,8 @@ class SharpViews:
 
     def _depth_of(self, frame: int) -> Float[Tensor, "rows columns"]:
         """1 / z that a frame of the clip sees; NaN where it is not known."""
+        if self.inverse_depth is not None:
+            return self.inverse_depth[frame]
         if frame not in self._depths:
             if len(self._depths) > 16:
                 self._depths.pop(next(iter(self._depths)))
@@ -90,32 +101,72 @@ class SharpViews:
     def _colored(self, views: RenderedViews, camera: Cameras, sources: dict[int, float]) -> Tensor:
         width, height = self.size
         camera = camera.to("cpu", torch.float32)
-        rendered = _resized(fill_unseen(views.frames[0], views.opacity[0])[0], self.size)
         known = known_inverse_depth(views.disparity[0], views.opacity[0])[0]
         inverse_depth = _resized(known.nan_to_num(0.0)[None], self.size)[0]
         seen = (_resized(known.isfinite().float()[None], self.size)[0] > 0.999).float()
-        rays = camera_rays(camera.intrinsics[0], height, width)
-        points = transform(camera.world_from_camera[0], rays / inverse_depth.clamp_min(1e-4)[..., None])
         total = torch.full((height, width), RENDERED_WEIGHT)
-        color = RENDERED_WEIGHT * rendered
+        color = RENDERED_WEIGHT * _resized(fill_unseen(views.frames[0], views.opacity[0])[0], self.size)
         for frame, share in sources.items():
-            found, weight = self._looked_up(frame, points)
-            weight = share * weight * seen
-            color, total = color + weight * found, total + weight
+            place, _ = _looked_up_at(camera, self._camera(frame), inverse_depth)
+            weight = share * seen * _resized(self._trust(frame, camera, known)[None], self.size)[0]
+            color = color + weight * sample(self.frame(frame)[None], place[None], "border")[0]
+            total = total + weight
         return color / total
 
-    def _looked_up(self, frame: int, points: Float[Tensor, "height width 3"]) -> tuple[Tensor, Tensor]:
-        """(colours of points in a frame, 1 where the frame sees them)."""
-        own = self._camera(frame)
-        local = transform(invert(own.world_from_camera[0]), points)
-        place = project(local, own.intrinsics[0].expand(*local.shape[:-1], 4))
-        there = self._depth_of(frame)
-        expected = sample(there.nan_to_num(0.0)[None, None], place[None], "border")[0, 0]
-        ratio = expected * local[..., 2]  # 1 where the frame sees the point itself
+    def _trust(self, frame: int, camera: Cameras, known: Float[Tensor, "rows columns"]) -> Tensor:
+        """1 where a frame shows what a view sees in its pixels (`known` 1 / z), 0 where it does not; in soft steps."""
+        own, inverse_depth = self._camera(frame), known.nan_to_num(0.0)
+        place, depth = _looked_up_at(camera, own, inverse_depth)
+        there = self._depth_of(frame).nan_to_num(0.0)
+        ratio = sample(there[None, None], place[None], "border")[0, 0] * depth  # 1 where the frame sees the same point
         border = torch.minimum(place, 1 - place).amin(-1)
-        weight = torch.exp(-0.5 * ((ratio - 1) / AGREEMENT).square()) * (border / _FEATHER).clamp(0, 1)
-        color = sample(self.frame(frame)[None], place[None], "border")[0]
-        return color, weight * (local[..., 2] > 0)
+        # How far apart neighbours are looked up because their depths differ, whatever the cameras' turn and zoom.
+        nearer, _ = _looked_up_at(camera, own, 1.01 * inverse_depth)
+        shift = (nearer - place) * torch.tensor([known.shape[1], known.shape[0]])
+        tear = shift.norm(dim=-1) / 0.01 * _largest_step(known)
+        trust = torch.exp(-0.5 * (((ratio - 1) / AGREEMENT).square() + (tear / TEAR).square()))
+        trust = trust * (border / _FEATHER).clamp(0, 1) * (depth > 0) * known.isfinite()
+        for _ in range(2):  # nearly a Gaussian of two pixels
+            trust = F.avg_pool2d(trust[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
+        return trust
+
+
+def nearest_sources(scene: Scene, path: Cameras) -> list[dict[int, float]]:
+    """For each view of a path (no batch axis) the frames of a scene that see most alike, weighted by nearness."""
+    sources = []
+    for distances in displacements(scene, path):
+        nearest = distances.argsort()[:NEAREST].tolist()
+        shares = {i: 1 / (distances[i].item() + 0.02) ** 2 for i in nearest}
+        total = sum(shares.values())
+        sources.append({i: share / total for i, share in shares.items()})
+    return sources
+
+
+def displacements(scene: Scene, path: Cameras) -> Float[Tensor, "view frame"]:
+    """Picture widths that a scene moves from each frame of its clip to each view of a path (no batch axis)."""
+    found = scene.camera.cameras
+    frames = Cameras(found.world_from_camera[0], found.intrinsics[0]).to("cpu", torch.float32)
+    typical = scene.camera.inverse_depth[0].cpu().flatten(1).median(1).values
+    return view_displacement(frames, typical, path.to("cpu", torch.float32)).T
+
+
+def _looked_up_at(
+    camera: Cameras, other: Cameras, inverse_depth: Float[Tensor, "rows columns"]
+) -> tuple[Float[Tensor, "rows columns 2"], Float[Tensor, "rows columns"]]:
+    """(image coordinates, z) in another camera (both of one frame) of what a camera sees in all of its pixels."""
+    rays = camera_rays(camera.intrinsics[0], *inverse_depth.shape)
+    points = transform(camera.world_from_camera[0], rays / inverse_depth.clamp_min(1e-4)[..., None])
+    local = transform(invert(other.world_from_camera[0]), points)
+    return project(local, other.intrinsics[0].expand(*inverse_depth.shape, 4)), local[..., 2]
+
+
+def _largest_step(known: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
+    """The largest relative step to the four neighbours whose depth is known."""
+    logarithm = known.clamp_min(1e-4).log()
+    across = logarithm.diff(dim=1).abs().nan_to_num(0.0)
+    down = logarithm.diff(dim=0).abs().nan_to_num(0.0)
+    sides = [F.pad(across, (0, 1)), F.pad(across, (1, 0)), F.pad(down, (0, 0, 0, 1)), F.pad(down, (0, 0, 1, 0))]
+    return torch.stack(sides).amax(0)
 
 
 def _resized(maps: Float[Tensor, "channel rows columns"], size: tuple[int, int]) -> Tensor:
