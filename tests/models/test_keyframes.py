@@ -9,13 +9,15 @@ from video_ae.geometry.se3 import se3_exp
 from video_ae.models.keyframes import (
     CONTEXT_RANGE,
     MARGIN,
+    MOST_CODES,
+    MOST_KEYFRAMES,
     choose_contexts,
     choose_keyframes,
     render_keyframes,
     widened,
 )
 from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.types import CameraEstimate, Cameras, FrustumVoxels
+from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, Scene, VideoClip
 
 
 def walk(shifts: list[float], focal: float = 0.8) -> CameraEstimate:
@@ -85,8 +87,16 @@ def views(shifts: list[float]) -> Cameras:
     return Cameras(cameras.world_from_camera[0], cameras.intrinsics[0])
 
 
+def scene(colours: dict[float, float]) -> Scene:
+    """Codes of cameras that stand at the given places, each of one grey, every frame a keyframe."""
+    count = len(colours)
+    clip = VideoClip(torch.zeros(count, 3, 24, 32), torch.arange(count), torch.arange(count) / 10)
+    codes = tuple(code(shift, colour) for shift, colour in colours.items())
+    return Scene(clip, walk(list(colours)), tuple(range(count)), codes)
+
+
 def test_one_code_is_rendered_as_it_is():
-    alone = render_keyframes((code(0.0, 0.5),), views([0.0, 0.1]), FrustumRenderer(), (16, 12))
+    alone = render_keyframes(scene({0.0: 0.5}), views([0.0, 0.1]), FrustumRenderer(), (16, 12))
     direct = FrustumRenderer()(code(0.0, 0.5), walk([0.0, 0.1]).cameras, 12, 16)
     torch.testing.assert_close(alone.frames, direct.frames)
     torch.testing.assert_close(alone.disparity, direct.disparity)
@@ -94,8 +104,8 @@ def test_one_code_is_rendered_as_it_is():
 
 
 def test_nearer_codes_count_more_and_halfway_both_alike():
-    codes = (code(0.0, 0.0), code(0.4, 1.0))
-    seen = render_keyframes(codes, views([0.0, 0.1, 0.2, 0.3, 0.4]), FrustumRenderer(), (16, 12)).frames[0, :, 0, 6, 8]
+    way = views([0.0, 0.1, 0.2, 0.3, 0.4])
+    seen = render_keyframes(scene({0.0: 0.0, 0.4: 1.0}), way, FrustumRenderer(), (16, 12)).frames[0, :, 0, 6, 8]
     assert (seen.diff() > 0).all()
     torch.testing.assert_close(seen[2], torch.tensor(0.5), atol=1e-3, rtol=0)
     assert seen[0] < 0.02
@@ -104,7 +114,7 @@ def test_nearer_codes_count_more_and_halfway_both_alike():
 
 def test_what_one_code_does_not_see_comes_from_the_other():
     """At x = 0 the code of the camera at 0.4 sees only the right 68 % of the picture; the left is all the first's."""
-    seen = render_keyframes((code(0.0, 0.0), code(0.4, 1.0)), views([0.2]), FrustumRenderer(), (16, 12))
+    seen = render_keyframes(scene({0.0: 0.0, 0.4: 1.0}), views([0.2]), FrustumRenderer(), (16, 12))
     assert seen.frames[..., 0].max() < 1e-3, "left of the second code's frustum"
     assert seen.frames[..., -1].min() > 0.99, "right of the first code's frustum"
     assert seen.opacity.min() > 0.99
@@ -112,11 +122,52 @@ def test_what_one_code_does_not_see_comes_from_the_other():
 
 def test_the_farther_codes_are_left_out():
     """Three codes in a row: the view at the first is drawn from the first two alone."""
-    two = render_keyframes((code(0.0, 0.2), code(0.2, 0.5)), views([0.0]), FrustumRenderer(), (16, 12))
-    three = render_keyframes(
-        (code(0.0, 0.2), code(0.2, 0.5), code(0.4, 1.0)), views([0.0]), FrustumRenderer(), (16, 12)
-    )
+    two = render_keyframes(scene({0.0: 0.2, 0.2: 0.5}), views([0.0]), FrustumRenderer(), (16, 12))
+    three = render_keyframes(scene({0.0: 0.2, 0.2: 0.5, 0.4: 1.0}), views([0.0]), FrustumRenderer(), (16, 12))
     torch.testing.assert_close(three.frames, two.frames)
+
+
+def test_farther_codes_fill_what_the_nearest_leave_unseen():
+    """Two codes beside the view see only its right side; the third, farther away, sees its left side."""
+    view, renderer = views([0.0]), FrustumRenderer()
+    without = render_keyframes(scene({0.3: 0.2, 0.35: 0.2}), view, renderer, (16, 12))
+    filled = render_keyframes(scene({0.3: 0.2, 0.35: 0.2, -0.4: 1.0}), view, renderer, (16, 12))
+    assert without.opacity[..., 0].max() < 0.01
+    assert filled.opacity.min() > 0.99
+    assert filled.frames[..., 0].min() > 0.99
+    torch.testing.assert_close(filled.frames[..., -1], without.frames[..., -1], atol=1e-3, rtol=0)
+
+
+def test_a_view_asks_few_codes_even_where_none_sees_it():
+    asked: list[float] = []
+
+    class Counting(FrustumRenderer):
+        def forward(self, structure, views, height, width):
+            asked.append(structure.reference.world_from_camera[0, 0, 0, 3].item())
+            return super().forward(structure, views, height, width)
+
+    codes = {5.0 + 0.1 * number: 0.5 for number in range(9)}
+    render_keyframes(scene(codes), views([0.0]), Counting(), (16, 12))
+    assert len(asked) == MOST_CODES
+
+
+def test_codes_are_ranked_by_the_depth_of_the_scene_not_of_their_planes():
+    """The same place, turned by 0.15 rad, against a step of 0.1: in a scene ten units away the step is the nearer one,
+    though half of the code's planes lie within one unit."""
+    places = torch.zeros(1, 3, 6)
+    places[0, 1, 1], places[0, 2, 3] = 0.15, 0.1  # [rotation, translation] of the turned and the moved camera
+    cameras = Cameras(se3_exp(places), pinhole_intrinsics(torch.full((1, 3), 0.8), 32, 24))
+    far = CameraEstimate(cameras, torch.full((1, 3, 3, 4), 0.1), torch.ones(1, 3), torch.zeros(1, 3, 6, 6))
+    codes = []
+    for number, colour in ((1, 0.0), (2, 1.0)):
+        planes = torch.tensor([[3.0, 2.0, 0.1]])
+        density = torch.zeros(1, 3, 6, 8)
+        density[:, 2] = 30.0
+        codes.append(FrustumVoxels(density, torch.full((1, 3, 3, 6, 8), colour), planes, cameras.select([number])))
+    clip = VideoClip(torch.zeros(3, 3, 24, 32), torch.arange(3), torch.arange(3) / 10)
+    view = Cameras(cameras.world_from_camera[0, :1], cameras.intrinsics[0, :1])
+    seen = render_keyframes(Scene(clip, far, (1, 2), tuple(codes)), view, FrustumRenderer(), (16, 12))
+    assert seen.frames[0, 0, 0, 6, 8] > 0.9
 
 
 def test_a_widened_camera_sees_the_same_pixels_inside_a_margin():
@@ -130,7 +181,12 @@ def test_a_widened_camera_sees_the_same_pixels_inside_a_margin():
     torch.testing.assert_close(wide_pixel, narrow_pixel + margin, atol=1e-3, rtol=0)
 
 
-def test_a_fast_walk_has_one_keyframe_in_five_frames_at_most():
+def test_a_fast_walk_has_one_keyframe_in_two_frames_at_most():
     keyframes = choose_keyframes(walk([0.12 * i for i in range(60)]), spacing=0.08)
-    assert 8 <= len(keyframes) <= 12
-    assert max(b - a for a, b in itertools.pairwise(keyframes)) <= 7
+    assert 20 <= len(keyframes) <= 30
+    assert max(b - a for a, b in itertools.pairwise(keyframes)) <= 3
+
+
+def test_a_long_walk_has_so_many_keyframes_at_most():
+    keyframes = choose_keyframes(walk([0.12 * i for i in range(3 * MOST_KEYFRAMES)]))
+    assert MOST_KEYFRAMES / 2 < len(keyframes) <= MOST_KEYFRAMES

@@ -6,10 +6,12 @@ from torch import Tensor
 
 from video_ae.geometry.overlap import view_displacement
 from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, RenderedViews
+from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 
 KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
-FRAMES_PER_KEYFRAME, LEAST_BOUND = 5, 8  # no more keyframes than one in so many frames, or this number
+FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
+FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
+UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
 MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
 
@@ -17,13 +19,13 @@ CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contex
 def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING) -> tuple[int, ...]:
     """Frames that together see what the clip (batch of one) sees: a new one whenever the picture has moved on.
 
-    `spacing`, in picture widths, grows as far as needed to keep to one keyframe in five frames (at least eight), so
-    that fast walks stay affordable. A clip that hardly moves has its middle frame only.
+    `spacing`, in picture widths, grows as far as needed to keep to one keyframe in two frames (at least eight) and to
+    200 in all, so that fast and long walks stay affordable. A clip that hardly moves has its middle frame only.
     """
     displacement = _frame_displacement(estimate)
     count = displacement.shape[0]
     keyframes = _spaced(displacement, spacing)
-    while len(keyframes) > max(LEAST_BOUND, count // FRAMES_PER_KEYFRAME):
+    while len(keyframes) > min(MOST_KEYFRAMES, max(LEAST_BOUND, count // FRAMES_PER_KEYFRAME)):
         spacing *= 1.2
         keyframes = _spaced(displacement, spacing)
     return tuple(keyframes) if len(keyframes) > 1 else (count // 2,)
@@ -65,26 +67,32 @@ def widened(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[in
 
 def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> Float[Tensor, "*frames"]:
     cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
-    typical = estimate.inverse_depth[0].flatten(1).median(1).values
+    typical = _typical_inverse_depth(estimate)
     if frame is None:
         return view_displacement(cameras, typical, cameras)
     return view_displacement(cameras.select([frame]), typical[[frame]], cameras)[0]
 
 
-def render_keyframes(
-    structures: tuple[FrustumVoxels, ...], views: Cameras, renderer: FrustumRenderer, size: tuple[int, int]
-) -> RenderedViews:
-    """Each view (no batch axis) rendered from its two nearest codes, blended by nearness and opacity.
+def _typical_inverse_depth(estimate: CameraEstimate) -> Float[Tensor, "frame"]:
+    return estimate.inverse_depth[0].flatten(1).median(1).values
 
-    size: (width, height) of the pictures. The result has a batch axis of one.
+
+def render_keyframes(scene: Scene, views: Cameras, renderer: FrustumRenderer, size: tuple[int, int]) -> RenderedViews:
+    """Each view (no batch axis) rendered from its nearest codes, blended by nearness and opacity.
+
+    Two codes as a rule; up to five where these leave some of the view unseen. size: (width, height) of the pictures.
+    The result has a batch axis of one.
     """
     references = Cameras(
-        torch.cat([s.reference.world_from_camera[0] for s in structures]),
-        torch.cat([s.reference.intrinsics[0] for s in structures]),
+        torch.cat([s.reference.world_from_camera[0] for s in scene.structures]),
+        torch.cat([s.reference.intrinsics[0] for s in scene.structures]),
     )
-    typical = torch.stack([s.inverse_depth.median() for s in structures])
+    # Not the middle of a code's planes: it is nearer than most of the scene, so that moving would count above turning.
+    typical = _typical_inverse_depth(scene.camera)[list(scene.keyframes)]
     distance = view_displacement(references, typical, views).T  # [view, code]
-    rendered = [_render_view(structures, distance[i], views.select([i]), renderer, size) for i in range(len(views))]
+    rendered = [
+        _render_view(scene.structures, distance[i], views.select([i]), renderer, size) for i in range(len(views))
+    ]
     return RenderedViews(
         torch.cat([r.frames for r in rendered], 1),
         torch.cat([r.disparity for r in rendered], 1),
@@ -94,10 +102,15 @@ def render_keyframes(
 
 def _render_view(structures, distance: Tensor, view: Cameras, renderer, size) -> RenderedViews:
     batched = Cameras(view.world_from_camera[None], view.intrinsics[None])
-    nearest = distance.argsort()[:2].tolist()
-    pictures = [renderer(structures[k], batched, size[1], size[0]) for k in nearest]
-    # Nearer codes count more; the exponent keeps a clearly nearer one from being blurred by the other.
-    nearness = torch.stack([1 / (distance[k] + 0.02) ** 2 for k in nearest])
+    nearest = distance.argsort()[:MOST_CODES].tolist()
+    pictures: list[RenderedViews] = []
+    for code in nearest:
+        pictures.append(renderer(structures[code], batched, size[1], size[0]))
+        seen = torch.stack([picture.opacity for picture in pictures]).amax(0)
+        if len(pictures) >= FEWEST_CODES and (seen < 0.5).float().mean() < UNSEEN_SHARE:
+            break
+    # Nearer codes count more; the exponent keeps a clearly nearer one from being blurred by the others.
+    nearness = [1 / (distance[code] + 0.02) ** 2 for code in nearest[: len(pictures)]]
     weight = torch.stack([n * (p.opacity + 1e-4) ** 2 for n, p in zip(nearness, pictures, strict=True)])
     weight = weight / weight.sum(0)
 

@@ -198,7 +198,7 @@ class PerspectiveAutoencoder(Autoencoder):
     @torch.no_grad()
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
         """Pictures (batch of one) of a scene from cameras without batch axis; size is (width, height)."""
-        return render_keyframes(scene.structures, cameras, self.renderer, size or scene.clip.image_size)
+        return render_keyframes(scene, cameras, self.renderer, size or scene.clip.image_size)
 
 
 def _taught_by(frames: Float[Tensor, "batch target 3 height width"], confidence: Float[Tensor, "batch"]) -> Tensor:
