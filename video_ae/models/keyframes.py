@@ -11,6 +11,7 @@ from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
+NEAR_SURFACES = 2.0  # times the typical inverse depth: blends show these twice first, so they rank a view's codes
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
 MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
@@ -87,9 +88,8 @@ def render_keyframes(scene: Scene, views: Cameras, renderer: FrustumRenderer, si
         torch.cat([s.reference.world_from_camera[0] for s in scene.structures]),
         torch.cat([s.reference.intrinsics[0] for s in scene.structures]),
     )
-    # Not the middle of a code's planes: it is nearer than most of the scene, so that moving would count above turning.
-    typical = _typical_inverse_depth(scene.camera)[list(scene.keyframes)]
-    distance = view_displacement(references, typical, views).T  # [view, code]
+    near = NEAR_SURFACES * _typical_inverse_depth(scene.camera)[list(scene.keyframes)]
+    distance = view_displacement(references, near, views).T  # [view, code]
     rendered = [
         _render_view(scene.structures, distance[i], views.select([i]), renderer, size) for i in range(len(views))
     ]
