@@ -7,7 +7,9 @@ import torch
 
 from video_ae.geometry.se3 import invert, rotation_angle, se3_exp, se3_log
 from video_ae.geometry.trajectories import (
+    LEAST_MOVEMENT,
     MOST_MOVEMENT,
+    MOST_SMOOTHING,
     PATHS,
     dolly,
     interpolate,
@@ -64,6 +66,18 @@ def test_new_paths_leave_the_input_by_a_moderate_amount(path):
     for depth in (0.01, 1.0, 300.0):
         moved = path(standing, depth, 50, 5).world_from_camera[:, :3, 3].norm(dim=-1).max().item() / depth
         assert 0.02 < moved < 1.6 * MOST_MOVEMENT
+
+
+def test_a_fast_walk_is_shown_from_where_somebody_has_been():
+    """Looking left and right by half a radian: an average over a twelfth of the video would look straight ahead."""
+    frames = 120
+    twist = torch.zeros(frames, 6, dtype=torch.float64)
+    twist[:, 1] = 0.5 * torch.sin(torch.arange(frames) / 4)
+    looking = Cameras(se3_exp(twist), torch.tensor([0.9, 1.2, 0.5, 0.5], dtype=torch.float64).expand(frames, 4))
+    path = novel(looking, DEPTH, frames).world_from_camera
+    turned = rotation_angle((invert(looking.world_from_camera) @ path)[:, :3, :3])
+    swing = math.atan(LEAST_MOVEMENT)  # the camera turns to the point that it swings around
+    assert turned.max() < MOST_SMOOTHING / 0.9 + swing + 1e-6
 
 
 @pytest.mark.parametrize("path", [orbit, spiral])

@@ -17,6 +17,8 @@ from video_ae.types import Cameras
 
 LEAST_MOVEMENT = 0.05  # of the scene's depth: less parallax than this is hard to see
 MOST_MOVEMENT = 0.15  # of the scene's depth: beyond it, what the input never saw comes into view
+MOST_SMOOTHING = 0.1  # picture widths that the pictures of a new path move through its being smooth
+LEAST_SIGMA = 1.0  # frames
 _WINDOW = 3  # standard deviations at which the Gaussian is cut
 
 
@@ -111,11 +113,12 @@ def input_path(cameras: Cameras, depth: float = 1.0, frames: int | None = None, 
 def novel(cameras: Cameras, depth: float, frames: int | None = None, reference: int = 0) -> Cameras:
     """Follows the smoothed input path and swings around it: it starts and ends on it and leaves it in between.
 
-    The swing is one turn of an ellipse across the viewing direction that opens and closes smoothly; the camera keeps
-    looking at the point `depth` in front of the path.
+    Smoothing moves no picture by more than `MOST_SMOOTHING` of its width, or a fast walk would be shown from where
+    nobody has been. The swing is one turn of an ellipse across the viewing direction that opens and closes smoothly;
+    the camera keeps looking at the point `depth` in front of the path.
     """
     count = frames or len(cameras)
-    base = resample(smooth(cameras, max(1.0, len(cameras) / 12)), count)
+    base = resample(_smoothed_nearby(cameras, depth), count)
     radius = movement_radius(cameras, depth)
     phase = torch.linspace(0, 1, count, dtype=torch.float64)
     opening = radius * torch.sin(math.pi * phase) ** 2
@@ -165,6 +168,18 @@ PATHS: dict[str, Callable[[Cameras, float, int | None, int], Cameras]] = {
     "spiral": spiral,
     "dolly": dolly,
 }
+
+
+def _smoothed_nearby(cameras: Cameras, depth: float) -> Cameras:
+    """As smooth as a twelfth of the path can make it, and less where the path would leave what its frames have seen."""
+    sigma = max(LEAST_SIGMA, len(cameras) / 12)
+    while True:
+        smoothed = smooth(cameras, sigma)
+        twist = se3_log(invert(cameras.world_from_camera) @ smoothed.world_from_camera)
+        moved = (twist[:, :3].norm(dim=-1) + twist[:, 3:].norm(dim=-1) / depth) * cameras.intrinsics[:, 0]
+        if sigma <= LEAST_SIGMA or moved.max() <= MOST_SMOOTHING:
+            return smoothed
+        sigma = max(LEAST_SIGMA, sigma / 1.5)
 
 
 def _held(cameras: Cameras, frame: int, count: int) -> Cameras:
