@@ -1,6 +1,7 @@
 """follow, stabilize, interpolate and animate through the command line, with a model that makes things up."""
 
 import json
+import re
 from pathlib import Path
 
 import av
@@ -12,8 +13,10 @@ from PIL import Image
 from wave_walk import SIZE, waves, write_fake_weights
 
 from video_ae import cli
+from video_ae.applications.follow import FAR, damped
 from video_ae.applications.sound import has_sound
-from video_ae.types import FrustumVoxels
+from video_ae.geometry.se3 import invert, rigid, rotation_angle, so3_exp
+from video_ae.types import Cameras, FrustumVoxels
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
@@ -142,6 +145,32 @@ def test_follow_shows_the_scene_at_the_pace_and_with_the_sound_of_the_motion(run
     first = video.read([0])[0].float() / 255
     nearest = min((first - picture).abs().mean().item() for picture in waves(COUNT))
     assert nearest < 0.05  # it starts at one of the scene's own frames
+
+
+def test_a_damped_path_is_shorter_and_turns_less():
+    """A camera that circles a point, looking at it, circles a part of the way."""
+    angle = torch.linspace(0, 1.5 * torch.pi, 40, dtype=torch.float64)
+    turn = so3_exp(angle[:, None] * torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64))
+    circle = rigid(turn, -2 * turn[:, :, 2])  # it looks along z, at the origin
+    cameras = Cameras(invert(circle[:1]) @ circle, torch.ones(40, 4))
+    part = circle[:1] @ damped(cameras, 0.1).world_from_camera
+    turned = torch.rad2deg(rotation_angle(part[0, :3, :3].mT @ part[:, :3, :3]))
+    torch.testing.assert_close(turned, torch.linspace(0, 27, 40, dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(part[:, :3, 3], -2 * part[:, :3, 2], atol=0.06, rtol=0)
+    torch.testing.assert_close(damped(cameras, 1.0).world_from_camera, cameras.world_from_camera)
+
+
+def test_a_motion_that_is_too_large_is_made_smaller_unless_somebody_says_how_large(run, root, monkeypatch):
+    monkeypatch.setattr(FakeSceneModel, "encode_structure", layers, raising=False)
+    write_fake_weights(root / "fast" / "weights.safetensors", speed=0.06)
+    line = "follow --motion walk.mp4 --scene picture.png --refine 0 --frames 5 --out OUT/"
+    said = {}
+    for name, rest in (("slow", "--weights moving"), ("fast", "--weights fast"), ("all", "--weights fast --scale 1")):
+        code, said[name], error = run(f"{line}{name}.mp4 {rest}")
+        assert code == 0, error
+    assert [name for name in said if "A smaller motion" in said[name]] == ["fast"]
+    far = {name: float(re.search(r"farthest is ([0-9.]+)", text)[1]) for name, text in said.items()}
+    assert far["slow"] < far["fast"] <= FAR < far["all"]
 
 
 @pytest.mark.parametrize("path", ["spiral", "dolly", "orbit"])

@@ -1,6 +1,7 @@
 """One scene seen along the camera path of another video; and a picture that is moved along a path."""
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from video_ae.applications.take_apart import (
 from video_ae.applications.views import SceneModel, even_size, load_scene_model
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.geometry.se3 import invert
+from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
 from video_ae.geometry.trajectories import PATHS, scene_depth
 from video_ae.types import Cameras
 from video_ae.videos.load import read_clip
@@ -33,6 +34,8 @@ PICTURE_SIDE = 144  # shorter side, in pixels, of the layers of a single picture
 PICTURE_FRAMES = 96  # of a path about a picture: four seconds
 FOLLOW = "follow:"
 _SCALES = (1e-3, 1e3)
+FAR = 0.15  # picture widths from any frame: beyond it, wrong depths are plain to see
+_PARTS = (1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1)  # of a path that is kept, where a whole one goes too far
 _TESTED = 8  # places where a path may start, and views of it that are looked at
 
 
@@ -40,11 +43,13 @@ _TESTED = 8  # places where a path may start, and views of it that are looked at
 class FollowReport:
     """What a path through a scene showed.
 
-    start: frame of the scene's source at which the path starts. seen: mean part of the pictures that some code had
+    part: of the path that was taken, its turns included (1: all of it). start: frame of the scene's source at which it
+    starts. seen: mean part of the pictures that some code had
     seen; the rest is filled in. farthest: how far the scene moves, in picture widths, from the nearest frame of the
     source to the farthest view: beyond about 0.15, wrong depths begin to show. sound: whether there is the motion's.
     """
 
+    part: float
     start: int
     seen: float
     farthest: float
@@ -52,18 +57,20 @@ class FollowReport:
 
 
 def follow_motion(
-    motion: Path, scene: Path, out: Path, scale: float = 1.0, settings: Settings | None = None
+    motion: Path, scene: Path, out: Path, scale: float | None = None, settings: Settings | None = None
 ) -> FollowReport:
     """Writes `scene` (a video or a picture) as a camera would see it that moves like the one of `motion`.
 
     Both are in their own arbitrary scale; at `scale` 1 the path is as long, in typical depths of the scene, as it was
-    in those of its own. The path starts at that frame of the scene from which it stays nearest to what has been seen (a
-    picture: at the picture). The result has the picture size and focal length of the scene, and the frame rate, length
-    and sound of the motion. Raises UserError for bad settings and sources, a motion without parallax, and a result in
-    the way.
+    in those of its own. With None the path is that, or, where it would go more than `FAR` away from all frames, a
+    smaller one (`damped`): lengths and turns in one proportion, so that what it circled stays in its middle.
+
+    The path starts at that frame of the scene from which it stays nearest to what has been seen (a picture: at the
+    picture). The result has the picture size and focal length of the scene, and the frame rate, length and sound of the
+    motion. Raises UserError for bad settings and sources, a motion without parallax, and a result in the way.
     """
     settings = settings or Settings()
-    if not _SCALES[0] <= scale <= _SCALES[1]:
+    if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
         raise UserError(f"The scale {scale} is not possible: give a number above 0, such as 0.5 (0.001 to 1000).")
     out = checked_out(out, settings.overwrite)
     place = choose_device(settings.device)
@@ -73,12 +80,14 @@ def follow_motion(
         need_parallax(leading)
         taken = open_scene(scene, model, settings, place, stages)
         views = _views(taken, model, settings)
-        steps = relative_path(leading, scale * _depth(taken) / _depth(leading))
+        whole = relative_path(leading, (scale or 1.0) * _depth(taken) / _depth(leading))
+        part = 1.0 if scale is not None else part_in_reach(taken, whole)
+        steps = damped(whole, part)
         start, seen = _best_start(views, taken, steps)
         path = _from(taken, start, steps)
         farthest = _farness(taken, path).max().item()
         heard = _write(out, views, taken, path, leading.rate, Path(motion), stages)
-    return FollowReport(int(taken.clip.indices[start]), round(seen, 4), round(farthest, 4), heard)
+    return FollowReport(part, int(taken.clip.indices[start]), round(seen, 4), round(farthest, 4), heard)
 
 
 def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Settings | None = None) -> FollowReport:
@@ -105,7 +114,7 @@ def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Se
         seen = views.coverage(cameras.select(_some(len(cameras)))).mean().item()
         farthest = _farness(taken, cameras).max().item()
         _write(out, views, taken, cameras, NOVEL_RATE, None, stages)
-    return FollowReport(0, round(seen, 4), round(farthest, 4), False)
+    return FollowReport(1.0, 0, round(seen, 4), round(farthest, 4), False)
 
 
 def open_scene(source: Path, model: SceneModel, settings: Settings, place: torch.device, stages: Stages) -> TakenApart:
@@ -126,6 +135,24 @@ def relative_path(leading: TakenApart, scale: float) -> Cameras:
     moved = invert(pose[:1]) @ pose
     moved[:, :3, 3] *= scale
     return Cameras(moved, leading.cameras.intrinsics)
+
+
+def damped(steps: Cameras, part: float) -> Cameras:
+    """A path of which each step, from one camera to the next, is only `part` as long and turns only `part` as far."""
+    pose = steps.world_from_camera
+    step = invert(pose[:-1]) @ pose[1:]
+    step = rigid(so3_exp(part * so3_log(step[:, :3, :3])), part * step[:, :3, 3])
+    return Cameras(torch.stack(list(accumulate(step, torch.matmul, initial=pose[0]))), steps.intrinsics)
+
+
+def part_in_reach(taken: TakenApart, steps: Cameras) -> float:
+    """The largest part of a path that, from its best start, stays within `FAR` of some frame; the least if none."""
+    some, frames = _some(len(steps)), _some(len(taken.clip))
+    for part in _PARTS:
+        paths = [_from(taken, frame, damped(steps, part).select(some)) for frame in frames]
+        if min(_farness(taken, path).max().item() for path in paths) <= FAR:
+            break
+    return part
 
 
 def _views(taken: TakenApart, model: SceneModel, settings: Settings) -> SharpViews:
@@ -154,7 +181,7 @@ def _best_start(views: SharpViews, taken: TakenApart, steps: Cameras) -> tuple[i
     frames = _some(len(taken.clip))
     paths = [_from(taken, frame, some) for frame in frames]
     seen = [views.coverage(path, 32).mean().item() for path in paths]
-    worth = [part - _farness(taken, path).mean().item() for part, path in zip(seen, paths, strict=True)]
+    worth = [part - _farness(taken, path).max().item() for part, path in zip(seen, paths, strict=True)]
     best = max(range(len(frames)), key=worth.__getitem__)
     return frames[best], seen[best]
 

@@ -161,12 +161,17 @@ def _looked_up_at(
 
 
 def _largest_step(known: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
-    """The largest relative step to the four neighbours whose depth is known."""
+    """The largest relative step to the four neighbours whose depth is known, less what a slanted surface explains."""
     logarithm = known.clamp_min(1e-4).log()
-    across = logarithm.diff(dim=1).abs().nan_to_num(0.0)
-    down = logarithm.diff(dim=0).abs().nan_to_num(0.0)
+    across, down = (_less_mean(logarithm.diff(dim=axis).nan_to_num(0.0)) for axis in (1, 0))
     sides = [F.pad(across, (0, 1)), F.pad(across, (1, 0)), F.pad(down, (0, 0, 0, 1)), F.pad(down, (0, 0, 1, 0))]
     return torch.stack(sides).amax(0)
+
+
+def _less_mean(steps: Float[Tensor, "rows columns"], side: int = 9) -> Float[Tensor, "rows columns"]:
+    """How far steps are from their mean over `side` x `side` pixels."""
+    mean = F.avg_pool2d(steps[None, None], side, 1, side // 2, count_include_pad=False)[0, 0]
+    return (steps - mean).abs()
 
 
 def _resized(maps: Float[Tensor, "channel rows columns"], size: tuple[int, int]) -> Tensor:

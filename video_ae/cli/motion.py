@@ -8,7 +8,6 @@ from typing import Any
 from video_ae.cli import arguments
 from video_ae.cli.arguments import add_command
 
-FAR = 0.15  # picture widths: beyond it, wrong depths are plain to see
 _SETTINGS = ("weights", "stride", "frames", "refine", "focal", "device", "size", "overwrite")
 
 
@@ -16,7 +15,9 @@ def add_to(commands: Any) -> None:
     parser = add_command(commands, "follow", "one scene seen along the camera path of another video", _follow)
     parser.add_argument("--motion", type=Path, required=True, metavar="A.mp4", help="whose camera path is taken")
     parser.add_argument("--scene", type=Path, required=True, metavar="B", help="what is shown: a video or a picture")
-    parser.add_argument("--scale", type=float, metavar="S", help="length of the path (default: 1)")
+    parser.add_argument(
+        "--scale", type=float, metavar="S", help="length of the path (default: 1, or less where that goes far)"
+    )
     _add_settings(parser)
 
     parser = add_command(commands, "stabilize", "a video with a smoothed or locked camera", _stabilize)
@@ -75,9 +76,12 @@ def _animate(**given: Any) -> None:
 
 
 def _say(out: Path, report: Any) -> None:
+    from video_ae.applications.follow import FAR
+
+    smaller = f" A smaller motion, {report.part:g} of its size, stays near what was seen." if report.part < 1 else ""
     print(
         f"Wrote {out}: starts at frame {report.start} of the scene, {report.seen:.0%} of the pictures were seen, the "
-        f"farthest is {report.farthest:.2f} picture widths from any frame."
+        f"farthest is {report.farthest:.2f} picture widths from any frame.{smaller}"
     )
     if report.seen < 0.8 or report.farthest > FAR:
         print("It goes far from what was seen: a smaller --scale or fewer frames look better.", file=sys.stderr)
