@@ -141,3 +141,26 @@ def test_the_nearest_frames_give_the_colours():
     assert [len(sources) for sources in nearest_sources(scene_of(cameras(STRAIGHT)), path)] == [1, 1]
     views = SharpViews(Wall(), scene, lambda i: paint(cameras([0, 0, 0, 0.1 * i, 0, 0])), SIZE)
     assert (views.pictures(path)[0] / 255 - paint(path.select([0])))[:, 8:-8, 8:-8].abs().mean() < 0.05
+
+
+class HalfSeen(Wall):
+    """Also makes codes for single views: white ones, that see the left half of the view."""
+
+    def render_from_frames(self, scene, frame, view, size=None):
+        views = self.render(scene, view, size)
+        left = torch.zeros_like(views.opacity)
+        left[..., : size[0] // 2] = 1
+        return RenderedViews(left[:, :, None].expand(-1, -1, 3, -1, -1), left * views.disparity, left)
+
+
+def test_a_view_is_its_own_code_where_that_sees_something_and_the_scenes_codes_elsewhere():
+    found, path = cameras(STRAIGHT, [0, 0, 0, 0.1, 0, 0]), cameras([0, 0, 0, 0.05, 0, 0])
+    picture = SharpViews(HalfSeen(), scene_of(found), lambda i: paint(found.select([i])), SIZE).pictures(path, [{}])[0]
+    assert (picture[:, :, : SIZE[0] // 2] == 255).all()
+    assert (picture[:, :, SIZE[0] // 2 :] == round(255 * GREY)).all()
+
+
+def test_a_single_picture_keeps_the_code_that_was_made_for_it():
+    found = cameras(STRAIGHT)
+    picture = SharpViews(HalfSeen(), scene_of(found), lambda i: paint(found), SIZE).pictures(found, [{}])[0]
+    assert (picture == round(255 * GREY)).all()

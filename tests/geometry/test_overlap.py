@@ -5,7 +5,7 @@ import math
 import torch
 
 from video_ae.geometry.cameras import pinhole_intrinsics
-from video_ae.geometry.overlap import view_displacement
+from video_ae.geometry.overlap import inside_others, view_displacement
 from video_ae.geometry.se3 import se3_exp
 from video_ae.types import Cameras
 
@@ -50,3 +50,14 @@ def test_views_and_others_keep_their_places_and_the_scene_its_world():
 def test_a_camera_that_looks_the_other_way_is_one_width_away():
     back = cameras([[0.0, math.pi, 0.0, 0.0, 0.0, 0.0]])
     assert view_displacement(cameras([[0.0] * 6]), torch.ones(1), back).item() == 1.0
+
+
+def test_what_a_view_sees_lies_inside_another_picture_or_beyond_its_border():
+    """A wall two units away, seen from 1.25 units to the right: 0.8 * 1.25 / 2 = half of the picture is shared."""
+    still, right = cameras([[0.0] * 6]), cameras([[0.0, 0.0, 0.0, 1.25, 0.0, 0.0], [0.0, math.pi, 0.0, 0.0, 0.0, 0.0]])
+    found = inside_others(still, torch.full((6, 20), 0.5), right)
+    assert found.shape == (2, 6, 20)
+    torch.testing.assert_close(found[0, 2, 11:19], torch.ones(8))
+    assert found[0, :, :10].max() == 0
+    assert found[1].max() == 0  # it looks the other way
+    torch.testing.assert_close(inside_others(still, torch.full((6, 20), 0.5), still)[0, 2, 1:-1], torch.ones(18))

@@ -148,4 +148,18 @@ def test_sizes_follow_depth_and_path():
     assert scene_depth(torch.full((3, 4), 0.25)) == 4
     assert scene_depth(torch.zeros(3)) == 1
     assert movement_radius(walk(), 1000.0) == pytest.approx(50)
-    assert movement_radius(walk(), 0.1) == pytest.approx(0.015)
+
+
+def line(direction: list[float], frames: int = 21) -> Cameras:
+    """Steps of 0.02 in one direction, no turns, focal length 0.9 widths."""
+    pose = torch.eye(4, dtype=torch.float64).repeat(frames, 1, 1)
+    pose[:, :3, 3] = 0.02 * torch.arange(frames)[:, None] * torch.tensor(direction, dtype=torch.float64)
+    return Cameras(pose, torch.tensor([0.9, 1.2, 0.5, 0.5], dtype=torch.float64).expand(frames, 4))
+
+
+def test_new_paths_stray_only_as_far_as_the_frames_around_say_what_would_come_into_view():
+    # Sideways, near surfaces (inverse depth 2) move by 0.25 widths over 0.25 / (0.9 * 2) = 0.139: six steps.
+    assert movement_radius(line([1, 0, 0]), 1.0, 10) == pytest.approx(0.06)
+    assert movement_radius(line([1, 0, 0], 41), 1.0, 20) == pytest.approx(0.06)  # a longer walk allows no more
+    assert movement_radius(line([0.2, 0, 1]), 1.0, 10) == LEAST_MOVEMENT  # straight ahead says little
+    assert movement_radius(line([8, 0, 0], 3), 4.0, 1) == pytest.approx(LEAST_MOVEMENT * 4.0)

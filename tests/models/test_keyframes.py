@@ -13,6 +13,7 @@ from video_ae.models.keyframes import (
     MOST_KEYFRAMES,
     choose_contexts,
     choose_keyframes,
+    nearest_frames,
     render_keyframes,
     widened,
 )
@@ -53,6 +54,13 @@ def test_every_frame_is_near_a_keyframe():
     distance = 0.8 * (centres[:, None] - centres[list(keyframes)]).abs().min(1).values
     assert len(keyframes) > 2
     assert distance.max() <= 0.25 + 1e-6
+
+
+def test_the_frames_of_a_view_are_those_that_see_most_alike():
+    estimate = walk([0.1 * i for i in range(8)])
+    view = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.33, 0.0, 0.0]])), estimate.cameras.intrinsics[0, :1])
+    assert nearest_frames(estimate, view, 3) == [2, 3, 4]
+    assert nearest_frames(estimate, view, 20) == list(range(8))
 
 
 def test_contexts_hold_the_keyframe_and_lie_within_useful_parallax():

@@ -1,7 +1,8 @@
-"""Pictures of a scene in full size: geometry from the codes, colours from the frames where these see the same point.
+"""Pictures of a scene in full size: geometry from codes, colours from the frames where these see the same point.
 
 The codes are small (their shorter side is that of the model's working pictures), the frames are not. A view is rendered
-from the codes; each of its pixels, at the depth rendered there, is then looked up in the frames that are named for it.
+from a code of its own, made of the few frames nearest to it, and from the scene's codes where those frames see nothing;
+each of its pixels, at the depth rendered there, is then looked up in the frames that are named for it.
 Where a frame sees that point (its own rendered depth agrees), its colour is taken; where none does, the rendering
 stays, and what nothing has ever seen is filled in smoothly from around it. Where depth jumps from pixel to pixel, a
 picture of the frame would be torn: edges that belong elsewhere would run along the tear, as thin lines on plain walls.
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from video_ae.applications.exports import known_inverse_depth
 from video_ae.applications.reading import SHORTER_SIDE
-from video_ae.applications.views import SceneModel, even_size, to_bytes
+from video_ae.applications.views import RendersFromFrames, SceneModel, even_size, to_bytes
 from video_ae.geometry.cameras import camera_rays, project, sample, transform
 from video_ae.geometry.overlap import view_displacement
 from video_ae.geometry.se3 import invert
@@ -46,6 +47,7 @@ class SharpViews:
     size: tuple[int, int]
     inverse_depth: Float[Tensor, "frame rows columns"] | None = None
     _depths: dict[int, Tensor] = field(default_factory=dict)
+    _small: dict[int, Tensor] = field(default_factory=dict)
 
     def pictures(
         self,
@@ -75,13 +77,37 @@ class SharpViews:
     def _rendered(self, cameras: Cameras) -> Iterator[RenderedViews]:
         size = even_size(self.size, SHORTER_SIDE)
         for number in range(len(cameras)):
-            yield self._render(cameras.select([number]), size)
+            yield self._render_anew(cameras.select([number]), size)
+
+    def _render_anew(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
+        """From a code of its own where its frames see something, from the scene's codes elsewhere. A single picture has
+        no parallax that a new code could use."""
+        if len(self.scene.clip) < 2 or not isinstance(self.model, RendersFromFrames):
+            return self._render(camera, size)
+        own = on_cpu(self.model.render_from_frames(self.scene, self._small_frame, camera, size))
+        if bool((own.opacity > 0.999).all()):
+            return own
+        whole, unseen = self._render(camera, size), 1 - own.opacity
+        return RenderedViews(
+            own.frames + unseen[:, :, None] * whole.frames,
+            own.disparity + unseen * whole.disparity,
+            own.opacity + unseen * whole.opacity,
+        )
+
+    def _small_frame(self, position: int) -> Tensor:
+        """A frame as the codes are made from it; the latest few are kept, since neighbouring views share them."""
+        if position not in self._small:
+            if len(self._small) >= 16:
+                self._small.pop(next(iter(self._small)))
+            frame, size = self.frame(position), even_size(self.scene.clip.image_size, SHORTER_SIDE)
+            self._small[position] = F.interpolate(frame[None], size[::-1], mode="bilinear", antialias=True)[0]
+        return self._small[position]
 
     def _render(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
         device = self.scene.camera.confidence.device
         with torch.no_grad():
             views = self.model.render(self.scene, camera.to(device, torch.float32), size)
-        return RenderedViews(views.frames.cpu(), views.disparity.cpu(), views.opacity.cpu())
+        return on_cpu(views)
 
     def _depth_of(self, frame: int) -> Float[Tensor, "rows columns"]:
         """1 / z that a frame of the clip sees; NaN where it is not known."""
@@ -129,6 +155,10 @@ class SharpViews:
         for _ in range(2):  # nearly a Gaussian of two pixels
             trust = F.avg_pool2d(trust[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
         return trust
+
+
+def on_cpu(views: RenderedViews) -> RenderedViews:
+    return RenderedViews(views.frames.cpu(), views.disparity.cpu(), views.opacity.cpu())
 
 
 def nearest_sources(scene: Scene, path: Cameras) -> list[dict[int, float]]:

@@ -35,6 +35,20 @@ class SceneModel(Protocol):
         """Views from cameras (without batch axis) in the scene's world, `size` = (width, height); batch of one."""
 
 
+@runtime_checkable
+class RendersFromFrames(Protocol):
+    """A model that can also make a code for a single view, where the frames are at hand."""
+
+    def render_from_frames(
+        self,
+        scene: Scene,
+        frame: Callable[[int], Float[Tensor, "3 height width"]],
+        view: Cameras,
+        size: tuple[int, int] | None = None,
+    ) -> RenderedViews:
+        """One view (a camera without batch axis) from the frames of the scene that see most alike; batch of one."""
+
+
 def load_scene_model(weights: Path | None, device: torch.device) -> tuple[SceneModel, Autoencoder]:
     """The model of a RUN folder or file (None: the package's own), as what the applications use and as a module.
 

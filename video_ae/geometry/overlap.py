@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.geometry.cameras import camera_rays
+from video_ae.geometry.cameras import camera_rays, project, transform
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras
 
 _GRID = (4, 5)  # rows and columns of the points that are followed
+_FEATHER = 0.02  # of the picture: width over which what lies inside fades out at the border
 _LOST = 1.0  # picture widths: the displacement that a point behind the camera counts
 
 
@@ -33,3 +34,19 @@ def view_displacement(
     moved = (xy - rays[:, None, :, :2]) * others.intrinsics[None, :, None, :1]
     distance = torch.where(points[..., 2] > 0.05, moved.norm(dim=-1), torch.full_like(points[..., 2], _LOST))
     return distance.clamp_max(_LOST).mean(-1)
+
+
+def inside_others(
+    view: Cameras, inverse_depth: Float[Tensor, "rows columns"], others: Cameras
+) -> Float[Tensor, "other rows columns"]:
+    """1 where what a view (one camera) sees in a pixel lies inside another picture, 0 where it does not; in soft steps.
+
+    Cameras without batch axis; inverse_depth: 1 / z in the view. What stands in between is not looked at.
+    """
+    rays = camera_rays(view.intrinsics[0], *inverse_depth.shape)
+    points = rays / inverse_depth.clamp_min(1e-4)[..., None]
+    other_from_view = invert(others.world_from_camera) @ view.world_from_camera
+    local = transform(other_from_view[:, None, None], points)
+    place = project(local, others.intrinsics[:, None, None].expand(*local.shape[:-1], 4))
+    border = torch.minimum(place, 1 - place).amin(-1)
+    return (border / _FEATHER).clamp(0, 1) * (local[..., 2] > 0)

@@ -12,11 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from video_ae.geometry.cameras import transform
+from video_ae.geometry.overlap import view_displacement
 from video_ae.geometry.se3 import invert, rigid, se3_exp, se3_log, so3_exp, so3_log
 from video_ae.types import Cameras
 
 LEAST_MOVEMENT = 0.05  # of the scene's depth: less parallax than this is hard to see
 MOST_MOVEMENT = 0.15  # of the scene's depth: beyond it, what the input never saw comes into view
+NEAR_SURFACES, ALIKE = 2.0, 0.25  # surfaces twice as near as the typical one move by at most so many picture widths
 MOST_SMOOTHING = 0.1  # picture widths that the pictures of a new path move through its being smooth
 LEAST_SIGMA = 1.0  # frames
 _WINDOW = 3  # standard deviations at which the Gaussian is cut
@@ -32,10 +35,19 @@ def scene_depth(inverse_depth: Float[Tensor, "*maps"]) -> float:
     return 1 / usable.median().item() if len(usable) else 1.0
 
 
-def movement_radius(cameras: Cameras, depth: float) -> float:
-    """How far a new path goes: half the reach of the input path, within 5 % and 15 % of the scene's depth."""
-    centres = cameras.world_from_camera[:, :3, 3]
-    reach = (centres - centres[:1]).norm(dim=-1).max().item()
+def movement_radius(cameras: Cameras, depth: float, reference: int | None = None) -> float:
+    """How far a new path goes: half the sideways reach of the input path, within 5 % and 15 % of the scene's depth.
+
+    The reach of a frame is how far off its viewing axis the farthest frame lies in which even near surfaces have hardly
+    moved: only such frames say what would come into view, and moving straight ahead says little of it. That of the
+    frame `reference`, or a lower quartile of all.
+    """
+    pose = cameras.world_from_camera
+    near = pose.new_full((len(pose),), NEAR_SURFACES / depth)
+    alike = view_displacement(cameras, near, cameras) <= ALIKE
+    sideways = torch.stack([transform(invert(own), pose[:, :3, 3])[:, :2].norm(dim=-1) for own in pose])
+    reaches = (sideways * alike).amax(1)
+    reach = (reaches.quantile(0.25) if reference is None else reaches[reference]).item()
     return min(max(reach / 2, LEAST_MOVEMENT * depth), MOST_MOVEMENT * depth)
 
 
@@ -134,7 +146,7 @@ def orbit(cameras: Cameras, depth: float, frames: int | None = None, reference: 
     """
     count = frames or len(cameras)
     phase = torch.linspace(0, 1, count, dtype=torch.float64)
-    angle = movement_radius(cameras, depth) / depth * torch.sin(2 * math.pi * phase)
+    angle = movement_radius(cameras, depth, reference) / depth * torch.sin(2 * math.pi * phase)
     shift = depth * torch.stack([angle.sin(), torch.zeros_like(angle), 1 - angle.cos()], -1)
     return _displaced(_held(cameras, reference, count), shift, depth, turn=True)
 
@@ -147,7 +159,7 @@ def spiral(cameras: Cameras, depth: float, frames: int | None = None, reference:
     """
     count = frames or len(cameras)
     phase = torch.linspace(0, 1, count, dtype=torch.float64)
-    opening = movement_radius(cameras, depth) * torch.sin(math.pi * phase)
+    opening = movement_radius(cameras, depth, reference) * torch.sin(math.pi * phase)
     angle = 4 * math.pi * phase
     shift = torch.stack([opening * angle.cos(), 0.6 * opening * angle.sin(), 0.5 * opening], -1)
     return _displaced(_held(cameras, reference, count), shift, depth, turn=True)
@@ -157,7 +169,7 @@ def dolly(cameras: Cameras, depth: float, frames: int | None = None, reference: 
     """Moves along the reference frame's viewing direction and back, starting and ending gently at its camera."""
     count = frames or len(cameras)
     phase = torch.linspace(0, 1, count, dtype=torch.float64)
-    forward = 1.5 * movement_radius(cameras, depth) * torch.sin(math.pi * phase) ** 2
+    forward = 1.5 * movement_radius(cameras, depth, reference) * torch.sin(math.pi * phase) ** 2
     shift = torch.stack([torch.zeros_like(forward), torch.zeros_like(forward), forward], -1)
     return _displaced(_held(cameras, reference, count), shift, depth, turn=False)
 

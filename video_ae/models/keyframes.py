@@ -52,6 +52,14 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
     return sorted({keyframe, *useful})
 
 
+def nearest_frames(estimate: CameraEstimate, view: Cameras, most: int) -> list[int]:
+    """Up to `most` frames of a clip (batch of one) that see most alike a view (one camera without batch axis)."""
+    cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
+    device, kind = cameras.intrinsics.device, cameras.intrinsics.dtype
+    distance = view_displacement(cameras, _typical_inverse_depth(estimate), view.to(device, kind))[:, 0]
+    return sorted(distance.argsort()[:most].tolist())
+
+
 def widened(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[int, int]]:
     """A keyframe's camera with a wider view, and the (width, height) that keeps its pixels as large as they were.
 

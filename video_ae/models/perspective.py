@@ -10,8 +10,9 @@ from torch import Tensor
 
 from video_ae.camera.alignment_encoder import AlignmentEncoder
 from video_ae.geometry.frusta import inverse_depth_planes
+from video_ae.geometry.overlap import inside_others
 from video_ae.models.base import Autoencoder
-from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes, widened
+from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes, widened
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import (
@@ -122,7 +123,7 @@ class PerspectiveAutoencoder(Autoencoder):
     ) -> FrustumVoxels:
         """The code of one reference camera, `size` voxels large, from some frames of a clip and the cameras found."""
         count = int(torch.randint(self.planes // 2, self.planes + 1, ())) if self.training else self.planes
-        planes = inverse_depth_planes(nearest_inverse_depth(estimate), count)
+        planes = inverse_depth_planes(nearest_inverse_depth(estimate.inverse_depth), count)
         return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes, size)
 
     @torch.no_grad()
@@ -196,6 +197,35 @@ class PerspectiveAutoencoder(Autoencoder):
         return Scene(clip, estimate, keyframes, tuple(structures))
 
     @torch.no_grad()
+    def render_from_frames(
+        self,
+        scene: Scene,
+        frame: Callable[[int], Float[Tensor, "3 height width"]],
+        view: Cameras,
+        size: tuple[int, int] | None = None,
+    ) -> RenderedViews:
+        """One view (a camera without batch axis) of a scene, from a code that is made for it in the view's own frustum
+        of the frames that see most alike. Takes longer than `render`, and shows more.
+
+        frame: reads a frame of the scene's clip by its position, RGB in [0, 1]; all of one size, which is made smaller
+        where its short side has more than `scene_side` pixels. size: (width, height) of the picture; by default the
+        clip's. Opacity says what these few frames see, not what the whole clip has seen.
+        """
+        width, height = size or scene.clip.image_size
+        contexts = nearest_frames(scene.camera, view, self.most_contexts)
+        device = scene.camera.confidence.device
+        frames = resize_short_side(torch.stack([frame(i).to(device) for i in contexts]), self.scene_side)
+        found = scene.camera.cameras.select(contexts)
+        planes = inverse_depth_planes(nearest_inverse_depth(scene.camera.inverse_depth[:, contexts]), self.planes)
+        view = view.to(device, torch.float32)
+        reference = Cameras(view.world_from_camera[None], view.intrinsics[None])
+        code = self.structure(frames[None], found, reference, planes)
+        views = self.renderer(code, reference, height, width)
+        others = Cameras(found.world_from_camera[0], found.intrinsics[0])
+        seen = inside_others(view, views.disparity[0, 0], others).amax(0)
+        return RenderedViews(seen * views.frames, seen * views.disparity, seen * views.opacity)
+
+    @torch.no_grad()
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
         """Pictures (batch of one) of a scene from cameras without batch axis; size is (width, height)."""
         return render_keyframes(scene, cameras, self.renderer, size or scene.clip.image_size)
@@ -222,9 +252,9 @@ def _concatenate(parts: list[Reconstruction]) -> Reconstruction:
     )
 
 
-def nearest_inverse_depth(estimate: CameraEstimate) -> Float[Tensor, "batch"]:
+def nearest_inverse_depth(inverse_depth: Float[Tensor, "batch frame rows columns"]) -> Float[Tensor, "batch"]:
     """Inverse depth of the plane in front of (almost) everything that was found, per clip."""
-    return 1.25 * torch.quantile(estimate.inverse_depth.flatten(1), 0.98, dim=1)
+    return 1.25 * torch.quantile(inverse_depth.flatten(1), 0.98, dim=1)
 
 
 def join(first: VideoClip, second: VideoClip) -> VideoClip:
