@@ -65,7 +65,8 @@ class PerspectiveAutoencoder(Autoencoder):
     most_contexts, most_targets: bounds of the random splits in training, and of a keyframe's contexts.
     splits: how many random splits of each clip a training step takes, since its cameras are solved only once.
     working_side: longest short side, in pixels, of the pictures that structure is made from outside training;
-    scene_side: the same for the keyframes of whole videos, which are many.
+    scene_side: the same for the keyframes of whole videos, which are many. view_side: for codes of single views, whose
+        geometry matters more than their colours.
     """
 
     refines = True
@@ -82,6 +83,7 @@ class PerspectiveAutoencoder(Autoencoder):
         splits: int = 2,
         working_side: int = 192,
         scene_side: int = 144,
+        view_side: int = 108,
     ):
         super().__init__()
         self.camera = camera
@@ -92,7 +94,7 @@ class PerspectiveAutoencoder(Autoencoder):
         self.most_contexts = most_contexts
         self.most_targets = most_targets
         self.splits = splits
-        self.working_side, self.scene_side = working_side, scene_side
+        self.working_side, self.scene_side, self.view_side = working_side, scene_side, view_side
 
     def forward(self, clip: VideoClip) -> Reconstruction:
         """Renders held-out frames: a random split in training, every second frame otherwise."""
@@ -208,13 +210,13 @@ class PerspectiveAutoencoder(Autoencoder):
         of the frames that see most alike. Takes longer than `render`, and shows more.
 
         frame: reads a frame of the scene's clip by its position, RGB in [0, 1]; all of one size, which is made smaller
-        where its short side has more than `scene_side` pixels. size: (width, height) of the picture; by default the
+        where its short side has more than `view_side` pixels. size: (width, height) of the picture; by default the
         clip's. Opacity says what these few frames see, not what the whole clip has seen.
         """
         width, height = size or scene.clip.image_size
         contexts = nearest_frames(scene.camera, view, self.most_contexts)
         device = scene.camera.confidence.device
-        frames = resize_short_side(torch.stack([frame(i).to(device) for i in contexts]), self.scene_side)
+        frames = resize_short_side(torch.stack([frame(i).to(device) for i in contexts]), self.view_side)
         found = scene.camera.cameras.select(contexts)
         planes = inverse_depth_planes(nearest_inverse_depth(scene.camera.inverse_depth[:, contexts]), self.planes)
         view = view.to(device, torch.float32)
