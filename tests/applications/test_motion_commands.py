@@ -13,10 +13,13 @@ from PIL import Image
 from wave_walk import SIZE, waves, write_fake_weights
 
 from video_ae import cli
-from video_ae.applications.follow import FAR, damped
+from video_ae.applications.follow import FAR, damped, seen_parts
+from video_ae.applications.picture import open_picture
 from video_ae.applications.sound import has_sound
+from video_ae.applications.take_apart import TakenApart
+from video_ae.geometry.cameras import pinhole_intrinsics
 from video_ae.geometry.se3 import invert, rigid, rotation_angle, so3_exp
-from video_ae.types import Cameras, FrustumVoxels
+from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, Scene, VideoClip
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
@@ -162,15 +165,32 @@ def test_a_damped_path_is_shorter_and_turns_less():
 
 def test_a_motion_that_is_too_large_is_made_smaller_unless_somebody_says_how_large(run, root, monkeypatch):
     monkeypatch.setattr(FakeSceneModel, "encode_structure", layers, raising=False)
+    write_fake_weights(root / "slow" / "weights.safetensors", speed=0.005)
     write_fake_weights(root / "fast" / "weights.safetensors", speed=0.06)
     line = "follow --motion walk.mp4 --scene picture.png --refine 0 --frames 5 --out OUT/"
     said = {}
-    for name, rest in (("slow", "--weights moving"), ("fast", "--weights fast"), ("all", "--weights fast --scale 1")):
+    for name, rest in (("slow", "--weights slow"), ("fast", "--weights fast"), ("all", "--weights fast --scale 1")):
         code, said[name], error = run(f"{line}{name}.mp4 {rest}")
         assert code == 0, error
     assert [name for name in said if "A smaller motion" in said[name]] == ["fast"]
     far = {name: float(re.search(r"farthest is ([0-9.]+)", text)[1]) for name, text in said.items()}
     assert far["slow"] < far["fast"] <= FAR < far["all"]
+
+
+def test_moving_back_shows_what_no_frame_has_seen(root):
+    """At half of the depth more to go, a picture's sides are 1.5 times as long as what the frame saw."""
+    camera = Cameras(torch.eye(4)[None], pinhole_intrinsics(torch.tensor([0.8]), 64, 48))
+    maps = torch.ones(1, 1, 6, 8)
+    batched = Cameras(camera.world_from_camera[None], camera.intrinsics[None])
+    estimate = CameraEstimate(batched, maps, torch.ones(1, 1), torch.zeros(1, 1, 6, 6))
+    clip = VideoClip(torch.zeros(1, 3, 48, 64), torch.zeros(1, dtype=torch.long), torch.zeros(1))
+    picture = root / "picture.png"
+    taken = TakenApart(picture, open_picture(picture), Scene(clip, estimate, (0,), ()))
+    back = Cameras(torch.eye(4).repeat(2, 1, 1), camera.intrinsics.expand(2, 4))
+    back.world_from_camera[1, 2, 3] = -0.5
+    stays, goes = seen_parts(taken, back).tolist()
+    assert stays > 0.85  # it fades out at the borders
+    assert goes == pytest.approx(1 / 1.5**2, abs=0.06)
 
 
 @pytest.mark.parametrize("path", ["spiral", "dolly", "orbit"])

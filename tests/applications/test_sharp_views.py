@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from video_ae.applications.sharp_views import SharpViews, displacements, nearest_sources
+from video_ae.applications.sharp_views import SharpViews, nearest_sources, viewpoint_distances
 from video_ae.geometry.cameras import camera_rays, pinhole_intrinsics, transform
 from video_ae.geometry.se3 import se3_exp
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene, VideoClip
@@ -137,7 +137,7 @@ def test_the_nearest_frames_give_the_colours():
     assert sum(first.values()) == pytest.approx(1)
     assert max(first, key=first.get) == 1
     assert max(last, key=last.get) == 5
-    torch.testing.assert_close(displacements(scene, path)[0].argsort()[:3], torch.tensor([1, 2, 0]))
+    torch.testing.assert_close(viewpoint_distances(scene, path)[0].argsort()[:3], torch.tensor([1, 2, 0]))
     assert [len(sources) for sources in nearest_sources(scene_of(cameras(STRAIGHT)), path)] == [1, 1]
     views = SharpViews(Wall(), scene, lambda i: paint(cameras([0, 0, 0, 0.1 * i, 0, 0])), SIZE)
     assert (views.pictures(path)[0] / 255 - paint(path.select([0])))[:, 8:-8, 8:-8].abs().mean() < 0.05

@@ -5,7 +5,7 @@ import math
 import torch
 
 from video_ae.geometry.cameras import pinhole_intrinsics
-from video_ae.geometry.overlap import inside_others, view_displacement
+from video_ae.geometry.overlap import inside_others, view_displacement, viewpoint_distance
 from video_ae.geometry.se3 import se3_exp
 from video_ae.types import Cameras
 
@@ -61,3 +61,16 @@ def test_what_a_view_sees_lies_inside_another_picture_or_beyond_its_border():
     assert found[0, :, :10].max() == 0
     assert found[1].max() == 0  # it looks the other way
     torch.testing.assert_close(inside_others(still, torch.full((6, 20), 0.5), still)[0, 2, 1:-1], torch.ones(18))
+
+
+def test_circling_a_thing_keeps_it_in_place_and_is_another_viewpoint_all_the_same():
+    angle = 0.1
+    circled = cameras([[0.0, angle, 0.0, 0.0, 0.0, 0.0]])
+    circled.world_from_camera[0, :3, 3] = torch.tensor([-2 * math.sin(angle), 0.0, 2 - 2 * math.cos(angle)])
+    still, half = cameras([[0.0] * 6]), torch.tensor([0.5])
+    assert view_displacement(still, half, circled).item() < 0.015  # about the point two units ahead
+    # What is far moves by 3/4 of f times the angle to one side, what is twice as near by all of it to the other.
+    expected = 0.8 * angle * (0.75 + 1) / 3
+    assert abs(viewpoint_distance(still, half, circled).item() - expected) < 0.006
+    turned = cameras([[0.0, angle, 0.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(viewpoint_distance(still, half, turned), view_displacement(still, half, turned))

@@ -12,7 +12,7 @@ from video_ae.applications.interpolate import frame_reader
 from video_ae.applications.picture import open_picture, picture_scene
 from video_ae.applications.progress import Stages
 from video_ae.applications.reconstruct import NOVEL_RATE
-from video_ae.applications.sharp_views import SharpViews, displacements
+from video_ae.applications.sharp_views import SharpViews, viewpoint_distances
 from video_ae.applications.sound import write_video_with_sound
 from video_ae.applications.take_apart import (
     Settings,
@@ -25,6 +25,7 @@ from video_ae.applications.take_apart import (
 from video_ae.applications.views import SceneModel, even_size, load_scene_model
 from video_ae.device import choose_device
 from video_ae.errors import UserError
+from video_ae.geometry.overlap import inside_others
 from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
 from video_ae.geometry.trajectories import PATHS, scene_depth
 from video_ae.types import Cameras
@@ -34,8 +35,10 @@ PICTURE_SIDE = 144  # shorter side, in pixels, of the layers of a single picture
 PICTURE_FRAMES = 96  # of a path about a picture: four seconds
 FOLLOW = "follow:"
 _SCALES = (1e-3, 1e3)
-FAR = 0.15  # picture widths from any frame: beyond it, wrong depths are plain to see
+FAR = 0.06  # picture widths that far and near surfaces move from any frame: beyond it, wrong depths are plain to see
+UNSEEN = 0.1  # of a picture that lies inside no frame
 _PARTS = (1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1)  # of a path that is kept, where a whole one goes too far
+_GRID = (12, 16)  # rows and columns of the points of a view that are looked for in the frames
 _TESTED = 8  # places where a path may start, and views of it that are looked at
 
 
@@ -44,9 +47,10 @@ class FollowReport:
     """What a path through a scene showed.
 
     part: of the path that was taken, its turns included (1: all of it). start: frame of the scene's source at which it
-    starts. seen: mean part of the pictures that some code had
-    seen; the rest is filled in. farthest: how far the scene moves, in picture widths, from the nearest frame of the
-    source to the farthest view: beyond about 0.15, wrong depths begin to show. sound: whether there is the motion's.
+    starts. seen: mean part of the pictures that would lie inside some frame if all were at the typical depth; the rest
+    is filled in. farthest: how far surfaces move, in picture widths, from the nearest frame of the source to the
+    farthest view (`viewpoint_distance`): beyond about 0.06, wrong depths begin to show. sound: whether there is the
+    motion's.
     """
 
     part: float
@@ -62,8 +66,9 @@ def follow_motion(
     """Writes `scene` (a video or a picture) as a camera would see it that moves like the one of `motion`.
 
     Both are in their own arbitrary scale; at `scale` 1 the path is as long, in typical depths of the scene, as it was
-    in those of its own. With None the path is that, or, where it would go more than `FAR` away from all frames, a
-    smaller one (`damped`): lengths and turns in one proportion, so that what it circled stays in its middle.
+    in those of its own. With None the path is that, or, where it would go more than `FAR` away from all frames or see
+    more than `UNSEEN` that none has seen, a smaller one (`damped`): lengths and turns in one proportion, so that what
+    it circled stays in its middle.
 
     The path starts at that frame of the scene from which it stays nearest to what has been seen (a picture: at the
     picture). The result has the picture size and focal length of the scene, and the frame rate, length and sound of the
@@ -83,7 +88,7 @@ def follow_motion(
         whole = relative_path(leading, (scale or 1.0) * _depth(taken) / _depth(leading))
         part = 1.0 if scale is not None else part_in_reach(taken, whole)
         steps = damped(whole, part)
-        start, seen = _best_start(views, taken, steps)
+        start, seen = _best_start(taken, steps)
         path = _from(taken, start, steps)
         farthest = _farness(taken, path).max().item()
         heard = _write(out, views, taken, path, leading.rate, Path(motion), stages)
@@ -111,7 +116,7 @@ def animate_picture(picture: Path, out: Path, path: str = "spiral", settings: Se
         taken = open_scene(picture, model, settings, place, stages)
         views = _views(taken, model, settings)
         cameras = PATHS[path](taken.cameras, _depth(taken), settings.frames or PICTURE_FRAMES, 0)
-        seen = views.coverage(cameras.select(_some(len(cameras)))).mean().item()
+        seen = seen_parts(taken, cameras.select(_some(len(cameras)))).mean().item()
         farthest = _farness(taken, cameras).max().item()
         _write(out, views, taken, cameras, NOVEL_RATE, None, stages)
     return FollowReport(1.0, 0, round(seen, 4), round(farthest, 4), False)
@@ -146,13 +151,26 @@ def damped(steps: Cameras, part: float) -> Cameras:
 
 
 def part_in_reach(taken: TakenApart, steps: Cameras) -> float:
-    """The largest part of a path that, from its best start, stays within `FAR` of some frame; the least if none."""
+    """The largest part of a path that, from some start, stays near the frames and what they saw; the least if none."""
     some, frames = _some(len(steps)), _some(len(taken.clip))
     for part in _PARTS:
         paths = [_from(taken, frame, damped(steps, part).select(some)) for frame in frames]
-        if min(_farness(taken, path).max().item() for path in paths) <= FAR:
+        if any(_farness(taken, p).max() <= FAR and seen_parts(taken, p).min() >= 1 - UNSEEN for p in paths):
             break
     return part
+
+
+def seen_parts(taken: TakenApart, path: Cameras) -> Float[Tensor, "view"]:
+    """Part of each view that would lie inside some frame of the scene's source if all were at the typical depth (of the
+    frame nearest to the view)."""
+    depth, frames, path = _depth(taken), taken.cameras, path.to("cpu", torch.float64)
+    seen = []
+    for number, frame in enumerate(viewpoint_distances(taken.scene, path).argmin(1).tolist()):
+        view_from_frame = invert(path.world_from_camera[number]) @ frames.world_from_camera[frame]
+        ahead = view_from_frame[2, 2] * depth + view_from_frame[2, 3]
+        plane = (1 / ahead.clamp_min(0.1 * depth)).expand(_GRID)
+        seen.append(inside_others(path.select([number]), plane, frames).amax(0).mean())
+    return torch.stack(seen)
 
 
 def _views(taken: TakenApart, model: SceneModel, settings: Settings) -> SharpViews:
@@ -175,20 +193,20 @@ def _from(taken: TakenApart, start: int, steps: Cameras) -> Cameras:
     return Cameras(found.world_from_camera @ steps.world_from_camera, intrinsics)
 
 
-def _best_start(views: SharpViews, taken: TakenApart, steps: Cameras) -> tuple[int, float]:
+def _best_start(taken: TakenApart, steps: Cameras) -> tuple[int, float]:
     """(position of the frame from which the path stays nearest to what has been seen, seen part of its pictures)."""
     some = steps.select(_some(len(steps)))
     frames = _some(len(taken.clip))
     paths = [_from(taken, frame, some) for frame in frames]
-    seen = [views.coverage(path, 32).mean().item() for path in paths]
+    seen = [seen_parts(taken, path).mean().item() for path in paths]
     worth = [part - _farness(taken, path).max().item() for part, path in zip(seen, paths, strict=True)]
     best = max(range(len(frames)), key=worth.__getitem__)
     return frames[best], seen[best]
 
 
 def _farness(taken: TakenApart, path: Cameras) -> Float[Tensor, "view"]:
-    """Picture widths that the scene moves from the nearest frame of its source to each view."""
-    return displacements(taken.scene, path).amin(1)
+    """Picture widths that surfaces move from the nearest frame of the scene's source to each view."""
+    return viewpoint_distances(taken.scene, path).amin(1)
 
 
 def _write(

@@ -21,7 +21,7 @@ from video_ae.applications.exports import known_inverse_depth
 from video_ae.applications.reading import SHORTER_SIDE
 from video_ae.applications.views import RendersFromFrames, SceneModel, even_size, to_bytes
 from video_ae.geometry.cameras import camera_rays, project, sample, transform
-from video_ae.geometry.overlap import view_displacement
+from video_ae.geometry.overlap import viewpoint_distance
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras, RenderedViews, Scene
 
@@ -164,7 +164,7 @@ def on_cpu(views: RenderedViews) -> RenderedViews:
 def nearest_sources(scene: Scene, path: Cameras) -> list[dict[int, float]]:
     """For each view of a path (no batch axis) the frames of a scene that see most alike, weighted by nearness."""
     sources = []
-    for distances in displacements(scene, path):
+    for distances in viewpoint_distances(scene, path):
         nearest = distances.argsort()[:NEAREST].tolist()
         shares = {i: 1 / (distances[i].item() + 0.02) ** 2 for i in nearest}
         total = sum(shares.values())
@@ -172,12 +172,12 @@ def nearest_sources(scene: Scene, path: Cameras) -> list[dict[int, float]]:
     return sources
 
 
-def displacements(scene: Scene, path: Cameras) -> Float[Tensor, "view frame"]:
-    """Picture widths that a scene moves from each frame of its clip to each view of a path (no batch axis)."""
+def viewpoint_distances(scene: Scene, path: Cameras) -> Float[Tensor, "view frame"]:
+    """How differently each view of a path (no batch axis) and each frame of a clip see a scene, in picture widths."""
     found = scene.camera.cameras
     frames = Cameras(found.world_from_camera[0], found.intrinsics[0]).to("cpu", torch.float32)
     typical = scene.camera.inverse_depth[0].cpu().flatten(1).median(1).values
-    return view_displacement(frames, typical, path.to("cpu", torch.float32)).T
+    return viewpoint_distance(frames, typical, path.to("cpu", torch.float32)).T
 
 
 def _looked_up_at(

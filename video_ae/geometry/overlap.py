@@ -10,6 +10,8 @@ from video_ae.types import Cameras
 
 _GRID = (4, 5)  # rows and columns of the points that are followed
 _FEATHER = 0.02  # of the picture: width over which what lies inside fades out at the border
+NEAR_SURFACES = 2.0  # times the typical inverse depth
+_SURFACES = (0.25, 1.0, NEAR_SURFACES)  # times the typical inverse depth
 _LOST = 1.0  # picture widths: the displacement that a point behind the camera counts
 
 
@@ -34,6 +36,17 @@ def view_displacement(
     moved = (xy - rays[:, None, :, :2]) * others.intrinsics[None, :, None, :1]
     distance = torch.where(points[..., 2] > 0.05, moved.norm(dim=-1), torch.full_like(points[..., 2], _LOST))
     return distance.clamp_max(_LOST).mean(-1)
+
+
+def viewpoint_distance(
+    views: Cameras, inverse_depth: Float[Tensor, "view"], others: Cameras
+) -> Float[Tensor, "view other"]:
+    """How differently two views see a scene: `view_displacement` of its far, typical and near surfaces, their mean.
+
+    A camera that circles a thing and looks at it keeps it in place, but sees it from elsewhere: all else moves.
+    """
+    moved = [view_displacement(views, nearness * inverse_depth, others) for nearness in _SURFACES]
+    return torch.stack(moved).mean(0)
 
 
 def inside_others(

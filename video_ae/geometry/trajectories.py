@@ -13,13 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.geometry.cameras import transform
-from video_ae.geometry.overlap import view_displacement
+from video_ae.geometry.overlap import NEAR_SURFACES, view_displacement
 from video_ae.geometry.se3 import invert, rigid, se3_exp, se3_log, so3_exp, so3_log
 from video_ae.types import Cameras
 
 LEAST_MOVEMENT = 0.05  # of the scene's depth: less parallax than this is hard to see
 MOST_MOVEMENT = 0.15  # of the scene's depth: beyond it, what the input never saw comes into view
-NEAR_SURFACES, ALIKE = 2.0, 0.25  # surfaces twice as near as the typical one move by at most so many picture widths
+ALIKE = 0.25  # picture widths: by no more do near surfaces move between frames that show much the same
 MOST_SMOOTHING = 0.1  # picture widths that the pictures of a new path move through its being smooth
 LEAST_SIGMA = 1.0  # frames
 _WINDOW = 3  # standard deviations at which the Gaussian is cut

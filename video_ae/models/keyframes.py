@@ -4,14 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.geometry.overlap import view_displacement
+from video_ae.geometry.overlap import NEAR_SURFACES, view_displacement, viewpoint_distance
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 
 KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
-NEAR_SURFACES = 2.0  # times the typical inverse depth: blends show these twice first, so they rank a view's codes
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
 MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
@@ -56,7 +55,7 @@ def nearest_frames(estimate: CameraEstimate, view: Cameras, most: int) -> list[i
     """Up to `most` frames of a clip (batch of one) that see most alike a view (one camera without batch axis)."""
     cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
     device, kind = cameras.intrinsics.device, cameras.intrinsics.dtype
-    distance = view_displacement(cameras, _typical_inverse_depth(estimate), view.to(device, kind))[:, 0]
+    distance = viewpoint_distance(cameras, _typical_inverse_depth(estimate), view.to(device, kind))[:, 0]
     return sorted(distance.argsort()[:most].tolist())
 
 
@@ -96,6 +95,7 @@ def render_keyframes(scene: Scene, views: Cameras, renderer: FrustumRenderer, si
         torch.cat([s.reference.world_from_camera[0] for s in scene.structures]),
         torch.cat([s.reference.intrinsics[0] for s in scene.structures]),
     )
+    # Blends show near surfaces twice first, so these rank a view's codes.
     near = NEAR_SURFACES * _typical_inverse_depth(scene.camera)[list(scene.keyframes)]
     distance = view_displacement(references, near, views).T  # [view, code]
     rendered = [
