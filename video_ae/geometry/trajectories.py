@@ -18,7 +18,7 @@ from video_ae.geometry.se3 import invert, rigid, se3_exp, se3_log, so3_exp, so3_
 from video_ae.types import Cameras
 
 LEAST_MOVEMENT = 0.05  # of the scene's depth: less parallax than this is hard to see
-MOST_MOVEMENT = 0.15  # of the scene's depth: beyond it, what the input never saw comes into view
+MOST_MOVEMENT = 0.1  # of the scene's depth: beyond it, what the input never saw comes into view
 ALIKE = 0.25  # picture widths: by no more do near surfaces move between frames that show much the same
 MOST_SMOOTHING = 0.1  # picture widths that the pictures of a new path move through its being smooth
 LEAST_SIGMA = 1.0  # frames
@@ -36,7 +36,7 @@ def scene_depth(inverse_depth: Float[Tensor, "*maps"]) -> float:
 
 
 def movement_radius(cameras: Cameras, depth: float, reference: int | None = None) -> float:
-    """How far a new path goes: half the sideways reach of the input path, within 5 % and 15 % of the scene's depth.
+    """How far a new path goes: half the sideways reach of the input path, within 5 % and 10 % of the scene's depth.
 
     The reach of a frame is how far off its viewing axis the farthest frame lies in which even near surfaces have hardly
     moved: only such frames say what would come into view, and moving straight ahead says little of it. That of the
