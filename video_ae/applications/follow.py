@@ -27,7 +27,7 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.geometry.overlap import inside_others
 from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
-from video_ae.geometry.trajectories import PATHS, scene_depth
+from video_ae.geometry.trajectories import PATHS, scene_depth, spread_frames
 from video_ae.types import Cameras
 from video_ae.videos.load import read_clip
 
@@ -183,7 +183,7 @@ def _depth(taken: TakenApart) -> float:
 
 
 def _some(count: int) -> list[int]:
-    return sorted(set(torch.linspace(0, count - 1, min(count, _TESTED)).round().long().tolist()))
+    return spread_frames(count, _TESTED)
 
 
 def _from(taken: TakenApart, start: int, steps: Cameras) -> Cameras:

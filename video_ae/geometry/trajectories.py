@@ -22,6 +22,7 @@ MOST_MOVEMENT = 0.1  # of the scene's depth: beyond it, what the input never saw
 ALIKE = 0.25  # picture widths: by no more do near surfaces move between frames that show much the same
 MOST_SMOOTHING = 0.1  # picture widths that the pictures of a new path move through its being smooth
 LEAST_SIGMA = 1.0  # frames
+_ASKED = 64  # frames whose reach is looked at
 _WINDOW = 3  # standard deviations at which the Gaussian is cut
 
 
@@ -40,15 +41,26 @@ def movement_radius(cameras: Cameras, depth: float, reference: int | None = None
 
     The reach of a frame is how far off its viewing axis the farthest frame lies in which even near surfaces have hardly
     moved: only such frames say what would come into view, and moving straight ahead says little of it. That of the
-    frame `reference`, or a lower quartile of all.
+    frame `reference`, or a lower quartile over frames spread over the path.
     """
-    pose = cameras.world_from_camera
-    near = pose.new_full((len(pose),), NEAR_SURFACES / depth)
-    alike = view_displacement(cameras, near, cameras) <= ALIKE
-    sideways = torch.stack([transform(invert(own), pose[:, :3, 3])[:, :2].norm(dim=-1) for own in pose])
-    reaches = (sideways * alike).amax(1)
-    reach = (reaches.quantile(0.25) if reference is None else reaches[reference]).item()
+    count = len(cameras)
+    asked = [reference] if reference is not None else spread_frames(count, _ASKED)
+    views = cameras.select(asked)
+    near = views.intrinsics.new_full((len(asked),), NEAR_SURFACES / depth)
+    alike = view_displacement(views, near, cameras) <= ALIKE
+    centres = cameras.world_from_camera[:, :3, 3]
+    sideways = transform(invert(views.world_from_camera)[:, None], centres)[..., :2].norm(dim=-1)
+    reach = (sideways * alike).amax(1).quantile(0.25).item()
     return min(max(reach / 2, LEAST_MOVEMENT * depth), MOST_MOVEMENT * depth)
+
+
+def spread_frames(count: int, most: int) -> list[int]:
+    """Up to `most` of `count` frames, the first and the last among them, evenly spread.
+
+    >>> spread_frames(9, 3)
+    [0, 4, 8]
+    """
+    return sorted(set(torch.linspace(0, count - 1, min(count, most)).round().long().tolist()))
 
 
 def interpolate(
