@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from video_ae.checkpoints import WEIGHTS, save_weights
 from video_ae.files import write_atomically
+from video_ae.training.averaging import WeightMean
 from video_ae.training.module import TrainingModule
 from video_ae.training.pictures import validation_picture
 from video_ae.types import VideoClip
@@ -60,7 +61,8 @@ class LastCheckpoint(Checkpoint):
             trainer.save_checkpoint(self._run / LAST)
             if trainer.is_global_zero:
                 assert isinstance(module, TrainingModule)
-                save_weights(module.model, self._run / WEIGHTS)
+                mean = next((each for each in trainer.callbacks if isinstance(each, WeightMean)), None)  # type: ignore[attr-defined]
+                save_weights(mean.model() if mean else module.model, self._run / WEIGHTS)
 
 
 class StopSignals(Callback):

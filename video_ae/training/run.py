@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from video_ae.checkpoints import SETTINGS, WEIGHTS, build_model
 from video_ae.errors import UserError
 from video_ae.files import claim_folder, write_atomically
+from video_ae.training.averaging import WeightMean
 from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationPictures
 from video_ae.training.collapse import CollapseSigns
 from video_ae.training.data import ClipData
@@ -72,8 +73,9 @@ def build_trainer(
     best = ModelCheckpoint(
         run / "checkpoints", filename="best", monitor="validation/psnr", mode="max", enable_version_counter=False
     )
+    averaging = [WeightMean(values.averaging)] if values.averaging is not None else []
     callbacks: list[pl.Callback] = [
-        ValidationPictures(run), CollapseSigns(), RunProgress(), stop, best,
+        *averaging, ValidationPictures(run), CollapseSigns(), RunProgress(), stop, best,
         LastCheckpoint(run, values.checkpoint_every), *watchers,
     ]  # fmt: skip
     if settings.wandb != "disabled":

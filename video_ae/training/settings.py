@@ -120,6 +120,8 @@ class TrainerSettings:
         validate_every: steps between two validations, with pictures.
         checkpoint_every: steps between two checkpoints.
         log_every: steps between two lines of metrics.
+        averaging: validate and keep a running mean of the weights, of which so much stays at each step (0.98 remembers
+            about 50 steps); null keeps the weights of the last step.
 
     Raises UserError for numbers that cannot work; what Lightning says to the rest is known when a run starts.
     """
@@ -134,8 +136,13 @@ class TrainerSettings:
     validate_every: int = 200
     checkpoint_every: int = 100
     log_every: int = 10
+    averaging: float | None = None
 
     def __post_init__(self) -> None:
+        if self.averaging is not None and not 0 < self.averaging < 1:
+            raise UserError(
+                f"--trainer.averaging is {self.averaging}, and null or a share between 0 and 1 is needed, such as 0.98."
+            )
         _at_least(
             1, "trainer", validate_every=self.validate_every, checkpoint_every=self.checkpoint_every,
             log_every=self.log_every, num_nodes=self.num_nodes,
