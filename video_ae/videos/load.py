@@ -1,6 +1,8 @@
 """A path from the user -> a clip in memory."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -61,7 +63,16 @@ def read_resized(
 def read_resized_bytes(
     reader: VideoReader, indices: Sequence[int], resizing: Resizing
 ) -> Iterator[tuple[int, UInt8[Tensor, "frame 3 height width"]]]:
-    """(place of the first one, resized frames in 0 .. 255) chunk by chunk; one chunk of the source is held."""
+    """(place of the first one, resized frames in 0 .. 255) chunk by chunk.
+
+    Two chunks of the source are held: the next one is decoded on another thread while one is worked on.
+    """
     step = max(1, CHUNK_VALUES // (3 * reader.image_size[0] * reader.image_size[1]))
-    for start in range(0, len(indices), step):
-        yield start, resizing.bytes(reader.read(list(indices[start : start + step])))
+    starts = range(0, len(indices), step)
+    chunks = [list(indices[start : start + step]) for start in starts]
+    with ThreadPoolExecutor(1) as decoding:
+        ahead = deque(decoding.submit(reader.read, chunk) for chunk in chunks[:1])
+        for number, start in enumerate(starts, 1):
+            frames = ahead.popleft().result()
+            ahead.extend(decoding.submit(reader.read, chunk) for chunk in chunks[number : number + 1])
+            yield start, resizing.bytes(frames)
