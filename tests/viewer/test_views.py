@@ -77,10 +77,10 @@ def test_the_start_sees_the_path_and_what_is_ahead():
 
 def test_drawn_cameras_are_neither_specks_nor_walls():
     still = Cameras(torch.eye(4).repeat(4, 1, 1), torch.full((4, 4), 0.5))
-    assert frustum_scale(still, 2.0) == pytest.approx(0.1)
+    assert frustum_scale(still, 2.0) == pytest.approx(0.08)
     far = torch.eye(4).repeat(4, 1, 1)
     far[3, 0, 3] = 100.0
-    assert frustum_scale(Cameras(far, torch.full((4, 4), 0.5)), 2.0) == pytest.approx(0.24)
+    assert frustum_scale(Cameras(far, torch.full((4, 4), 0.5)), 2.0) == pytest.approx(0.14)
 
 
 def test_a_ride_ends_when_the_visitor_moves_away_and_not_before_it_began():

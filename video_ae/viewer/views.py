@@ -57,7 +57,7 @@ def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
     depth: a typical depth of the scene. Up is the first camera's up, -y.
     """
     first, middle = cameras.world_from_camera[0].double(), cameras.world_from_camera[len(cameras) // 2].double()
-    back = first[:3, :3] @ torch.tensor([0.1, -0.22, -0.5], dtype=torch.float64) * depth
+    back = first[:3, :3] @ torch.tensor([0.08, -0.16, -0.3], dtype=torch.float64) * depth
     ahead = middle[:3, 3] + middle[:3, 2] * depth
     return _vector(first[:3, 3] + back), _vector(ahead)
 
@@ -66,7 +66,7 @@ def frustum_scale(cameras: Cameras, depth: float) -> float:
     """How long the drawn cameras are: small beside the scene, and beside the path where there is one."""
     centres = cameras.world_from_camera[:, :3, 3]
     extent = (centres - centres[:1]).norm(dim=-1).max().item()
-    return min(max(0.25 * extent, 0.05 * depth), 0.12 * depth)
+    return min(max(0.25 * extent, 0.04 * depth), 0.07 * depth)
 
 
 @dataclass(frozen=True)
