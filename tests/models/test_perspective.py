@@ -72,6 +72,20 @@ def test_random_splits_never_show_what_must_be_rendered(frames):
     assert 60 < references_held_out < 140
 
 
+def test_splits_of_long_clips_lie_in_stretches_near_and_wide():
+    torch.manual_seed(0)
+    spans, firsts = [], []
+    for _ in range(400):
+        split = random_split(24, 4, 2)
+        frames = split.contexts + split.targets
+        spans.append(max(frames) - min(frames) + 1)
+        firsts.append(min(frames))
+    assert max(spans) > 16
+    assert sum(span <= 6 for span in spans) > 100  # drawn from all 24, three in a hundred are as near
+    assert min(firsts) == 0
+    assert max(firsts) > 16
+
+
 @pytest.mark.parametrize("frames", [2, 3, 6])
 def test_the_fixed_split_holds_out_every_second_frame(frames):
     split = fixed_split(frames)

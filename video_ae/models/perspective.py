@@ -25,6 +25,7 @@ from video_ae.types import (
     VideoClip,
 )
 
+SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
 Progress = Callable[[str, float], None]  # what is being done, and how far it has come (0 to 1)
 
 
@@ -47,10 +48,15 @@ def fixed_split(frames: int) -> Split:
 def random_split(frames: int, most_contexts: int, most_targets: int) -> Split:
     """Contexts, reference and targets drawn at random; the code never sees the frames that it must render.
 
-    The reference is the first target half of the time (the code of a view nobody has seen) and a context otherwise.
+    They lie in a stretch of the clip that is four frames long or longer, evenly drawn in the logarithm, so that of a
+    long clip near and far contexts are learnt from alike. The reference is the first target half of the time (the code
+    of a view nobody has seen) and a context otherwise.
     """
-    order = torch.randperm(frames).tolist()
-    count = int(torch.randint(1, min(most_contexts, frames - 1) + 1, ()))
+    shortest = min(SHORTEST_STRETCH, frames)
+    length = round(shortest * (frames / shortest) ** float(torch.rand(())))
+    first = int(torch.randint(frames - length + 1, ()))
+    order = (first + torch.randperm(length)).tolist()
+    count = int(torch.randint(1, min(most_contexts, length - 1) + 1, ()))
     contexts, targets = sorted(order[:count]), order[count : count + most_targets]
     reference = targets[0] if torch.rand(()) < 0.5 else contexts[int(torch.randint(count, ()))]
     return Split(contexts, reference, targets)
