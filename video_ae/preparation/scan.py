@@ -56,7 +56,7 @@ def scan_video(
 
     A video whose shorter side is smaller keeps its own size. Where a frame cannot be read, the reader that `careful`
     opens tries the rest one by one; the scan ends at the first frame that cannot be read either, and says why.
-    Memory holds one chunk of the source and some numbers a frame.
+    Memory holds two chunks of the source and some numbers a frame.
     """
     scan, shots, rests = Scan(), ShotDetector(), RestDetector()
     resizing = plan_resizing(reader.image_size, min(size, min(reader.image_size)))
