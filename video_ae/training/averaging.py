@@ -10,8 +10,8 @@ from video_ae.training.module import TrainingModule
 class WeightMean(WeightAveraging):
     """Exponential moving mean of parameters and buffers (Polyak and Juditsky 1992), kept by Lightning.
 
-    Its memory grows with the steps, so that the random weights of the start are forgotten soon. Validation sees the mean;
-    the steps themselves do not.
+    Its memory grows with the steps, so that the random weights of the start are forgotten soon. Validation sees the
+    mean; the steps themselves do not.
 
     decay: how much of the mean stays at each step; 0.98 remembers about 50 steps.
     """
