@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from interruptions import power_cut, same, sigterm, train_interrupted, weights
 from tiny_model import TinyAutoencoder
 
@@ -19,7 +20,7 @@ from video_ae.training.run import train
 def test_a_run_leaves_everything_that_its_folder_promises(arguments):
     run = train(parse_run(arguments))
     assert {path.name for path in run.iterdir()} == {
-        "config.yaml", "weights.safetensors", "model.yaml", "checkpoints", "pictures", "metrics"
+        "config.yaml", "weights.safetensors", "model.yaml", "checkpoints", "pictures", "metrics", ".lock"
     }  # fmt: skip
     assert {path.name for path in (run / "pictures").iterdir()} == {"step_4.png", "step_8.png"}
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
@@ -84,6 +85,17 @@ def test_folder_that_is_not_empty_is_refused_and_only_runs_are_replaced(argument
     (tmp_path / "photos" / "cat.jpg").write_text("")
     with pytest.raises(UserError, match="something else"):
         train(parse_run([*arguments, "--overwrite", "--out", str(tmp_path / "photos")]))
+
+
+def test_folder_that_another_training_writes_into_is_refused(arguments):
+    run = train(parse_run(arguments))
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    with FileLock(run / ".lock"):
+        for mode in ("--overwrite", "--resume"):
+            with pytest.raises(UserError, match="another training"):
+                train(parse_run([*arguments, mode]))
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
+    train(parse_run([*arguments, "--overwrite"]))
 
 
 def test_nothing_is_written_for_data_that_is_not_there(arguments, tmp_path):

@@ -3,11 +3,13 @@
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -31,9 +33,10 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     """Trains and returns the run's folder. watchers: callbacks that look on.
 
     It holds config.yaml (the complete settings), weights.safetensors and model.yaml, checkpoints/{last,best}.ckpt,
-    pictures/step_N.png and metrics/version_K/metrics.csv (one K for each start). Raises UserError for settings that
-    cannot work, before anything is written, and KeyboardInterrupt after a stop by Ctrl-C or SIGTERM: the checkpoint of
-    the last step is then written, and `resume` continues as if nothing had happened.
+    pictures/step_N.png, metrics/version_K/metrics.csv (one K for each start) and a lock against other trainings.
+    Raises UserError for settings that cannot work, before anything is written, and KeyboardInterrupt after a stop by
+    Ctrl-C or SIGTERM: the checkpoint of the last step is then written, and `resume` continues as if nothing had
+    happened.
     """
     _check_wandb(settings)
     run = Path(settings.out)
@@ -48,15 +51,15 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     model = build_model(settings.model, "the configuration")
     data = ClipData(settings.data, settings.seed)
     module = TrainingModule(model, settings.losses, settings.optimizer, settings.seed)
-    if first:
-        if not settings.resume:
-            _clear(run)
-        claim_folder(run, overwrite=True)
-        write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
-    try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
-    finally:
-        _end_wandb(trainer.loggers)
+    with _alone(run) if first else nullcontext():
+        if first:
+            if not settings.resume:
+                _clear(run)
+            write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
+        try:
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        finally:
+            _end_wandb(trainer.loggers)
     if stop.received:
         raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
     return run
@@ -151,6 +154,23 @@ def _check_out(run: Path, overwrite: bool) -> None:
     parent = next(path for path in [run, *run.absolute().parents] if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"--out {str(run)!r} cannot be written: choose a folder that you may write to.")
+
+
+@contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """Holds the run's folder against other trainings, until this one ends in whatever way."""
+    claim_folder(run, overwrite=True)
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"another training is writing into --out {str(run)!r}: wait until it has ended, or choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _clear(run: Path) -> None:
