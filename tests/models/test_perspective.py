@@ -120,6 +120,16 @@ def test_training_and_validation_render_held_out_frames(model):
     torch.testing.assert_close(checked.frames, model(pictures).frames)
 
 
+def test_cameras_of_a_clip_that_comes_again_are_found_once(model, monkeypatch):
+    asked = []
+    find = GivenCameras.forward
+    monkeypatch.setattr(GivenCameras, "forward", lambda self, frames: asked.append(len(frames)) or find(self, frames))
+    model = PerspectiveAutoencoder(GivenCameras(), PlaneSweepEncoder(4), FrustumRenderer(), planes=5).train()
+    for first in (0, 1, 0, 1):
+        model(batched(clip(5, first=first)))
+    assert asked == [1, 1]
+
+
 def test_true_cameras_are_never_read(model):
     pictures = batched(clip(4))
     lie = Cameras(torch.full((1, 4, 4, 4), torch.nan), torch.full((1, 4, 4), torch.nan))

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from video_ae.datasets.byte_clips import collate_bytes
 from video_ae.datasets.training_clips import TrainingClips
 from video_ae.datasets.video_folder import VideoFolder
-from video_ae.training.data import Positions
+from video_ae.training.data import Positions, replayed
 from video_ae.videos.writer import write_video
 
 BATCH, STEPS = 2, 4
@@ -76,3 +76,19 @@ def test_every_number_of_devices_gives_the_same_order() -> None:
     whole = order(0, 1, 30)
     assert order(0, 5, 6) == whole
     assert order(0, 2, 6) + order(24, 3, 6) == whole
+
+
+def test_clips_come_again_as_often_as_asked_for_and_new_ones_at_a_steady_pace():
+    order = [replayed(seed=3, position=position, reuse=4) for position in range(400)]
+    assert order[::4] == list(range(100)), "every fourth is new"
+    assert all(clip <= position // 4 for position, clip in enumerate(order)), "the others were there before"
+    assert order != [replayed(seed=4, position=position, reuse=4) for position in range(400)]
+    late = order[300:]
+    assert len(set(late)) > 60, "all of those before are drawn, not the latest alone"
+
+
+def test_devices_share_the_order_of_replayed_clips():
+    alone = Positions(start=24, batch_size=6, reuse=3, seed=1)
+    shared = [Positions(start=24, batch_size=3, rank=rank, devices=2, reuse=3, seed=1) for rank in range(2)]
+    together = [first + second for first, second in zip(*(islice(part, 5) for part in shared), strict=True)]
+    assert together == list(islice(alone, 5))

@@ -60,6 +60,15 @@ def test_stopped_and_resumed_equals_uninterrupted(arguments, tmp_path):
     assert same(weights(whole), weights(run))
 
 
+def test_clips_that_come_again_resume_exactly(arguments, tmp_path):
+    common = [*arguments, "--data.reuse=3", "--data.augment=true"]
+    whole = train(parse_run([*common, "--out", str(tmp_path / "whole")]))
+    run = train(parse_run([*common, "--trainer.max_steps=5"]))
+    assert not same(weights(whole), weights(run))
+    train(parse_run(["--resume", "--out", str(run), "--trainer.max_steps=8"]))
+    assert same(weights(whole), weights(run))
+
+
 def test_killed_and_resumed_equals_uninterrupted(arguments, tmp_path):
     whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
     train_interrupted(arguments, 8, power_cut)

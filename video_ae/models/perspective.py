@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.camera.alignment_encoder import AlignmentEncoder
+from video_ae.camera.remembered import RememberedCameras
 from video_ae.geometry.frusta import inverse_depth_planes
 from video_ae.geometry.overlap import inside_others
 from video_ae.models.base import Autoencoder
@@ -69,7 +70,8 @@ class PerspectiveAutoencoder(Autoencoder):
     null takes `camera` there too.
     planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is learnt.
     most_contexts, most_targets: bounds of the random splits in training, and of a keyframe's contexts.
-    splits: how many random splits of each clip a training step takes, since its cameras are solved only once.
+    splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
+        are solved once.
     working_side: longest short side, in pixels, of the pictures that structure is made from outside training;
     scene_side: the same for the keyframes of whole videos, which are many. view_side: for codes of single views, whose
         geometry matters more than their colours.
@@ -96,6 +98,7 @@ class PerspectiveAutoencoder(Autoencoder):
         self.structure = structure
         self.renderer = renderer
         self.training_camera = training_camera or camera
+        self._remembered = RememberedCameras(self.training_camera)
         self.planes = planes
         self.most_contexts = most_contexts
         self.most_targets = most_targets
@@ -104,7 +107,7 @@ class PerspectiveAutoencoder(Autoencoder):
 
     def forward(self, clip: VideoClip) -> Reconstruction:
         """Renders held-out frames: a random split in training, every second frame otherwise."""
-        estimate = self.training_camera(clip.frames)
+        estimate = self._remembered(clip.frames)
         if not self.training:
             return self.reconstruct_targets(clip.frames, estimate, fixed_split(len(clip)))
         splits = [random_split(len(clip), self.most_contexts, self.most_targets) for _ in range(self.splits)]

@@ -1,6 +1,7 @@
 """Clips for a run: which sample comes next is a pure function of (seed, position)."""
 
 import logging
+import random
 from collections.abc import Iterator
 from functools import partial
 
@@ -27,21 +28,39 @@ log = logging.getLogger(__name__)
 VALIDATION_SEED = 20211001  # fixed, so that runs with different seeds are compared on the same clips
 
 
+def replayed(seed: int, position: int, reuse: int) -> int:
+    """Which clip a position of the training order takes: every `reuse`-th a new one, the others one from before.
+
+    A pure function, so that any number of processes agrees and training resumes exactly.
+
+    >>> [replayed(0, position, reuse=1) for position in range(5)]
+    [0, 1, 2, 3, 4]
+    >>> [replayed(0, position, reuse=3) for position in (0, 3, 6, 9)]
+    [0, 1, 2, 3]
+    """
+    newest, again = divmod(position, reuse)
+    return random.Random(f"replay {seed} {position}").randint(0, newest) if again else newest
+
+
 class Positions(Sampler[list[int]]):
-    """Batches of sample positions without end; in each step the devices take consecutive batches.
+    """Batches of clip numbers without end; in each step the devices take consecutive batches of positions.
 
     >>> batches = iter(Positions(start=8, batch_size=2, rank=1, devices=2))
     >>> next(batches), next(batches)
     ([10, 11], [14, 15])
     """
 
-    def __init__(self, start: int, batch_size: int, rank: int = 0, devices: int = 1) -> None:
+    def __init__(
+        self, start: int, batch_size: int, rank: int = 0, devices: int = 1, reuse: int = 1, seed: int = 0
+    ) -> None:
         self.start, self.batch_size, self.rank, self.devices = start, batch_size, rank, devices
+        self.reuse, self.seed = reuse, seed
 
     def __iter__(self) -> Iterator[list[int]]:
         first = self.start + self.rank * self.batch_size
         while True:
-            yield list(range(first, first + self.batch_size))
+            positions = range(first, first + self.batch_size)
+            yield [replayed(self.seed, position, self.reuse) for position in positions]
             first += self.devices * self.batch_size
 
 
@@ -105,8 +124,9 @@ class ClipData(LightningDataModule):
         module = self.trainer.lightning_module
         assert isinstance(module, TrainingModule)
         positions = Positions(
-            module.samples_seen, self.settings.batch_size, self.trainer.global_rank, self.trainer.world_size
-        )
+            module.samples_seen, self.settings.batch_size, self.trainer.global_rank, self.trainer.world_size,
+            self.settings.reuse, self.seed,
+        )  # fmt: skip
         workers = self.settings.workers
         loader = DataLoader(
             self.training, batch_sampler=positions, collate_fn=collate_bytes, num_workers=workers,

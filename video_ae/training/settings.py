@@ -24,6 +24,7 @@ class DataSettings:
         validation_root: the same for validation; without it, clips of `root` that another seed draws.
         size: (width, height) of the frames in pixels, cropped at their centre.
         length: frames in a clip.
+        reuse: how often each training clip comes on average: for models that solve a clip's cameras, once for all.
         mix: further roots and how often a clip comes from each, where `root` counts 1.
         gap: smallest and largest step between a clip's frames, in frames.
         gap_seconds: the same in seconds, for videos that have times; folders of pictures keep `gap`.
@@ -45,6 +46,7 @@ class DataSettings:
     validation_root: str | None = None
     size: tuple[int, int] = (64, 48)
     length: int = 6
+    reuse: int = 1
     mix: dict[str, float] | None = None
     gap: tuple[int, int] = (1, 2)
     gap_seconds: tuple[float, float] | None = None
@@ -61,7 +63,7 @@ class DataSettings:
     def __post_init__(self) -> None:
         _at_least(
             1, "data", size=min(self.size), length=self.length, gap=self.gap[0], batch_size=self.batch_size,
-            max_frames_in_memory=self.max_frames_in_memory, validation_clips=self.validation_clips,
+            max_frames_in_memory=self.max_frames_in_memory, validation_clips=self.validation_clips, reuse=self.reuse,
         )  # fmt: skip
         _at_least(0, "data", workers=self.workers)
 
