@@ -69,6 +69,26 @@ def test_clips_that_come_again_resume_exactly(arguments, tmp_path):
     assert same(weights(whole), weights(run))
 
 
+def test_a_step_of_two_batches_is_one_of_a_batch_twice_as_large(arguments, tmp_path):
+    common = [*arguments, "--model.init_args.noise=0"]
+    large = train(parse_run([*common, "--out", str(tmp_path / "large")]))
+    run = train(parse_run([*common, "--data.batch_size=1", "--trainer.accumulate=2"]))
+    assert {path.name for path in (run / "pictures").iterdir()} == {"step_4.png", "step_8.png"}
+    for one, other in zip(weights(large).values(), weights(run).values(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("batch", [9, 10])
+def test_a_stop_between_the_batches_of_a_step_waits_for_its_end(arguments, tmp_path, batch):
+    common = [*arguments, "--trainer.accumulate=2"]
+    whole = train(parse_run([*common, "--out", str(tmp_path / "whole")]))
+    train_interrupted(common, batch, sigterm)
+    run = tmp_path / "run"
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 5
+    train(parse_run(["--resume", "--out", str(run)]))
+    assert same(weights(whole), weights(run))
+
+
 def test_killed_and_resumed_equals_uninterrupted(arguments, tmp_path):
     whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
     train_interrupted(arguments, 8, power_cut)

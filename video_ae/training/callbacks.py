@@ -53,7 +53,12 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, run: Path, every: int) -> None:
         self._run, self._every, self._written = run, every, -1
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            trainer.should_stop = False  # the step ends first: whoever asked for a stop asks again after its last batch
+            return
         step = trainer.global_step
         ends = trainer.should_stop or step == trainer.max_steps
         if (step % self._every == 0 or ends) and step != self._written:

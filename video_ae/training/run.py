@@ -93,7 +93,8 @@ def build_trainer(
             max_steps=values.max_steps,
             max_epochs=-1,
             max_time=values.max_time,
-            val_check_interval=values.validate_every,
+            accumulate_grad_batches=values.accumulate,
+            val_check_interval=values.validate_every * values.accumulate,  # Lightning counts batches there
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             log_every_n_steps=values.log_every,

@@ -119,6 +119,7 @@ class TrainerSettings:
         num_nodes: machines.
         strategy: auto, ddp, ...
         precision: 32-true, 16-mixed or bf16-mixed.
+        accumulate: batches that one step takes, one after the other: more clips than fit into memory at once.
         validate_every: steps between two validations, with pictures.
         checkpoint_every: steps between two checkpoints.
         log_every: steps between two lines of metrics.
@@ -135,6 +136,7 @@ class TrainerSettings:
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = "32-true"
+    accumulate: int = 1
     validate_every: int = 200
     checkpoint_every: int = 100
     log_every: int = 10
@@ -147,7 +149,7 @@ class TrainerSettings:
             )
         _at_least(
             1, "trainer", validate_every=self.validate_every, checkpoint_every=self.checkpoint_every,
-            log_every=self.log_every, num_nodes=self.num_nodes,
+            log_every=self.log_every, num_nodes=self.num_nodes, accumulate=self.accumulate,
         )  # fmt: skip
 
 
