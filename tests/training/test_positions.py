@@ -1,5 +1,6 @@
 """Any number of machines takes each sample once, in one order."""
 
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader
 from video_ae.datasets.byte_clips import collate_bytes
 from video_ae.datasets.training_clips import TrainingClips
 from video_ae.datasets.video_folder import VideoFolder
-from video_ae.training.data import Positions, replayed
+from video_ae.training.data import BLOCK, Positions, replayed
 from video_ae.videos.writer import write_video
 
 BATCH, STEPS = 2, 4
@@ -78,13 +79,14 @@ def test_every_number_of_devices_gives_the_same_order() -> None:
     assert order(0, 2, 6) + order(24, 3, 6) == whole
 
 
-def test_clips_come_again_as_often_as_asked_for_and_new_ones_at_a_steady_pace():
-    order = [replayed(seed=3, position=position, reuse=4) for position in range(400)]
-    assert order[::4] == list(range(100)), "every fourth is new"
-    assert all(clip <= position // 4 for position, clip in enumerate(order)), "the others were there before"
-    assert order != [replayed(seed=4, position=position, reuse=4) for position in range(400)]
-    late = order[300:]
-    assert len(set(late)) > 60, "all of those before are drawn, not the latest alone"
+def test_each_clip_comes_again_as_often_as_asked_for_among_many_others():
+    order = [replayed(seed=3, position=position, reuse=4) for position in range(2 * 4 * BLOCK)]
+    first, second = order[: 4 * BLOCK], order[4 * BLOCK :]
+    assert Counter(first) == dict.fromkeys(range(BLOCK), 4)
+    assert Counter(second) == dict.fromkeys(range(BLOCK, 2 * BLOCK), 4)
+    assert len(set(order[:BLOCK])) > BLOCK / 2, "most of the clips of a block come early"
+    assert order != [replayed(seed=4, position=position, reuse=4) for position in range(2 * 4 * BLOCK)]
+    assert [clip - BLOCK for clip in second] != first
 
 
 def test_devices_share_the_order_of_replayed_clips():

@@ -3,7 +3,7 @@
 import logging
 import random
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -24,22 +24,33 @@ from video_ae.training.settings import DataSettings
 from video_ae.types import VideoClip
 
 ENDLESS = 2**48
+BLOCK = 32  # clips that come again in turns, before the next so many
 log = logging.getLogger(__name__)
 VALIDATION_SEED = 20211001  # fixed, so that runs with different seeds are compared on the same clips
 
 
 def replayed(seed: int, position: int, reuse: int) -> int:
-    """Which clip a position of the training order takes: every `reuse`-th a new one, the others one from before.
+    """Which clip a position of the training order takes, if each comes `reuse` times among the clips of its block.
 
     A pure function, so that any number of processes agrees and training resumes exactly.
 
     >>> [replayed(0, position, reuse=1) for position in range(5)]
     [0, 1, 2, 3, 4]
-    >>> [replayed(0, position, reuse=3) for position in (0, 3, 6, 9)]
-    [0, 1, 2, 3]
+    >>> block = [replayed(0, position, reuse=3) for position in range(3 * BLOCK)]
+    >>> sorted(block) == sorted(3 * list(range(BLOCK)))
+    True
     """
-    newest, again = divmod(position, reuse)
-    return random.Random(f"replay {seed} {position}").randint(0, newest) if again else newest
+    if reuse == 1:
+        return position
+    block, place = divmod(position, BLOCK * reuse)
+    return BLOCK * block + _shuffled(seed, block, reuse)[place] % BLOCK
+
+
+@lru_cache(maxsize=2)
+def _shuffled(seed: int, block: int, reuse: int) -> list[int]:
+    order = list(range(BLOCK * reuse))
+    random.Random(f"replay {seed} {block}").shuffle(order)
+    return order
 
 
 class Positions(Sampler[list[int]]):

@@ -24,7 +24,7 @@ class DataSettings:
         validation_root: the same for validation; without it, clips of `root` that another seed draws.
         size: (width, height) of the frames in pixels, cropped at their centre.
         length: frames in a clip.
-        reuse: how often each training clip comes on average: for models that solve a clip's cameras, once for all.
+        reuse: how often each training clip comes: for models that solve a clip's cameras, once for all.
         mix: further roots and how often a clip comes from each, where `root` counts 1.
         gap: smallest and largest step between a clip's frames, in frames.
         gap_seconds: the same in seconds, for videos that have times; folders of pictures keep `gap`.
