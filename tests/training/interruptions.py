@@ -31,8 +31,11 @@ def power_cut() -> None:
     raise RuntimeError("power cut")
 
 
-def train_interrupted(arguments: list[str], step: int, interrupt: Callable[[], None]) -> None:
-    """Trains until `interrupt` is called in the forward pass of the training step `step`, counted from 1."""
+def train_interrupted(arguments: list[str], step: int, interrupt: Callable[[], None]) -> list[bool]:
+    """Trains until `interrupt` is called in the forward pass of the training step `step`, counted from 1.
+
+    Returns what each forward pass was for: training or not.
+    """
     forward, calls = TinyAutoencoder.forward, []
 
     def interrupted(self, clip):
@@ -45,3 +48,4 @@ def train_interrupted(arguments: list[str], step: int, interrupt: Callable[[], N
         patch.setattr(TinyAutoencoder, "forward", interrupted)
         with pytest.raises(KeyboardInterrupt if interrupt is sigterm else RuntimeError):
             train(parse_run(arguments))
+    return calls

@@ -60,6 +60,13 @@ def test_stopped_and_resumed_equals_uninterrupted(arguments, tmp_path):
     assert same(weights(whole), weights(run))
 
 
+@pytest.mark.parametrize(("step", "validated"), [(6, False), (8, True)])
+def test_a_stop_waits_for_a_validation_only_where_one_is_due(arguments, capfd, step, validated):
+    training = train_interrupted([*arguments, "--trainer.max_steps=12"], step, sigterm)
+    assert training[-1] is not validated
+    assert "Stopping when this step is done" in capfd.readouterr().err
+
+
 def test_clips_that_come_again_resume_exactly(arguments, tmp_path):
     common = [*arguments, "--data.reuse=3", "--data.augment=true"]
     whole = train(parse_run([*common, "--out", str(tmp_path / "whole")]))

@@ -71,7 +71,10 @@ class LastCheckpoint(Checkpoint):
 
 
 class StopSignals(Callback):
-    """The first Ctrl-C (or SIGTERM) lets the step end, so that the checkpoint is exact; the second stops at once."""
+    """The first Ctrl-C (or SIGTERM) lets the step end, so that the checkpoint is exact; the second stops at once.
+
+    A validation follows only where one is due: it can take longer than the step, and whoever stops is in a hurry.
+    """
 
     def __init__(self) -> None:
         self.received = False
@@ -86,11 +89,19 @@ class StopSignals(Callback):
         if self.received:
             raise KeyboardInterrupt
         self.received = True
+        Console(stderr=True).print("Stopping when this step is done; once more stops at once.", highlight=False)
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int
+    ) -> None:
+        batches = trainer.accumulate_grad_batches
+        if (batch_idx + 1) % batches:
+            return
         # One process' signal stops all of them at the same step: a collective call, and cheap on one device.
         if trainer.strategy.reduce_boolean_decision(self.received, all=False):
             self.received = trainer.should_stop = True
+            if trainer.global_step * batches % trainer.val_check_interval:
+                trainer.limit_val_batches = 0
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         for number, handler in self._before.items():
