@@ -8,12 +8,15 @@ from video_ae.geometry.frusta import inverse_depth_planes
 from video_ae.geometry.se3 import se3_exp
 from video_ae.structure.plane_sweep import (
     AGREEMENT_WINDOWS,
+    LEAST_PARALLAX,
     OPAQUE,
+    TYPICAL_PARALLAX,
     UNCOMPARED_DIFFERENCE,
     PlaneSweepEncoder,
     _agreement,
     _differences,
     _sweep,
+    _widest,
     ending_density,
 )
 from video_ae.types import Cameras
@@ -122,7 +125,7 @@ def two_plane_scene(width: int = 32, height: int = 16) -> tuple[torch.Tensor, Ca
 def test_contexts_agree_at_the_right_plane_and_disagree_at_the_wrong_one():
     frames, cameras = two_plane_scene()
     planes = torch.tensor([[1.0, 0.5]])
-    mean, variance, share = _agreement(*_sweep(frames, cameras, cameras.select([0]), planes, 16, 32))
+    mean, variance, share = _agreement(*_sweep(frames, cameras, cameras.select([0]), planes, 16, 32)[:2])
     upper, lower = (slice(None), slice(None), slice(0, 8)), (slice(None), slice(None), slice(8, 16))
     both = slice(5, 32)  # columns that the second camera sees at both planes
     assert variance[:, :, 0][upper][..., both].max() < 1e-6
@@ -138,7 +141,7 @@ def test_a_voxel_that_nobody_sees_is_marked_and_finite(encoder):
     frames, cameras = two_plane_scene()
     beside = Cameras(cameras.world_from_camera.clone(), cameras.intrinsics)
     beside.world_from_camera[..., 0, 3] += 10.0
-    _, seen = _sweep(frames, beside, cameras.select([0]), torch.tensor([[1.0]]), 16, 32)
+    _, seen, _ = _sweep(frames, beside, cameras.select([0]), torch.tensor([[1.0]]), 16, 32)
     assert seen.max() == 0
     code = encoder(frames, beside, cameras.select([0]), torch.tensor([[1.0, 0.5]]))
     assert code.features.isfinite().all()
@@ -147,10 +150,46 @@ def test_a_voxel_that_nobody_sees_is_marked_and_finite(encoder):
 
 def test_the_reference_finds_its_own_frame_at_every_plane():
     frames, cameras = two_plane_scene()
-    swept, seen = _sweep(frames[:, [0]], cameras.select([0]), cameras.select([0]), torch.tensor([[1.0, 0.3]]), 16, 32)
+    first, planes = cameras.select([0]), torch.tensor([[1.0, 0.3]])
+    swept, seen, _ = _sweep(frames[:, [0]], first, first, planes, 16, 32)
     assert seen.min() == 1
     torch.testing.assert_close(swept[:, 0, :, 0], frames[:, 0], atol=1e-5, rtol=0)
     torch.testing.assert_close(swept[:, 0, :, 1], frames[:, 0], atol=1e-5, rtol=0)
+
+
+def test_parallax_is_the_angle_from_where_a_context_sees_the_same_ray_at_infinity():
+    frames, cameras = two_plane_scene()
+    _, seen, parallax = _sweep(frames, cameras, cameras.select([0]), torch.tensor([[1.0, 0.5]]), 16, 32)
+    angle = TYPICAL_PARALLAX * parallax.exp()[0, :, 0]
+    torch.testing.assert_close(angle[0], torch.full((2, 16, 32), LEAST_PARALLAX))  # the reference itself
+    expected = torch.tensor([0.125, 0.0625])[:, None, None].expand(2, 16, 32)  # baseline times inverse depth
+    torch.testing.assert_close(angle[1], expected, atol=1e-3, rtol=0)
+    widest = TYPICAL_PARALLAX * _widest(parallax, seen).exp()[0, 0]
+    torch.testing.assert_close(widest[:, :, 5:], expected[:, :, 5:], atol=1e-3, rtol=0)
+    torch.testing.assert_close(widest[0, :, :4], torch.full((16, 4), LEAST_PARALLAX))  # the second does not see them
+
+
+def test_turning_is_no_parallax():
+    _, cameras = two_plane_scene()
+    turned = Cameras(se3_exp(torch.tensor([[[0.0] * 6, [0.02, 0.1, 0.0, 0.0, 0.0, 0.0]]])), cameras.intrinsics)
+    _, _, parallax = _sweep(torch.rand(1, 2, 3, 16, 32), turned, turned.select([0]), torch.tensor([[1.0]]), 16, 32)
+    torch.testing.assert_close(TYPICAL_PARALLAX * parallax.exp(), torch.full_like(parallax, LEAST_PARALLAX))
+
+
+def test_before_training_colours_count_by_one_over_the_parallax_of_their_context():
+    torch.manual_seed(0)
+    encoder = PlaneSweepEncoder(channels=4)
+    torch.nn.init.zeros_(encoder.visibility[-1].weight)
+    shift = torch.tensor([0.02, -0.04])
+    twist = torch.zeros(1, 2, 6)
+    twist[0, :, 3] = shift
+    cameras = Cameras(se3_exp(twist), pinhole_intrinsics(torch.ones(1, 2), 32, 24))
+    reference = Cameras(torch.eye(4)[None, None], cameras.intrinsics[:, :1])
+    frames = torch.stack([torch.zeros(3, 24, 32), torch.ones(3, 24, 32)])[None]
+    code = encoder(frames, cameras, reference, torch.tensor([[1.0]]))
+    weight = 1 / (shift.square() + LEAST_PARALLAX**2).sqrt()
+    expected = torch.full((24, 20), float(weight[1] / weight.sum()))
+    torch.testing.assert_close(code.features[0, 0, 0, :, 6:26], expected, atol=1e-4, rtol=0)
 
 
 def absorbed(density: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from video_ae.types import Cameras, FrustumVoxels
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
 AGREEMENT_WINDOWS = (3, 9)  # voxels on a side over which colours are compared
 UNCOMPARED_DIFFERENCE = 0.08  # of colours in [0, 1]: what a voxel without two witnesses counts as
+LEAST_PARALLAX, TYPICAL_PARALLAX = 0.002, 0.032  # radians: half a pixel or less; between frames that are worth joining
 
 
 def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -94,6 +95,9 @@ class PlaneSweepEncoder(nn.Module):
     comes on top: a volume network looks at features of small frames, always at about the same size, so that what it
     learnt on small pictures holds on large ones; light heads then decide at the frames' own size.
 
+    All are told the parallax, so that one set of weights is sharp where contexts are near and careful where they are
+    far: colours count by a power of their context's parallax, and the widest one changes how sharply rays end.
+
     channels: width of the networks. coarse_side: short side, in pixels, of the small frames.
     """
 
@@ -101,12 +105,16 @@ class PlaneSweepEncoder(nn.Module):
         super().__init__()
         self.coarse_side = coarse_side
         self.features = FeatureNetwork(2 * channels)
-        self.volume = VolumeNetwork(4 * channels + 2, channels)
-        # Per voxel: what the volume says, how the contexts' colours agree near and around it, how many see it.
-        self.ending = VoxelHead(channels + 6)
-        self.visibility = nn.Sequential(nn.Conv3d(channels + 6, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
+        self.volume = VolumeNetwork(4 * channels + 3, channels)
+        # Per voxel: what the volume says, how the contexts' colours agree near and around it, the widest parallax, how
+        # many contexts see it; and a colour.
+        self.ending = VoxelHead(channels + 7)
+        # The same with a context's own colour and parallax, and whether it sees the voxel.
+        self.visibility = nn.Sequential(nn.Conv3d(channels + 8, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
         # How sharply rays end where colours agree: weights of the differences at a voxel and around it.
         self.log_sharpness = nn.Parameter(torch.tensor([30.0, 100.0]).log())
+        self.sharpness_per_parallax = nn.Parameter(torch.zeros(2))
+        self.parallax_penalty = nn.Parameter(torch.ones(()))
 
     def forward(
         self,
@@ -123,19 +131,21 @@ class PlaneSweepEncoder(nn.Module):
         width, height = size or (frames.shape[-1], frames.shape[-2])
         hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
         hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
-        colours, seen = _sweep(frames, cameras, reference, inverse_depth, height, width)
+        colours, seen, parallax = _sweep(frames, cameras, reference, inverse_depth, height, width)
         mean, variance, share = _agreement(colours, seen)
-        difference = _differences(variance, seen)
-        known = torch.cat([hidden, 10 * difference, share], 1)
+        difference, widest = _differences(variance, seen), _widest(parallax, seen)
+        known = torch.cat([hidden, 10 * difference, widest, share], 1)
         logit = self.ending(torch.cat([known, mean - 0.5], 1))[:, 0]
-        logit = logit - (self.log_sharpness.exp().view(1, 2, 1, 1, 1) * difference).sum(1)
+        sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
+        logit = logit - (sharpness.exp() * difference).sum(1)
         weight = torch.stack(
             [
-                self.visibility(torch.cat([known[:, :-1], (colours[:, n] - mean) * 5, seen[:, n]], 1))
+                self.visibility(torch.cat([known[:, :-1], (colours[:, n] - mean) * 5, parallax[:, n], seen[:, n]], 1))
                 for n in range(frames.shape[1])
             ],
             1,
         )
+        weight = weight - self.parallax_penalty * parallax
         weight = torch.softmax(weight.masked_fill(seen == 0, -8.0), 1)  # voxels that nobody sees keep border colours
         return FrustumVoxels(ending_density(logit), (weight * colours).sum(1), inverse_depth, reference)
 
@@ -148,20 +158,39 @@ class PlaneSweepEncoder(nn.Module):
             frames.flatten(0, 1), (4 * rows, 4 * columns), mode="bilinear", antialias=True, align_corners=False
         )
         features = self.features(small).unflatten(0, frames.shape[:2])
-        swept, seen = _sweep(features, cameras, reference, inverse_depth, rows, columns)
+        swept, seen, parallax = _sweep(features, cameras, reference, inverse_depth, rows, columns)
         mean, variance, share = _agreement(swept, seen)
         nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(share)
-        return self.volume(torch.cat([mean, variance.clamp_max(4), share, nearness], 1))
+        return self.volume(torch.cat([mean, variance.clamp_max(4), share, nearness, _widest(parallax, seen)], 1))
 
 
 def _sweep(maps, cameras, reference, inverse_depth, rows, columns):
-    """Maps of all contexts as seen by the voxels: [batch, context, channel, plane, row, column], and 1 where inside."""
+    """Maps of all contexts as seen by the voxels: [batch, context, channel, plane, row, column], with one channel each
+    1 where inside, and the logarithm of the parallax."""
     coordinates, in_front = project_frustum(reference, inverse_depth, cameras, rows, columns)
     inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & in_front
     flat = rearrange(coordinates, "b n p h w xy -> (b n) (p h) w xy")
     swept = sample(maps.flatten(0, 1), flat.clamp(-1, 2), padding="border")
     swept = rearrange(swept, "(b n) c (p h) w -> b n c p h w", n=maps.shape[1], h=rows)
-    return swept, inside[:, :, None].to(maps.dtype)
+    at_infinity, _ = project_frustum(reference, torch.zeros_like(inverse_depth[:, :1]), cameras, rows, columns)
+    parallax = _log_parallax(coordinates - at_infinity, cameras)
+    return swept, inside[:, :, None].to(maps.dtype), parallax[:, :, None].to(maps.dtype)
+
+
+def _log_parallax(shift: Tensor, cameras: Cameras) -> Tensor:
+    """How far a context sees a voxel from where it would see it at infinity, as a logarithm that is 0 if typical.
+
+    shift: the same in image coordinates; nearly an angle after division by the focal length.
+    """
+    focal = cameras.intrinsics[:, :, None, None, None, :2]
+    angle = ((shift / focal).square().sum(-1) + LEAST_PARALLAX**2).sqrt().clamp_max(1.0)
+    return (angle / TYPICAL_PARALLAX).log()
+
+
+def _widest(parallax: Tensor, seen: Tensor) -> Tensor:
+    """The widest (log) parallax among the contexts that see a voxel; the least there is where none does."""
+    least = math.log(LEAST_PARALLAX / TYPICAL_PARALLAX)
+    return torch.where(seen > 0, parallax, least).amax(1)
 
 
 def _agreement(swept: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
