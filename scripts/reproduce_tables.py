@@ -17,9 +17,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from video_ae.perceptual_weights import HOW_TO_GET_THEM, find_vgg16_with_heads
+
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = "data/baselines/paper_small"
 WALKS = "data/baselines/walkthroughs_only"
+SCORES_PICTURES = {"views", "reconstruction", "paper"}
 FEED_FORWARD = ["--refine", "0"]
 # Longest first, so that no long run is left alone at the end.
 REAL = {
@@ -79,6 +82,9 @@ def main() -> None:
     if unknown := set(given.only or ()) - {name for name, *_ in runs}:
         parser.error(f"there is no run {sorted(unknown)[0]!r}: choose among {', '.join(name for name, *_ in runs)}")
     runs = [entry for entry in runs if not given.only or entry[0] in given.only]
+    perceptual = [name for name, words, _ in runs if words[0] in SCORES_PICTURES and "--no-perceptual" not in words]
+    if perceptual and find_vgg16_with_heads() is None:
+        parser.error(f"{perceptual[0]} has columns of LPIPS, whose weights are not here: {HOW_TO_GET_THEM}.")
     out = given.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
