@@ -182,9 +182,9 @@ def _log_parallax(shift: Tensor, cameras: Cameras) -> Tensor:
 
     shift: the same in image coordinates; nearly an angle after division by the focal length.
     """
-    focal = cameras.intrinsics[:, :, None, None, None, :2]
-    angle = ((shift / focal).square().sum(-1) + LEAST_PARALLAX**2).sqrt().clamp_max(1.0)
-    return (angle / TYPICAL_PARALLAX).log()
+    x, y = (shift / cameras.intrinsics[:, :, None, None, None, :2]).unbind(-1)
+    squared_angle = (x * x + y * y + LEAST_PARALLAX**2).clamp_max(1.0)
+    return 0.5 * squared_angle.log() - math.log(TYPICAL_PARALLAX)
 
 
 def _widest(parallax: Tensor, seen: Tensor) -> Tensor:
