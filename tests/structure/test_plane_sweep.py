@@ -6,6 +6,8 @@ import torch
 from video_ae.geometry.cameras import pinhole_intrinsics
 from video_ae.geometry.frusta import inverse_depth_planes
 from video_ae.geometry.se3 import se3_exp
+from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.marching import absorption_weights
 from video_ae.structure.plane_sweep import (
     AGREEMENT_WINDOWS,
     LEAST_PARALLAX,
@@ -19,7 +21,7 @@ from video_ae.structure.plane_sweep import (
     _widest,
     ending_density,
 )
-from video_ae.types import Cameras
+from video_ae.types import Cameras, FrustumVoxels
 
 PLANES = 6
 
@@ -243,3 +245,46 @@ def test_a_voxel_with_fewer_than_two_witnesses_counts_as_moderately_different(wi
     assert difference.shape == (1, len(AGREEMENT_WINDOWS), 2, 12, 12)
     expected = torch.full_like(difference, 0.3 if witnesses == 2 else UNCOMPARED_DIFFERENCE)
     torch.testing.assert_close(difference, expected, atol=1e-4, rtol=0)
+
+
+def mean_disparity(code: FrustumVoxels) -> torch.Tensor:
+    views = FrustumRenderer()(code, code.reference, *code.density.shape[-2:])
+    return views.disparity[0, 0]
+
+
+def test_where_colours_agree_at_any_depth_rays_end_at_the_depth_that_was_found(encoder):
+    cameras = small_motions(1, 3, 32, 24)
+    planes = inverse_depth_planes(torch.tensor([2.0]), 16)
+    grey = torch.full((1, 3, 3, 24, 32), 0.5)
+    for found in (0.5, 1.2):
+        depth = torch.full((1, 3, 4, 6), found)
+        told = mean_disparity(encoder(grey, cameras, cameras.select([0]), planes, found_depth=depth))
+        assert (told - found).abs().max() < 0.2 * found
+
+
+def test_found_depth_is_looked_up_in_each_context_and_in_its_own_axes(encoder):
+    """A context one ahead of the reference has found something one ahead of itself: two ahead of the reference."""
+    intrinsics = pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24)
+    reference = Cameras(torch.eye(4)[None, None], intrinsics)
+    ahead = Cameras(se3_exp(torch.tensor([[[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]])), intrinsics)
+    planes = inverse_depth_planes(torch.tensor([0.9]), 24)
+    grey = torch.full((1, 1, 3, 24, 32), 0.5)
+    code = encoder(grey, ahead, reference, planes, found_depth=torch.ones(1, 1, 4, 6))
+    assert (mean_disparity(code)[6:-6, 8:-8] - 0.5).abs().max() < 0.05
+
+
+def test_many_witnesses_make_rays_end_more_sharply(encoder):
+    """The same context twelve times says no more than once, but with more certainty."""
+    cameras = small_motions(1, 2, 32, 24)
+    planes = inverse_depth_planes(torch.tensor([1.5]), PLANES)
+    frames = torch.rand(1, 2, 3, 24, 32)
+    few, many = (
+        encoder(frames.repeat(1, n, 1, 1, 1), cameras.select([0, 1] * n), cameras.select([0]), planes) for n in (1, 6)
+    )
+
+    def sharpest(code: FrustumVoxels) -> torch.Tensor:
+        ends = absorption_weights((1 - torch.exp(-code.density)).movedim(1, -1))
+        return ends.amax(-1)
+
+    assert (sharpest(many) > sharpest(few)).float().mean() > 0.9
+    assert sharpest(many).mean() > sharpest(few).mean() + 0.1

@@ -6,7 +6,7 @@ A frustum voxel is a pixel of its reference camera times an inverse-depth plane.
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.geometry.cameras import camera_rays
@@ -28,8 +28,10 @@ def inverse_depth_planes(nearest: Float[Tensor, "batch"], planes: int) -> Float[
 
 def project_frustum(
     reference: Cameras, inverse_depth: Float[Tensor, "batch plane"], views: Cameras, rows: int, columns: int
-) -> tuple[Float[Tensor, "batch view plane {rows} {columns} 2"], Bool[Tensor, "batch view plane {rows} {columns}"]]:
-    """Image coordinates in each view of all voxels of the reference camera's frustum, and whether they are in front.
+) -> tuple[Float[Tensor, "batch view plane {rows} {columns} 2"], Float[Tensor, "batch view plane {rows} {columns}"]]:
+    """Image coordinates in each view of all voxels of the reference camera's frustum, and their inverse depths there.
+
+    The inverse depth along z of the view is 0 for voxels that are not in front of it.
 
     reference has one frame, views any number; both with one batch axis.
     """
@@ -38,10 +40,11 @@ def project_frustum(
     turned = torch.einsum("bvij,bhwj->bvhwi", view_from_reference[..., :3, :3], rays)
     shift = torch.einsum("bp,bvi->bvpi", inverse_depth, view_from_reference[..., :3, 3])
     points = turned[:, :, None] + shift[:, :, :, None, None]
-    in_front = points[..., 2] > _IN_FRONT
+    ahead = points[..., 2]
+    view_inverse_depth = inverse_depth[:, None, :, None, None] / ahead.clamp_min(_IN_FRONT) * (ahead > _IN_FRONT)
     focal, centre = views.intrinsics[:, :, None, None, None].split(2, -1)
     coordinates = points[..., :2] / points[..., 2:].clamp_min(_IN_FRONT) * focal + centre
-    return coordinates, in_front
+    return coordinates, view_inverse_depth
 
 
 def intersect_frustum(

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.geometry.overlap import NEAR_SURFACES, view_displacement, viewpoint_distance
+from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 
@@ -13,6 +14,7 @@ FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframe
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
 MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
+ABOUT_AS_NEAR = 2.0  # times the distance of the nearest frame
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
 
 
@@ -51,12 +53,18 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
     return sorted({keyframe, *useful})
 
 
-def nearest_frames(estimate: CameraEstimate, view: Cameras, most: int) -> list[int]:
-    """Up to `most` frames of a clip (batch of one) that see most alike a view (one camera without batch axis)."""
+def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: int) -> list[int]:
+    """The frames of a clip (batch of one) that see most alike a view (one camera without batch axis).
+
+    The `least` nearest ones, or all that are about as near as the nearest: a view from beside a path has many. Of more
+    than `most`, evenly spread ones, since frames in a row show little parallax.
+    """
     cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
     device, kind = cameras.intrinsics.device, cameras.intrinsics.dtype
     distance = viewpoint_distance(cameras, _typical_inverse_depth(estimate), view.to(device, kind))[:, 0]
-    return sorted(distance.argsort()[:most].tolist())
+    about_as_near = int((distance <= ABOUT_AS_NEAR * distance.min()).sum())
+    order = distance.argsort()[: max(least, about_as_near)].tolist()
+    return sorted(order[rank] for rank in spread_frames(len(order), most))
 
 
 def widened(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[int, int]]:

@@ -26,6 +26,7 @@ from video_ae.types import (
     VideoClip,
 )
 
+FEWEST_NEAREST = 4  # frames that a view's own code is made from
 SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
 Progress = Callable[[str, float], None]  # what is being done, and how far it has come (0 to 1)
 
@@ -69,7 +70,8 @@ class PerspectiveAutoencoder(Autoencoder):
     camera, structure, renderer: the parts. training_camera: a cheaper camera encoder for the short clips of training;
     null takes `camera` there too.
     planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is learnt.
-    most_contexts, most_targets: bounds of the random splits in training, and of a keyframe's contexts.
+    most_contexts, most_targets: bounds of the random splits in training.
+    scene_contexts: the same for the codes of whole videos and of single views.
     splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
         are solved once.
     working_side: longest short side, in pixels, of the pictures that structure is made from outside training;
@@ -88,6 +90,7 @@ class PerspectiveAutoencoder(Autoencoder):
         planes: int = 32,
         most_contexts: int = 4,
         most_targets: int = 2,
+        scene_contexts: int = 8,
         splits: int = 2,
         working_side: int = 192,
         scene_side: int = 144,
@@ -102,6 +105,7 @@ class PerspectiveAutoencoder(Autoencoder):
         self.planes = planes
         self.most_contexts = most_contexts
         self.most_targets = most_targets
+        self.scene_contexts = scene_contexts
         self.splits = splits
         self.working_side, self.scene_side, self.view_side = working_side, scene_side, view_side
 
@@ -131,11 +135,17 @@ class PerspectiveAutoencoder(Autoencoder):
         contexts: list[int],
         reference: Cameras,
         size: tuple[int, int] | None = None,
+        with_found_depth: bool = False,
     ) -> FrustumVoxels:
-        """The code of one reference camera, `size` voxels large, from some frames of a clip and the cameras found."""
+        """The code of one reference camera, `size` voxels large, from some frames of a clip and the cameras found.
+
+        with_found_depth: also from the depth found with the cameras. It comes from all frames of the clip, so codes
+        that must not have seen one of them are made without.
+        """
         count = int(torch.randint(self.planes // 2, self.planes + 1, ())) if self.training else self.planes
         planes = inverse_depth_planes(nearest_inverse_depth(estimate.inverse_depth), count)
-        return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes, size)
+        found_depth = estimate.inverse_depth[:, contexts] if with_found_depth else None
+        return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes, size, found_depth)
 
     @torch.no_grad()
     def find_cameras(
@@ -200,10 +210,10 @@ class PerspectiveAutoencoder(Autoencoder):
         structures = []
         for number, keyframe in enumerate(keyframes):
             report("structure", number / len(keyframes))
-            contexts = choose_contexts(estimate, keyframe, self.most_contexts)
+            contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
             reference, size = widened(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
             with torch.no_grad():
-                structures.append(self.encode_structure(frames, estimate, contexts, reference, size))
+                structures.append(self.encode_structure(frames, estimate, contexts, reference, size, True))
         report("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(structures))
 
@@ -223,14 +233,15 @@ class PerspectiveAutoencoder(Autoencoder):
         clip's. Opacity says what these few frames see, not what the whole clip has seen.
         """
         width, height = size or scene.clip.image_size
-        contexts = nearest_frames(scene.camera, view, self.most_contexts)
+        contexts = nearest_frames(scene.camera, view, FEWEST_NEAREST, self.scene_contexts)
         device = scene.camera.confidence.device
         frames = resize_short_side(torch.stack([frame(i).to(device) for i in contexts]), self.view_side)
         found = scene.camera.cameras.select(contexts)
-        planes = inverse_depth_planes(nearest_inverse_depth(scene.camera.inverse_depth[:, contexts]), self.planes)
+        found_depth = scene.camera.inverse_depth[:, contexts]
+        planes = inverse_depth_planes(nearest_inverse_depth(found_depth), self.planes)
         view = view.to(device, torch.float32)
         reference = Cameras(view.world_from_camera[None], view.intrinsics[None])
-        code = self.structure(frames[None], found, reference, planes)
+        code = self.structure(frames[None], found, reference, planes, found_depth=found_depth)
         views = self.renderer(code, reference, height, width)
         others = Cameras(found.world_from_camera[0], found.intrinsics[0])
         seen = inside_others(view, views.disparity[0, 0], others).amax(0)

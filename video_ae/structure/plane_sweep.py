@@ -20,7 +20,9 @@ from video_ae.types import Cameras, FrustumVoxels
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
 AGREEMENT_WINDOWS = (3, 9)  # voxels on a side over which colours are compared
 UNCOMPARED_DIFFERENCE = 0.08  # of colours in [0, 1]: what a voxel without two witnesses counts as
+FEW_CONTEXTS = 4  # more than these make it surer where rays end
 LEAST_PARALLAX, TYPICAL_PARALLAX = 0.002, 0.032  # radians: half a pixel or less; between frames that are worth joining
+FOUND_DEPTH_WEIGHT, FOUND_DEPTH_SPREAD = 12.0, 0.2  # in logits; relative, what counts as the same depth
 
 
 def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -123,10 +125,12 @@ class PlaneSweepEncoder(nn.Module):
         reference: Cameras,
         inverse_depth: Float[Tensor, "batch plane"],
         size: tuple[int, int] | None = None,
+        found_depth: Float[Tensor, "batch context rows columns"] | None = None,
     ) -> FrustumVoxels:
         """frames and cameras: the contexts; reference: one camera, which may be one of theirs or none.
 
-        size: (width, height) of the code in voxels; by default that of the frames.
+        size: (width, height) of the code in voxels; by default that of the frames. found_depth: coarse 1 / z of the
+        contexts, where they are known: a further witness, which decides where colours agree at any depth.
         """
         width, height = size or (frames.shape[-1], frames.shape[-2])
         hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
@@ -138,6 +142,12 @@ class PlaneSweepEncoder(nn.Module):
         logit = self.ending(torch.cat([known, mean - 0.5], 1))[:, 0]
         sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
         logit = logit - (sharpness.exp() * difference).sum(1)
+        if found_depth is not None:
+            logit = logit + FOUND_DEPTH_WEIGHT * _at_found_depth(
+                found_depth, cameras, reference, inverse_depth, height, width
+            )
+        # Differences are means over the contexts: of many, each is a further witness.
+        logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
         weight = torch.stack(
             [
                 self.visibility(torch.cat([known[:, :-1], (colours[:, n] - mean) * 5, parallax[:, n], seen[:, n]], 1))
@@ -167,14 +177,35 @@ class PlaneSweepEncoder(nn.Module):
 def _sweep(maps, cameras, reference, inverse_depth, rows, columns):
     """Maps of all contexts as seen by the voxels: [batch, context, channel, plane, row, column], with one channel each
     1 where inside, and the logarithm of the parallax."""
-    coordinates, in_front = project_frustum(reference, inverse_depth, cameras, rows, columns)
-    inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & in_front
-    flat = rearrange(coordinates, "b n p h w xy -> (b n) (p h) w xy")
-    swept = sample(maps.flatten(0, 1), flat.clamp(-1, 2), padding="border")
-    swept = rearrange(swept, "(b n) c (p h) w -> b n c p h w", n=maps.shape[1], h=rows)
+    coordinates, depth = project_frustum(reference, inverse_depth, cameras, rows, columns)
+    inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & (depth > 0)
+    swept = _looked_up(maps, coordinates)
     at_infinity, _ = project_frustum(reference, torch.zeros_like(inverse_depth[:, :1]), cameras, rows, columns)
     parallax = _log_parallax(coordinates - at_infinity, cameras)
     return swept, inside[:, :, None].to(maps.dtype), parallax[:, :, None].to(maps.dtype)
+
+
+def _looked_up(maps: Tensor, coordinates: Tensor) -> Tensor:
+    """[batch, context, channel, plane, row, column]: maps of the contexts at the voxels' coordinates in them."""
+    flat = rearrange(coordinates, "b n p h w xy -> (b n) (p h) w xy")
+    swept = sample(maps.flatten(0, 1), flat.clamp(-1, 2), padding="border")
+    return rearrange(swept, "(b n) c (p h) w -> b n c p h w", n=maps.shape[1], h=coordinates.shape[3])
+
+
+def _at_found_depth(found_depth: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, *size: int):
+    """How many of the contexts that see a voxel have found something at its depth: [batch, plane, row, column], 0 to 1.
+
+    The maps are coarse, so it is asked in every fourth row and column.
+    """
+    rows, columns = (max(1, side // 4) for side in size)
+    coordinates, own = project_frustum(reference, inverse_depth, cameras, rows, columns)
+    there = _looked_up(found_depth[:, :, None], coordinates)[:, :, 0]
+    step = inverse_depth[:, 0] / inverse_depth.shape[1]
+    spread = FOUND_DEPTH_SPREAD * there + step.view(-1, 1, 1, 1, 1)
+    inside = (((coordinates > 0) & (coordinates < 1)).all(-1) & (own > 0)).to(own.dtype)
+    same = (torch.exp(-0.5 * ((own - there) / spread).square()) * inside).sum(1) / (inside.sum(1) + 1e-3)
+    whole = (inverse_depth.shape[1], *size)
+    return F.interpolate(same[:, None], whole, mode="trilinear", align_corners=False)[:, 0]
 
 
 def _log_parallax(shift: Tensor, cameras: Cameras) -> Tensor:
