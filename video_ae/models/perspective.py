@@ -145,7 +145,8 @@ class PerspectiveAutoencoder(Autoencoder):
         count = int(torch.randint(self.planes // 2, self.planes + 1, ())) if self.training else self.planes
         planes = inverse_depth_planes(nearest_inverse_depth(estimate.inverse_depth), count)
         found_depth = estimate.inverse_depth[:, contexts] if with_found_depth else None
-        return self.structure(frames[:, contexts], estimate.cameras.select(contexts), reference, planes, size, found_depth)
+        cameras = estimate.cameras.select(contexts)
+        return self.structure(frames[:, contexts], cameras, reference, planes, size, found_depth)
 
     @torch.no_grad()
     def find_cameras(
@@ -213,7 +214,9 @@ class PerspectiveAutoencoder(Autoencoder):
             contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
             reference, size = widened(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
             with torch.no_grad():
-                structures.append(self.encode_structure(frames, estimate, contexts, reference, size, True))
+                structures.append(
+                    self.encode_structure(frames, estimate, contexts, reference, size, with_found_depth=True)
+                )
         report("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(structures))
 
