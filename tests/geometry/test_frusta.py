@@ -5,7 +5,12 @@ import math
 import torch
 
 from video_ae.geometry.cameras import pixel_centres, project, transform, unproject
-from video_ae.geometry.frusta import intersect_frustum, inverse_depth_planes, project_frustum
+from video_ae.geometry.frusta import (
+    intersect_frustum,
+    inverse_depth_in_views,
+    inverse_depth_planes,
+    project_frustum,
+)
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.types import Cameras
 
@@ -29,8 +34,10 @@ def test_the_reference_sees_every_voxel_in_its_own_pixel():
     own = camera(0.2, -0.3, 0.1, 1.0, 2.0, 3.0)
     planes = inverse_depth_planes(torch.tensor([2.0]), 4)
     expected = pixel_centres(ROWS, COLUMNS).expand(1, 1, 4, ROWS, COLUMNS, 2)
-    coordinates, inverse_depth = project_frustum(own, planes, own, ROWS, COLUMNS)
+    coordinates, in_front = project_frustum(own, planes, own, ROWS, COLUMNS)
     torch.testing.assert_close(coordinates, expected, atol=1e-5, rtol=0)
+    assert in_front.all()
+    inverse_depth = inverse_depth_in_views(own, planes, own, ROWS, COLUMNS)
     torch.testing.assert_close(inverse_depth, planes[:, None, :, None, None].expand_as(inverse_depth))
     coordinates, inverse_depth = intersect_frustum(own, planes, own, ROWS, COLUMNS)
     torch.testing.assert_close(coordinates, expected, atol=1e-5, rtol=0)
@@ -48,8 +55,9 @@ def test_a_marked_voxel_from_a_camera_turned_by_a_quarter():
     pose[:3, 3] = torch.tensor([-4.0, 0.0, 2.0])
     view = Cameras(pose[None, None], centre)
     half = torch.tensor([[0.5]])
-    coordinates, inverse_depth = project_frustum(reference, half, view, 1, 1)
+    coordinates, _ = project_frustum(reference, half, view, 1, 1)
     torch.testing.assert_close(coordinates.flatten(), torch.tensor([0.5, 0.5]), atol=1e-6, rtol=0)
+    inverse_depth = inverse_depth_in_views(reference, half, view, 1, 1)
     torch.testing.assert_close(inverse_depth.flatten(), torch.tensor([0.25]))
     # The voxel one pixel right of the centre in a 1 x 3 grid lies at x = 2/3: nothing but its depth changes.
     coordinates, _ = project_frustum(reference, half, view, 1, 3)
@@ -89,8 +97,10 @@ def test_projecting_and_intersecting_are_inverse():
 def test_planes_behind_a_view_are_not_seen():
     ahead = camera(0, 0, 0, 0, 0, 1.0)  # between the planes at 0.5 and 2
     planes = torch.tensor([[2.0, 0.5]])
-    _, inverse_depth = project_frustum(camera(), planes, ahead, ROWS, COLUMNS)
-    assert (inverse_depth[:, :, 0] == 0).all()
+    _, in_front = project_frustum(camera(), planes, ahead, ROWS, COLUMNS)
+    assert not in_front[:, :, 0].any()
+    assert in_front[:, :, 1].all()
+    inverse_depth = inverse_depth_in_views(camera(), planes, ahead, ROWS, COLUMNS)
     torch.testing.assert_close(inverse_depth[:, :, 1], torch.ones(1, 1, ROWS, COLUMNS))
     _, inverse_depth = intersect_frustum(camera(), planes, ahead, ROWS, COLUMNS)
     assert (inverse_depth[:, :, 0] <= 0).all()

@@ -6,7 +6,7 @@ A frustum voxel is a pixel of its reference camera times an inverse-depth plane.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.geometry.cameras import camera_rays
@@ -28,23 +28,32 @@ def inverse_depth_planes(nearest: Float[Tensor, "batch"], planes: int) -> Float[
 
 def project_frustum(
     reference: Cameras, inverse_depth: Float[Tensor, "batch plane"], views: Cameras, rows: int, columns: int
-) -> tuple[Float[Tensor, "batch view plane {rows} {columns} 2"], Float[Tensor, "batch view plane {rows} {columns}"]]:
-    """Image coordinates in each view of all voxels of the reference camera's frustum, and their inverse depths there.
-
-    The inverse depth along z of the view is 0 for voxels that are not in front of it.
+) -> tuple[Float[Tensor, "batch view plane {rows} {columns} 2"], Bool[Tensor, "batch view plane {rows} {columns}"]]:
+    """Image coordinates in each view of all voxels of the reference camera's frustum, and whether they are in front.
 
     reference has one frame, views any number; both with one batch axis.
     """
+    points = _voxels_in_views(reference, inverse_depth, views, rows, columns)
+    focal, centre = views.intrinsics[:, :, None, None, None].split(2, -1)
+    coordinates = points[..., :2] / points[..., 2:].clamp_min(_IN_FRONT) * focal + centre
+    return coordinates, points[..., 2] > _IN_FRONT
+
+
+def inverse_depth_in_views(
+    reference: Cameras, inverse_depth: Float[Tensor, "batch plane"], views: Cameras, rows: int, columns: int
+) -> Float[Tensor, "batch view plane {rows} {columns}"]:
+    """1 / z in each view of the voxels that `project_frustum` projects: of use only where they are in front."""
+    points = _voxels_in_views(reference, inverse_depth, views, rows, columns)
+    return inverse_depth[:, None, :, None, None] / points[..., 2].clamp_min(_IN_FRONT)
+
+
+def _voxels_in_views(reference: Cameras, inverse_depth: Tensor, views: Cameras, rows: int, columns: int) -> Tensor:
+    """Homogeneous points in each view's axes: their inverse depth in the reference is the fourth number."""
     view_from_reference = invert(views.world_from_camera) @ reference.world_from_camera  # [b, v, 4, 4]
     rays = camera_rays(reference.intrinsics[:, 0], rows, columns)  # [b, h, w, 3]
     turned = torch.einsum("bvij,bhwj->bvhwi", view_from_reference[..., :3, :3], rays)
     shift = torch.einsum("bp,bvi->bvpi", inverse_depth, view_from_reference[..., :3, 3])
-    points = turned[:, :, None] + shift[:, :, :, None, None]
-    ahead = points[..., 2]
-    view_inverse_depth = inverse_depth[:, None, :, None, None] / ahead.clamp_min(_IN_FRONT) * (ahead > _IN_FRONT)
-    focal, centre = views.intrinsics[:, :, None, None, None].split(2, -1)
-    coordinates = points[..., :2] / points[..., 2:].clamp_min(_IN_FRONT) * focal + centre
-    return coordinates, view_inverse_depth
+    return turned[:, :, None] + shift[:, :, :, None, None]
 
 
 def intersect_frustum(

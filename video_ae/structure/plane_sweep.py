@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.geometry.cameras import sample
-from video_ae.geometry.frusta import project_frustum
+from video_ae.geometry.frusta import inverse_depth_in_views, project_frustum
 from video_ae.types import Cameras, FrustumVoxels
 
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
@@ -177,8 +177,8 @@ class PlaneSweepEncoder(nn.Module):
 def _sweep(maps, cameras, reference, inverse_depth, rows, columns):
     """Maps of all contexts as seen by the voxels: [batch, context, channel, plane, row, column], with one channel each
     1 where inside, and the logarithm of the parallax."""
-    coordinates, depth = project_frustum(reference, inverse_depth, cameras, rows, columns)
-    inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & (depth > 0)
+    coordinates, in_front = project_frustum(reference, inverse_depth, cameras, rows, columns)
+    inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & in_front
     swept = _looked_up(maps, coordinates)
     at_infinity, _ = project_frustum(reference, torch.zeros_like(inverse_depth[:, :1]), cameras, rows, columns)
     parallax = _log_parallax(coordinates - at_infinity, cameras)
@@ -198,11 +198,12 @@ def _at_found_depth(found_depth: Tensor, cameras: Cameras, reference: Cameras, i
     The maps are coarse, so it is asked in every fourth row and column.
     """
     rows, columns = (max(1, side // 4) for side in size)
-    coordinates, own = project_frustum(reference, inverse_depth, cameras, rows, columns)
+    coordinates, in_front = project_frustum(reference, inverse_depth, cameras, rows, columns)
+    own = inverse_depth_in_views(reference, inverse_depth, cameras, rows, columns)
     there = _looked_up(found_depth[:, :, None], coordinates)[:, :, 0]
     step = inverse_depth[:, 0] / inverse_depth.shape[1]
     spread = FOUND_DEPTH_SPREAD * there + step.view(-1, 1, 1, 1, 1)
-    inside = (((coordinates > 0) & (coordinates < 1)).all(-1) & (own > 0)).to(own.dtype)
+    inside = (((coordinates > 0) & (coordinates < 1)).all(-1) & in_front).to(own.dtype)
     same = (torch.exp(-0.5 * ((own - there) / spread).square()) * inside).sum(1) / (inside.sum(1) + 1e-3)
     whole = (inverse_depth.shape[1], *size)
     return F.interpolate(same[:, None], whole, mode="trilinear", align_corners=False)[:, 0]
