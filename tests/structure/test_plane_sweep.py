@@ -1,5 +1,7 @@
 """The plane sweep: shapes, symmetries, gradients, and a marked scene."""
 
+import math
+
 import pytest
 import torch
 
@@ -10,6 +12,8 @@ from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.renderers.marching import absorption_weights
 from video_ae.structure.plane_sweep import (
     AGREEMENT_WINDOWS,
+    FOUND_DEPTH_WEIGHT,
+    FREE_SPACE_WEIGHT,
     LEAST_PARALLAX,
     OPAQUE,
     TYPICAL_PARALLAX,
@@ -17,6 +21,7 @@ from video_ae.structure.plane_sweep import (
     PlaneSweepEncoder,
     _agreement,
     _differences,
+    _found_depth_logit,
     _sweep,
     _widest,
     ending_density,
@@ -271,6 +276,27 @@ def test_found_depth_is_looked_up_in_each_context_and_in_its_own_axes(encoder):
     grey = torch.full((1, 1, 3, 24, 32), 0.5)
     code = encoder(grey, ahead, reference, planes, found_depth=torch.ones(1, 1, 4, 6))
     assert (mean_disparity(code)[6:-6, 8:-8] - 0.5).abs().max() < 0.05
+
+
+def test_found_depth_speaks_for_its_own_plane_and_against_what_was_seen_through():
+    camera = Cameras(torch.eye(4)[None, None], pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24))
+    planes = inverse_depth_planes(torch.tensor([2.0]), 20)
+    logit = _found_depth_logit(torch.full((1, 1, 4, 6), 0.4), camera, camera, planes, 24, 32)
+    assert logit.shape == (1, 20, 24, 32)
+    said = logit[0, :, 12, 16]
+    at = {round(plane, 1): value for plane, value in zip(planes[0].tolist(), said.tolist(), strict=True)}
+    assert at[0.4] == pytest.approx(FOUND_DEPTH_WEIGHT, rel=0.01)
+    assert at[1.0] == pytest.approx(0.0, abs=0.1), "not far enough off: the coarse map may have missed it"
+    assert all(at[near] == pytest.approx(-FREE_SPACE_WEIGHT, rel=0.01) for near in (1.3, 1.6, 2.0))
+
+
+def test_a_context_that_does_not_see_a_voxel_says_nothing_of_its_depth():
+    intrinsics = pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24)
+    camera = Cameras(torch.eye(4)[None, None], intrinsics)
+    away = Cameras(se3_exp(torch.tensor([[[0.0, math.pi, 0.0, 0.0, 0.0, 0.0]]])), intrinsics)
+    planes = inverse_depth_planes(torch.tensor([2.0]), 20)
+    logit = _found_depth_logit(torch.full((1, 1, 4, 6), 0.4), away, camera, planes, 24, 32)
+    assert (logit == 0).all()
 
 
 def test_many_witnesses_make_rays_end_more_sharply(encoder):

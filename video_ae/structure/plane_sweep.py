@@ -23,6 +23,7 @@ UNCOMPARED_DIFFERENCE = 0.08  # of colours in [0, 1]: what a voxel without two w
 FEW_CONTEXTS = 4  # more than these make it surer where rays end
 LEAST_PARALLAX, TYPICAL_PARALLAX = 0.002, 0.032  # radians: half a pixel or less; between frames that are worth joining
 FOUND_DEPTH_WEIGHT, FOUND_DEPTH_SPREAD = 12.0, 0.2  # in logits; relative, what counts as the same depth
+FREE_SPACE_WEIGHT, FREE_SPACE_RATIO = 24.0, 2.5  # in logits; so many times nearer than what was found is seen through
 
 
 def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -143,9 +144,7 @@ class PlaneSweepEncoder(nn.Module):
         sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
         logit = logit - (sharpness.exp() * difference).sum(1)
         if found_depth is not None:
-            logit = logit + FOUND_DEPTH_WEIGHT * _at_found_depth(
-                found_depth, cameras, reference, inverse_depth, height, width
-            )
+            logit = logit + _found_depth_logit(found_depth, cameras, reference, inverse_depth, height, width)
         # Differences are means over the contexts: of many, each is a further witness.
         logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
         weight = torch.stack(
@@ -192,21 +191,24 @@ def _looked_up(maps: Tensor, coordinates: Tensor) -> Tensor:
     return rearrange(swept, "(b n) c (p h) w -> b n c p h w", n=maps.shape[1], h=coordinates.shape[3])
 
 
-def _at_found_depth(found_depth: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, *size: int):
-    """How many of the contexts that see a voxel have found something at its depth: [batch, plane, row, column], 0 to 1.
+def _found_depth_logit(found_depth: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, *size: int):
+    """[batch, plane, row, column]: high where contexts have found something, low where they have seen through.
 
-    The maps are coarse, so it is asked in every fourth row and column.
+    Each context that sees a voxel has an equal say. Between the two it says nothing, since the maps are coarse; for
+    the same reason they are asked in every fourth row and column.
     """
     rows, columns = (max(1, side // 4) for side in size)
     coordinates, in_front = project_frustum(reference, inverse_depth, cameras, rows, columns)
     own = inverse_depth_in_views(reference, inverse_depth, cameras, rows, columns)
     there = _looked_up(found_depth[:, :, None], coordinates)[:, :, 0]
-    step = inverse_depth[:, 0] / inverse_depth.shape[1]
-    spread = FOUND_DEPTH_SPREAD * there + step.view(-1, 1, 1, 1, 1)
+    step = (inverse_depth[:, 0] / inverse_depth.shape[1]).view(-1, 1, 1, 1, 1)
+    same = torch.exp(-0.5 * ((own - there) / (FOUND_DEPTH_SPREAD * there + step)).square())
+    seen_through = (own > FREE_SPACE_RATIO * there + 2 * step).to(own.dtype)
     inside = (((coordinates > 0) & (coordinates < 1)).all(-1) & in_front).to(own.dtype)
-    same = (torch.exp(-0.5 * ((own - there) / spread).square()) * inside).sum(1) / (inside.sum(1) + 1e-3)
+    said = (FOUND_DEPTH_WEIGHT * same - FREE_SPACE_WEIGHT * seen_through) * inside
+    mean = said.sum(1) / (inside.sum(1) + 1e-3)
     whole = (inverse_depth.shape[1], *size)
-    return F.interpolate(same[:, None], whole, mode="trilinear", align_corners=False)[:, 0]
+    return F.interpolate(mean[:, None], whole, mode="trilinear", align_corners=False)[:, 0]
 
 
 def _log_parallax(shift: Tensor, cameras: Cameras) -> Tensor:
