@@ -19,6 +19,7 @@ from video_ae.camera.start_search import StartSearch
 from video_ae.camera.uncertainty import describe, with_clip_notes
 from video_ae.camera.windows import common_focal, hold, join_windows, moving_frames, select_frames, window_parts
 from video_ae.errors import UserError
+from video_ae.geometry.precision import full_precision
 from video_ae.types import CameraEstimate
 
 _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in windows
@@ -74,6 +75,7 @@ class AlignmentEncoder(nn.Module):
         self.longest, self.window, self.overlap, self.joint = longest, window, overlap, joint
 
     @torch.no_grad()
+    @full_precision
     def forward(
         self,
         frames: Float[Tensor, "batch frame 3 height width"],

@@ -5,11 +5,14 @@ from einops import reduce
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from video_ae.geometry.precision import full_precision
+
 _KERNELS = (7, 5, 3, 3, 3, 3, 3)
 _WIDTHS = (1, 2, 4, 8, 16, 16, 16)  # in quarters of `width`
 _SCALE = 0.01  # of angles (radians) and of translations (half cubes)
 
 
+@full_precision
 def motion_matrix(motion: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch 3 4"]:
     """Three angles in radians, (about y, about x, about z), and a translation -> [Rx Ry Rz | translation].
 
@@ -54,4 +57,4 @@ class PairRegressor(nn.Module):
         features = torch.cat([reference, frames], 1)
         for number in range(1, len(_KERNELS) + 1):
             features = getattr(self, f"conv{number}")(features)
-        return _SCALE * reduce(self.pose_pred(features), "b motion h w -> b motion", "mean")
+        return _SCALE * reduce(self.pose_pred(features).float(), "b motion h w -> b motion", "mean")

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.geometry.cameras import camera_rays
+from video_ae.geometry.precision import full_precision
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras
 
@@ -47,6 +48,7 @@ def inverse_depth_in_views(
     return inverse_depth[:, None, :, None, None] / points[..., 2].clamp_min(_IN_FRONT)
 
 
+@full_precision
 def _voxels_in_views(reference: Cameras, inverse_depth: Tensor, views: Cameras, rows: int, columns: int) -> Tensor:
     """Homogeneous points in each view's axes: their inverse depth in the reference is the fourth number."""
     view_from_reference = invert(views.world_from_camera) @ reference.world_from_camera  # [b, v, 4, 4]
@@ -56,6 +58,7 @@ def _voxels_in_views(reference: Cameras, inverse_depth: Tensor, views: Cameras, 
     return turned[:, :, None] + shift[:, :, :, None, None]
 
 
+@full_precision
 def intersect_frustum(
     reference: Cameras, inverse_depth: Float[Tensor, "batch plane"], views: Cameras, height: int, width: int
 ) -> tuple[Float[Tensor, "batch view plane {height} {width} 2"], Float[Tensor, "batch view plane {height} {width}"]]:

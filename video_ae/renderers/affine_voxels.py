@@ -9,15 +9,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_relu
 
+from video_ae.geometry.precision import full_precision
+
 PLANES = 32
 
 
+@full_precision
 def warp_voxels(
     voxels: Float[Tensor, "batch channel plane rows columns"], reference_from_target: Float[Tensor, "batch 3 4"]
 ) -> Float[Tensor, "batch channel plane rows columns"]:
     """Trilinear: the output at point p of the cube is the input at `reference_from_target` p; zeros outside."""
     grid = affine_grid(reference_from_target, list(voxels.shape), align_corners=False)
-    return grid_sample(voxels, grid, align_corners=False)
+    return grid_sample(voxels.to(grid.dtype), grid, align_corners=False)
 
 
 class AffineWarp(nn.Module):

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.geometry.cameras import camera_rays
+from video_ae.geometry.precision import full_precision
 from video_ae.renderers.marching import march
 from video_ae.types import Cameras, RenderedViews
 
@@ -60,6 +61,7 @@ class CartesianRenderer(nn.Module):
         self.farthest = farthest
         self.samples = samples
 
+    @full_precision
     def forward(self, voxels: CartesianVoxels, views: Cameras, height: int, width: int) -> RenderedViews:
         """Pictures of `height` x `width` pixels; views has shape [batch, view].
 
