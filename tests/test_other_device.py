@@ -134,4 +134,5 @@ def test_commands(tmp_path: Path, command: str) -> None:
     assert out.exists()
     if command.startswith("reconstruct"):
         with other_device():
-            assert main(["render", str(out), "--path", "spiral", "--frames", "4", "--device", OTHER.type]) == 0
+            path = ["--path", "spiral", "--frames", "4", "--out", str(tmp_path / "path.mp4")]
+            assert main(["render", str(out), *path, "--device", OTHER.type]) == 0

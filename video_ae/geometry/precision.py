@@ -10,7 +10,7 @@ F = TypeVar("F", bound=Callable)
 
 def full_precision(function: F) -> F:
     """Without autocast, which computes matrix products in 16 bits: bfloat16 places a point of a picture 128 pixels wide
-    to half a pixel, and knows no linear solvers. Arguments must have 32 bits already.
+    to half a pixel, and knows no linear solvers. What a network says in 16 bits must be made longer before.
 
     >>> product = full_precision(torch.matmul)
     >>> with torch.autocast("cpu", torch.bfloat16):
