@@ -50,6 +50,12 @@ def test_mixing_devices_fails_and_nothing_else_does() -> None:
         assert torch.equal(on_cpu(weight.grad), here)
 
 
+def test_a_device_that_cannot_compute_is_refused_in_one_sentence(tmp_path: Path, capsys) -> None:
+    assert main(["reconstruct", str(VIDEO), "--out", str(tmp_path / "out"), "--device", OTHER.type]) == 2
+    assert capsys.readouterr().err.strip().endswith("The device 'meta' is not available here: use auto, cpu or cuda.")
+    assert not (tmp_path / "out").exists()
+
+
 def one_step(config: str, device: torch.device) -> tuple[float, float, list[torch.Tensor]]:
     """(loss, length of the gradient, weights) after a training step on two augmented clips."""
     settings = parse_run(["--config", str(ROOT / "configs" / f"{config}.yaml"), "--out", "unused"])

@@ -1,12 +1,15 @@
 """Mixed precision: networks compute in 16 bits, geometry does not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
 
 from video_ae.checkpoints import build_model
 from video_ae.geometry.frusta import intersect_frustum, inverse_depth_planes, project_frustum
+from video_ae.geometry.precision import full_precision
 from video_ae.geometry.se3 import se3_exp
 from video_ae.training.config import parse_run
 from video_ae.types import Cameras, Reconstruction, VideoClip
@@ -29,6 +32,30 @@ def test_image_coordinates_do_not_lose_bits(look_up) -> None:
     with sixteen_bits():
         found, _ = look_up(here, planes, there, 24, 32)
     assert torch.equal(found, expected)
+
+
+def test_threads_do_not_change_each_other_s_precision() -> None:
+    """A training thread with autocast is inside when a viewer's thread without autocast enters and leaves."""
+    inside, left = Event(), Event()
+
+    @full_precision
+    def visit(wait: bool) -> None:
+        inside.set()
+        if wait:
+            assert left.wait(10)
+
+    def train() -> bool:
+        with sixteen_bits():
+            visit(True)
+            return torch.is_autocast_enabled("cpu")
+
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(train)
+        assert inside.wait(10)
+        visit(False)
+        left.set()
+        assert training.result(10)
+    assert not torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.parametrize("config", ["quickstart", "paper_small"])

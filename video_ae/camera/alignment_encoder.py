@@ -94,6 +94,7 @@ class AlignmentEncoder(nn.Module):
         return stack([self._find(c, focal_over_width, d) for c, d in zip(frames, depths, strict=True)])
 
     @torch.no_grad()
+    @full_precision
     def refine(
         self,
         frames: Float[Tensor, "batch frame 3 height width"],

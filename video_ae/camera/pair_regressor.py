@@ -57,4 +57,5 @@ class PairRegressor(nn.Module):
         features = torch.cat([reference, frames], 1)
         for number in range(1, len(_KERNELS) + 1):
             features = getattr(self, f"conv{number}")(features)
-        return _SCALE * reduce(self.pose_pred(features).to(self.pose_pred.weight), "b motion h w -> b motion", "mean")
+        motion = reduce(self.pose_pred(features), "b motion h w -> b motion", "mean")
+        return _SCALE * motion.to(self.pose_pred.weight)  # geometry begins here: no longer in autocast's 16 bits

@@ -26,7 +26,7 @@ from video_ae.types import (
     VideoClip,
 )
 
-FEWEST_NEAREST = 4  # frames that a view's own code is made from
+FEWEST_NEAREST = 4  # frames that a view's own code is made from, where no more are about as near
 SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
 Progress = Callable[[str, float], None]  # what is being done, and how far it has come (0 to 1)
 
@@ -71,7 +71,7 @@ class PerspectiveAutoencoder(Autoencoder):
     null takes `camera` there too.
     planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is learnt.
     most_contexts, most_targets: bounds of the random splits in training.
-    scene_contexts: the same for the codes of whole videos and of single views.
+    scene_contexts: at most so many contexts for the codes of whole videos and of single views.
     splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
         are solved once.
     working_side: longest short side, in pixels, of the pictures that structure is made from outside training;

@@ -177,11 +177,15 @@ def _sweep(maps, cameras, reference, inverse_depth, rows, columns):
     """Maps of all contexts as seen by the voxels: [batch, context, channel, plane, row, column], with one channel each
     1 where inside, and the logarithm of the parallax."""
     coordinates, in_front = project_frustum(reference, inverse_depth, cameras, rows, columns)
-    inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & in_front
     swept = _looked_up(maps, coordinates)
     at_infinity, _ = project_frustum(reference, torch.zeros_like(inverse_depth[:, :1]), cameras, rows, columns)
     parallax = _log_parallax(coordinates - at_infinity, cameras)
-    return swept, inside[:, :, None].to(maps.dtype), parallax[:, :, None].to(maps.dtype)
+    return swept, _inside(coordinates, in_front)[:, :, None].to(maps.dtype), parallax[:, :, None].to(maps.dtype)
+
+
+def _inside(coordinates: Tensor, in_front: Tensor) -> Tensor:
+    """Whether voxels are seen: [batch, context, plane, row, column]."""
+    return ((coordinates > 0) & (coordinates < 1)).all(-1) & in_front
 
 
 def _looked_up(maps: Tensor, coordinates: Tensor) -> Tensor:
@@ -204,7 +208,7 @@ def _found_depth_logit(found_depth: Tensor, cameras: Cameras, reference: Cameras
     step = (inverse_depth[:, 0] / inverse_depth.shape[1]).view(-1, 1, 1, 1, 1)
     same = torch.exp(-0.5 * ((own - there) / (FOUND_DEPTH_SPREAD * there + step)).square())
     seen_through = (own > FREE_SPACE_RATIO * there + 2 * step).to(own.dtype)
-    inside = (((coordinates > 0) & (coordinates < 1)).all(-1) & in_front).to(own.dtype)
+    inside = _inside(coordinates, in_front).to(own.dtype)
     said = (FOUND_DEPTH_WEIGHT * same - FREE_SPACE_WEIGHT * seen_through) * inside
     mean = said.sum(1) / (inside.sum(1) + 1e-3)
     whole = (inverse_depth.shape[1], *size)
