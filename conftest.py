@@ -2,5 +2,5 @@
 
 from importlib.util import find_spec
 
-OPTIONAL = {"pycolmap": "video_ae/evaluation/peers/colmap.py", "cv2": "video_ae/evaluation/peers/odometry.py"}
+OPTIONAL = {"pycolmap": "video_ae/evaluation/peers/colmap_sfm.py", "cv2": "video_ae/evaluation/peers/odometry.py"}
 collect_ignore = [file for package, file in OPTIONAL.items() if find_spec(package) is None]

@@ -11,10 +11,10 @@ import time
 
 import torch
 
-from video_ae.camera.alignment_encoder import AlignmentEncoder
+from video_ae.camera.solver import CameraSolver
 from video_ae.datasets.realestate10k import RealEstate10K
-from video_ae.geometry.alignment import align
 from video_ae.geometry.se3 import invert, rotation_angle
+from video_ae.geometry.umeyama import align
 from video_ae.types import CameraEstimate, VideoClip
 
 _GAP = 5  # frames between which rotation and direction are compared
@@ -36,7 +36,7 @@ def errors(estimate: CameraEstimate, clip: VideoClip) -> list[float]:
 
 def measure(clips: list[VideoClip], refine_steps: int) -> list[list[float]]:
     """A row per clip, after a warm-up on the first one: CPU seconds, then the errors."""
-    encoder = AlignmentEncoder()
+    encoder = CameraSolver()
     rows = []
     for clip in [clips[0], *clips]:
         begin = time.process_time()

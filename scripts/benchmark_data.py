@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from video_ae.clips import ClipChoice, ClipSampler
-from video_ae.datasets.packed import PackedVideos
-from video_ae.datasets.packed_clips import PackedClips
-from video_ae.preparation.run import prepare
+from video_ae.datasets.clip_sampler import ClipChoice, ClipSampler
+from video_ae.datasets.packed.packed_clips import PackedClips
+from video_ae.datasets.packed.packed_videos import PackedVideos
+from video_ae.datasets.packed.shards import decode_jpeg
+from video_ae.geometry.resize import plan_resizing
+from video_ae.preparation.prepare import prepare
 from video_ae.videos.load import load_clip
 from video_ae.videos.open import open_video
-from video_ae.videos.resize import plan_resizing
-from video_ae.videos.shards import decode_jpeg
 from video_ae.videos.writer import write_video
 
 LENGTH, GAP, SIZE = 6, (1, 4), 128

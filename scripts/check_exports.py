@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from video_ae.applications.scene_io import SavedScene, load_scene
-from video_ae.applications.views import load_scene_model, to_bytes
-from video_ae.export.cartesian import resample_frustum, resampling_psnr
+from video_ae.formats.scene import SavedScene, load_scene
 from video_ae.geometry.se3 import invert
+from video_ae.renderers.pytorch3d.resampling import resample_frustum, resampling_psnr
+from video_ae.scene.rendering import load_scene_model, to_bytes
 from video_ae.types import Cameras
 from video_ae.videos.load import read_clip
 from video_ae.videos.open import open_video

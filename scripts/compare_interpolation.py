@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from video_ae.applications.interpolate import between
-from video_ae.applications.progress import Stages
-from video_ae.applications.take_apart import Settings, take_apart
-from video_ae.applications.views import load_scene_model, render_chunks
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.trajectories import interpolate
+from video_ae.pipelines.interpolate import between
+from video_ae.pipelines.take_apart import Settings, take_apart
+from video_ae.progress import Stages
+from video_ae.scene.rendering import load_scene_model, render_chunks
 from video_ae.videos.load import read_clip
 
 

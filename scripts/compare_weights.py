@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from video_ae.checkpoints import load_model
 from video_ae.datasets.video_folder import VideoFolder
 from video_ae.errors import UserError
 from video_ae.evaluation.metrics.images import psnr, ssim
+from video_ae.models.open import load_model
 from video_ae.models.perspective import PerspectiveAutoencoder, Split
 from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import CameraEstimate, VideoClip

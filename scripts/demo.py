@@ -10,14 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-from video_ae.applications.reconstruct import reconstruct_video
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import POSE_BASELINES
-from video_ae.evaluation.metrics.poses import absolute_trajectory_error, pair_errors, pairs_apart
-from video_ae.export.cameras_json import read_cameras_json
+from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
+from video_ae.formats.cameras_json import read_cameras_json
+from video_ae.pipelines.reconstruct import reconstruct_video
 from video_ae.training.config import parse_run
-from video_ae.training.run import train
+from video_ae.training.train import train
 from video_ae.types import Cameras, VideoClip
 
 ROOT = Path(__file__).parents[1]

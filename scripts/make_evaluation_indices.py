@@ -12,7 +12,7 @@ import json
 from fnmatch import fnmatch
 from pathlib import Path
 
-from video_ae.evaluation.protocols.indices import EVERY, View, middle_views, onward_views
+from video_ae.evaluation.protocols.frozen_frames import EVERY, View, middle_views, onward_views
 
 GAPS = (2, 4, 8)
 DISTANCES = (1, 3, 5, 10)

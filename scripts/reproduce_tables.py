@@ -17,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from video_ae.perceptual_weights import HOW_TO_GET_THEM, find_vgg16_with_heads
+from video_ae.losses.vgg import HOW_TO_GET_THEM, find_vgg16_with_heads
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = "data/baselines/paper_small"

@@ -12,13 +12,13 @@ PACKAGE = Path(__file__).parents[1] / "video_ae"
 
 # A module may import from its own room and from lower ranks. Rooms of one rank do not know each other.
 RANKS = {
-    "errors": 0, "types": 0, "device": 1, "files": 1, "perceptual_weights": 1,
-    "geometry": 2, "clips": 2, "videos": 2, "metrics": 3,
-    "structure": 4, "camera": 4, "renderers": 4, "losses": 4,
-    "export": 5,
-    "datasets": 6,  # read what `export` writes
-    "models": 6,  # and checkpoints, which save and load them
-    "training": 7, "evaluation": 7, "applications": 7, "preparation": 7,
+    "errors": 0, "types": 0, "registry": 0, "device": 1, "progress": 1,
+    "geometry": 2,
+    "videos": 3, "structure": 3, "camera": 3, "renderers": 3, "losses": 3,
+    "formats": 4, "metrics": 4,
+    "scene": 5, "datasets": 5,
+    "models": 6,
+    "lecture": 7, "pipelines": 7, "training": 7, "evaluation": 7, "preparation": 7,
     "viewer": 8, "video_ae": 8,  # the package itself offers `load`
     "cli": 9,
 }  # fmt: skip
@@ -29,7 +29,7 @@ def room(module: str) -> str:
     parts = module.split(".")[1:]
     if parts[:2] == ["evaluation", "metrics"]:
         return "metrics"
-    return {"checkpoints": "models", "__main__": "cli"}.get(parts[0], parts[0]) if parts else "video_ae"
+    return {"__main__": "cli"}.get(parts[0], parts[0]) if parts else "video_ae"
 
 
 def imports(source: str) -> set[str]:

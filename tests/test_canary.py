@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from video_ae.checkpoints import build_model, load_model
 from video_ae.datasets.open import open_dataset
 from video_ae.evaluation.baselines import blend, standing_still, straight_line
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.evaluation.metrics.poses import absolute_trajectory_error, pair_errors, pairs_apart
+from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
 from video_ae.geometry.se3 import rigid, so3_exp
+from video_ae.models.open import build_model, load_model
 from video_ae.training.config import parse_run
-from video_ae.training.run import train
+from video_ae.training.train import train
 from video_ae.types import Cameras
 
 ROOT = Path(__file__).parents[1]
@@ -121,7 +121,10 @@ def test_it_dies_of_a_model_that_has_not_learnt_the_camera():
     """The 2021 model at its random start, whose regressor answers hardly any motion."""
     torch.manual_seed(0)
     model = build_model(
-        {"class_path": "video_ae.models.paper.PaperVideoAutoencoder", "init_args": {"width": 8, "image_size": [64, 48]}}
+        {
+            "class_path": "PaperVideoAutoencoder",
+            "init_args": {"width": 8, "image_size": [64, 48]},
+        }
     )
     shares = questions(model.eval())
     assert not lives(shares)

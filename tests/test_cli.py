@@ -10,9 +10,9 @@ import yaml
 from PIL import Image
 
 from video_ae import cli
-from video_ae.checkpoints import build_model, save_weights
-from video_ae.cli.reconstruct import PATHS as PATHS_OF_THE_COMMAND
+from video_ae.cli.reconstruct_commands import PATHS as PATHS_OF_THE_COMMAND
 from video_ae.errors import UserError
+from video_ae.models.open import build_model, save_weights
 from video_ae.videos.writer import write_video
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +98,7 @@ def files(tmp_path_factory):
     sound.sample_rate = 44100
     container.mux([*stream.encode(sound), *stream.encode()])
     container.close()
-    other = build_model({"class_path": "video_ae.models.plain_autoencoder.PlainAutoencoder"})
+    other = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder"})
     save_weights(other, tmp_path / "other" / "weights.safetensors")
     return tmp_path
 
@@ -193,7 +193,7 @@ def test_exit_codes(error, code, says, monkeypatch, capsys):
         raise error
 
     monkeypatch.delenv("VIDEO_AE_DEBUG", raising=False)
-    monkeypatch.setattr("video_ae.cli.train.run", fail)
+    monkeypatch.setattr("video_ae.cli.train_command.run", fail)
     assert run(capsys, "train") == (code, says)
 
 
@@ -202,14 +202,14 @@ def test_debug_shows_the_traceback(monkeypatch):
         raise RuntimeError("bug")
 
     monkeypatch.setenv("VIDEO_AE_DEBUG", "1")
-    monkeypatch.setattr("video_ae.cli.train.run", fail)
+    monkeypatch.setattr("video_ae.cli.train_command.run", fail)
     with pytest.raises(RuntimeError, match="bug"):
         cli.main(["train"])
 
 
 def test_only_what_was_given_is_handed_on(monkeypatch):
     received = {}
-    monkeypatch.setattr("video_ae.cli.evaluate._views", lambda **given: received.update(given))
+    monkeypatch.setattr("video_ae.cli.evaluate_command._views", lambda **given: received.update(given))
     assert cli.main(["evaluate", "views", "--data", "d", "--out", "o", "--gaps", "2", "8", "--refine", "0"]) == 0
     assert received.items() >= {"data": Path("d"), "out": Path("o"), "gaps": [2, 8], "refine": 0}.items()
     assert not {"weights", "device", "command", "subcommand", "handler"} & received.keys()

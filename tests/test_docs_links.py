@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from video_ae.cli.commands import build_parser
+from video_ae.cli.main import build_parser
 from video_ae.errors import UserError
 from video_ae.training.config import run_parser
 

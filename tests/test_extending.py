@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 
-from video_ae.checkpoints import build_model, load_model
 from video_ae.cli import main
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
-from video_ae.types import Cameras, FrustumVoxels, Reconstruction, VideoClip
+from video_ae.models.open import build_model, load_model
+from video_ae.types import Cameras, MultiplaneVolume, Reconstruction, VideoClip
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
@@ -127,7 +127,7 @@ def test_renderer_is_white_where_nothing_was_seen(folder: Path) -> None:
     camera = Cameras(torch.eye(4)[None, None], torch.tensor([[[1.0, 1.0, 0.5, 0.5]]]))
     turned = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))[None, None]  # looks the other way
     density = torch.cat([torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 12.0)], 1)
-    code = FrustumVoxels(density, torch.full((1, 3, 2, 4, 4), 0.25), torch.tensor([[1.0, 0.5]]), camera)
+    code = MultiplaneVolume(density, torch.full((1, 3, 2, 4, 4), 0.25), torch.tensor([[1.0, 0.5]]), camera)
     assert (renderer(code, camera, 4, 4).frames - 0.25).abs().max() < 1e-4
     assert (renderer(code, Cameras(turned, camera.intrinsics), 4, 4).frames == 1).all()
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from other_device import OTHER, OtherTensor, on_cpu, other_device
 
-from video_ae.applications.sharp_views import SharpViews
-from video_ae.applications.views import load_scene_model
-from video_ae.checkpoints import build_model
 from video_ae.cli import main
 from video_ae.datasets.byte_clips import ByteClip, collate_bytes, finish_batch
+from video_ae.models.open import build_model
+from video_ae.scene.image_based_rendering import ImageBasedRenderer
+from video_ae.scene.rendering import load_scene_model
 from video_ae.training.config import parse_run
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.open import open_video
@@ -99,7 +99,7 @@ def scene_and_views(device: torch.device) -> list[torch.Tensor]:
     beside = Cameras(found.world_from_camera[0, 1:2].cpu().clone(), found.intrinsics[0, 1:2].cpu())
     beside.world_from_camera[0, 0, 3] += 0.01
     rendered = model.render(scene, beside.to(device), (96, 72))
-    sharp = SharpViews(model, scene, frames.__getitem__, (96, 72)).pictures(beside)
+    sharp = ImageBasedRenderer(model, scene, frames.__getitem__, (96, 72)).pictures(beside)
     return [on_cpu(x) for x in (found.world_from_camera, scene.camera.inverse_depth, rendered.frames, sharp.float())]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from video_ae.applications.api import VideoReconstruction, reconstruct
     from video_ae.models.base import Autoencoder
+    from video_ae.scene.reconstruction import VideoReconstruction, reconstruct
 
 __all__ = ["VideoReconstruction", "__version__", "load", "reconstruct"]
 
@@ -21,7 +21,7 @@ def load(weights: str | Path | None = None) -> "Autoencoder":
     None takes the small weights that come with the package. Raises UserError for a missing, truncated or foreign file
     and for weights that do not fit their model.
     """
-    from video_ae.checkpoints import load_model
+    from video_ae.models.open import load_model
 
     return load_model(weights)
 
@@ -29,7 +29,7 @@ def load(weights: str | Path | None = None) -> "Autoencoder":
 def __getattr__(name: str) -> Any:
     """`reconstruct` and its record, which bring torch, when somebody asks for them."""
     if name in ("reconstruct", "VideoReconstruction"):
-        from video_ae.applications import api
+        from video_ae.scene import reconstruction as api
 
         return getattr(api, name)
     raise AttributeError(f"module 'video_ae' has no attribute {name!r}")

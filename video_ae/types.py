@@ -1,6 +1,6 @@
 """The records that pass between the rooms.
 
-Conventions, used everywhere in the package (worked numbers stand in `video_ae.geometry.cameras`):
+Conventions, used everywhere in the package (worked numbers stand in `video_ae.geometry.pinhole`):
 
 * Frames are RGB float32 in [0, 1], shaped `... frame 3 height width`.
 * Axes are OpenCV's: x right, y down, z forward. `world_from_camera` maps camera points to world points.
@@ -103,7 +103,7 @@ class CameraEstimate:
 
 
 @dataclass(frozen=True)
-class FrustumVoxels:
+class MultiplaneVolume:
     """The 3D structure code: voxels between the inverse-depth planes of one reference camera, nearest plane first.
 
     density: extinction per plane interval, >= 0; a voxel's opacity is 1 - exp(-density).
@@ -134,7 +134,7 @@ class Reconstruction:
     targets: Int[Tensor, "target"]
     disparity: Float[Tensor, "batch target height width"] | None = None
     camera: CameraEstimate | None = None
-    structure: FrustumVoxels | None = None
+    structure: MultiplaneVolume | None = None
     extras: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -165,4 +165,4 @@ class Scene:
     clip: VideoClip
     camera: CameraEstimate
     keyframes: tuple[int, ...]
-    structures: tuple[FrustumVoxels, ...]
+    structures: tuple[MultiplaneVolume, ...]

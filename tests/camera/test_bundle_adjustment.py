@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from video_ae.camera.bundle_adjustment import (
+    FreeParameters,
     Matches,
     NormalEquations,
     Priors,
     SceneState,
-    Unknowns,
     linearise,
     minimise,
     normal_equations,
@@ -81,7 +81,7 @@ def test_schur_solution_is_the_dense_solution():
     moved = replace(state, inverse_depth=state.inverse_depth * 1.05, log_focal=state.log_focal + 0.02)
     priors = weak_priors(state, 1.0)
     equations = normal_equations(moved, matches, priors)
-    step = solve_step(moved, equations, 0.0, Unknowns())
+    step = solve_step(moved, equations, 0.0, FreeParameters())
     dense = dense_step(equations, 0.0)
     cameras = 6 * (len(moved.camera_from_world) - 1)
     depth_change = dense[cameras + 1 :].view_as(moved.inverse_depth)
@@ -125,7 +125,7 @@ def test_minimise_never_raises_the_cost_even_from_nonsense(seed):
 def test_frozen_parts_do_not_move():
     truth, matches = make_scene()
     start = replace(truth, inverse_depth=torch.ones_like(truth.inverse_depth))
-    found, _ = minimise(start, matches, weak_priors(truth), 5, Unknowns(cameras=False))
+    found, _ = minimise(start, matches, weak_priors(truth), 5, FreeParameters(cameras=False))
     assert torch.equal(found.camera_from_world, start.camera_from_world)
     assert found.log_focal == start.log_focal
     assert (found.inverse_depth - truth.inverse_depth).abs().max() < (1 - truth.inverse_depth).abs().max() / 10

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from video_ae.camera.chain import backwards, solve_chain
-from video_ae.camera.windows import window_parts
+from video_ae.camera.submaps import window_parts
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.types import CameraEstimate, Cameras
 

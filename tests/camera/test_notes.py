@@ -3,8 +3,8 @@
 import torch
 from kornia.filters import gaussian_blur2d
 
-from video_ae.camera.records import Matches
-from video_ae.camera.uncertainty import blurred_frames, lost_neighbours, stands_still, with_clip_notes
+from video_ae.camera.covariance import blurred_frames, lost_neighbours, stands_still, with_clip_notes
+from video_ae.camera.problem import Matches
 from video_ae.geometry.se3 import rigid, so3_exp
 from video_ae.types import CameraEstimate, Cameras
 

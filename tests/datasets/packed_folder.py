@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from video_ae.clips import OVERLAP_GAPS
 from video_ae.datasets.byte_clips import collate_bytes
-from video_ae.datasets.packed_clips import PackedClips
-from video_ae.videos.shards import ShardWriter, StoredFrame, encode_jpeg
+from video_ae.datasets.clip_sampler import OVERLAP_GAPS
+from video_ae.datasets.packed.packed_clips import PackedClips
+from video_ae.datasets.packed.shards import ShardWriter, StoredFrame, encode_jpeg
 
 COUNTS = [20, 9, 30, 14, 25]
 

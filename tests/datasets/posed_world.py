@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from video_ae.geometry.cameras import project, transform
+from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.types import VideoClip
 

@@ -13,10 +13,10 @@ from video_ae.datasets.colmap_model import ColmapModels, _lens
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import true_cameras
-from video_ae.export.colmap import no_points, write_colmap
-from video_ae.export.colmap_layout import ColmapCamera
-from video_ae.export.quaternions import quaternion_from_rotation
-from video_ae.export.tracks import track_of
+from video_ae.formats.colmap import no_points, write_colmap
+from video_ae.formats.colmap_layout import ColmapCamera
+from video_ae.formats.trajectory import track_of
+from video_ae.geometry.quaternions import quaternion_from_rotation
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras, VideoClip
 

@@ -9,10 +9,10 @@ import torch
 from packed_folder import COUNTS, positions_of, write_packed
 
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed import PackedVideos
-from video_ae.datasets.packed_clips import PackedClips
+from video_ae.datasets.packed.packed_clips import PackedClips
+from video_ae.datasets.packed.packed_videos import PackedVideos
+from video_ae.datasets.packed.shard_store import ShardStore
 from video_ae.errors import UserError
-from video_ae.videos.shard_store import ShardStore
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 import torch
 from packed_folder import COUNTS, frames_of, positions_of, write_packed
 
-from video_ae import clips as sampling
-from video_ae.clips import OVERLAP_GAPS, OverlapCurriculum
+from video_ae.datasets import clip_sampler as sampling
 from video_ae.datasets.byte_clips import augment, collate_bytes, finish_batch
+from video_ae.datasets.clip_sampler import OVERLAP_GAPS, OverlapCurriculum
 from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed import PackedVideos
-from video_ae.datasets.packed_clips import PackedClips
+from video_ae.datasets.packed.packed_clips import PackedClips
+from video_ae.datasets.packed.packed_videos import PackedVideos
 from video_ae.errors import UserError
 
 

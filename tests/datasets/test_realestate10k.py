@@ -10,7 +10,7 @@ from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.realestate10k import RealEstate10K, read_cameras
 from video_ae.errors import UserError
-from video_ae.geometry.cameras import project, transform
+from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.videos.writer import write_video
 

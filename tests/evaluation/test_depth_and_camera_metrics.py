@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from video_ae.evaluation.metrics.cameras import field_of_view_error, focal_ratio
 from video_ae.evaluation.metrics.depth import depth_error
+from video_ae.evaluation.metrics.intrinsics import field_of_view_error, focal_ratio
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, rank_correlation
 
 

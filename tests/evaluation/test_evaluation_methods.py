@@ -7,11 +7,12 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
-from video_ae.evaluation import commands, run
+from video_ae.evaluation import evaluate_poses_views as run
+from video_ae.evaluation import options as commands
 from video_ae.evaluation.baselines import nearest_context
 from video_ae.evaluation.methods import camera_between, pose_estimator, unseen_view_synthesizer, view_synthesizer
 from video_ae.evaluation.protocols.base import without_truth
-from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, evaluate_views
 from video_ae.types import CameraEstimate, Cameras, RenderedViews
 
 CPU = torch.device("cpu")
@@ -84,13 +85,13 @@ def test_nothing_of_the_model_sees_a_hidden_target():
 
 
 def test_perspective_renders_a_hidden_target_at_its_own_size():
-    from video_ae.camera.alignment_encoder import AlignmentEncoder
+    from video_ae.camera.solver import CameraSolver
     from video_ae.models.perspective import PerspectiveAutoencoder
     from video_ae.renderers.frustum import FrustumRenderer
     from video_ae.structure.plane_sweep import PlaneSweepEncoder
 
     torch.manual_seed(0)
-    camera = AlignmentEncoder(size=16, search_size=16, steps=1, directions=8, focal_starts=(0.7,), candidates=1)
+    camera = CameraSolver(size=16, search_size=16, steps=1, directions=8, focal_starts=(0.7,), candidates=1)
     model = PerspectiveAutoencoder(camera, PlaneSweepEncoder(), FrustumRenderer(), planes=4, working_side=16).eval()
     clip = make_clip("a", 5)
     seen = without_truth(clip.select([0, 4]), True)

@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 
 from video_ae.evaluation.metrics.images import psnr, ssim
-from video_ae.evaluation.metrics.poses import absolute_trajectory_error, relative_pose_error
+from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, relative_pose_error
 
 ORACLE = json.loads((Path(__file__).parent / "metric_oracle.json").read_text())
 

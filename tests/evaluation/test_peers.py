@@ -7,11 +7,12 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
-from video_ae.evaluation import commands, run
+from video_ae.evaluation import evaluate_poses_views as run
+from video_ae.evaluation import options as commands
 from video_ae.evaluation.baselines import POSE_BASELINES, standing_still, straight_line
 from video_ae.evaluation.peers import installed
 from video_ae.evaluation.protocols.base import Baseline
-from video_ae.evaluation.protocols.poses import PosesSettings, evaluate_poses, score_poses
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings, evaluate_poses, score_poses
 from video_ae.geometry.se3 import invert, rigid, so3_exp
 from video_ae.types import Cameras, VideoClip
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from video_ae.evaluation.metrics.poses import (
+from video_ae.evaluation.metrics.pose_errors import (
     PairErrors,
     absolute_trajectory_error,
     accuracy_at,
@@ -17,8 +17,8 @@ from video_ae.evaluation.metrics.poses import (
     rms_extent,
     rotation_error_from_first,
 )
-from video_ae.geometry.alignment import Similarity
 from video_ae.geometry.se3 import rigid, so3_exp
+from video_ae.geometry.umeyama import Similarity
 
 
 def walk(frames=12, seed=0):

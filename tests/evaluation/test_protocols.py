@@ -22,9 +22,15 @@ from video_ae.evaluation.baselines import (
 )
 from video_ae.evaluation.metrics.images import psnr
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
-from video_ae.evaluation.protocols.indices import FrozenIndices, find_frozen, middle_views, onward_views, views_of_clip
-from video_ae.evaluation.protocols.poses import PosesSettings, evaluate_poses, fill_missing, score_poses
-from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
+from video_ae.evaluation.protocols.frozen_frames import (
+    FrozenIndices,
+    find_frozen,
+    middle_views,
+    onward_views,
+    views_of_clip,
+)
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings, evaluate_poses, fill_missing, score_poses
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, evaluate_views
 from video_ae.evaluation.results import collect, finite, pose_writer, prediction_writer, write_results
 from video_ae.types import Cameras
 

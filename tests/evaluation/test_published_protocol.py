@@ -4,13 +4,13 @@ import pytest
 import torch
 from evaluation_fakes import FakeSource
 
-from video_ae.checkpoints import build_model, save_weights
 from video_ae.errors import UserError
-from video_ae.evaluation import run_scenes
+from video_ae.evaluation import evaluate_scenes as run_scenes
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.evaluation.protocols.published import COPYING, FAULTS, VideoModel, evaluate_published
+from video_ae.evaluation.protocols.published_protocol import COPYING, FAULTS, VideoModel, evaluate_published
 from video_ae.evaluation.tables import markdown
 from video_ae.geometry.se3 import invert
+from video_ae.models.open import build_model, save_weights
 
 
 def oracle(source):
@@ -96,13 +96,16 @@ def test_unknown_faults_are_one_sentence():
 def test_it_runs_with_the_papers_model_and_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(run_scenes, "open_dataset", lambda data: _Sixteen())
     model = build_model(
-        {"class_path": "video_ae.models.paper.PaperVideoAutoencoder", "init_args": {"width": 4, "image_size": [16, 16]}}
+        {
+            "class_path": "PaperVideoAutoencoder",
+            "init_args": {"width": 4, "image_size": [16, 16]},
+        }
     )
     save_weights(model, tmp_path / "weights.safetensors")
     result = run_scenes.evaluate_paper(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors", frames=3)
     assert result.result.clips["clip0"]["frames"] == 2
     assert (tmp_path / "out" / "results.json").is_file()
-    other = build_model({"class_path": "video_ae.models.plain_autoencoder.PlainAutoencoder", "init_args": {}})
+    other = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder", "init_args": {}})
     save_weights(other, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="needs its own model"):
         run_scenes.evaluate_paper(tmp_path, tmp_path / "out2", tmp_path / "other.safetensors")

@@ -12,14 +12,14 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 from PIL import Image
 
-from video_ae.evaluation import commands
+from video_ae.evaluation import options as commands
 from video_ae.evaluation.baselines import blend, nearest_context, standing_still
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
-from video_ae.evaluation.protocols.poses import evaluate_poses
-from video_ae.evaluation.protocols.views import ViewsSettings, evaluate_views
+from video_ae.evaluation.protocols.pose_protocol import evaluate_poses
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, evaluate_views
 from video_ae.evaluation.report.figures import strip
-from video_ae.evaluation.report.page import to_html
-from video_ae.evaluation.report.records import PoseRecord, Strip, ViewRecord
+from video_ae.evaluation.report.html import to_html
+from video_ae.evaluation.report.summaries import PoseRecord, Strip, ViewRecord
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_tables.py"
 

@@ -8,11 +8,11 @@ import torch
 
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate
-from video_ae.evaluation.protocols.reconstruction import RebuiltScene, evaluate_reconstruction
-from video_ae.evaluation.protocols.transfer import evaluate_transfer, moved_points
+from video_ae.evaluation.protocols.reconstruction_protocol import RebuiltScene, evaluate_reconstruction
+from video_ae.evaluation.protocols.transfer_protocol import evaluate_transfer, moved_points
 from video_ae.evaluation.tables import markdown
 from video_ae.evaluation.true_depth import load_true_depth
-from video_ae.geometry.cameras import camera_rays
+from video_ae.geometry.pinhole import camera_rays
 from video_ae.geometry.se3 import rigid, so3_exp
 from video_ae.types import Cameras, RenderedViews, VideoClip
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch.nn.functional import l1_loss
 
-from video_ae import perceptual_weights
 from video_ae.errors import UserError
 from video_ae.evaluation.metrics.lpips import Lpips, VggCosine
+from video_ae.losses import vgg as perceptual_weights
 from video_ae.losses.kl_divergence import KLDivergence, normal_divergence
 from video_ae.losses.perceptual import Vgg16Perceptual
+from video_ae.losses.vgg import Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
 from video_ae.losses.voxel_consistency import VoxelConsistency
-from video_ae.models.paper import PaperVideoAutoencoder
-from video_ae.perceptual_weights import Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
+from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder
 from video_ae.types import Reconstruction, VideoClip
 
 _WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from video_ae.models.layers import DenseLayers
+from video_ae.lecture.layers import DenseLayers
 
 _ETA = 0.3
 

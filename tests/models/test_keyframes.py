@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from video_ae.geometry.cameras import pinhole_intrinsics, project
+from video_ae.geometry.pinhole import pinhole_intrinsics, project
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.keyframes import (
     CONTEXT_RANGE,
@@ -18,7 +18,7 @@ from video_ae.models.keyframes import (
     widened,
 )
 from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, Scene, VideoClip
+from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, VideoClip
 
 
 def walk(shifts: list[float], focal: float = 0.8) -> CameraEstimate:
@@ -92,12 +92,12 @@ def test_contexts_of_still_and_tiny_clips():
     assert choose_contexts(walk([0.1 * i for i in range(9)]), 4, 1) == [4], "one context is the keyframe alone"
 
 
-def code(shift: float, colour: float, rows: int = 6, columns: int = 8) -> FrustumVoxels:
+def code(shift: float, colour: float, rows: int = 6, columns: int = 8) -> MultiplaneVolume:
     """An opaque grey plane at inverse depth 1 in front of a camera at x = shift."""
     twist = torch.tensor([[[0.0, 0.0, 0.0, shift, 0.0, 0.0]]])
     reference = Cameras(se3_exp(twist), pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24))
     density = torch.full((1, 1, rows, columns), 30.0)
-    return FrustumVoxels(density, torch.full((1, 3, 1, rows, columns), colour), torch.ones(1, 1), reference)
+    return MultiplaneVolume(density, torch.full((1, 3, 1, rows, columns), colour), torch.ones(1, 1), reference)
 
 
 def views(shifts: list[float]) -> Cameras:
@@ -181,7 +181,7 @@ def test_codes_are_ranked_by_the_depth_of_the_scene_not_of_their_planes():
         planes = torch.tensor([[3.0, 2.0, 0.1]])
         density = torch.zeros(1, 3, 6, 8)
         density[:, 2] = 30.0
-        codes.append(FrustumVoxels(density, torch.full((1, 3, 3, 6, 8), colour), planes, cameras.select([number])))
+        codes.append(MultiplaneVolume(density, torch.full((1, 3, 3, 6, 8), colour), planes, cameras.select([number])))
     clip = VideoClip(torch.zeros(3, 3, 24, 32), torch.arange(3), torch.arange(3) / 10)
     view = Cameras(cameras.world_from_camera[0, :1], cameras.intrinsics[0, :1])
     seen = render_keyframes(Scene(clip, far, (1, 2), tuple(codes)), view, FrustumRenderer(), (16, 12))

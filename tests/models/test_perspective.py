@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from video_ae.camera.alignment_encoder import AlignmentEncoder
-from video_ae.geometry.cameras import pinhole_intrinsics
+from video_ae.camera.solver import CameraSolver
+from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.keyframes import MARGIN
 from video_ae.models.perspective import (
@@ -22,7 +22,7 @@ from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import CameraEstimate, Cameras, Scene, VideoClip
 
 
-class GivenCameras(AlignmentEncoder):
+class GivenCameras(CameraSolver):
     """A slow walk to the right, whatever the frames show."""
 
     def forward(self, frames: Tensor, focal_over_width: float | None = None, inverse_depth=None) -> CameraEstimate:

@@ -6,7 +6,7 @@ import numpy as np
 from prepared_videos import pan, write
 
 from video_ae.preparation.pack import DULL, find_copies
-from video_ae.preparation.run import prepare
+from video_ae.preparation.prepare import prepare
 
 
 def prints(first: int, count: int) -> np.ndarray:

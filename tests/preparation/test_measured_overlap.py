@@ -6,7 +6,7 @@ import pytest
 import torch
 from prepared_videos import WIDTH, texture
 
-from video_ae.preparation.overlap import photometric_overlap
+from video_ae.preparation.measured_overlap import photometric_overlap
 
 
 @pytest.mark.parametrize("shift", [0, 12, 24, 48, 72, 96, 150])

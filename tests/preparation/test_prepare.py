@@ -16,12 +16,12 @@ from prepared_videos import pan, write
 
 pytest.importorskip("scenedetect", reason="PySceneDetect is not installed: pip install 'video-ae[prepare]'")
 
-from video_ae.clips import OVERLAP_GAPS
+from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed import PackedVideos
+from video_ae.datasets.packed.packed_videos import PackedVideos
 from video_ae.errors import UserError
 from video_ae.preparation import video as one_video
-from video_ae.preparation.run import prepare
+from video_ae.preparation.prepare import prepare
 from video_ae.preparation.segments import Dropped
 
 BLACK = torch.zeros(15, 3, 64, 96, dtype=torch.uint8)

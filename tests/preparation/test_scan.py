@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from prepared_videos import texture
 
+from video_ae.datasets.packed.shards import JPEG_QUALITY, decode_jpeg, encode_jpeg
 from video_ae.preparation.scan import STILL, THUMBNAIL, RestDetector, read_jpegs
-from video_ae.videos.shards import JPEG_QUALITY, decode_jpeg, encode_jpeg
 
 
 def rests_one_by_one(thumbnails: torch.Tensor) -> list[int]:

@@ -6,7 +6,7 @@ from scenes import OPAQUE, cameras, identity, random_code, textured_plane
 
 from video_ae.geometry.se3 import invert
 from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.types import Cameras, FrustumVoxels, RenderedViews
+from video_ae.types import Cameras, MultiplaneVolume, RenderedViews
 
 RENDER = FrustumRenderer()
 
@@ -60,11 +60,13 @@ def test_near_planes_hide_far_ones():
     red, blue = torch.zeros(3, 4, 6), torch.zeros(3, 4, 6)
     red[0], blue[2] = 1, 1
     near, far = (textured_plane(p, [2.0, 0.5], layer, identity()) for p, layer in ((red, 0), (blue, 1)))
-    both = FrustumVoxels(near.density + far.density, near.features + far.features, near.inverse_depth, near.reference)
+    both = MultiplaneVolume(
+        near.density + far.density, near.features + far.features, near.inverse_depth, near.reference
+    )
     torch.testing.assert_close(RENDER(both, identity(), 4, 6).frames[0, 0], red)
     half = torch.full_like(both.density, OPAQUE)
     half[:, 0] = torch.tensor(2.0).log()  # lets half of the light through
-    seen = RENDER(FrustumVoxels(half, both.features, both.inverse_depth, both.reference), identity(), 4, 6)
+    seen = RENDER(MultiplaneVolume(half, both.features, both.inverse_depth, both.reference), identity(), 4, 6)
     torch.testing.assert_close(seen.frames[0, 0], (red + blue) / 2)
     torch.testing.assert_close(seen.disparity, torch.full((1, 1, 4, 6), 1.25))
 
@@ -105,7 +107,7 @@ def bilinear(values: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> torch.Te
     return upper * (1 - b) + lower * b
 
 
-def slow_twin(code: FrustumVoxels, views: Cameras, height: int, width: int) -> RenderedViews:
+def slow_twin(code: MultiplaneVolume, views: Cameras, height: int, width: int) -> RenderedViews:
     """The same by textbook: for every pixel, walk through the planes and keep what light is left."""
     pose = invert(code.reference.world_from_camera[0, 0]) @ views.world_from_camera[0, 0]
     fx, fy, cx, cy = views.intrinsics[0, 0]

@@ -9,15 +9,15 @@ from scenes import cameras, random_code
 
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import invert, se3_exp
-from video_ae.renderers.cartesian import CartesianRenderer, CartesianVoxels
+from video_ae.renderers.compositing import march
 from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.renderers.marching import march
-from video_ae.renderers.pytorch3d_marcher import (
+from video_ae.renderers.pytorch3d.bridge import (
     load_pytorch3d,
     march_with_pytorch3d,
     pytorch3d_cameras,
     pytorch3d_volumes,
 )
+from video_ae.renderers.pytorch3d.cartesian import CartesianRenderer, CartesianVoxels
 from video_ae.types import Cameras
 
 needs_pytorch3d = pytest.mark.skipif(

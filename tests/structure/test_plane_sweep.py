@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from video_ae.geometry.cameras import pinhole_intrinsics
-from video_ae.geometry.frusta import inverse_depth_planes
+from video_ae.geometry.frustum import inverse_depth_planes
+from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import se3_exp
+from video_ae.renderers.compositing import absorption_weights
 from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.renderers.marching import absorption_weights
 from video_ae.structure.plane_sweep import (
     AGREEMENT_WINDOWS,
     FOUND_DEPTH_WEIGHT,
@@ -26,7 +26,7 @@ from video_ae.structure.plane_sweep import (
     _widest,
     ending_density,
 )
-from video_ae.types import Cameras, FrustumVoxels
+from video_ae.types import Cameras, MultiplaneVolume
 
 PLANES = 6
 
@@ -252,7 +252,7 @@ def test_a_voxel_with_fewer_than_two_witnesses_counts_as_moderately_different(wi
     torch.testing.assert_close(difference, expected, atol=1e-4, rtol=0)
 
 
-def mean_disparity(code: FrustumVoxels) -> torch.Tensor:
+def mean_disparity(code: MultiplaneVolume) -> torch.Tensor:
     views = FrustumRenderer()(code, code.reference, *code.density.shape[-2:])
     return views.disparity[0, 0]
 
@@ -308,7 +308,7 @@ def test_many_witnesses_make_rays_end_more_sharply(encoder):
         encoder(frames.repeat(1, n, 1, 1, 1), cameras.select([0, 1] * n), cameras.select([0]), planes) for n in (1, 6)
     )
 
-    def sharpest(code: FrustumVoxels) -> torch.Tensor:
+    def sharpest(code: MultiplaneVolume) -> torch.Tensor:
         ends = absorption_weights((1 - torch.exp(-code.density)).movedim(1, -1))
         return ends.amax(-1)
 

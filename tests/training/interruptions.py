@@ -9,9 +9,9 @@ import pytest
 import torch
 from tiny_model import TinyAutoencoder
 
-from video_ae.checkpoints import load_model
+from video_ae.models.open import load_model
 from video_ae.training.config import parse_run
-from video_ae.training.run import train
+from video_ae.training.train import train
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

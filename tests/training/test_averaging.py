@@ -5,7 +5,7 @@ from lightning.pytorch import Callback
 
 from video_ae.errors import UserError
 from video_ae.training.config import parse_run
-from video_ae.training.run import train
+from video_ae.training.train import train
 
 AVERAGED = "--trainer.averaging=0.7"
 

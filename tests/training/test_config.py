@@ -32,7 +32,7 @@ def test_yaml_then_overrides_in_order(tmp_path, arguments):
         ("--model=TinyAutoencodr", "There is no Autoencoder 'TinyAutoencodr': the names are"),
         ("--losses.l1.weigt=3", "L1 has no argument 'weigt': it takes weight."),
         ("--losses.l1=L3", "Gradient, KLDivergence, L1, SquaredError, StructuralDissimilarity"),
-        ("--losses.l1=video_ae.models.plain_autoencoder.PlainAutoencoder", "There is no LossTerm 'video_ae"),
+        ("--losses.l1=video_ae.lecture.plain.PlainAutoencoder", "There is no LossTerm 'video_ae"),
         ("--model=video_ae.losses.photometric.L1", "There is no Autoencoder 'video_ae.losses.photometric.L1'"),
         ("--model.channels=many", "--model.channels has a value that does not fit: many was given, int is needed."),
         ("--data.batch_size=many", "--data.batch_size has a value that does not fit: many was given, int is needed."),

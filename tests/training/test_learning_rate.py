@@ -6,7 +6,7 @@ from interruptions import same, sigterm, train_interrupted, weights
 
 from video_ae.errors import UserError
 from video_ae.training.config import parse_run
-from video_ae.training.run import train
+from video_ae.training.train import train
 
 HALVE = "--optimizer.halve_at=[3,6]"
 

@@ -11,10 +11,10 @@ from filelock import FileLock
 from interruptions import power_cut, same, sigterm, train_interrupted, weights
 from tiny_model import TinyAutoencoder
 
-from video_ae.checkpoints import load_model
 from video_ae.errors import UserError
+from video_ae.models.open import load_model
 from video_ae.training.config import parse_run
-from video_ae.training.run import train
+from video_ae.training.train import train
 
 
 def test_a_run_leaves_everything_that_its_folder_promises(arguments):
@@ -172,7 +172,7 @@ def test_two_devices_see_what_one_with_twice_the_batch_sees(arguments, tmp_path)
 
 def test_packed_videos_train_by_the_same_command_and_resume_exactly(arguments, videos, tmp_path, monkeypatch):
     pytest.importorskip("scenedetect")
-    from video_ae.preparation.run import prepare
+    from video_ae.preparation.prepare import prepare
 
     prepare(videos, tmp_path / "packed", size=24)
     common = [*arguments, f"--data.root={tmp_path / 'packed'}", "--data.augment=true", "--data.overlap=[0.9,0.1]"]
@@ -201,7 +201,7 @@ def test_what_is_left_out_is_counted_in_the_log(arguments, videos, tmp_path, cap
 
 def test_a_mixture_of_raw_and_packed_videos_trains(arguments, videos, tmp_path, caplog):
     pytest.importorskip("scenedetect")
-    from video_ae.preparation.run import prepare
+    from video_ae.preparation.prepare import prepare
 
     prepare(videos, tmp_path / "packed", size=24)
     mix = f'--data.mix={{"{tmp_path / "packed"}": 3.0}}'

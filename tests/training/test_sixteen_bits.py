@@ -7,10 +7,10 @@ from threading import Event
 import pytest
 import torch
 
-from video_ae.checkpoints import build_model
-from video_ae.geometry.frusta import intersect_frustum, inverse_depth_planes, project_frustum
+from video_ae.geometry.frustum import intersect_frustum, inverse_depth_planes, project_frustum
 from video_ae.geometry.precision import full_precision
 from video_ae.geometry.se3 import se3_exp
+from video_ae.models.open import build_model
 from video_ae.training.config import parse_run
 from video_ae.types import Cameras, Reconstruction, VideoClip
 from video_ae.videos.open import open_video

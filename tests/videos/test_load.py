@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from video_ae.errors import UserError
-from video_ae.geometry.cameras import project
+from video_ae.geometry.pinhole import project
+from video_ae.geometry.resize import plan_resizing
 from video_ae.videos import load
 from video_ae.videos.load import load_clip
 from video_ae.videos.open import open_video
-from video_ae.videos.resize import plan_resizing
 
 
 def test_stride_first_then_the_first_frames(videos: dict[str, Path]) -> None:

@@ -1,14 +1,11 @@
 """A small reconstruction by a model that makes things up, and the viewer that shows it."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-from video_ae.applications.reconstruct import reconstruct_video
-
-sys.path.append(str(Path(__file__).parents[1] / "applications"))  # where the model and its video stand
 from wave_walk import write_walk
+
+from video_ae.pipelines.reconstruct import reconstruct_video
 
 COUNT = 8
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from video_ae.geometry.cameras import project, transform
+from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert
-from video_ae.viewer.views import View, camera_of_view
+from video_ae.viewer.frusta import View, camera_of_view
 
 pytest.importorskip("viser")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (`make browser`)")

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from video_ae.viewer.frusta import View
 from video_ae.viewer.pacing import COARSE_SECONDS, FINE_SECONDS, MOST_SIDE, STILL_SECONDS, Pace, Schedule
-from video_ae.viewer.views import View
 from video_ae.viewer.worker import RenderWorker
 
 

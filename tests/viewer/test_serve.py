@@ -12,16 +12,16 @@ import torch
 
 pytest.importorskip("viser")
 
-from video_ae.cli.commands import main
+from video_ae.cli.main import main
 from video_ae.errors import UserError
-from video_ae.export.cameras_json import read_cameras_json
-from video_ae.export.ply import read_ply
+from video_ae.formats.cameras_json import read_cameras_json
+from video_ae.formats.ply import read_ply
 from video_ae.videos.open import open_video
 from video_ae.viewer.contents import confidence_colours, describe, load_contents, shown_points
 from video_ae.viewer.downloads import download
-from video_ae.viewer.page import open_page, welcome
+from video_ae.viewer.frusta import view_of_camera
+from video_ae.viewer.layout import open_page, welcome
 from video_ae.viewer.serve import Viewer
-from video_ae.viewer.views import view_of_camera
 
 CPU = torch.device("cpu")
 NO_ONE = r"refused|timed out|unreachable"

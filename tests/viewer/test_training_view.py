@@ -1,24 +1,19 @@
 """`video-ae train --view` shows what is learnt and changes nothing of it."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 pytest.importorskip("viser")
 
-from video_ae.checkpoints import load_model
-from video_ae.cli.commands import main
-from video_ae.geometry.cameras import project, transform
+from video_ae.cli.main import main
+from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
+from video_ae.models.open import load_model
 from video_ae.training.config import parse_run
-from video_ae.training.run import train
-from video_ae.types import CameraEstimate, Cameras, FrustumVoxels, Reconstruction, VideoClip
+from video_ae.training.train import train
+from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Reconstruction, VideoClip
 from video_ae.videos.writer import write_video
-from video_ae.viewer.training import TrainingView, snapshot, structure_points
-
-sys.path.append(str(Path(__file__).parents[1] / "training"))  # where the tiny model stands
+from video_ae.viewer.training_view import TrainingView, snapshot, structure_points
 
 
 @pytest.fixture
@@ -43,7 +38,7 @@ def scene():
     density[:, 1, :, 4:] = 50.0
     features = torch.rand(2, 5, 3, 12, 16)
     planes = torch.tensor([[2.0, 0.5, 0.25]]).expand(2, 3)
-    code = FrustumVoxels(density, features, planes, cameras.select([2]))
+    code = MultiplaneVolume(density, features, planes, cameras.select([2]))
     targets = torch.tensor([1, 3])
     return clip, Reconstruction(clip.frames[:, targets], targets, camera=estimate, structure=code)
 
@@ -79,7 +74,7 @@ def test_a_snapshot_is_a_copy():
 def test_points_lie_where_the_code_is_opaque_and_have_its_colour():
     _, reconstruction = scene()
     code = reconstruction.structure
-    one = FrustumVoxels(code.density[:1], code.features[:1], code.inverse_depth[:1], Cameras(
+    one = MultiplaneVolume(code.density[:1], code.features[:1], code.inverse_depth[:1], Cameras(
         code.reference.world_from_camera[:1], code.reference.intrinsics[:1]))  # fmt: skip
     points, colours = structure_points(one)
     assert len(points) == 12 * 12  # four of sixteen columns are empty
@@ -94,7 +89,7 @@ def test_a_page_that_fails_does_not_end_the_training(arguments, tmp_path, monkey
     def fail(*_):
         raise RuntimeError("no page")
 
-    monkeypatch.setattr("video_ae.viewer.training.draw", fail)
+    monkeypatch.setattr("video_ae.viewer.training_view.draw", fail)
     view = TrainingView(port=0)
     try:
         train(parse_run([*arguments, "--out", str(tmp_path / "run")]), [view])
@@ -104,7 +99,7 @@ def test_a_page_that_fails_does_not_end_the_training(arguments, tmp_path, monkey
 
 
 def test_a_second_page_takes_the_next_port_and_scenes_are_drawn():
-    from video_ae.viewer.training import draw
+    from video_ae.viewer.training_view import draw
 
     first = TrainingView(port=0)
     second = TrainingView(port=first.port)

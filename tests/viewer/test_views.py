@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from video_ae.geometry.cameras import project, transform
+from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.types import Cameras
-from video_ae.viewer.views import (
+from video_ae.viewer.frusta import (
     Ride,
     View,
     camera_of_view,

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from video_ae.camera.records import Matches, Priors, SceneState, Unknowns
+from video_ae.camera.problem import FreeParameters, Matches, Priors, SceneState
 from video_ae.geometry.se3 import invert, orthonormal, se3_exp, skew
 
 MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
@@ -211,7 +211,7 @@ def _add_camera_priors(camera: Tensor, right: Tensor, state: SceneState, priors:
         right[part] -= priors.translation_weight * jacobian[i].T @ translation[i].double()
 
 
-def _free_columns(frames: int, unknowns: Unknowns, device: torch.device) -> Tensor:
+def _free_columns(frames: int, unknowns: FreeParameters, device: torch.device) -> Tensor:
     free = torch.full((6 * frames + 1,), unknowns.cameras, device=device)
     free[:6] = False  # the first camera is the world
     if not unknowns.translation:
@@ -229,7 +229,9 @@ def reduced_system(equations: NormalEquations, damping: float = 0.0) -> tuple[Te
     return camera, equations.camera_right - right
 
 
-def solve_step(state: SceneState, equations: NormalEquations, damping: float, unknowns: Unknowns) -> SceneState | None:
+def solve_step(
+    state: SceneState, equations: NormalEquations, damping: float, unknowns: FreeParameters
+) -> SceneState | None:
     """One damped step from the equations; None where the system is not positive definite."""
     frames = len(state.camera_from_world)
     if unknowns.depth:
@@ -261,12 +263,12 @@ def minimise(
     matches: Matches,
     priors: Priors,
     steps: int,
-    unknowns: Unknowns | None = None,
+    unknowns: FreeParameters | None = None,
     damping: float = 1e-3,
     tolerance: float = 1e-4,
 ) -> tuple[SceneState, float]:
     """Levenberg-Marquardt with accept/reject steps. Returns (state, cost), never of higher cost than the start's."""
-    unknowns = unknowns or Unknowns()
+    unknowns = unknowns or FreeParameters()
     cost = robust_cost(state, matches, priors).item()
     equations = None
     for _ in range(steps):

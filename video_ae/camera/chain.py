@@ -6,7 +6,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.camera.windows import select_frames
+from video_ae.camera.submaps import select_frames
 from video_ae.types import CameraEstimate
 
 _DEARER = (

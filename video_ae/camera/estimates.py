@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.records import SceneState
+from video_ae.camera.problem import SceneState
 from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate, Cameras
 

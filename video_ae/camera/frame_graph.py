@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from video_ae.camera.bundle_adjustment import predict_points
 from video_ae.camera.features import blur, feature_pyramid
-from video_ae.camera.matching import FlowFields, dense_flow, warp
-from video_ae.camera.records import Matches, SceneState
+from video_ae.camera.optical_flow import FlowFields, dense_flow, warp
+from video_ae.camera.problem import Matches, SceneState
 
 _EDGES_AT_ONCE = 64  # bounds the memory of the matching
 _GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005

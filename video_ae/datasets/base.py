@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from video_ae.geometry.resize import Fit
 from video_ae.types import VideoClip
-from video_ae.videos.resize import Fit
 
 
 @runtime_checkable

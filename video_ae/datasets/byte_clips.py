@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
+from video_ae.geometry.resize import plan_resizing
 from video_ae.types import VideoClip
-from video_ae.videos.resize import plan_resizing
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.2, 0.2, 0.2, 0.1  # largest change of the factor; of the angle in radians
 

@@ -9,8 +9,8 @@ import torch
 from video_ae.datasets.lenses import Lens, pinhole_intrinsics
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
 from video_ae.errors import UserError
-from video_ae.export.colmap_layout import SUFFIXES, ColmapCamera, read_cameras, read_images
-from video_ae.export.quaternions import rotation_from_quaternion
+from video_ae.formats.colmap_layout import SUFFIXES, ColmapCamera, read_cameras, read_images
+from video_ae.geometry.quaternions import rotation_from_quaternion
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.videos.image_folder import ImageFolderReader, natural_key
 

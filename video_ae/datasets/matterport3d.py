@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.number_files import as_numbers, poses_of_rows, read_lines
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
 from video_ae.errors import UserError
-from video_ae.export.nerfstudio import OPENCV_FROM_OPENGL
+from video_ae.formats.nerfstudio import OPENCV_FROM_OPENGL
+from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines
 from video_ae.videos.image_folder import ImageFolderReader
 
 PICTURES = "undistorted_color_images"

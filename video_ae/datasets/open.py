@@ -6,10 +6,11 @@ from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.colmap_model import ColmapModels
-from video_ae.datasets.kitti import KittiOdometry
+from video_ae.datasets.kitti_odometry import KittiOdometry
 from video_ae.datasets.matterport3d import Matterport3D
-from video_ae.datasets.nerfstudio import Nerfstudio
-from video_ae.datasets.packed import PackedVideos
+from video_ae.datasets.nerfstudio_scenes import Nerfstudio
+from video_ae.datasets.packed.packed_videos import PackedVideos
+from video_ae.datasets.packed.shard_store import is_remote
 from video_ae.datasets.posed_frames import PosedVideos
 from video_ae.datasets.realestate10k import RealEstate10K
 from video_ae.datasets.replica import Replica
@@ -17,7 +18,6 @@ from video_ae.datasets.seven_scenes import SevenScenes
 from video_ae.datasets.tum_rgbd import TumRgbd
 from video_ae.datasets.video_folder import VideoFolder
 from video_ae.errors import UserError
-from video_ae.videos.shard_store import is_remote
 
 # Tried in this order.
 POSED: tuple[type[PosedVideos], ...] = (

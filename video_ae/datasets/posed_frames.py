@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.quarantine import FoundVideos, usable
+from video_ae.datasets.skipped import FoundVideos, usable
 from video_ae.datasets.video_folder import VIDEO_SUFFIXES
 from video_ae.errors import UserError
+from video_ae.geometry.resize import Fit, plan_resizing
 from video_ae.geometry.se3 import is_rotation
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
 from video_ae.videos.load import read_clip
-from video_ae.videos.resize import Fit, plan_resizing
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.datasets.lenses import Lens
-from video_ae.datasets.number_files import poses_of_rows, read_table
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
 from video_ae.errors import UserError
+from video_ae.formats.number_files import poses_of_rows, read_table
 from video_ae.videos.image_folder import ImageFolderReader, natural_key
 
 LENS = Lens((640, 480), (525, 525), (320, 240))  # of the colour camera

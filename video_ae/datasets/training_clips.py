@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from video_ae.clips import ClipSampler, gaps_in_frames
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.byte_clips import ByteClip
+from video_ae.datasets.clip_sampler import ClipSampler, gaps_in_frames
 from video_ae.errors import UserError
 
 CHUNK_FRAMES = 256  # frames that exist as float32 at one time while a video is read

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from video_ae.datasets.lenses import Lens
-from video_ae.datasets.number_files import as_numbers, read_lines, read_table
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
 from video_ae.errors import UserError
-from video_ae.export.quaternions import rotation_from_quaternion
+from video_ae.formats.number_files import as_numbers, read_lines, read_table
+from video_ae.geometry.quaternions import rotation_from_quaternion
 from video_ae.geometry.se3 import rigid
 from video_ae.videos.image_folder import ImageFolderReader
 

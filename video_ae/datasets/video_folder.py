@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from video_ae.datasets.quarantine import FoundVideos, usable
+from video_ae.datasets.skipped import FoundVideos, usable
 from video_ae.errors import UserError
+from video_ae.geometry.resize import Fit
 from video_ae.types import VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.image_folder import images_in, natural_key
 from video_ae.videos.load import read_clip
 from video_ae.videos.open import open_video
-from video_ae.videos.resize import Fit
 
 COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}
 VIDEO_SUFFIXES = COMMON_SUFFIXES | {".mpg", ".mpeg", ".ts", ".mts", ".3gp", ".wmv", ".flv", ".ogv"}

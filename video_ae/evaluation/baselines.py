@@ -6,7 +6,7 @@ from torch import Tensor
 
 from video_ae.evaluation.metrics.images import psnr
 from video_ae.evaluation.protocols.base import Baseline, PoseEstimate, PoseEstimator, Prediction, ViewSynthesizer
-from video_ae.geometry.cameras import pinhole_intrinsics
+from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
 from video_ae.types import Cameras, VideoClip
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from video_ae.evaluation.metrics import collapse
-from video_ae.evaluation.metrics.poses import rms_extent
+from video_ae.evaluation.metrics.pose_errors import rms_extent
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.types import Cameras, VideoClip
 

@@ -11,7 +11,7 @@ import torch
 
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, ViewSynthesizer
-from video_ae.evaluation.protocols.reconstruction import RebuiltScene, SceneBuilder
+from video_ae.evaluation.protocols.reconstruction_protocol import RebuiltScene, SceneBuilder
 from video_ae.geometry.trajectories import interpolate
 from video_ae.models.perspective import PerspectiveAutoencoder, Split, resize_short_side
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, VideoClip

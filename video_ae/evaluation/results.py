@@ -26,9 +26,9 @@ from torch import Tensor
 
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
 from video_ae.evaluation.protocols.base import PoseEstimate
-from video_ae.evaluation.protocols.indices import FrozenIndices
+from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
 from video_ae.evaluation.tables import markdown
-from video_ae.files import write_atomically
+from video_ae.formats.atomic import write_atomically
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras, VideoClip
 

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.geometry.cameras import transform
-from video_ae.geometry.overlap import NEAR_SURFACES, view_displacement
+from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement
+from video_ae.geometry.pinhole import transform
 from video_ae.geometry.se3 import invert, rigid, se3_exp, se3_log, so3_exp, so3_log
 from video_ae.types import Cameras
 

@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate, l1_loss
 
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
-from video_ae.perceptual_weights import HOW_TO_GET_THEM, Vgg16, find_vgg16
+from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, find_vgg16
 from video_ae.types import Reconstruction, VideoClip
 
 _SIZE = (224, 224)
@@ -20,7 +20,7 @@ class Vgg16Perceptual(LossTerm):
     by ImageNet's mean and deviation and resized to 224 x 224: as the Video Autoencoder (arXiv 2110.02951) trains.
 
     Args:
-        weights_file: VGG16 weights; null looks where `video_ae.perceptual_weights` says.
+        weights_file: VGG16 weights; null looks where `video_ae.losses.vgg` says.
         missing: without weights, "refuse" raises a UserError, "leave_out" makes the term 0.
     """
 

@@ -25,7 +25,7 @@ class Autoencoder(nn.Module, ABC):
     """Whether the model can go on solving on the user's own clip (`refine_steps`)."""
 
     settings: dict[str, Any]
-    """`{"class_path", "init_args"}`, complete: set by `video_ae.checkpoints.build_model`, saved beside the weights."""
+    """`{"class_path", "init_args"}`, complete: set by `video_ae.models.open.build_model`, saved beside the weights."""
 
     @abstractmethod
     def forward(self, clip: VideoClip) -> Reconstruction:

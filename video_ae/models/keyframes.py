@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.geometry.overlap import NEAR_SURFACES, view_displacement, viewpoint_distance
+from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement, viewpoint_distance
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene

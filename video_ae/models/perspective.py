@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.camera.alignment_encoder import AlignmentEncoder
-from video_ae.camera.remembered import RememberedCameras
-from video_ae.geometry.frusta import inverse_depth_planes
-from video_ae.geometry.overlap import inside_others
+from video_ae.camera.cache import CameraCache
+from video_ae.camera.solver import CameraSolver
+from video_ae.geometry.covisibility import inside_others
+from video_ae.geometry.frustum import inverse_depth_planes
 from video_ae.models.base import Autoencoder
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes, widened
 from video_ae.renderers.frustum import FrustumRenderer
@@ -19,7 +19,7 @@ from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import (
     CameraEstimate,
     Cameras,
-    FrustumVoxels,
+    MultiplaneVolume,
     Reconstruction,
     RenderedViews,
     Scene,
@@ -83,10 +83,10 @@ class PerspectiveAutoencoder(Autoencoder):
 
     def __init__(
         self,
-        camera: AlignmentEncoder,
+        camera: CameraSolver,
         structure: PlaneSweepEncoder,
         renderer: FrustumRenderer,
-        training_camera: AlignmentEncoder | None = None,
+        training_camera: CameraSolver | None = None,
         planes: int = 32,
         most_contexts: int = 4,
         most_targets: int = 2,
@@ -101,7 +101,7 @@ class PerspectiveAutoencoder(Autoencoder):
         self.structure = structure
         self.renderer = renderer
         self.training_camera = training_camera or camera
-        self._remembered = RememberedCameras(self.training_camera)
+        self._remembered = CameraCache(self.training_camera)
         self.planes = planes
         self.most_contexts = most_contexts
         self.most_targets = most_targets
@@ -136,7 +136,7 @@ class PerspectiveAutoencoder(Autoencoder):
         reference: Cameras,
         size: tuple[int, int] | None = None,
         with_found_depth: bool = False,
-    ) -> FrustumVoxels:
+    ) -> MultiplaneVolume:
         """The code of one reference camera, `size` voxels large, from some frames of a clip and the cameras found.
 
         with_found_depth: also from the depth found with the cameras. It comes from all frames of the clip, so codes

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from video_ae.clips import OVERLAP_GAPS
-from video_ae.files import write_atomically
+from video_ae.datasets.clip_sampler import OVERLAP_GAPS
+from video_ae.datasets.packed.shards import SHARD_BYTES, ShardWriter, StoredFrame
+from video_ae.formats.atomic import write_atomically
 from video_ae.preparation.segments import Dropped
 from video_ae.preparation.video import FRAMES, Prepared, load_record
-from video_ae.videos.shards import SHARD_BYTES, ShardWriter, StoredFrame
 
 TABLE, ABOUT = "segments.npy", "packed.json"
 SAME = 0.2  # share of fingerprints that one longer segment has to hold as well, and

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from video_ae.datasets.packed.shards import encode_jpeg
 from video_ae.errors import UserError
+from video_ae.geometry.resize import Resizing, plan_resizing
 from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_resized_bytes
-from video_ae.videos.resize import Resizing, plan_resizing
-from video_ae.videos.shards import encode_jpeg
 
 STILL = 1.2  # of 255: mean change of a small grey picture that a resting camera stays below (noise, compression)
 THUMBNAIL = (48, 36)  # width, height

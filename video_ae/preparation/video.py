@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from video_ae.clips import OVERLAP_GAPS
+from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.errors import UserError
-from video_ae.files import write_atomically
-from video_ae.preparation.overlap import overlap_of_grey, working_grey
+from video_ae.formats.atomic import write_atomically
+from video_ae.preparation.measured_overlap import overlap_of_grey, working_grey
 from video_ae.preparation.scan import Scan, read_jpegs, scan_video
 from video_ae.preparation.segments import SHORTEST, Dropped, Segment, cut_into_segments
 from video_ae.videos.open import open_video

@@ -6,11 +6,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from video_ae.geometry.cameras import sample
-from video_ae.geometry.frusta import intersect_frustum
-from video_ae.renderers.marching import absorption_weights
-from video_ae.renderers.pytorch3d_marcher import load_pytorch3d, march_with_pytorch3d
-from video_ae.types import Cameras, FrustumVoxels, RenderedViews
+from video_ae.geometry.frustum import intersect_frustum
+from video_ae.geometry.pinhole import sample
+from video_ae.renderers.compositing import absorption_weights
+from video_ae.renderers.pytorch3d.bridge import load_pytorch3d, march_with_pytorch3d
+from video_ae.types import Cameras, MultiplaneVolume, RenderedViews
 
 
 class FrustumRenderer(nn.Module):
@@ -29,7 +29,7 @@ class FrustumRenderer(nn.Module):
             load_pytorch3d()
         self.marcher = marcher
 
-    def forward(self, structure: FrustumVoxels, views: Cameras, height: int, width: int) -> RenderedViews:
+    def forward(self, structure: MultiplaneVolume, views: Cameras, height: int, width: int) -> RenderedViews:
         """Pictures of `height` x `width` pixels; views has shape [batch, view]."""
         density, features = structure.density, structure.features
         planes = density.shape[1]

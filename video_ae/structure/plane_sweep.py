@@ -13,9 +13,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from video_ae.geometry.cameras import sample
-from video_ae.geometry.frusta import inverse_depth_in_views, project_frustum
-from video_ae.types import Cameras, FrustumVoxels
+from video_ae.geometry.frustum import inverse_depth_in_views, project_frustum
+from video_ae.geometry.pinhole import sample
+from video_ae.types import Cameras, MultiplaneVolume
 
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
 AGREEMENT_WINDOWS = (3, 9)  # voxels on a side over which colours are compared
@@ -127,7 +127,7 @@ class PlaneSweepEncoder(nn.Module):
         inverse_depth: Float[Tensor, "batch plane"],
         size: tuple[int, int] | None = None,
         found_depth: Float[Tensor, "batch context rows columns"] | None = None,
-    ) -> FrustumVoxels:
+    ) -> MultiplaneVolume:
         """frames and cameras: the contexts; reference: one camera, which may be one of theirs or none.
 
         size: (width, height) of the code in voxels; by default that of the frames. found_depth: coarse 1 / z of the
@@ -156,7 +156,7 @@ class PlaneSweepEncoder(nn.Module):
         )
         weight = weight - self.parallax_penalty * parallax
         weight = torch.softmax(weight.masked_fill(seen == 0, -8.0), 1)  # voxels that nobody sees keep border colours
-        return FrustumVoxels(ending_density(logit), (weight * colours).sum(1), inverse_depth, reference)
+        return MultiplaneVolume(ending_density(logit), (weight * colours).sum(1), inverse_depth, reference)
 
     def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:
         """What the volume network says of voxels four pixels of the small frames wide."""

@@ -13,11 +13,12 @@ from lightning.pytorch.loggers import WandbLogger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from video_ae.checkpoints import WEIGHTS, save_weights
-from video_ae.files import write_atomically
+from video_ae.formats.atomic import write_atomically
+from video_ae.formats.weights import WEIGHTS
+from video_ae.models.open import save_weights
 from video_ae.training.averaging import WeightMean
 from video_ae.training.module import TrainingModule
-from video_ae.training.pictures import validation_picture
+from video_ae.training.validation_pictures import validation_picture
 from video_ae.types import VideoClip
 
 LAST = "checkpoints/last.ckpt"

@@ -2,21 +2,30 @@
 
 import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import jsonargparse
+import yaml
 
-import video_ae.losses
-import video_ae.models
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
+from video_ae.registry import (
+    PARTS,
+    RENAMED,
+    announce_renamed,
+    find_class,
+    full_path,
+    short_name,
+    with_full_paths,
+    with_short_names,
+)
 from video_ae.training.settings import DataSettings, OptimizerSettings, RunSettings, TrainerSettings
 
+_FORMAT = "video_ae"  # YAML whose classes are named as in `video_ae.registry`
 _WRONG_CLASS = (
     r"dot import path string: (\S+)|Expected a path but (\S+)|Import path (\S+) does not|class_path '([\w.]+)':(?! P)"
 )
@@ -29,10 +38,10 @@ def parse_run(arguments: Sequence[str]) -> RunSettings:
     does not fit; `--help` prints and leaves with SystemExit(0).
     """
     parser = run_parser()
-    arguments = _with_config(list(arguments))
+    arguments = _with_config([_renamed(argument) for argument in arguments])
     try:
         values = parser.parse_args(arguments)
-        text = parser.dump(values, skip_unset=False)
+        text = parser.dump(values, format=_FORMAT, skip_unset=False)
         model = values.pop("model").as_dict()
         built = parser.instantiate(values)
     except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
@@ -46,11 +55,15 @@ def parse_run(arguments: Sequence[str]) -> RunSettings:
 
 def run_parser() -> jsonargparse.ArgumentParser:
     """Every value of a run with its type, default and help."""
-    for package in (video_ae.models, video_ae.losses):  # classes may then be named without their module
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in dict.fromkeys(PARTS.values()):  # classes may then be named without their module
+        importlib.import_module(module)
+    jsonargparse.set_loader(_FORMAT, _load_yaml, (yaml.YAMLError,))
+    jsonargparse.set_dumper(_FORMAT, lambda values: yaml.safe_dump(with_short_names(values), sort_keys=False))
     parser = jsonargparse.ArgumentParser(
-        prog="video-ae train", description="Train an autoencoder on videos.", exit_on_error=False
+        prog="video-ae train",
+        description="Train an autoencoder on videos.",
+        exit_on_error=False,
+        parser_mode=_FORMAT,
     )
     parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
     parser.add_subclass_arguments(Autoencoder, "model", required=True, help="the autoencoder")
@@ -67,13 +80,28 @@ def run_parser() -> jsonargparse.ArgumentParser:
     return parser
 
 
+def _load_yaml(text: str) -> Any:
+    """YAML as jsonargparse reads it, with today's paths of the classes that it names."""
+    values = jsonargparse.get_loader("yaml")(text)
+    announce_renamed(values)
+    return with_full_paths(values)
+
+
+def _renamed(argument: str) -> str:
+    """An argument of the command line whose value is the earlier name of a class, with the name of today."""
+    option, equals, value = argument.rpartition("=")
+    if value not in RENAMED:
+        return argument
+    announce_renamed({"class_path": value})
+    return f"{option}{equals}{full_path(value)}"
+
+
 def explain(message: str, parser: jsonargparse.ArgumentParser) -> str:
     """jsonargparse's message as one sentence that names what was given and the valid names."""
     text = " ".join(message.split()).split(" - Expected a <class 'NoneType'>")[0]  # None is never what was meant
     if match := re.search(r"Problem with given class_path '([\w.]+)': Option '([\w.]+)' is not accepted", text):
-        kind = _import(match[1])
-        valid = list(inspect.signature(kind).parameters) if kind else []
-        return f"{match[1]} has no argument {match[2]!r}: it takes {_list(valid)}."
+        valid = list(inspect.signature(find_class(match[1])).parameters)
+        return f"{short_name(match[1])} has no argument {match[2]!r}: it takes {_list(valid)}."
     key = ".".join(re.findall(r'Parser key "([\w.]+)":', text))
     if match := re.search(_WRONG_CLASS, text):
         return _no_such_class(key, next(filter(None, match.groups())))
@@ -133,14 +161,6 @@ def _names(base: type) -> list[str]:
         if not inspect.isabstract(kind):
             found.add(kind.__name__)
     return sorted(found)
-
-
-def _import(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        return None
 
 
 def _list(names: Sequence[str]) -> str:

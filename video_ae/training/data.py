@@ -9,13 +9,13 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from video_ae.clips import OverlapCurriculum
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.byte_clips import ByteClip, collate_bytes, finish_batch
+from video_ae.datasets.clip_sampler import OverlapCurriculum
 from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed import PackedVideos
-from video_ae.datasets.packed_clips import PackedClips
+from video_ae.datasets.packed.packed_clips import PackedClips
+from video_ae.datasets.packed.packed_videos import PackedVideos
 from video_ae.datasets.training_clips import TrainingClips
 from video_ae.errors import UserError
 from video_ae.training.device_batches import DeviceBatches

@@ -163,7 +163,7 @@ class RunSettings:
     wandb: whether and how metrics also go to Weights & Biases.
     resume: continue the run in `out` exactly where its last checkpoint stands.
     overwrite: replace the run in `out`.
-    view: show the run on a web page while it goes on (the command line does, with `video_ae.viewer.training`).
+    view: show the run on a web page while it goes on (the command line does, with `video_ae.viewer.training_view`).
     text: all of the above but the last three as YAML, kept in the run's folder.
     """
 

@@ -8,7 +8,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from video_ae.training.pictures import camera_plot, comparison
+from video_ae.training.validation_pictures import camera_plot, comparison
 from video_ae.types import VideoClip
 from video_ae.videos.writer import write_video
 

@@ -10,10 +10,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
+from video_ae.geometry.resize import Fit, Resizing, plan_resizing
 from video_ae.types import VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
-from video_ae.videos.resize import Fit, Resizing, plan_resizing
 
 CHUNK_VALUES = 2**24  # source values decoded at once: 16 MB
 

@@ -9,20 +9,20 @@ from jaxtyping import Float, UInt8
 from matplotlib import colormaps
 from torch import Tensor
 
-from video_ae.applications.output_folder import MARK
-from video_ae.applications.points import scene_points
-from video_ae.applications.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
-from video_ae.applications.scene_io import frame_rate, load_scene, move
-from video_ae.applications.views import SceneModel, load_scene_model
 from video_ae.errors import UserError
-from video_ae.export.ply import PointCloud, read_ply
-from video_ae.export.tracks import CameraTrack, track_of
+from video_ae.formats.output_folder import MARK
+from video_ae.formats.ply import PointCloud, read_ply
+from video_ae.formats.scene import frame_rate, load_scene, move
+from video_ae.formats.trajectory import CameraTrajectory, track_of
+from video_ae.geometry.resize import plan_resizing
 from video_ae.geometry.trajectories import scene_depth
+from video_ae.pipelines.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
+from video_ae.scene.points import scene_points
+from video_ae.scene.rendering import SceneModel, load_scene_model
 from video_ae.types import Cameras, RenderedViews, Scene
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video
-from video_ae.videos.resize import plan_resizing
-from video_ae.viewer.views import View, camera_of_view
+from video_ae.viewer.frusta import View, camera_of_view
 
 FRAME_SIDE, SMALL_SIDE = 144, 72  # shorter side of the input frames on the page; the latter for long videos
 MANY_FRAMES = 500
@@ -39,7 +39,7 @@ class Contents:
     """
 
     name: str
-    track: CameraTrack
+    track: CameraTrajectory
     frames: UInt8[Tensor, "frame 3 height width"]
     cloud: PointCloud
     depth: float

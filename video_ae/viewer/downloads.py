@@ -5,9 +5,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from video_ae.applications.export import export_reconstruction
-from video_ae.export.cameras_json import write_track_json
-from video_ae.export.ply import write_ply
+from video_ae.formats.cameras_json import write_track_json
+from video_ae.formats.ply import write_ply
+from video_ae.pipelines.export import export_reconstruction
 from video_ae.viewer.contents import Contents
 
 DOWNLOADS = ("points.ply", "cameras.json", "colmap.zip")

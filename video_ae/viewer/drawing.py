@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.types import Cameras
-from video_ae.viewer.views import view_of_camera
+from video_ae.viewer.frusta import view_of_camera
 
 _FIRST, _OTHERS = (27, 138, 58), (23, 105, 170)
 POINT_SIZE = 0.004  # of the typical depth

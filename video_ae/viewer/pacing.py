@@ -6,7 +6,7 @@ Nothing here knows of threads, clocks or web pages: times are given in seconds.
 import math
 from dataclasses import dataclass, field
 
-from video_ae.viewer.views import View
+from video_ae.viewer.frusta import View
 
 COARSE_SECONDS = 0.10  # that a picture may take while somebody moves
 FINE_SECONDS = 0.7  # and when the view stands still: moving again waits for it

@@ -11,9 +11,9 @@ import viser
 from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.viewer.contents import load_contents, mark_of
+from video_ae.viewer.frusta import View, start_view
+from video_ae.viewer.layout import LOOPBACK, close_page, open_page, welcome
 from video_ae.viewer.pacing import Order
-from video_ae.viewer.page import LOOPBACK, close_page, open_page, welcome
-from video_ae.viewer.views import View, start_view
 from video_ae.viewer.visit import Visit
 from video_ae.viewer.worker import RenderWorker
 

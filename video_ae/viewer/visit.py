@@ -11,7 +11,7 @@ from video_ae.errors import UserError
 from video_ae.viewer.contents import Contents, describe, shown_points
 from video_ae.viewer.downloads import DOWNLOADS, download
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
-from video_ae.viewer.views import Ride, View, frame_at, frustum_scale, spread, view_of_camera
+from video_ae.viewer.frusta import Ride, View, frame_at, frustum_scale, spread, view_of_camera
 from video_ae.viewer.worker import RenderWorker
 
 MOST_FRUSTA = 60

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from video_ae.viewer.frusta import View
 from video_ae.viewer.pacing import Order, Schedule
-from video_ae.viewer.views import View
 
 
 class RenderWorker:

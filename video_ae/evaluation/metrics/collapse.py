@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.evaluation.metrics.poses import pair_errors, pairs_apart, rms_extent
+from video_ae.evaluation.metrics.pose_errors import pair_errors, pairs_apart, rms_extent
 from video_ae.geometry.se3 import invert, rotation_angle, so3_log
 from video_ae.types import VideoClip
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.errors import UserError
-from video_ae.perceptual_weights import HOW_TO_GET_THEM, Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
+from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
 
 _EPSILON = 1e-10
 _REMEMBERED = 6  # batches of pictures, each about 30 MB of features per 192 x 346 picture

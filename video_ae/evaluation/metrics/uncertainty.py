@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from video_ae.geometry.alignment import align
 from video_ae.geometry.se3 import invert, se3_log
+from video_ae.geometry.umeyama import align
 
 CHI_SQUARED_90 = {3: 6.2514, 6: 10.6446}  # 90 % of a chi-squared variable with that many degrees of freedom lies below
 

@@ -15,7 +15,7 @@ def installed_peers(seed: int = 0) -> dict[str, Baseline[PoseEstimator]]:
     """
     peers: dict[str, Baseline[PoseEstimator]] = {}
     if find_spec("pycolmap") is not None:
-        from video_ae.evaluation.peers.colmap import Colmap
+        from video_ae.evaluation.peers.colmap_sfm import Colmap
 
         peers |= {"COLMAP": Baseline(Colmap(seed=seed)), "COLMAP, easy": Baseline(Colmap(easy=True, seed=seed))}
     if find_spec("cv2") is not None:

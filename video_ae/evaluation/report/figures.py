@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from video_ae.evaluation.report.records import Strip
+from video_ae.evaluation.report.summaries import Strip
 
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 4.2, 3.6  # inches of one panel

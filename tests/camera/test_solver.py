@@ -1,0 +1,138 @@
+"""The alignment encoder on rendered and on degenerate clips."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from video_ae.camera.solver import CameraSolver
+from video_ae.errors import UserError
+from video_ae.geometry.pinhole import camera_rays, pinhole_intrinsics, transform
+from video_ae.geometry.se3 import invert, rotation_angle, se3_exp
+
+FAST = {"size": 36, "search_size": 36, "stages": ((1, 2, 4),), "focal_starts": (0.7, 1.0), "candidates": 1, "steps": 5}
+
+
+def smooth_noise(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    layers = [torch.rand(1, 3, height // s, width // s, generator=generator) for s in (4, 8, 16)]
+    return sum(F.interpolate(x, size=(height, width), mode="bicubic", align_corners=False) for x in layers) / 3
+
+
+def render_room(world_from_camera: torch.Tensor, focal_over_width: float, height: int, width: int) -> torch.Tensor:
+    """Frames of a textured wedge: a floor-like and a wall-like plane that meet behind each other."""
+    texture = smooth_noise(256, 256)
+    frames = []
+    intrinsics = pinhole_intrinsics(torch.tensor(focal_over_width), width, height)
+    for pose in world_from_camera:
+        origin = pose[:3, 3]
+        rays = transform(pose, camera_rays(intrinsics, height, width)) - origin
+        distances = []
+        for normal, offset in (((0.0, 0.0, 1.0), 3.0), ((0.0, 0.8, 0.6), 1.5), ((0.9, 0.0, 0.45), 1.6)):
+            normal = torch.tensor(normal)
+            distance = (offset - normal @ origin) / (rays @ normal)
+            distances.append(torch.where(distance > 0, distance, torch.full_like(distance, 1e3)))
+        points = origin + rays * torch.stack(distances).amin(0)[..., None]
+        grid = torch.stack([points[..., 0] + 0.7 * points[..., 2], points[..., 1] - 0.4 * points[..., 2]], -1) / 4
+        frames.append(F.grid_sample(texture, grid[None], padding_mode="reflection", align_corners=False)[0])
+    return torch.stack(frames).clamp(0, 1)
+
+
+def walk(frames: int) -> torch.Tensor:
+    time = torch.arange(frames)[:, None]
+    return se3_exp(time * torch.tensor([[0.004, 0.02, 0.0, 0.06, 0.01, 0.03]]))
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 128), (128, 96)])
+def test_poses_and_focal_length_of_a_rendered_room(height, width):
+    truth = walk(8)
+    focal = 0.8 * max(height, width) / width
+    estimate = CameraSolver(size=96, search_size=36, candidates=2, steps=6)(
+        render_room(truth, focal, height, width)[None]
+    )
+    found = estimate.cameras.world_from_camera[0]
+    torch.testing.assert_close(found[0], torch.eye(4), atol=1e-5, rtol=0)
+    turn = rotation_angle(found[:, :3, :3].mT @ truth[:, :3, :3])
+    assert turn.max() < 0.04  # of 0.14 radians
+    directions = F.cosine_similarity(found[1:, :3, 3], truth[1:, :3, 3], dim=-1)
+    assert directions.min() > 0.97
+    assert estimate.cameras.intrinsics[0, 0, 0].item() == pytest.approx(focal, rel=0.2)  # parallax is small
+    assert estimate.inverse_depth.mean().item() == pytest.approx(1, abs=1e-3)
+    assert estimate.confidence.min() > 0.3
+    assert estimate.notes == ((),)
+
+
+def test_given_focal_length_is_kept():
+    clip = render_room(walk(4), 0.8, 48, 64)[None]
+    estimate = CameraSolver(**FAST)(clip, focal_over_width=0.8)
+    torch.testing.assert_close(estimate.cameras.intrinsics[..., 0], torch.full((1, 4), 0.8))
+    torch.testing.assert_close(estimate.cameras.intrinsics[..., 1], torch.full((1, 4), 0.8 * 64 / 48))
+
+
+DEGENERATE = {
+    "black": torch.zeros(5, 3, 40, 60),
+    "standing": smooth_noise(40, 60).expand(5, 3, 40, 60),
+    "noise": torch.rand(4, 3, 40, 60, generator=torch.Generator().manual_seed(0)),
+    "two frames": render_room(walk(2), 0.8, 40, 60),
+    "tiny": torch.rand(3, 3, 9, 16, generator=torch.Generator().manual_seed(1)),
+}
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_clips_give_finite_rigid_poses(name):
+    encoder = CameraSolver(**FAST)
+    clip = DEGENERATE[name][None]
+    estimate = encoder.refine(clip, encoder(clip), steps=1, size=40)
+    poses = estimate.cameras.world_from_camera
+    assert poses.isfinite().all()
+    assert estimate.inverse_depth.isfinite().all()
+    assert estimate.covariance.isfinite().all()
+    assert ((estimate.confidence >= 0) & (estimate.confidence <= 1)).all()
+    torch.testing.assert_close(poses @ invert(poses), torch.eye(4).expand_as(poses), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("joint", [64, 8])  # at last solved as a whole, or by anchors
+def test_long_clip_is_solved_in_windows_with_one_focal_length(joint):
+    truth = walk(12)
+    encoder = CameraSolver(**FAST, longest=6, window=6, overlap=3, joint=joint)
+    clip = render_room(truth, 0.8, 48, 64)[None]
+    estimate = encoder.refine(clip, encoder(clip), steps=1, size=40)
+    found = estimate.cameras.world_from_camera[0]
+    assert rotation_angle(found[:, :3, :3].mT @ truth[:, :3, :3]).max() < 0.08  # of 0.22 radians
+    assert F.cosine_similarity(found[1:, :3, 3], truth[1:, :3, 3], dim=-1).min() > 0.95
+    assert estimate.cameras.intrinsics[0, :, 0].unique().numel() == 1
+
+
+def test_refining_a_solved_clip_does_not_make_it_worse():
+    truth = walk(6)
+    clip = render_room(truth, 0.8, 96, 128)[None]
+    encoder = CameraSolver(**FAST)
+    first = encoder(clip)
+    better = encoder.refine(clip, first, steps=2, size=64)
+
+    angles = [rotation_angle(e.cameras.world_from_camera[0, :, :3, :3].mT @ truth[:, :3, :3]) for e in (first, better)]
+    assert angles[1].max() < max(1.1 * angles[0].max(), 0.01)
+
+
+def test_standing_camera_is_found_standing_and_says_so():
+    estimate = CameraSolver(**FAST)(DEGENERATE["standing"][None])
+    angles = rotation_angle(estimate.cameras.world_from_camera[0, :, :3, :3])
+    assert angles.max() < 0.01
+    assert "standing camera" in estimate.notes[0][0]
+
+
+def test_camera_that_only_turns_gets_its_rotation_and_says_so():
+    truth = se3_exp(torch.arange(6)[:, None] * torch.tensor([[0.01, 0.03, 0.0, 0.0, 0.0, 0.0]]))
+    estimate = CameraSolver(**FAST)(render_room(truth, 0.8, 48, 64)[None], focal_over_width=0.8)
+    found = estimate.cameras.world_from_camera[0]
+    assert rotation_angle(found[:, :3, :3].mT @ truth[:, :3, :3]).max() < 0.02  # of 0.16 radians
+    assert found[:, :3, 3].norm(dim=-1).max() < 0.05  # of the mean depth
+    assert "no parallax" in estimate.notes[0][0]
+
+
+def test_black_frames_say_that_there_is_no_texture():
+    assert "no texture" in CameraSolver(**FAST)(DEGENERATE["black"][None]).notes[0][0]
+
+
+def test_one_frame_is_a_users_error():
+    with pytest.raises(UserError, match="at least 2"):
+        CameraSolver()(torch.zeros(1, 1, 3, 40, 60))

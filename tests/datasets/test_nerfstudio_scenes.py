@@ -1,0 +1,172 @@
+"""transforms.json, written here by the rules of nerfstudio's page, in our convention."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_pictures
+
+from video_ae.datasets.nerfstudio_scenes import Nerfstudio
+from video_ae.datasets.open import open_dataset
+from video_ae.errors import UserError
+from video_ae.formats.nerfstudio import write_nerfstudio
+from video_ae.formats.trajectory import track_of
+from video_ae.types import Cameras, VideoClip
+
+FX, FY, CX, CY = INTRINSICS = (70.0, 66.0, 41.0, 29.0)
+NAMES = [f"images/frame{8 + number}.png" for number in range(COUNT)]  # sorted as text, 10 comes before 8
+SHARED = {"w": WIDTH, "h": HEIGHT, "fl_x": FX, "fl_y": FY, "cx": CX, "cy": CY, "k1": 0.0, "camera_model": "OPENCV"}
+
+
+def opengl() -> list[list[list[float]]]:
+    """x right, y up, z backward: columns y and z of the same camera the other way round."""
+    matrices = poses().double()
+    matrices[:, :3, 1] *= -1
+    matrices[:, :3, 2] *= -1
+    return matrices.tolist()
+
+
+def frames(matrices: list | None = None, names: list[str] = NAMES) -> list[dict]:
+    """In the reverse order of the video."""
+    rows = zip(names, matrices or opengl(), strict=True)
+    return [{"file_path": name, "transform_matrix": matrix} for name, matrix in rows][::-1]
+
+
+def write(root: Path, content: object, name: str = "transforms.json") -> None:
+    (root / name).write_text(json.dumps(content))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A scene without its transforms."""
+    write_pictures([tmp_path / "scene" / name for name in NAMES], INTRINSICS)
+    return tmp_path / "scene"
+
+
+@pytest.mark.parametrize(
+    ("size", "fit"), [(None, "stretch"), ((48, 48), "stretch"), ((48, 48), "crop"), (40, "stretch")]
+)
+def test_the_cameras_project_the_point_onto_the_dot(root, size, fit) -> None:
+    write(root, {**SHARED, "frames": frames()})
+    source = open_dataset(root)
+    assert isinstance(source, Nerfstudio)
+    assert (source.names, source.frame_count(0)) == (["scene"], COUNT)
+    assert dot_error(source.load(0, size=size, fit=fit)) < 1, "a dot is drawn at whole pixels"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: poses().tolist(),  # no flip of the axes
+        lambda: torch.linalg.inv(torch.tensor(opengl())).tolist(),  # camera_from_world
+        lambda: (torch.diag(torch.tensor([1.0, -1, -1, 1])) @ torch.tensor(opengl())).tolist(),  # the world flipped too
+        lambda: opengl()[::-1],  # another order
+    ],
+)
+def test_another_convention_would_be_seen(root, wrong) -> None:
+    write(root, {**SHARED, "frames": frames(wrong())})
+    assert not dot_error(open_dataset(root).load(0)) < 3
+
+
+def test_intrinsics_of_a_frame_go_first(root) -> None:
+    own = [{**frame, **SHARED} for frame in frames()]
+    write(root, {"fl_x": 1.0, "cx": 5.0, "frames": own})
+    assert dot_error(open_dataset(root).load(0)) < 1
+
+
+@pytest.mark.parametrize("extra", [{}, {"camera_angle_y": 2 * math.atan(HEIGHT / 2 / 50)}])
+def test_blender_has_an_angle_of_view_no_suffix_and_three_parts(root, extra) -> None:
+    focal = (60.0, 50.0 if extra else 60.0, WIDTH / 2, HEIGHT / 2)
+    for part in ("train", "val"):
+        names = [f"./{part}/r_{number}" for number in range(COUNT)]
+        write_pictures([root / f"{name}.png" for name in names], focal)
+        angles = {"camera_angle_x": 2 * math.atan(WIDTH / 2 / 60), **extra}
+        write(root, {**angles, "frames": frames(names=names)}, f"transforms_{part}.json")
+    source = open_dataset(root)
+    assert source.names == ["scene/train", "scene/val"]
+    for number in range(2):
+        assert dot_error(source.load(number)) < 1
+    write(root, {**SHARED, "frames": frames()})
+    assert open_dataset(root).names == ["scene"], "the parts are in the whole"
+
+
+def test_pictures_may_be_scaled(root) -> None:
+    double = {name: 2 * value for name, value in SHARED.items() if name != "camera_model"}
+    write(root, {**double, "frames": frames()})
+    assert dot_error(open_dataset(root).load(0)) < 1
+    write(root, {**SHARED, "h": 2 * HEIGHT, "frames": frames()})
+    with pytest.raises(UserError, match=r"80x60.*80x120"):
+        open_dataset(root)
+
+
+def test_what_our_export_writes_is_read_back(root) -> None:
+    focal = torch.tensor([FX / WIDTH, FY / HEIGHT, CX / WIDTH, CY / HEIGHT]).expand(COUNT, 4)
+    given = VideoClip(torch.zeros(COUNT, 3, HEIGHT, WIDTH), torch.arange(COUNT), torch.zeros(COUNT).double())
+    track = track_of(Cameras(poses(), focal), given)
+    write_nerfstudio(root / "transforms.json", track, NAMES)
+    clip = open_dataset(root).load(0)
+    torch.testing.assert_close(
+        clip.cameras.world_from_camera, track.cameras.world_from_camera.float(), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(clip.cameras.intrinsics, focal, atol=1e-5, rtol=0)
+
+
+def without(name: str) -> dict:
+    return {key: value for key, value in SHARED.items() if key != name}
+
+
+BENT = [[[2.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]] * COUNT
+ENDLESS = [[[1.0, 0, 0, math.nan], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]] * COUNT
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([], "no usable transforms.json"),
+        ({**SHARED}, "'frames'"),
+        ({**SHARED, "frames": []}, "has no frames"),
+        ({**SHARED, "frames": [{"file_path": NAMES[0]}]}, "'transform_matrix'"),
+        ({**SHARED, "frames": frames([[[1.0, 0.0]]] * COUNT)}, "no usable transforms.json"),
+        ({**SHARED, "frames": frames(BENT)}, "rotation"),
+        ({**SHARED, "frames": frames(ENDLESS)}, "rotation"),
+        ({**SHARED, "frames": frames()[:1]}, "at least two"),
+        ({**without("fl_x"), "frames": frames()}, "fl_x or camera_angle_x"),
+        ({**SHARED, "fl_x": "wide", "frames": frames()}, "no usable transforms.json"),
+        ({**SHARED, "fl_x": -70, "frames": frames()}, "no positive number"),
+        ({**SHARED, "frames": frames(names=[*NAMES[1:], "images/gone.png"])}, r"gone.png' of .* does not exist"),
+    ],
+)
+def test_damage_is_one_sentence(root, content, says) -> None:
+    write(root, content)
+    with pytest.raises(UserError, match=says) as caught:
+        open_dataset(root)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_cut_off_is_set_aside(root) -> None:
+    text = json.dumps({**SHARED, "frames": frames()})
+    write(root, json.loads(text), "transforms_train.json")
+    (root / "transforms_test.json").write_text(text[:200])
+    source = open_dataset(root)
+    assert source.names == ["scene/train"]
+    assert "transforms_test.json' is no usable transforms.json (JSONDecodeError" in source.quarantined["scene/test"]
+
+
+@pytest.mark.parametrize(
+    ("lens", "kept"),
+    [
+        ({"k1": 0.01, "p2": 0.001}, True),
+        ({"k1": 0.2}, False),
+        ({"p1": 0.1}, False),
+        ({"camera_model": "OPENCV_FISHEYE"}, False),
+        ({"is_fisheye": True}, False),
+    ],
+)
+def test_what_no_pinhole_took_has_frames_and_no_cameras(root, lens, kept, caplog) -> None:
+    write(root, {**SHARED, **lens, "frames": frames()})
+    clip = open_dataset(root).load(0)
+    assert len(clip) == COUNT
+    assert (clip.cameras is not None) == kept
+    assert [("image_undistorter" in record.getMessage()) for record in caplog.records] == ([] if kept else [True])

@@ -1,0 +1,186 @@
+"""A start for the bundle adjustment that no wrong basin can catch: exhaustive search over directions of motion.
+
+For a small motion, and once the rotation is roughly undone, a translation direction makes the rest linear: each match
+must lie on its epipolar line up to a small rotation (the subspace method, Heeger & Jepson 1992). So every direction of
+a grid on the sphere is tried for every frame, with robust weights and the sign that puts points in front of the
+camera; the sequence of directions that fits and changes little is found by dynamic programming (Viterbi).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from video_ae.camera.problem import Matches, SceneState
+from video_ae.geometry.se3 import invert, rigid, so3_exp
+
+
+@dataclass(frozen=True)
+class MotionCosts:
+    """How well each direction explains the matches of each edge (directions are of `target_from_source`'s translation,
+    in source axes).
+
+    cost: Cauchy cost, summed over points; rotation: rotation vector that goes with it, applied in source axes first.
+    length: length of the translation at which the mean inverse depth is 1.
+    turn: rotation target_from_source that explains the matches best without any translation.
+    """
+
+    cost: Float[Tensor, "edge direction"]
+    rotation: Float[Tensor, "edge direction 3"]
+    length: Float[Tensor, "edge direction"]
+    turn: Float[Tensor, "edge 3 3"]
+
+
+def directions_on_sphere(count: int, device: torch.device | None = None) -> Float[Tensor, "{count} 3"]:
+    """Unit vectors spread evenly over the sphere (Fibonacci lattice); -d is in the set wherever d is, if count is even.
+
+    >>> directions_on_sphere(4).sum(0).abs().max().item() < 1e-6
+    True
+    """
+    half = count // 2
+    index = torch.arange(half, device=device) + 0.5
+    z = 1 - index / half
+    angle = index * math.pi * (1 + 5**0.5)
+    radius = (1 - z * z).sqrt()
+    upper = torch.stack([radius * angle.cos(), radius * angle.sin(), z], -1)
+    return torch.cat([upper, -upper])
+
+
+def _rotation_flow(rays: Tensor) -> Tensor:
+    """d(image point) / d(rotation vector) at z = 1: [..., 2, 3]."""
+    x, y = rays.unbind(-1)
+    return torch.stack([-x * y, 1 + x * x, -y, -(1 + y * y), x * y, x], -1).unflatten(-1, (2, 3))
+
+
+def _ridge(matrix: Tensor) -> Tensor:
+    identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+    return matrix + (1e-3 * matrix.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None] + 1e-3) * identity
+
+
+def pure_rotations(matches: Matches, focal: float, iterations: int = 6) -> Float[Tensor, "edge 3 3"]:
+    """The rotation target_from_source of each edge that explains its matches without translation (robust)."""
+    rays = torch.cat([matches.points / focal, torch.ones_like(matches.points[:, :1])], -1)
+    rotation = torch.eye(3, device=rays.device).expand(len(matches.source), 3, 3)
+    for _ in range(iterations):
+        turned = rays @ rotation.transpose(-1, -2)
+        image = turned[..., :2] / turned[..., 2:].clamp_min(0.05)
+        residual = matches.matched - focal * image
+        jacobian = focal * _rotation_flow(image)
+        error = (residual * (matches.information @ residual[..., None]).squeeze(-1)).sum(-1)
+        weighted = (matches.information / (1 + error)[..., None, None]) @ jacobian
+        matrix = jacobian.flatten(1, 2).mT @ weighted.flatten(1, 2)
+        right = weighted.flatten(1, 2).mT @ residual.flatten(1)[..., None]
+        rotation = so3_exp(torch.linalg.solve(_ridge(matrix), right).squeeze(-1)) @ rotation
+    return rotation
+
+
+def motion_costs(
+    matches: Matches, focal: float, directions: Float[Tensor, "direction 3"], rounds: int = 3
+) -> MotionCosts:
+    """Fit of every direction to every edge. Half of the directions (the first) are fitted, their opposites share it."""
+    turn = pure_rotations(matches, focal)
+    rays = matches.points / focal
+    derotated = torch.cat([matches.matched / focal, torch.ones_like(matches.matched[..., :1])], -1) @ turn
+    flow = (derotated[..., :2] / derotated[..., 2:].clamp_min(0.05) - rays) * focal
+    half = directions[: len(directions) // 2]
+    parallax = focal * (half[:, None, :2] - rays * half[:, None, 2:])  # flow at inverse depth 1: [direction, point, 2]
+    rotational = focal * _rotation_flow(rays)
+    results = [_edge_costs(*edge, parallax, rotational, rounds) for edge in zip(flow, matches.information, strict=True)]
+    cost, rotation, length = (torch.stack(parts) for parts in zip(*results, strict=True))
+    return MotionCosts(cost, rotation, length, turn)
+
+
+def _edge_costs(flow, information, parallax, rotational, rounds) -> tuple[Tensor, Tensor, Tensor]:
+    normal = torch.stack([-parallax[..., 1], parallax[..., 0]], -1)
+    weighted = torch.einsum("pij,kpj->kpi", information, parallax)
+    power = (weighted * parallax).sum(-1) + 1e-3
+    across = torch.linalg.det(information) / power  # information across the epipolar line, per squared normal
+    jacobian = torch.einsum("kpi,pij->kpj", normal, rotational)
+    offset = (normal * flow).sum(-1)
+    rotation = torch.zeros(len(parallax), 3, device=flow.device)
+    for _ in range(rounds):
+        residual = offset - (jacobian @ rotation[..., None]).squeeze(-1)
+        weight = across / (1 + across * residual.square())
+        scaled = jacobian * weight[..., None]
+        right = (scaled * offset[..., None]).sum(1)
+        rotation = torch.linalg.solve(_ridge(scaled.mT @ jacobian), right)
+    rest = flow - torch.einsum("pij,kj->kpi", rotational, rotation)
+    inverse_depth = (weighted * rest).sum(-1) / power
+    full = (rest * torch.einsum("pij,kpj->kpi", information, rest)).sum(-1)
+    across_error = (full - inverse_depth.square() * power).clamp_min(0)
+    support = power / (1 + across_error)
+    costs, lengths = [], []
+    for sign in (1, -1):  # points of negative depth are not explained by this sign of the motion
+        costs.append(torch.log1p(torch.where(sign * inverse_depth > 0, across_error, full)).sum(-1))
+        lengths.append((support * sign * inverse_depth).sum(-1) / support.sum(-1))
+    return torch.cat(costs), rotation.repeat(2, 1), torch.cat(lengths)
+
+
+def frame_costs(costs: MotionCosts, matches: Matches, frames: int) -> Float[Tensor, "frame direction"]:
+    """Costs summed per source frame, for its motion to later frames; earlier targets vote for the opposite."""
+    opposite = costs.cost.roll(costs.cost.shape[1] // 2, 1)
+    forward = torch.where((matches.target > matches.source)[:, None], costs.cost, opposite)
+    return torch.zeros(frames, forward.shape[1], device=forward.device).index_add_(0, matches.source, forward)
+
+
+def smooth_sequence(
+    cost: Float[Tensor, "frame direction"], directions: Tensor, smoothness: float
+) -> Int[Tensor, "frame"]:
+    """The sequence of directions of least cost, where a turn by an angle a costs `smoothness (1 - cos a)` (Viterbi)."""
+    turning = smoothness * (1 - directions @ directions.T)
+    best, came_from = cost[0], []
+    for row in cost[1:]:
+        least = (best[:, None] + turning).min(0)
+        came_from.append(least.indices)
+        best = least.values + row
+    path = [best.argmin()]
+    for previous in reversed(came_from):
+        path.append(previous[path[-1]])
+    return torch.stack(path[::-1])
+
+
+def start_from_directions(
+    costs: MotionCosts, matches: Matches, directions: Tensor, sequence: Int[Tensor, "frame"], focal: float, frames: int
+) -> SceneState:
+    """Poses chained from neighbours with the given directions, constant inverse depth 1."""
+    device = directions.device
+    poses = [torch.eye(4, device=device)]
+    for i in range(frames - 1):
+        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
+        direction = sequence[i]
+        length = costs.length[edge, direction].clamp(0.0, 0.5)
+        motion = so3_exp(costs.rotation[edge, direction])
+        step = rigid(costs.turn[edge] @ motion, costs.turn[edge] @ (directions[direction] * length))
+        poses.append(step @ poses[-1])
+    depth = torch.ones(frames, len(matches.points), device=device)
+    return SceneState(torch.stack(poses), depth, torch.tensor(focal, device=device).log())
+
+
+def turning_start(matches: Matches, focal: float, frames: int) -> SceneState:
+    """Rotations chained from neighbours, no translation, constant inverse depth 1."""
+    device = matches.points.device
+    turn = pure_rotations(matches, focal)
+    rotations = [torch.eye(3, device=device)]
+    for i in range(frames - 1):
+        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
+        rotations.append(turn[edge] @ rotations[-1])
+    rotation = torch.stack(rotations)
+    depth = torch.ones(frames, len(matches.points), device=device)
+    return SceneState(
+        rigid(rotation, torch.zeros(frames, 3, device=device)), depth, torch.tensor(focal).to(device).log()
+    )
+
+
+def continued_start(matches: Matches, known: SceneState, frames: int) -> SceneState:
+    """A window whose first frames are known: the others turn as their matches say, move on and see the same depths."""
+    turn = pure_rotations(matches, known.log_focal.exp().item())
+    poses = list(known.camera_from_world)
+    step = (poses[-1] @ invert(poses[-2]))[:3, 3]
+    for i in range(len(poses) - 1, frames - 1):
+        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
+        poses.append(rigid(turn[edge], step) @ poses[-1])
+    depth = known.inverse_depth
+    depth = torch.cat([depth, depth[-1:].expand(frames - len(depth), -1)])
+    return SceneState(torch.stack(poses), depth, known.log_focal)

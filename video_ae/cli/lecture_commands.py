@@ -1,0 +1,42 @@
+"""`video-ae latent` and `convert-checkpoint`: looking into codes, and bringing the 2021 model's weights along."""
+
+from pathlib import Path
+from typing import Any
+
+from video_ae.cli import arguments
+from video_ae.cli.arguments import add_command
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(
+        commands, "latent", "pictures of an autoencoder's codes: map, interpolations, samples", _plot_latent
+    )
+    parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="a model of single frames")
+    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a folder of videos")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--step", type=int, help="frames between those that a recurrent model reads (default 1)")
+    parser.add_argument("--seed", type=int, help="of the samples and of the noise (default 0)")
+    arguments.overwrite(parser)
+
+    parser = add_command(
+        commands, "convert-checkpoint", "the 2021 paper's checkpoint -> weights of this package", _convert
+    )
+    parser.add_argument("path", type=Path, metavar="AUTHORS.tar")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+
+
+def _plot_latent(**given: Any) -> None:
+    import json
+
+    from video_ae.lecture.latent_plots import NUMBERS, plot_latent
+
+    out = plot_latent(**given)
+    print(f"Wrote {out}: {', '.join(sorted(path.name for path in out.glob('*.png')))}.")
+    for name, value in json.loads((out / NUMBERS).read_text()).items():
+        print(f"{name}: {value:.2f} dB")
+
+
+def _convert(**given: Any) -> None:
+    from video_ae.models.video_autoencoder.convert_checkpoint import convert_checkpoint
+
+    print(f"Wrote {convert_checkpoint(**given)}.")

@@ -1,0 +1,103 @@
+"""`video-ae follow`, `stabilize`, `interpolate` and `animate`: one video made from another."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from video_ae.cli import arguments
+from video_ae.cli.arguments import add_command
+
+_SETTINGS = ("weights", "stride", "frames", "refine", "focal", "device", "size", "overwrite")
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "follow", "one scene seen along the camera path of another video", _follow)
+    parser.add_argument("--motion", type=Path, required=True, metavar="A.mp4", help="whose camera path is taken")
+    parser.add_argument("--scene", type=Path, required=True, metavar="B", help="what is shown: a video or a picture")
+    parser.add_argument(
+        "--scale", type=float, metavar="S", help="length of the path (default: 1, or less where that goes far)"
+    )
+    _add_settings(parser)
+
+    parser = add_command(commands, "stabilize", "a video with a smoothed or locked camera", _stabilize)
+    parser.add_argument("source", type=Path, metavar="A.mp4")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--smooth", type=float, metavar="SECONDS", dest="smooth_seconds", help="spread of the average (default: 0.5)"
+    )
+    how.add_argument("--lock", action="store_true", help="one camera for the whole video")
+    _add_settings(parser)
+
+    parser = add_command(commands, "interpolate", "new frames between those of a video", _interpolate)
+    parser.add_argument("source", type=Path, metavar="A.mp4")
+    parser.add_argument("--factor", type=int, metavar="N", help="times as many frames a second (default: 4)")
+    _add_settings(parser)
+
+    parser = add_command(commands, "animate", "a photo or painting moved in 3D", _animate)
+    parser.add_argument("picture", type=Path, metavar="PICTURE")
+    parser.add_argument(
+        "--path", required=True, metavar="PATH", help="spiral, dolly, orbit, or follow:A.mp4 (the path of a video)"
+    )
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side (default: the input's, at most 1080)")
+    parser.add_argument("--stride", type=int, metavar="K", help="take every K-th frame (default: 1)")
+    parser.add_argument("--frames", type=int, metavar="N", help="of those, the first N (default: all)")
+    parser.add_argument("--focal", type=float, metavar="F", help="known fx / width of the scene (default: found)")
+    arguments.weights(parser)
+    arguments.refine(parser)
+    arguments.device(parser)
+    arguments.overwrite(parser)
+
+
+def _settings(given: dict[str, Any]) -> Any:
+    """Takes the shared settings out of what was given."""
+    from video_ae.pipelines.take_apart import Settings
+
+    return Settings(**{name: given.pop(name) for name in _SETTINGS if name in given})
+
+
+def _follow(**given: Any) -> None:
+    from video_ae.pipelines.follow import follow_motion
+
+    settings = _settings(given)
+    _say(given["out"], follow_motion(settings=settings, **given))
+
+
+def _animate(**given: Any) -> None:
+    from video_ae.pipelines.follow import animate_picture
+
+    settings = _settings(given)
+    _say(given["out"], animate_picture(settings=settings, **given))
+
+
+def _say(out: Path, report: Any) -> None:
+    from video_ae.pipelines.follow import FAR
+
+    smaller = f" A smaller motion, {report.part:g} of its size, stays near what was seen." if report.part < 1 else ""
+    print(
+        f"Wrote {out}: starts at frame {report.start} of the scene, {report.seen:.0%} of the pictures were seen, the "
+        f"farthest is {report.farthest:.2f} picture widths from any frame.{smaller}"
+    )
+    if report.seen < 0.8 or report.farthest > FAR:
+        print("It goes far from what was seen: a smaller --scale or fewer frames look better.", file=sys.stderr)
+
+
+def _stabilize(**given: Any) -> None:
+    from video_ae.pipelines.stabilize import describe, stabilize_video
+
+    settings = _settings(given)
+    report = stabilize_video(settings=settings, **given)
+    print(f"Wrote {given['out']}: {describe(report.before, report.after)}.")
+    print(f"Zoom {report.zoom:.2f}; borders: {report.borders}. The same as JSON: {given['out'].with_suffix('.json')}.")
+
+
+def _interpolate(**given: Any) -> None:
+    from video_ae.pipelines.interpolate import interpolate_video
+
+    settings = _settings(given)
+    print(f"Wrote {interpolate_video(settings=settings, **given)}.")

@@ -1,0 +1,101 @@
+"""Short clips for training, read from shards one by one."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from video_ae.datasets.byte_clips import ByteClip
+from video_ae.datasets.clip_sampler import POSITIONS_PER_BLOCK, ClipSampler, OverlapCurriculum, gaps_in_frames
+from video_ae.datasets.packed.packed_videos import PackedVideos
+from video_ae.errors import UserError
+
+ATTEMPTS = 10  # other clips that are tried where a shard is damaged
+log = logging.getLogger(__name__)
+
+
+class PackedClips(Dataset[ByteClip]):
+    """`clips` random clips of packed videos; clip `p` is a pure function of (seed, p), as in `TrainingClips`.
+
+    Nothing is held in memory but the sampler. length, gap, reverse, curriculum: as in `ClipSampler`, with the overlaps
+    that preparation measured. gap_seconds: instead of `gap`, where a video has times. Where a clip cannot be read
+    another one, drawn for the same position, takes its place. From object storage, the shards of the next block of
+    positions are fetched while this one is read.
+    """
+
+    def __init__(
+        self,
+        source: PackedVideos,
+        length: int,
+        gap: tuple[int, int] = (1, 1),
+        clips: int = 1000,
+        seed: int = 0,
+        reverse: bool = False,
+        curriculum: OverlapCurriculum | None = None,
+        gap_seconds: tuple[float, float] | None = None,
+    ) -> None:
+        self._source, self._clips, self._seed = source, clips, seed
+        self._sampler_values = (length, gap, reverse, curriculum, gap_seconds)
+        self._sampler = self._make_sampler()
+        self._block = -1
+
+    def _make_sampler(self) -> ClipSampler:
+        length, gap, reverse, curriculum, seconds = self._sampler_values
+        source = self._source
+        gaps = gap if seconds is None else gaps_in_frames(seconds, source.rates, gap)
+        return ClipSampler(source.frame_counts, length, gaps, reverse, source.overlaps, curriculum, source.shards)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_sampler"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)  # the sampler looks into the mapped table, which is not sent along
+        self._sampler = self._make_sampler()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the segments that can name a clip."""
+        return self._source.names
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        return self._source.quarantined
+
+    def __len__(self) -> int:
+        return self._clips
+
+    def __getitem__(self, position: int) -> ByteClip:
+        if not 0 <= position < self._clips:
+            raise IndexError(f"clip {position} was asked for, but the clips are 0 to {self._clips - 1}")
+        self._fetch_ahead(position // POSITIONS_PER_BLOCK)
+        failure: UserError | None = None
+        for attempt in range(ATTEMPTS):
+            choice = self._sampler.choose(self._seed + (attempt << 32), position)
+            try:
+                frames, numbers, times = self._source.read(choice.video, choice.indices)
+            except UserError as error:
+                log.warning("left out a clip: %s", error)
+                failure = error
+                continue
+            return ByteClip(frames, numbers, times, self._source.names[choice.video], position)
+        raise UserError(f"{ATTEMPTS} clips one after the other cannot be read; the last: {failure}")
+
+    def _fetch_ahead(self, block: int) -> None:
+        store = self._source.store
+        if not store.remote or block == self._block:
+            return
+        self._block = block
+        shards = self._sampler.places_in_block(self._seed, block + 1)
+        threading.Thread(target=_fetch, args=(self._source, shards), daemon=True).start()
+
+
+def _fetch(source: PackedVideos, shards: list[int]) -> None:
+    names = source.store.shard_names()
+    for shard in dict.fromkeys(shards):
+        try:
+            source.store.fetch(names[shard])
+        except UserError as error:
+            log.warning("%s", error)  # whoever needs the shard will say so again
+            return

@@ -1,0 +1,182 @@
+"""How right camera poses are. Poses are `world_from_camera`, OpenCV axes; angles are in degrees; all in float64.
+
+Two world frames and two scales are compared: trajectory errors align them first and say how, pair errors need no
+alignment because they look at relative poses only.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from video_ae.geometry.se3 import invert, rotation_angle
+from video_ae.geometry.umeyama import Alignment, align
+
+CHANCE_DIRECTION = 90.0  # degrees: what a movement of no length scores, since it says nothing about its direction
+_STILL = 1e-6  # of the largest coordinate: a trajectory that spreads less than this stands still (float32 input)
+
+
+@dataclass(frozen=True)
+class TrajectoryError:
+    """Distances between aligned and true camera centres, in the truth's unit.
+
+    extent: RMS distance of the true centres from their mean.
+    """
+
+    rmse: float
+    mean: float
+    maximum: float
+    extent: float
+
+    @property
+    def rmse_over_extent(self) -> float | None:
+        """None where the true camera stands still. An estimate that stands still scores 1 (Sim(3))."""
+        return self.rmse / self.extent if self.extent > 0 else None
+
+
+@dataclass(frozen=True)
+class PairErrors:
+    """Errors of relative poses of pairs of frames, in degrees from 0 to 180.
+
+    direction: angle between found and true movement of the camera centre, in the first camera's axes.
+    moves: pairs whose true movement is long enough to have a direction.
+    """
+
+    rotation: Float[Tensor, "pair"]
+    direction: Float[Tensor, "pair"]
+    moves: Bool[Tensor, "pair"]
+
+    @property
+    def mean_rotation(self) -> float | None:
+        return self.rotation.mean().item() if len(self.rotation) else None
+
+    @property
+    def mean_direction(self) -> float | None:
+        return self.direction[self.moves].mean().item() if self.moves.any() else None
+
+
+@dataclass(frozen=True)
+class RelativePoseError:
+    """RMSE of the relative motions' translation (truth's unit) and rotation (degrees)."""
+
+    translation_rmse: float
+    rotation_rmse: float
+
+
+def rms_extent(centres: Float[Tensor, "frame 3"]) -> float:
+    """RMS distance of points from their mean; exactly 0 for a standing camera and for no point.
+
+    >>> rms_extent(torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]]))
+    1.0
+    """
+    if len(centres) == 0:
+        return 0.0
+    centres = centres.double()
+    extent = (centres - centres.mean(0)).square().sum(-1).mean().sqrt().item()
+    return extent if extent > _STILL * centres.abs().max().item() else 0.0
+
+
+def absolute_trajectory_error(
+    estimated: Float[Tensor, "frame 3"], true: Float[Tensor, "frame 3"], alignment: Alignment = "sim3"
+) -> TrajectoryError | None:
+    """ATE of camera centres after alignment (Sturm et al. 2012, "A benchmark for the evaluation of RGB-D SLAM").
+
+    None for no frame.
+    """
+    if len(true) == 0:
+        return None
+    distance = (align(estimated, true, alignment).apply(estimated) - true.double()).norm(dim=-1)
+    rmse = distance.square().mean().sqrt().item()
+    return TrajectoryError(rmse, distance.mean().item(), distance.max().item(), rms_extent(true))
+
+
+def pairs_apart(frames: int, gap: int) -> Int[Tensor, "pair 2"]:
+    """All pairs (i, i + gap) of a clip."""
+    first = torch.arange(max(0, frames - gap))
+    return torch.stack([first, first + gap], -1)
+
+
+def all_pairs(frames: int) -> Int[Tensor, "pair 2"]:
+    """All pairs (i, j) of a clip with i < j."""
+    return torch.triu_indices(frames, frames, 1).T
+
+
+def pair_errors(
+    estimated: Float[Tensor, "frame 4 4"],
+    true: Float[Tensor, "frame 4 4"],
+    pairs: Int[Tensor, "pair 2"],
+    least_movement: float = 0.02,
+) -> PairErrors:
+    """Rotation and translation-direction errors of pairs of frames; both are free of alignment and scale.
+
+    Pairs whose true movement is shorter than `least_movement` times the true extent (`rms_extent`) have no direction.
+    A found movement of no length is 90 degrees off by definition.
+    """
+    found, truth = _relative(estimated, pairs), _relative(true, pairs)
+    rotation = rotation_angle(found[:, :3, :3].transpose(-1, -2) @ truth[:, :3, :3]).rad2deg()
+    length = truth[:, :3, 3].norm(dim=-1)
+    extent = rms_extent(true[:, :3, 3])
+    moves = (length >= least_movement * extent) & (length > 0) & (extent > 0)
+    return PairErrors(rotation, _angle_between(found[:, :3, 3], truth[:, :3, 3]), moves)
+
+
+def _relative(world_from_camera: Tensor, pairs: Tensor) -> Tensor:
+    """first_from_second of each pair, in float64."""
+    pose = world_from_camera.double()
+    return invert(pose[pairs[:, 0]]) @ pose[pairs[:, 1]]
+
+
+def _angle_between(a: Tensor, b: Tensor) -> Tensor:
+    """Angles between vectors in degrees; exact near 0 and 180, and 90 where one has no length."""
+    angle = torch.atan2(torch.linalg.cross(a, b).norm(dim=-1), (a * b).sum(-1)).rad2deg()
+    degenerate = (a.norm(dim=-1) == 0) | (b.norm(dim=-1) == 0)
+    return torch.where(degenerate, torch.full_like(angle, CHANCE_DIRECTION), angle)
+
+
+def rotation_error_from_first(estimated: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"]) -> float | None:
+    """Mean angle between found and true rotation relative to the first frame, which is left out; degrees.
+
+    None for fewer than two frames.
+    """
+    frames = len(true)
+    later = torch.arange(1, max(1, frames))
+    return pair_errors(estimated, true, torch.stack([torch.zeros_like(later), later], -1)).mean_rotation
+
+
+def relative_pose_error(
+    estimated: Float[Tensor, "frame 4 4"],
+    true: Float[Tensor, "frame 4 4"],
+    gap: int = 1,
+    alignment: Alignment = "sim3",
+) -> RelativePoseError | None:
+    """RPE of pairs `gap` apart after aligning the whole trajectory (Sturm et al. 2012; as `evo_rpe --align`).
+
+    None where the clip has no such pair.
+    """
+    pairs = pairs_apart(len(true), gap)
+    if len(pairs) == 0:
+        return None
+    aligned = align(estimated[:, :3, 3], true[:, :3, 3], alignment).apply_to_poses(estimated)
+    error = invert(_relative(true, pairs)) @ _relative(aligned, pairs)
+    angle = rotation_angle(error[:, :3, :3]).rad2deg()
+    translation = error[:, :3, 3].norm(dim=-1)
+    return RelativePoseError(translation.square().mean().sqrt().item(), angle.square().mean().sqrt().item())
+
+
+def accuracy_at(errors: Float[Tensor, "pair"], threshold: int | float) -> float | None:
+    """Share of errors below a threshold in degrees: RRA@t of rotations, RTA@t of directions (Wang et al. 2023,
+    "PoseDiffusion"). None for no pair. Directions keep their sign here: backwards is 180 degrees off, not 0."""
+    return (errors < threshold).double().mean().item() if len(errors) else None
+
+
+def area_under_curve(errors: PairErrors, highest: int = 30) -> float | None:
+    """AUC@highest: mean over thresholds of 1, 2, ... `highest` degrees of the share of pairs whose larger error, of
+    rotation and direction, lies below it (Wang et al. 2025, "VGGT"). Pairs that do not truly move stand with their
+    rotation alone. None for no pair."""
+    if len(errors.rotation) == 0:
+        return None
+    larger = torch.where(errors.moves, torch.maximum(errors.rotation, errors.direction), errors.rotation)
+    shares = [accuracy_at(larger, threshold) or 0.0 for threshold in range(1, highest + 1)]
+    return math.fsum(shares) / highest

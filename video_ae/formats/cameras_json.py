@@ -1,0 +1,95 @@
+"""`cameras.json`: what was found, for people and programs. The form is documented in `write_cameras_json`."""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.formats.atomic import write_atomically
+from video_ae.formats.trajectory import CameraTrajectory, track_of
+from video_ae.types import Cameras, VideoClip
+
+CONVENTION = "opencv world_from_camera"
+SCALE = "arbitrary"
+_NAMES = ("fx", "fy", "cx", "cy")
+
+
+def write_cameras_json(
+    path: Path,
+    cameras: Cameras,
+    clip: VideoClip,
+    confidence: Float[Tensor, "frame"] | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> None:
+    """Writes the cameras of a clip (no batch axis), one entry a frame.
+
+    `{"convention": "opencv world_from_camera", "scale": "arbitrary", "image_size": [width, height],
+    "intrinsics": {"fx", "fy", "cx", "cy"}, "frames": [{"index", "time_s", "world_from_camera", "confidence"}]}`:
+    `image_size` is the source's in pixels; intrinsics are divided by width (fx, cx) and height (fy, cy); `index` is the
+    frame's number in its source; `time_s` is null for sources without times; `world_from_camera` is 4x4 row by row, in
+    a world that is the first frame's camera; `confidence` runs from 0 to 1.
+    """
+    write_track_json(path, track_of(cameras, clip, confidence, image_size))
+
+
+def write_track_json(path: Path, track: CameraTrajectory) -> None:
+    """`write_cameras_json` from a record."""
+    content = track_to_dict(track)
+    text = json.dumps({key: value for key, value in content.items() if key != "frames"}, allow_nan=False)
+    entries = ",\n".join("  " + json.dumps(frame, allow_nan=False) for frame in content["frames"])  # a line a frame
+    write_atomically(path, lambda temporary: temporary.write_text(f'{text[:-1]}, "frames": [\n{entries}\n]}}\n'))
+
+
+def track_to_dict(track: CameraTrajectory) -> dict:
+    """The content of `cameras.json` as plain values."""
+    rows = zip(
+        track.indices.tolist(),
+        track.times.tolist(),
+        track.cameras.world_from_camera.tolist(),
+        track.confidence.tolist(),
+        strict=True,
+    )
+    return {
+        "convention": CONVENTION,
+        "scale": SCALE,
+        "image_size": list(track.image_size),
+        "intrinsics": dict(zip(_NAMES, track.cameras.intrinsics[0].tolist(), strict=True)),
+        "frames": [
+            {
+                "index": index,
+                "time_s": time if math.isfinite(time) else None,
+                "world_from_camera": pose,
+                "confidence": confidence,
+            }
+            for index, time, pose, confidence in rows
+        ],
+    }
+
+
+def read_cameras_json(path: str | Path) -> CameraTrajectory:
+    """The cameras that `write_cameras_json` wrote. Raises UserError for a missing, damaged or foreign file."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text())
+        if content["convention"] != CONVENTION:
+            raise ValueError(content["convention"])
+        frames = content["frames"]
+        pose = torch.tensor([frame["world_from_camera"] for frame in frames], dtype=torch.float64).reshape(-1, 4, 4)
+        intrinsics = torch.tensor([content["intrinsics"][name] for name in _NAMES], dtype=torch.float64)
+        times = [math.nan if frame["time_s"] is None else float(frame["time_s"]) for frame in frames]
+        width, height = (int(side) for side in content["image_size"])
+        return CameraTrajectory(
+            cameras=Cameras(pose, intrinsics.expand(len(frames), 4)),
+            indices=torch.tensor([int(frame["index"]) for frame in frames]),
+            times=torch.tensor(times, dtype=torch.float64),
+            confidence=torch.tensor([float(frame["confidence"]) for frame in frames], dtype=torch.float64),
+            image_size=(width, height),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"{str(path)!r} cannot be read as a cameras.json: give one that `video-ae reconstruct` wrote."
+        ) from error

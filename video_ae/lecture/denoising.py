@@ -1,0 +1,47 @@
+"""The denoising autoencoder: corrupted frame -> code -> clean frame (Vincent et al. 2008)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.lecture.layers import Activation, Layers
+from video_ae.lecture.plain import PlainAutoencoder
+from video_ae.types import Reconstruction, VideoClip
+
+
+class DenoisingAutoencoder(PlainAutoencoder):
+    """A `PlainAutoencoder` that is shown corrupted frames in training, while the loss compares with the clean ones.
+
+    In evaluation frames are taken as they are.
+
+    Args:
+        noise: standard deviation of Gaussian noise added to every colour value.
+        masked: share of the pixels that are set to black.
+        layers, image_size, code_size, width, activation: as in PlainAutoencoder.
+    """
+
+    def __init__(
+        self,
+        noise: float = 0.2,
+        masked: float = 0.2,
+        layers: Layers = "convolutional",
+        image_size: tuple[int, int] = (64, 48),
+        code_size: int = 64,
+        width: int = 16,
+        activation: Activation = "sigmoid",
+    ):
+        super().__init__(layers, image_size, code_size, width, activation)
+        self.noise, self.masked = noise, masked
+
+    def corrupt(self, frames: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*batch 3 height width"]:
+        """x~ = mask (x + noise): not clamped, so that the noise has no mean."""
+        noisy = frames + self.noise * torch.randn_like(frames)
+        return noisy * (torch.rand_like(frames[..., :1, :, :]) >= self.masked)
+
+    def forward(self, clip: VideoClip) -> Reconstruction:
+        """All frames of a clip. extras: "code", and in training "corrupted": what the encoder was shown."""
+        frames = clip.frames.flatten(0, 1)
+        shown = self.corrupt(frames) if self.training else frames
+        codes = self.encode_frames(shown)
+        extras = {"code": codes} | ({"corrupted": shown} if self.training else {})
+        return self._reconstruct(clip, self.decode_codes(codes), **extras)

@@ -1,0 +1,210 @@
+"""What the codes of an autoencoder look like: a map in two dimensions, reconstructions, interpolations, samples."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.open import open_dataset
+from video_ae.errors import UserError
+from video_ae.formats.atomic import claim_folder, write_atomically
+from video_ae.lecture.figures import (
+    SHOWN,
+    Denoiser,
+    Numbers,
+    Predictor,
+    draw_denoised,
+    draw_predictions,
+    draw_reconstructions,
+    picture_grid,
+)
+from video_ae.models.base import Autoencoder
+from video_ae.models.open import load_model
+
+NUMBERS = "numbers.json"
+_SIZE = (64, 48)  # frames of models that name no size
+
+
+@runtime_checkable
+class FrameCoder(Protocol):
+    """A model with one code for each frame."""
+
+    def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]: ...
+
+
+@runtime_checkable
+class FrameDecoder(Protocol):
+    """A model that decodes such codes one by one."""
+
+    def decode_codes(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]: ...
+
+
+@torch.no_grad()
+def plot_latent(
+    weights: Path,
+    data: Path,
+    out: Path,
+    frames_per_video: int = 40,
+    videos: int = 12,
+    step: int = 1,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Draws the codes of the frames of some videos and returns the folder `out`.
+
+    * codes_pca.png: the codes on their two main axes, with the share of the variance that each explains, one colour a
+      video; codes_tsne.png: t-SNE, where scikit-learn is installed (extra `latent`).
+    * Models that decode single codes: reconstructions.png; interpolations.png, between the first frame of the first
+      video and the last of the last, and between frames drawn at random; samples.png, from the prior N(0, 1) for a
+      variational model, else from a Gaussian that is fitted to the codes, and the title says which.
+    * Denoising models: denoised.png. Models that predict: predictions.png, on frames that lie `step` frames apart.
+    * numbers.json: mean PSNRs in dB of what these pictures show, and of what they have to be compared with.
+
+    frames_per_video: evenly spread over each of the first `videos` videos. Raises UserError for a model without codes
+    of single frames, and for data or weights that cannot be read.
+    """
+    model = load_model(weights)
+    if not isinstance(model, FrameCoder):
+        raise UserError(
+            f"{type(model).__name__} has no code for a single frame: give weights of a plain, denoising, variational "
+            "or recurrent autoencoder."
+        )
+    if frames_per_video < 2 or videos < 1 or step < 1:
+        raise UserError("A map of codes needs at least 1 video with 2 frames and steps of 1: give larger numbers.")
+    torch.manual_seed(seed)
+    source = open_dataset(data)
+    size = getattr(model, "image_size", _SIZE)
+    parts = _load(source, size, frames_per_video, videos)
+    frames = torch.cat(parts)
+    if len(frames) < 3:
+        raise UserError(f"A map of codes needs 3 frames or more, and {str(data)!r} has {len(frames)}.")
+    predicts = isinstance(model, Predictor) and model.ahead == 1
+    clips = _load_steps(source, size, step, videos) if predicts else []
+    out = claim_folder(out, overwrite)
+    codes = [model.encode_frames(part) for part in parts]
+    _draw_maps(codes, seed, out)
+    numbers = _draw_pictures(model, frames, torch.cat(codes), clips, out)
+    text = json.dumps(numbers, indent=1)
+    write_atomically(out / NUMBERS, lambda temporary: temporary.write_text(text))
+    return out
+
+
+def principal_axes(codes: Float[Tensor, "frame code"]) -> tuple[Float[Tensor, "code 2"], tuple[float, float]]:
+    """The two directions in which codes vary most (PCA), and the share of the variance along each. A second axis that
+    does not exist (codes of one number, or on a line) is zero."""
+    centred = codes - codes.mean(0)
+    _, values, directions = torch.linalg.svd(centred, full_matrices=False)
+    total = values.square().sum().clamp_min(torch.finfo(values.dtype).tiny)
+    axes = torch.zeros(codes.shape[1], 2, dtype=codes.dtype)
+    axes[:, : min(2, len(directions))] = directions[:2].T
+    shares = [float(v) for v in (values[:2].square() / total)] + [0.0]
+    return axes, (shares[0], shares[1])
+
+
+def interpolate_codes(
+    start: Float[Tensor, "code"], end: Float[Tensor, "code"], steps: int
+) -> Float[Tensor, "{steps} code"]:
+    """Evenly spaced codes on the straight line between two, both included."""
+    return torch.lerp(start, end, torch.linspace(0, 1, steps)[:, None])
+
+
+def _load(source: ClipSource, size: tuple[int, int], frames: int, videos: int) -> list[Tensor]:
+    parts = []
+    for number in range(min(videos, len(source))):
+        count = source.frame_count(number)
+        indices = torch.linspace(0, count - 1, min(frames, count)).round().long().tolist()
+        parts.append(source.load(number, indices, size, "crop").frames)
+    return parts
+
+
+def _load_steps(source: ClipSource, size: tuple[int, int], step: int, videos: int) -> list[Tensor]:
+    """The beginning of each video, every `step`-th frame of it. UserError for videos that are too short."""
+    parts = []
+    for number in range(min(videos, len(source))):
+        indices = list(range(0, source.frame_count(number), step))[: SHOWN + 1]
+        if len(indices) < 3:
+            raise UserError(
+                f"{source.names[number]} has too few frames to predict from with steps of {step}: give smaller steps."
+            )
+        parts.append(source.load(number, indices, size, "crop").frames)
+    return parts
+
+
+def _tsne(codes: Tensor, seed: int) -> Tensor:
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(codes) - 1) / 3)
+    return torch.from_numpy(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes.numpy()))
+
+
+def _draw_maps(parts: list[Tensor], seed: int, out: Path) -> None:
+    """The codes of each video in two dimensions."""
+    codes = torch.cat(parts)
+    video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
+    axes, shares = principal_axes(codes)
+    labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
+    _save(_scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels), out / "codes_pca.png")
+    if importlib.util.find_spec("sklearn") is not None:
+        _save(_scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", "")), out / "codes_tsne.png")
+
+
+def _draw_pictures(model: Autoencoder, frames: Tensor, codes: Tensor, clips: list[Tensor], out: Path) -> Numbers:
+    """What the model can show of these frames, and what it predicts in the clips, if there are any."""
+    numbers: Numbers = {}
+    if isinstance(model, FrameDecoder):
+        numbers |= _draw_decoded(model, frames, codes, out)
+    if isinstance(model, Denoiser):
+        figure, found = draw_denoised(model, frames)
+        _save(figure, out / "denoised.png")
+        numbers |= found
+    if clips and isinstance(model, Predictor):
+        figure, found = draw_predictions(model, clips)
+        _save(figure, out / "predictions.png")
+        numbers |= found
+    return numbers
+
+
+def _draw_decoded(model: FrameDecoder, frames: Tensor, codes: Tensor, out: Path) -> Numbers:
+    figure, numbers = draw_reconstructions(frames, torch.cat([model.decode_codes(part) for part in codes.split(64)]))
+    _save(figure, out / "reconstructions.png")
+    order = torch.randperm(len(codes))
+    pairs = [(0, len(codes) - 1), *zip(order[:6:2].tolist(), order[1:6:2].tolist(), strict=False)]
+    lines = [model.decode_codes(interpolate_codes(codes[a], codes[b], SHOWN)) for a, b in pairs]
+    title = "From one frame's code to another's, in equal steps"
+    _save(picture_grid(lines, [""] * len(lines), title), out / "interpolations.png")
+    sample = getattr(model, "sample", None)
+    if sample is not None:
+        drawn, origin = sample(4 * SHOWN), "the prior N(0, 1)"
+    else:
+        drawn = model.decode_codes(codes.mean(0) + codes.std(0) * torch.randn(4 * SHOWN, codes.shape[1]))
+        origin = "a Gaussian fitted to the codes (this model has no prior)"
+    _save(
+        picture_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}"),
+        out / "samples.png",
+    )
+    return numbers
+
+
+def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str]) -> Figure:
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axis = figure.subplots()
+    for number in video.unique().tolist():
+        part = points[video == number]
+        axis.plot(part[:, 0], part[:, 1], linewidth=0.6, alpha=0.5, color=f"C{number % 10}")
+        axis.scatter(part[:, 0], part[:, 1], s=10, color=f"C{number % 10}", label=f"video {number + 1}")
+    axis.set(title=f"{title}: one colour a video, lines in time", xlabel=labels[0], ylabel=labels[1])
+    if len(video.unique()) <= 12:
+        axis.legend(fontsize=7)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))

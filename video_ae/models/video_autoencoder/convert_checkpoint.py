@@ -1,0 +1,94 @@
+"""The authors' checkpoints of the 2021 Video Autoencoder -> our weights.
+
+Theirs is a pickled dict of four state dicts, every key prefixed "module." by DataParallel.
+"""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.formats.atomic import claim_folder
+from video_ae.formats.weights import WEIGHTS
+from video_ae.models.open import build_model, save_weights
+from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder
+
+PARTS = ("encoder_3d", "encoder_traj", "rotate", "decoder")
+_PREFIX = "module."
+
+
+def convert_checkpoint(path: str | Path, out: str | Path) -> Path:
+    """Writes the folder `out` (weights.safetensors and model.yaml), read by `load_model`. Returns the weights' path.
+
+    The pickle is read with `weights_only=True`: no code in it is run. Raises UserError, in one sentence, for a file
+    that is missing, damaged or of another kind, for tensors that are missing, too many, of another shape or not finite,
+    and for an `out` that is in the way or cannot be written. Until the checkpoint is found good, nothing is written.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {str(out)!r} is there already and not an empty folder: choose another name.")
+    tensors = read_authors_checkpoint(path)
+    settings = {"class_path": f"{PaperVideoAutoencoder.__module__}.{PaperVideoAutoencoder.__name__}", "init_args": {}}
+    model = build_model(settings)
+    _check_fit(path, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tensors)
+    model.load_state_dict(tensors)
+    save_weights(model, claim_folder(out) / WEIGHTS)
+    return out / WEIGHTS
+
+
+def read_authors_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of an authors' checkpoint under our names, not yet compared with the model. Raises UserError."""
+    content = _read(Path(path))
+    if not isinstance(content, Mapping) or set(content) != set(PARTS):
+        found = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
+        raise UserError(
+            f"{str(path)!r} is not a checkpoint of the Video Autoencoder: it holds {found or 'nothing'}, "
+            f"and exactly {', '.join(PARTS)} were expected."
+        )
+    tensors: dict[str, Tensor] = {}
+    for part in PARTS:
+        state = content[part]
+        if not isinstance(state, Mapping):
+            raise UserError(f"{str(path)!r} is not a checkpoint of the Video Autoencoder: {part} is no state dict.")
+        for key, value in state.items():
+            if not (isinstance(key, str) and key.startswith(_PREFIX) and isinstance(value, Tensor)):
+                raise UserError(
+                    f"{str(path)!r} is not a checkpoint of the Video Autoencoder: {part} holds {key!r}, and tensors "
+                    f"whose names begin with {_PREFIX!r} were expected."
+                )
+            tensors[f"{part}.{key.removeprefix(_PREFIX)}"] = value
+    return tensors
+
+
+def _read(path: Path) -> Any:
+    if path.is_dir():
+        raise UserError(f"{str(path)!r} is a folder: give the authors' .tar file as it was downloaded.")
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint at {str(path)!r}: give the authors' .tar file.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{str(path)!r} holds more than tensors or is no checkpoint and was not read: give the authors' .tar file."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise UserError(f"{str(path)!r} is damaged or no checkpoint: download the authors' .tar file again.") from error
+
+
+def _check_fit(path: str | Path, expected: dict[str, tuple[int, ...]], tensors: dict[str, Tensor]) -> None:
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wrong = sorted(name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name))
+    if wrong:
+        first = wrong[0]
+        raise UserError(
+            f"{str(path)!r} does not fit the published Video Autoencoder: {len(wrong)} tensors differ, the first is "
+            f"{first} ({given.get(first, 'missing')}, expected {expected.get(first, 'none')})."
+        )
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise UserError(f"{str(path)!r} holds numbers that are not finite, first in {broken[0]}: it is damaged.")

@@ -1,0 +1,99 @@
+"""Videos that an application made, with the sound of the video that their timing comes from."""
+
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import UInt8
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.formats.atomic import write_atomically
+from video_ae.videos.index import index_video
+from video_ae.videos.writer import write_video
+
+COPIED = {"aac", "mp3", "ac3", "eac3", "opus", "alac"}  # what mp4 holds as it is; other sound becomes AAC
+_MICROSECOND = 1e-6
+
+
+def write_video_with_sound(
+    path: Path, frames: UInt8[Tensor, "frame 3 height width"], rate: float, source: Path | None
+) -> bool:
+    """Writes frames as `write_video` does, with the sound of `source` from its first frame on, as long as the frames.
+
+    Returns whether there was sound: a folder of pictures, a silent video and None have none. The file appears when it
+    is complete.
+    """
+    heard = source is not None and has_sound(source)
+
+    def write(temporary: Path) -> None:
+        if not heard or source is None:
+            write_video(temporary, frames, rate)
+            return
+        silent = temporary.with_name(temporary.stem + "-silent.mp4")
+        try:
+            write_video(silent, frames, rate)
+            _mux(silent, source, temporary, len(frames) / rate)
+        finally:
+            silent.unlink(missing_ok=True)
+
+    write_atomically(path, write)
+    return heard
+
+
+def has_sound(source: Path) -> bool:
+    """Whether a file has a sound track."""
+    import av
+
+    if not source.is_file():
+        return False
+    try:
+        with av.open(str(source), metadata_errors="ignore") as container:
+            return len(container.streams.audio) > 0
+    except av.FFmpegError:
+        return False
+
+
+def _mux(silent: Path, source: Path, path: Path, seconds: float) -> None:
+    """Pictures of one file and sound of another into a third."""
+    import av
+
+    index = index_video(source)
+    start = float(index.pts[0] * index.time_base)
+    with (
+        av.open(str(silent)) as pictures,
+        av.open(str(source), metadata_errors="ignore") as sounds,
+        av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out,
+    ):
+        video, audio = pictures.streams.video[0], sounds.streams.audio[0]
+        picture_track = out.add_stream_from_template(video)
+        try:
+            copied = audio.codec_context.codec.canonical_name in COPIED
+            sound_track: Any = out.add_stream_from_template(audio) if copied else out.add_stream("aac", audio.rate)
+            for packet in pictures.demux(video):
+                if packet.dts is not None:
+                    packet.stream = picture_track
+                    out.mux(packet)
+            _write_sound(out, sound_track, sounds, audio, start, seconds, copied)
+        except av.FFmpegError as error:
+            raise UserError(
+                f"The sound of {str(source)!r} cannot be read ({error.strerror}): remove it first, for example "
+                "with `ffmpeg -i in.mp4 -an -c:v copy out.mp4`."
+            ) from error
+
+
+def _write_sound(out: Any, track: Any, sounds: Any, audio: Any, start: float, seconds: float, copied: bool) -> None:
+    base = audio.time_base
+    offset = round(start / base)
+    if copied:
+        for packet in sounds.demux(audio):
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.pts - offset >= 0 and float((packet.pts - offset) * base) < seconds - _MICROSECOND:
+                packet.pts, packet.dts, packet.stream = packet.pts - offset, packet.dts - offset, track
+                out.mux(packet)
+        return
+    for frame in sounds.decode(audio):
+        if frame.pts is not None and 0 <= frame.time - start < seconds:
+            frame.pts -= offset
+            out.mux(track.encode(frame))
+    out.mux(track.encode())

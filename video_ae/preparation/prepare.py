@@ -1,0 +1,119 @@
+"""A folder of videos -> a folder of shards to train from."""
+
+import hashlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from video_ae.datasets.video_folder import find_videos, short_names
+from video_ae.errors import UserError
+from video_ae.formats.atomic import claim_folder
+from video_ae.preparation.pack import ABOUT, TABLE, Packed, pack, write_about
+from video_ae.preparation.quality_report import write_report
+from video_ae.preparation.scan import ShotDetector
+from video_ae.preparation.video import RECORD, Job, load_record, prepare_video
+
+PARTS = ".parts"
+
+
+def prepare(
+    root: Path, out: Path, size: int = 128, workers: int = 1, decoder: str = "auto", overwrite: bool = False
+) -> Packed:
+    """Decodes every video below `root` once and packs what is worth training on into `out`.
+
+    size: shorter side of the small frames in pixels. workers: processes. `out` then holds shards, their index, the
+    table of segments and `report.md`; nothing in `root` is changed. A run that was stopped goes on where it was: videos
+    whose part is complete and whose file has not changed are not decoded again. Raises UserError where `root` holds no
+    videos or none that can be used, `out` is in use by something else, or a number is below 1; and KeyboardInterrupt,
+    with a sentence, when it is stopped.
+    """
+    root, out = Path(root), Path(out)
+    if size < 8 or workers < 1:
+        raise UserError(f"Size {size} and {workers} workers were given: give at least 8 pixels and one worker.")
+    if not root.exists():
+        raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
+    ShotDetector()  # says now if it is not installed
+    paths = [path for path in find_videos(root) if out.absolute() not in (path.absolute(), *path.absolute().parents)]
+    if not paths:
+        raise UserError(f"{str(root)!r} holds no videos: give a folder with videos or folders of images.")
+    _claim(out, overwrite)
+    jobs = [
+        Job(path, name, out / PARTS / hashlib.sha256(name.encode()).hexdigest()[:20], size, decoder)
+        for path, name in zip(paths, short_names(root, paths), strict=True)
+    ]
+    try:
+        _prepare_all(jobs, workers)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on with the videos that are left.") from None
+    _clear(out)  # of an earlier attempt that was stopped while it packed
+    packed = pack([job.folder / RECORD for job in jobs], out)
+    if not packed.kept:
+        name, reason = next(iter(packed.quarantined.items()))
+        raise UserError(f"None of {len(jobs)} videos below {str(root)!r} can be used; {name}: {reason}")
+    write_report(packed, {job.name: job.folder for job in jobs}, out)
+    write_about(packed, out, {"size": size})
+    shutil.rmtree(out / PARTS)
+    return packed
+
+
+def _prepare_all(jobs: list[Job], workers: int) -> None:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[kept]} segments, {task.fields[left_out]} videos left out"),
+    )  # fmt: skip
+    kept = left_out = 0
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("videos", total=len(jobs), kept=0, left_out=0)
+        for record in _records(jobs, workers):
+            video = load_record(record)
+            kept += len(video.segments)
+            left_out += not video.segments
+            progress.update(task, advance=1, kept=kept, left_out=left_out)
+            if video.quarantined:
+                text = f"left out {video.name}: {video.quarantined}"
+                progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _records(jobs: list[Job], workers: int) -> Iterator[Path]:
+    """Records as they are finished, in any order."""
+    if workers == 1:
+        yield from map(prepare_video, jobs)
+        return
+    # Decoders hold threads, which a forked process would not inherit in order.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet_worker)
+    try:
+        for future in as_completed([pool.submit(prepare_video, job) for job in jobs]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _quiet_worker() -> None:
+    """Ctrl-C is the parent's business: it lets the videos under way end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _claim(out: Path, overwrite: bool) -> None:
+    """Makes `out`, or goes on with an unfinished one; an earlier result is replaced only on demand."""
+    if (out / ABOUT).is_file():
+        if not overwrite:
+            raise UserError(f"--out {str(out)!r} is prepared already: train from it, or add --overwrite.")
+        _clear(out)
+    claim_folder(out, overwrite=overwrite or (out / PARTS).is_dir())
+    (out / PARTS).mkdir(exist_ok=True)
+
+
+def _clear(out: Path) -> None:
+    """Removes what an earlier run wrote, and nothing else; `packed.json` first, so that no half folder looks whole."""
+    for path in [out / ABOUT, out / TABLE, out / "index.json", out / "report.md", *out.glob("chunk-0-*.bin")]:
+        path.unlink(missing_ok=True)
+    for path in [*out.glob("kept_*.png"), *out.glob("left_out_*.png"), *out.glob("histogram_*.png")]:
+        path.unlink(missing_ok=True)

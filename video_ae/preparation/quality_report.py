@@ -1,0 +1,175 @@
+"""What was kept and what was not, for people: `report.md` with contact sheets and histograms."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, islice, zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from video_ae.datasets.clip_sampler import OVERLAP_GAPS
+from video_ae.formats.atomic import write_atomically
+from video_ae.preparation.pack import Kept, Packed
+from video_ae.preparation.scan import read_jpegs
+from video_ae.preparation.segments import Dropped
+from video_ae.preparation.video import FRAMES, RECORD, load_record
+
+ROWS, COLUMNS = 24, 6  # of a contact sheet
+CELL = (128, 96)  # pixels
+LABEL = 14  # pixels above a row
+SHEETS = 4  # of each kind: the rest is only listed
+LISTED = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a contact sheet: some pictures of the frames of one segment or dropped part."""
+
+    label: str
+    video: str
+    frames: Sequence[int]
+
+
+def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
+    """folders: video name -> where its small frames lie. Writes `report.md`, contact sheets and histograms to `out`."""
+    kept_rows = [
+        Row(f"{segment.name}: {len(segment.frames)} frames", segment.video, segment.frames) for segment in packed.kept
+    ]
+    dropped_rows = [
+        Row(f"{name}: {part.first} to {part.last}, {part.reason}", name, range(part.first, part.last + 1))
+        for name, part in _listed_parts(packed)
+    ]
+    sheets = {
+        kind: _write_sheets(rows, folders, out, kind)
+        for kind, rows in (("kept", kept_rows), ("left_out", dropped_rows))
+    }
+    _histograms(packed, out)
+    text = _text(packed, sheets)
+    write_atomically(out / "report.md", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def frames_by_reason(packed: Packed) -> dict[str, int]:
+    """Frames left out for each reason; duplicates of whatever segment count together."""
+    counts: Counter[str] = Counter()
+    for parts in packed.dropped.values():
+        for part in parts:
+            reason = "duplicate" if part.reason.startswith("duplicate of") else part.reason
+            reason = "unreadable" if len(reason) > 60 else reason
+            counts[reason] += part.last - part.first + 1
+    return dict(counts.most_common())
+
+
+def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
+    kept = sum(len(segment.frames) for segment in packed.kept)
+    videos = len({segment.video for segment in packed.kept})
+    lines = [
+        "# What was prepared", "",
+        f"{kept} of {packed.frames} frames are kept, in {len(packed.kept)} segments of {videos} videos; "
+        f"{len(packed.quarantined)} videos gave nothing.", "",
+        *_reasons(packed),
+        "![lengths](histogram_lengths.png)", "", "![overlap](histogram_overlap.png)", "",
+        "Overlap: the share of a frame's picture that a frame so much later still shows "
+        "(`--data.overlap` in training reads it).", "",
+    ]  # fmt: skip
+    if packed.quarantined:
+        lines += ["## Videos that gave nothing", "", "| video | why |", "|---|---|"]
+        lines += [f"| {_cell(name)} | {_cell(reason)} |" for name, reason in list(packed.quarantined.items())[:LISTED]]
+        lines += _more(len(packed.quarantined))
+    parts = _listed_parts(packed)
+    if parts:
+        lines += ["", "## Parts left out", "", "| video | frames | why |", "|---|---|---|"]
+        lines += [
+            f"| {_cell(name)} | {part.first} to {part.last} | {_cell(part.reason)} |" for name, part in parts[:LISTED]
+        ]
+        lines += [*_more(len(parts)), "", *(f"![left out]({name})" for name in sheets["left_out"])]
+    lines += ["", "## Segments", "", "| segment | frames | overlap at " + ", ".join(map(str, OVERLAP_GAPS)) + " |"]
+    lines += ["|---|---|---|"]
+    for segment in packed.kept[:LISTED]:
+        curve = ", ".join(f"{value:.2f}" for value in _measured(segment))
+        lines.append(f"| {_cell(segment.name)} | {len(segment.frames)} | {curve} |")
+    lines += [*_more(len(packed.kept)), "", *(f"![kept]({name})" for name in sheets["kept"])]
+    return "\n".join(lines) + "\n"
+
+
+def _measured(segment: Kept) -> list[float]:
+    """Overlaps at the gaps that fit into the segment; further ones are not measured."""
+    return [value for gap, value in zip(OVERLAP_GAPS, segment.overlaps, strict=True) if gap < len(segment.frames)]
+
+
+def _listed_parts(packed: Packed) -> list[tuple[str, Dropped]]:
+    """(video, part) of all but repeated frames, which lie singly between others: their number says enough."""
+    return [(name, part) for name, parts in packed.dropped.items() for part in parts if part.reason != "repeated"]
+
+
+def _reasons(packed: Packed) -> list[str]:
+    counts = frames_by_reason(packed)
+    rows = [f"| {reason} | {count} |" for reason, count in counts.items()]
+    return ["| frames left out because | frames |", "|---|---|", *rows, ""] if counts else []
+
+
+def _more(count: int) -> list[str]:
+    return [f"\n... and {count - LISTED} more."] if count > LISTED else []
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: str) -> list[str]:
+    """Contact sheets `KIND_N.png`; returns their names. Parts without readable frames are not on them."""
+    from PIL import Image, ImageDraw
+
+    shown = ((row.label, _pictures(row, folders[row.video])) for row in rows)
+    lines = list(islice(((label, pictures) for label, pictures in shown if pictures), ROWS * SHEETS))
+    names = []
+    for start in range(0, len(lines), ROWS):
+        part = lines[start : start + ROWS]
+        heights = [LABEL + max(picture.height for picture in pictures) for _, pictures in part]
+        sheet = Image.new("RGB", (COLUMNS * CELL[0], sum(heights)), "white")
+        draw = ImageDraw.Draw(sheet)
+        for (label, pictures), top in zip(part, accumulate(heights, initial=0), strict=False):
+            draw.text((2, top + 1), label[:120], fill="black")
+            for column, picture in enumerate(pictures):
+                sheet.paste(picture, (column * CELL[0], top + LABEL))
+        name = f"{kind}_{start // ROWS}.png"
+        write_atomically(out / name, partial(sheet.save, format="PNG"))
+        names.append(name)
+    return names
+
+
+def _pictures(row: Row, folder: Path) -> list:
+    from PIL import Image
+
+    if not (folder / FRAMES).is_file():
+        return []
+    offsets = load_record(folder / RECORD).offsets
+    spread = np.unique(np.linspace(0, len(row.frames) - 1, COLUMNS).round().astype(int))
+    numbers = [row.frames[place] for place in spread if row.frames[place] < len(offsets) - 1]
+    pictures = []
+    for jpeg in read_jpegs(folder / FRAMES, offsets, numbers):
+        picture = Image.open(io.BytesIO(jpeg))
+        picture.thumbnail(CELL)
+        pictures.append(picture)
+    return pictures
+
+
+def _histograms(packed: Packed, out: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.add_subplot(xlabel="frames of a segment", ylabel="segments")
+    axes.hist([len(segment.frames) for segment in packed.kept], bins=30)
+    FigureCanvasAgg(figure)
+    write_atomically(out / "histogram_lengths.png", lambda temporary: figure.savefig(temporary, format="png"))
+
+    overlap = Figure(figsize=(6, 3), layout="constrained")
+    axes = overlap.add_subplot(xlabel="frames apart", ylabel="overlap", ylim=(0, 1))
+    columns = zip_longest(*map(_measured, packed.kept))
+    curves = [[value for value in column if value is not None] for column in columns]
+    axes.boxplot(curves, tick_labels=[str(gap) for gap in OVERLAP_GAPS[: len(curves)]])
+    FigureCanvasAgg(overlap)
+    write_atomically(out / "histogram_overlap.png", lambda temporary: overlap.savefig(temporary, format="png"))

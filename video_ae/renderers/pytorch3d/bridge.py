@@ -1,0 +1,90 @@
+"""The bridge to PyTorch3D: its ray marcher in place of ours, our cameras and voxels in its classes.
+
+PyTorch3D is optional and imported on the first use. Its pure-Python part is enough (docs/pytorch3d.md); a full build
+works the same.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.geometry.pinhole import pixel_matrix
+from video_ae.geometry.se3 import invert
+from video_ae.renderers.pytorch3d.cartesian import CartesianVoxels
+from video_ae.types import Cameras
+
+
+class _MissingExtension(ModuleType):
+    """Stands in for the compiled `pytorch3d._C`, which PyTorch3D imports even where it is not used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def missing(*args, **kwargs):
+            raise UserError(
+                f"pytorch3d's function {name} is compiled, and only its pure-Python part is installed: build pytorch3d "
+                "from source (see docs/pytorch3d.md)."
+            )
+
+        return missing
+
+
+def load_pytorch3d() -> ModuleType:
+    """`pytorch3d.renderer`, with or without the compiled extension. Raises UserError where there is no pytorch3d."""
+    try:
+        package = importlib.import_module("pytorch3d")
+    except ImportError as error:
+        raise UserError(
+            "pytorch3d was asked for and is not installed: run `make pytorch3d` (seconds, nothing is compiled), or "
+            "take the native ray marcher."
+        ) from error
+    try:
+        importlib.import_module("pytorch3d._C")
+    except ImportError:
+        stub = _MissingExtension("pytorch3d._C")
+        sys.modules["pytorch3d._C"] = stub
+        vars(package)["_C"] = stub
+    return importlib.import_module("pytorch3d.renderer")
+
+
+def march_with_pytorch3d(
+    opacity: Float[Tensor, "*rays sample"], features: Float[Tensor, "*rays sample channel"]
+) -> tuple[Float[Tensor, "*rays channel"], Float[Tensor, "*rays"]]:
+    """`video_ae.renderers.compositing.march` by PyTorch3D's `EmissionAbsorptionRaymarcher`. Raises UserError."""
+    seen = load_pytorch3d().EmissionAbsorptionRaymarcher()(opacity[..., None], features)
+    return seen[..., :-1], seen[..., -1]
+
+
+def pytorch3d_cameras(cameras: Cameras, height: int, width: int) -> Any:
+    """`PerspectiveCameras` (+X left, +Y up, NDC) of cameras without batch axis, for pictures of height x width."""
+    load_pytorch3d()
+    convert = importlib.import_module("pytorch3d.utils").cameras_from_opencv_projection
+    camera_from_world = invert(cameras.world_from_camera)
+    size = torch.tensor([[height, width]], device=camera_from_world.device).expand(len(cameras), 2)
+    matrix = pixel_matrix(cameras.intrinsics, width, height)
+    return convert(camera_from_world[:, :3, :3], camera_from_world[:, :3, 3], matrix, size)
+
+
+def pytorch3d_volumes(voxels: CartesianVoxels) -> Any:
+    """`Volumes` with our density (per unit of length, not yet an opacity) and features.
+
+    `align_corners=True` there means that -1 and 1 are the centres of the outer voxels; it names the same points and
+    the same interpolation as our `align_corners=False`, in which they are the outer faces. Without it PyTorch3D (0.7)
+    would shrink the grid by (n - 1) / n.
+    """
+    load_pytorch3d()
+    volumes = importlib.import_module("pytorch3d.structures").Volumes
+    return volumes(
+        densities=voxels.density[:, None],
+        features=voxels.features,
+        voxel_size=voxels.voxel_size,
+        volume_translation=-voxels.centre,
+        align_corners=True,
+    )

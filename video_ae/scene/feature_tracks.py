@@ -1,0 +1,210 @@
+"""Points with tracks, for programs that adjust or check cameras: corners of keyframes, found again in other frames.
+
+The structure says where a corner should be seen; a small patch is then aligned there by its pixels alone (Lucas and
+Kanade 1981, without the mean brightness), and the point is triangulated from where it was really seen. So the
+reprojection error measures the cameras.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+from video_ae.formats.colmap import TrackedPoints, no_points
+from video_ae.formats.trajectory import CameraTrajectory
+from video_ae.geometry.pinhole import sample
+from video_ae.geometry.se3 import invert
+
+CELL = 6  # pixels: one corner in each cell of a keyframe
+TARGETS = 10  # frames in which a corner is looked for
+MOST_KEYFRAMES = 24
+LEAST_VIEWS = 3
+_RADIUS = 4  # of a patch, in pixels
+_ITERATIONS = 8
+_FARTHEST_CORRECTION = 4.0  # pixels from where the structure expects the corner
+_LEAST_CORRELATION = 0.9
+_LARGEST_ERROR = 2.0  # pixels of the working size between an observation and the point: more is a wrong match
+_PRIOR = 0.3  # of 1 / z: spread of the structure's depth, which holds points that hardly move
+_NOISE = 0.3  # pixels: spread of a match
+
+
+@dataclass(frozen=True)
+class _Seeds:
+    """Corners of one frame: coordinates (u, v) in [0, 1], 1 / z, and which frame."""
+
+    frame: int
+    place: Float[Tensor, "seed 2"]
+    inverse_depth: Float[Tensor, "seed"]
+
+
+def track_points(
+    frames: Float[Tensor, "frame 3 height width"],
+    track: CameraTrajectory,
+    inverse_depth: Float[Tensor, "frame height width"],
+    keyframes: list[int],
+) -> TrackedPoints:
+    """Tracks corners of the keyframes through the clip and triangulates them with the cameras held.
+
+    inverse_depth: 1 / z seen by each frame, NaN where it is not known. Points that fewer than three frames agree on are
+    left out; a clip without texture has none.
+    """
+    chosen = torch.linspace(0, len(keyframes) - 1, min(len(keyframes), MOST_KEYFRAMES)).round().long().unique()
+    grey = frames.mean(1, keepdim=True)
+    parts = []
+    for keyframe in (keyframes[i] for i in chosen.tolist()):
+        seeds = _corners(grey[keyframe, 0], inverse_depth[keyframe], keyframe)
+        if len(seeds.place):
+            parts.append(_follow(seeds, frames, grey, track))
+    return _joined([part for part in parts if len(part)])
+
+
+def _corners(picture: Float[Tensor, "height width"], inverse_depth: Tensor, frame: int) -> _Seeds:
+    """The best corner of each cell (smaller eigenvalue of the structure tensor, Shi and Tomasi 1994)."""
+    height, width = picture.shape
+    dy, dx = torch.gradient(picture)
+    moments = torch.stack([dx * dx, dx * dy, dy * dy])[None]
+    xx, xy, yy = torch.nn.functional.avg_pool2d(moments, 5, 1, 2)[0]
+    score = (xx + yy) / 2 - (((xx - yy) / 2).square() + xy.square()).sqrt()
+    edge = _RADIUS + 1
+    usable = torch.zeros_like(score, dtype=torch.bool)
+    usable[edge:-edge, edge:-edge] = True
+    score = torch.where(usable & inverse_depth.isfinite(), score, torch.zeros_like(score))
+    best, where = torch.nn.functional.max_pool2d(score[None, None], CELL, return_indices=True)
+    where = where[best > 1e-4]  # a gradient of one or two grey levels a pixel
+    row, column = where // width, where % width
+    place = torch.stack([(column + 0.5) / width, (row + 0.5) / height], -1)
+    return _Seeds(frame, place, inverse_depth[row, column])
+
+
+def _follow(seeds: _Seeds, frames: Tensor, grey: Tensor, track: CameraTrajectory) -> TrackedPoints:
+    count, (height, width) = len(frames), frames.shape[-2:]
+    size = torch.tensor([width, height])
+    targets = _targets(seeds.frame, count)
+    offsets = torch.arange(-_RADIUS, _RADIUS + 1.0)
+    patch = torch.stack(torch.meshgrid(offsets, offsets, indexing="xy"), -1).reshape(-1, 2) / size
+    places = seeds.place[:, None] + patch  # [seed, pixel, 2]
+    template = sample(grey[[seeds.frame]], places[None])[0, 0]
+    intrinsics = track.cameras.intrinsics[0].float()
+    found, good = [seeds.place], [torch.ones(len(seeds.place), dtype=torch.bool)]
+    for target in targets:
+        relative = _relative(track, seeds.frame, target)
+        start = _transfer(places, seeds.inverse_depth[:, None], relative.float(), intrinsics)
+        shift, fits = _align(template, grey[[target]], start, size)
+        centre = _transfer(seeds.place, seeds.inverse_depth, relative.float(), intrinsics)
+        found.append(centre + shift / size)
+        good.append(fits)
+    place = torch.stack(found, 1).double()
+    views = [seeds.frame, *targets]
+    motion = torch.stack([_relative(track, seeds.frame, view) for view in views])
+    return _triangulated(seeds, place, torch.stack(good, 1), motion, views, track, frames)
+
+
+def _relative(track: CameraTrajectory, source: int, target: int) -> Float64[Tensor, "4 4"]:
+    pose = track.cameras.world_from_camera
+    return invert(pose[target]) @ pose[source]
+
+
+def _targets(frame: int, count: int) -> list[int]:
+    """Up to ten other frames, nearer ones more densely."""
+    steps = [1, 2, 4, 7, 12]
+    return [frame + sign * step for step in steps for sign in (-1, 1) if 0 <= frame + sign * step < count][:TARGETS]
+
+
+def _transfer(place: Tensor, inverse_depth: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:
+    """Image coordinates in the other frame of points at image coordinates `place` and 1 / z in this one."""
+    ray = (place - intrinsics[2:]) / intrinsics[:2]
+    ray = torch.cat([ray, torch.ones_like(ray[..., :1])], -1)
+    point = ray @ motion[:3, :3].mT + inverse_depth[..., None] * motion[:3, 3]
+    return point[..., :2] / point[..., 2:].clamp_min(0.05) * intrinsics[:2] + intrinsics[2:]
+
+
+def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor, Bool[Tensor, "seed"]]:
+    """(shift in pixels that lays each patch on the target picture, whether the match can be trusted)."""
+    shift = torch.zeros(len(template), 2)
+    wanted = template - template.mean(1, keepdim=True)
+    dy, dx = torch.gradient(target[0, 0])
+    maps = torch.stack([target[0, 0], dx, dy])[None]
+    step = shift
+    for _ in range(_ITERATIONS):
+        seen, gx, gy = sample(maps, (start + (shift / size)[:, None])[None], "border")[0].unbind(0)
+        error = wanted - (seen - seen.mean(1, keepdim=True))
+        gx, gy = gx - gx.mean(1, keepdim=True), gy - gy.mean(1, keepdim=True)
+        xx, xy, yy = (gx * gx).sum(1) + 1e-4, (gx * gy).sum(1), (gy * gy).sum(1) + 1e-4
+        bx, by = (gx * error).sum(1), (gy * error).sum(1)
+        step = torch.stack([yy * bx - xy * by, xx * by - xy * bx], -1) / (xx * yy - xy * xy)[:, None].clamp_min(1e-9)
+        step = step.clamp(-1, 1)
+        shift = shift + step
+    place = start + (shift / size)[:, None]
+    seen = sample(target, place[None], "border")[0, 0]
+    correlation = torch.nn.functional.cosine_similarity(wanted, seen - seen.mean(1, keepdim=True), dim=1)
+    inside = ((place > 0) & (place < 1)).all(-1).all(-1)
+    settled = (step.abs().amax(-1) < 0.1) & (shift.norm(dim=-1) < _FARTHEST_CORRECTION)
+    return shift, inside & settled & (correlation > _LEAST_CORRELATION)
+
+
+def _triangulated(seeds, place, good, motion, views, track, frames) -> TrackedPoints:
+    """Points from their observations (Gauss-Newton), outliers taken out once."""
+    size = torch.tensor([frames.shape[-1], frames.shape[-2]], dtype=torch.float64)
+    intrinsics = track.cameras.intrinsics[0]
+    point, error = _solve(seeds, place, good, motion, intrinsics, size)
+    good = good & (error < _LARGEST_ERROR)
+    point, error = _solve(seeds, place, good, motion, intrinsics, size)
+    good = good & (error < _LARGEST_ERROR)
+    kept = (good.sum(1) >= LEAST_VIEWS) & (point[:, 2] > 0)
+    point, error, good, place = point[kept], error[kept], good[kept], place[kept]
+    local = torch.cat([point[:, :2], torch.ones_like(point[:, :1])], -1) / point[:, 2:]
+    pose = track.cameras.world_from_camera[seeds.frame]
+    source = torch.tensor(track.image_size, dtype=torch.float64)
+    scale = (source / size).mean()
+    number, view = torch.nonzero(good, as_tuple=True)
+    color = sample(frames[[seeds.frame]], seeds.place[kept][None, None])[0, :, 0].mT
+    return TrackedPoints(
+        local @ pose[:3, :3].mT + pose[:3, 3],
+        (color.clamp(0, 1) * 255).round().to(torch.uint8),
+        (error * good).sum(1) / good.sum(1) * scale,
+        number,
+        torch.tensor(views)[view],
+        place[number, view] * source,
+    )
+
+
+def _solve(seeds, place, good, motion, intrinsics, size) -> tuple[Tensor, Tensor]:
+    """((x / z, y / z, 1 / z) of each point in the seed's axes, reprojection error of each view in pixels)."""
+    focal = intrinsics[:2] * size
+    start = (seeds.place.double() - intrinsics[2:]) / intrinsics[:2]
+    inverse_depth = seeds.inverse_depth.double()
+    value = torch.cat([start, inverse_depth[:, None]], -1)
+    observed = (place - intrinsics[2:]) / intrinsics[:2] * focal
+    basis = torch.stack([motion[:, :3, 0], motion[:, :3, 1], motion[:, :3, 3]], -1)  # [view, 3, unknown]
+    weight = good[..., None].double()
+    prior = torch.zeros_like(value)
+    prior[:, 2] = (_NOISE / (_PRIOR * inverse_depth)).square()
+    for _ in range(6):
+        point = torch.einsum("vij,nj->nvi", basis, value) + motion[:, :3, 2]
+        depth = point[..., 2:].clamp_min(0.05)
+        residual = observed - point[..., :2] / depth * focal
+        slope = (basis[:, :2] - (point[..., :2] / depth)[..., None] * basis[:, 2:]) / depth[..., None]
+        slope = rearrange(slope * focal[:, None] * weight[..., None], "n v i j -> n (v i) j")
+        right = (slope * rearrange(residual, "n v i -> n (v i) 1")).sum(1)
+        right[:, 2] += prior[:, 2] * (inverse_depth - value[:, 2])
+        matrix = slope.mT @ slope + torch.diag_embed(prior + 1e-6)
+        value = value + torch.linalg.solve(matrix, right)
+    point = torch.einsum("vij,nj->nvi", basis, value) + motion[:, :3, 2]
+    residual = observed - point[..., :2] / point[..., 2:].clamp_min(0.05) * focal
+    return value, residual.norm(dim=-1)
+
+
+def _joined(parts: list[TrackedPoints]) -> TrackedPoints:
+    if not parts:
+        return no_points()
+    starts = torch.tensor([0, *(len(part) for part in parts[:-1])]).cumsum(0).tolist()
+    return TrackedPoints(
+        torch.cat([part.points for part in parts]),
+        torch.cat([part.colors for part in parts]),
+        torch.cat([part.error for part in parts]),
+        torch.cat([part.point + start for part, start in zip(parts, starts, strict=True)]),
+        torch.cat([part.frame for part in parts]),
+        torch.cat([part.pixel for part in parts]),
+    )

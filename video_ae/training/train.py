@@ -1,0 +1,189 @@
+"""One run: settings -> a folder with weights, checkpoints, pictures and metrics."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from filelock import FileLock, Timeout
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from video_ae.errors import UserError
+from video_ae.formats.atomic import claim_folder, write_atomically
+from video_ae.formats.weights import SETTINGS, WEIGHTS
+from video_ae.models.open import build_model
+from video_ae.training.averaging import WeightMean
+from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationPictures
+from video_ae.training.collapse_signs import CollapseSigns
+from video_ae.training.data import ClipData
+from video_ae.training.module import TrainingModule
+from video_ae.training.settings import RunSettings
+from video_ae.training.wandb_records import WandbRecords
+
+CONFIG = "config.yaml"
+
+
+def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
+    """Trains and returns the run's folder. watchers: callbacks that look on.
+
+    It holds config.yaml (the complete settings), weights.safetensors and model.yaml, checkpoints/{last,best}.ckpt,
+    pictures/step_N.png, metrics/version_K/metrics.csv (one K for each start) and a lock against other trainings.
+    Raises UserError for settings that cannot work, before anything is written, and KeyboardInterrupt after a stop by
+    Ctrl-C or SIGTERM: the checkpoint of the last step is then written, and `resume` continues as if nothing had
+    happened.
+    """
+    _check_wandb(settings)
+    run = Path(settings.out)
+    checkpoint = _checkpoint(run) if settings.resume else None
+    first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
+    if first and not settings.resume:
+        _check_out(run, settings.overwrite)
+    _quiet()
+    stop = StopSignals()
+    trainer = build_trainer(settings, run, stop, watchers)
+    torch.manual_seed(settings.seed)
+    model = build_model(settings.model, "the configuration")
+    data = ClipData(settings.data, settings.seed)
+    module = TrainingModule(model, settings.losses, settings.optimizer, settings.seed)
+    with _alone(run) if first else nullcontext():
+        if first:
+            if not settings.resume:
+                _clear(run)
+            write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
+        try:
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        finally:
+            _end_wandb(trainer.loggers)
+    if stop.received:
+        raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
+    return run
+
+
+def build_trainer(
+    settings: RunSettings, run: Path, stop: StopSignals, watchers: Sequence[pl.Callback] = ()
+) -> pl.Trainer:
+    """Lightning's Trainer with this project's callbacks and loggers. Writes nothing yet.
+
+    Raises UserError for values that Lightning refuses, such as an accelerator that is not there.
+    """
+    values = settings.trainer
+    best = ModelCheckpoint(
+        run / "checkpoints", filename="best", monitor="validation/psnr", mode="max", enable_version_counter=False
+    )
+    averaging = [WeightMean(values.averaging)] if values.averaging is not None else []
+    callbacks: list[pl.Callback] = [
+        *averaging, ValidationPictures(run), CollapseSigns(), RunProgress(), stop, best,
+        LastCheckpoint(run, values.checkpoint_every), *watchers,
+    ]  # fmt: skip
+    if settings.wandb != "disabled":
+        callbacks.append(WandbRecords(settings.text))
+    try:
+        return pl.Trainer(
+            accelerator=values.accelerator,
+            devices=values.devices,
+            num_nodes=values.num_nodes,
+            strategy=values.strategy,
+            precision=values.precision,  # type: ignore[arg-type]
+            max_steps=values.max_steps,
+            max_epochs=-1,
+            max_time=values.max_time,
+            accumulate_grad_batches=values.accumulate,
+            val_check_interval=values.validate_every * values.accumulate,  # Lightning counts batches there
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=values.log_every,
+            callbacks=callbacks,
+            logger=_loggers(settings, run),
+            default_root_dir=run,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"The trainer's settings do not work here: {reason}.") from error
+
+
+def _loggers(settings: RunSettings, run: Path) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(run, name="metrics")]
+    if settings.wandb != "disabled":
+        loggers.append(
+            WandbLogger(name=run.name, save_dir=run, project="video-ae", offline=settings.wandb == "offline")
+        )
+    return loggers
+
+
+def _end_wandb(loggers: list[Logger]) -> None:
+    """Closes a run that is being logged: the next training of this process would write into it otherwise."""
+    if any(isinstance(logger, WandbLogger) for logger in loggers):
+        import wandb
+
+        wandb.finish()
+
+
+def _check_wandb(settings: RunSettings) -> None:
+    if settings.wandb != "online" or os.environ.get("WANDB_API_KEY"):
+        return
+    import wandb
+
+    if not wandb.login(prompt=False):
+        raise UserError(
+            "--wandb online needs a key: set WANDB_API_KEY or call `wandb login`, or choose --wandb offline."
+        )
+
+
+def _checkpoint(run: Path) -> Path:
+    if not (run / LAST).is_file():
+        raise UserError(f"--resume needs a run in {str(run)!r}, but {LAST} is not there: start it without --resume.")
+    return run / LAST
+
+
+def _check_out(run: Path, overwrite: bool) -> None:
+    if run.is_dir() and any(run.iterdir()):
+        if not overwrite:
+            raise UserError(f"--out {str(run)!r} is not empty: choose another folder, or add --resume or --overwrite.")
+        if not (run / CONFIG).is_file():
+            raise UserError(f"--overwrite replaces earlier runs only, and {str(run)!r} holds something else.")
+    elif run.exists() and not run.is_dir():
+        raise UserError(f"--out {str(run)!r} is a file, and a folder is needed: choose another name.")
+    parent = next(path for path in [run, *run.absolute().parents] if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError(f"--out {str(run)!r} cannot be written: choose a folder that you may write to.")
+
+
+@contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """Holds the run's folder against other trainings, until this one ends in whatever way."""
+    claim_folder(run, overwrite=True)
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"another training is writing into --out {str(run)!r}: wait until it has ended, or choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _clear(run: Path) -> None:
+    """Removes what an earlier run wrote, and nothing else."""
+    for name in ("checkpoints", "pictures", "metrics", "wandb"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    for name in (WEIGHTS, SETTINGS, CONFIG):
+        (run / name).unlink(missing_ok=True)
+
+
+def _quiet() -> None:
+    """Lightning's notes on hardware and on choices that are made on purpose here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
