@@ -97,12 +97,12 @@ def lost_neighbours(estimate: CameraEstimate) -> list[int]:
 
 def with_clip_notes(estimate: CameraEstimate, clip: Float[Tensor, "frame 3 height width"]) -> CameraEstimate:
     """The estimate (batch of one) of a whole clip, with flags of frames that are hard whatever the solver does."""
-    notes = list(estimate.notes[0]) if estimate.notes else []
+    notes = list(estimate.notes)
     if (lost := lost_neighbours(estimate)) and not _is_guess(notes):
         notes.append(f"little overlap: the next frame shows less than half of what {_listed(lost)} shows")
     if blurred := blurred_frames(clip):
         notes.append(f"blur: poses and colours are less sure in {_listed(blurred)}, less sharp than the rest")
-    return replace(estimate, notes=(tuple(notes),))
+    return replace(estimate, notes=tuple(notes))
 
 
 def _is_guess(notes: Sequence[str]) -> bool:
@@ -150,5 +150,5 @@ def describe(
         state.inverse_depth.view(1, graph.count, graph.rows, graph.columns),
         confidence.clamp(0, 1)[None],
         covariance[None],
-        (tuple(notes),),
+        tuple(notes),
     )

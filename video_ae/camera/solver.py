@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from video_ae.camera.base import CameraEncoder
 from video_ae.camera.bundle_adjustment import match_costs, normalise_scale
 from video_ae.camera.chain import solve_chain
 from video_ae.camera.covariance import describe, with_clip_notes
@@ -26,7 +27,7 @@ _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in windows
 _LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
 
 
-class CameraSolver(nn.Module):
+class CameraSolver(CameraEncoder):
     """Frames -> camera poses, one focal length, coarse inverse depths; nothing in it is learnt.
 
     1. Dense matches between near frames; every direction of motion is tried for several focal lengths
@@ -73,6 +74,17 @@ class CameraSolver(nn.Module):
         self.search = StartSearch(self.rounds, search_gaps, vote_gaps, focal_starts, candidates, directions)
         self.features = features or LocalContrast()
         self.longest, self.window, self.overlap, self.joint = longest, window, overlap, joint
+
+    @torch.no_grad()
+    @full_precision
+    def solve(
+        self,
+        frames: Float[Tensor, "frame 3 height width"],
+        focal_over_width: float | None = None,
+        refine_steps: int = 0,
+    ) -> CameraEstimate:
+        estimate = self(frames[None], focal_over_width)
+        return (self.refine(frames[None], estimate, refine_steps, focal_over_width) if refine_steps else estimate)[0]
 
     @torch.no_grad()
     @full_precision

@@ -58,14 +58,14 @@ def select_frames(estimate: CameraEstimate, index: int, part: slice | list[int])
         estimate.inverse_depth[index : index + 1, part],
         estimate.confidence[index : index + 1, part],
         estimate.covariance[index : index + 1, part],
-        ((),),
+        (),
     )
 
 
 def common_focal(estimates: list[CameraEstimate]) -> float:
     """Median of the windows' focal lengths in widths, weighted by their confidences."""
     focals = torch.stack([e.cameras.intrinsics[0, 0, 0] for e in estimates])
-    weights = torch.stack([e.confidence.mean() * (0.1 if any(e.notes) else 1.0) for e in estimates])
+    weights = torch.stack([e.confidence.mean() * (0.1 if e.notes else 1.0) for e in estimates])
     order = focals.argsort()
     half = weights[order].cumsum(0) >= weights.sum() / 2
     return focals[order[int(half.float().argmax())]].item()
@@ -100,7 +100,7 @@ def join_windows(estimates: list[CameraEstimate], parts: list[slice]) -> CameraE
         (depth / mean)[None],
         confidence[None],
         scaled_covariance(covariance, mean)[None],
-        (_joined_notes(estimates, parts),),
+        _joined_notes(estimates, parts),
     )
 
 
@@ -143,7 +143,7 @@ def carried(covariance: Float[Tensor, "*#frame 6 6"], motion: Float[Tensor, "fra
 
 
 def _joined_notes(estimates: list[CameraEstimate], parts: list[slice]) -> tuple[str, ...]:
-    notes = [e.notes[0] if e.notes else () for e in estimates]
+    notes = [e.notes for e in estimates]
     if all(n == notes[0] for n in notes):
         return notes[0]
     return tuple(f"frames {p.start} to {p.stop - 1}: {note}" for p, n in zip(parts, notes, strict=True) for note in n)

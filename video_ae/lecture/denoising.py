@@ -6,7 +6,7 @@ from torch import Tensor
 
 from video_ae.lecture.layers import Activation, Layers
 from video_ae.lecture.plain import PlainAutoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class DenoisingAutoencoder(PlainAutoencoder):
@@ -38,7 +38,7 @@ class DenoisingAutoencoder(PlainAutoencoder):
         noisy = frames + self.noise * torch.randn_like(frames)
         return noisy * (torch.rand_like(frames[..., :1, :, :]) >= self.masked)
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """All frames of a clip. extras: "code", and in training "corrupted": what the encoder was shown."""
         frames = clip.frames.flatten(0, 1)
         shown = self.corrupt(frames) if self.training else frames

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from video_ae.lecture.layers import Activation, Layers, bring_to_size, build_layers
 from video_ae.models.base import Autoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class PlainAutoencoder(Autoencoder):
@@ -43,14 +43,14 @@ class PlainAutoencoder(Autoencoder):
         """The frames of codes, at `image_size`."""
         return self.layers.decode(codes)
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """All frames of a clip. extras: "code" [batch, frame, code]."""
         codes = self.encode_frames(clip.frames.flatten(0, 1))
         return self._reconstruct(clip, self.decode_codes(codes), code=codes)
 
-    def _reconstruct(self, clip: VideoClip, frames: Tensor, **extras: Tensor) -> Reconstruction:
+    def _reconstruct(self, clip: VideoClip, frames: Tensor, **extras: Tensor) -> ModelOutput:
         """A record of all frames at the clip's size; everything comes with batch and frame in one axis."""
         batch, count = clip.frames.shape[:2]
         pictures = bring_to_size(frames, clip.image_size).unflatten(0, (batch, count))
         split = {name: value.unflatten(0, (batch, count)) for name, value in extras.items()}
-        return Reconstruction(pictures, torch.arange(count, device=frames.device), extras=split)
+        return ModelOutput(pictures, torch.arange(count, device=frames.device), extras=split)

@@ -10,7 +10,7 @@ from video_ae.errors import UserError
 from video_ae.lecture.layers import ConvolutionalLayers, bring_to_size
 from video_ae.lecture.recurrent_cells import ConvLstmCell, PlainCell, State
 from video_ae.models.base import Autoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class RecurrentAutoencoder(Autoencoder):
@@ -45,7 +45,7 @@ class RecurrentAutoencoder(Autoencoder):
         self.layers = ConvolutionalLayers(self.image_size, code_size, width)
         self.cell = (PlainCell if cell == "plain" else ConvLstmCell)(self.layers, hidden_size)
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """Frames `ahead`, ..., last of a clip. UserError for clips that are too short. extras: "code", as in
         `encode_frames`, of the frames that were read."""
         batch, count = clip.frames.shape[:2]
@@ -65,7 +65,7 @@ class RecurrentAutoencoder(Autoencoder):
         pictures = bring_to_size(torch.stack(outputs, 1).flatten(0, 1), clip.image_size).unflatten(0, (batch, -1))
         targets = torch.arange(self.ahead, count, device=pictures.device)
         codes = torch.stack(features[: count - self.ahead], 1).flatten(2)
-        return Reconstruction(pictures, targets, extras={"code": codes})
+        return ModelOutput(pictures, targets, extras={"code": codes})
 
     @torch.no_grad()
     def continue_clip(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from video_ae.lecture.layers import Activation, Layers
 from video_ae.lecture.plain import PlainAutoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class VariationalAutoencoder(PlainAutoencoder):
@@ -54,7 +54,7 @@ class VariationalAutoencoder(PlainAutoencoder):
         weight = self.from_latent.weight
         return self.decode_codes(torch.randn(count, self.latent_size, device=weight.device, dtype=weight.dtype))
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """All frames of a clip. extras: "code", "latent_mean", "latent_log_variance", each [batch, frame, latent]."""
         mean, log_variance = self.posterior(clip.frames.flatten(0, 1))
         z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean) if self.training else mean

@@ -58,8 +58,8 @@ def resampling_psnr(structure: MultiplaneVolume, voxels: CartesianVoxels, width:
     farthest = max(ends.max().item(), 1.1 * nearest)
     box = CartesianRenderer(nearest, farthest, 2 * voxels.density.shape[1])
     with torch.no_grad():
-        ours = FrustumRenderer()(structure, structure.reference, height, width).frames
-        theirs = box(voxels, structure.reference, height, width).frames
+        ours = FrustumRenderer()(structure, structure.reference, height, width).rgb
+        theirs = box(voxels, structure.reference, height, width).rgb
     return -10 * torch.log10((ours - theirs).square().mean()).item()
 
 
