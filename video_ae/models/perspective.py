@@ -244,7 +244,7 @@ class PerspectiveAutoencoder(Autoencoder):
         planes = inverse_depth_planes(nearest_inverse_depth(found_depth), self.planes)
         view = view.to(device, torch.float32)
         reference = Cameras(view.world_from_camera[None], view.intrinsics[None])
-        code = self.structure(frames[None], found, reference, planes, found_depth=found_depth)
+        code = self.structure(frames[None], found, reference, planes, sfm_depth=found_depth)
         views = self.renderer(code, reference, height, width)
         others = Cameras(found.world_from_camera[0], found.intrinsics[0])
         seen = inside_others(view, views.disparity[0, 0], others).amax(0)
