@@ -1,5 +1,8 @@
 """Frustum voxels seen from cameras: known pictures, known shifts, occlusion, a slow and obvious twin."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from scenes import OPAQUE, cameras, identity, random_code, textured_plane
@@ -159,3 +162,12 @@ def test_equals_its_slow_twin_in_values_and_gradients(marcher):
     assert 0.1 < results[0][2].mean() < 0.95, "the scene would prove little"
     for fast, slow in zip(*results, strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-7, rtol=1e-6)
+
+
+def test_the_native_renderer_does_not_import_the_optional_package():
+    script = (
+        "import sys; from video_ae.renderers.frustum import FrustumRenderer; FrustumRenderer(); "
+        "print([name for name in sys.modules if 'pytorch3d' in name])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"

@@ -41,8 +41,8 @@ BAD = {
     "text.txt": (_text, "not a video|cannot be read as a video"),
     "empty.mp4": (_empty, "zero bytes"),
     "headless.mp4": (_headless, "cannot be read as a video"),
-    "sound.mp4": (sound, "sound but no pictures"),
-    "sound.wav": (sound, "sound but no pictures"),
+    "sound.mp4": (sound, "sound but no frames"),
+    "sound.wav": (sound, "sound but no frames"),
     "folder": (_folder, "holds no images"),
 }
 

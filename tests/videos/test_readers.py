@@ -126,5 +126,5 @@ def test_changing_size_is_named(tmp_path: Path) -> None:
             packet.pts = packet.dts = number * 48000
             packet.stream = out
             writer.mux(packet)
-    with pytest.raises(UserError, match="changes its picture size from 64x48 to 96x48"):
+    with pytest.raises(UserError, match="changes its frame size from 64x48 to 96x48"):
         open_video(mixed, "pyav").read(range(10))
