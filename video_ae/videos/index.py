@@ -20,7 +20,7 @@ from video_ae.videos.base import existing_file
 ONE_PACKET_PER_FRAME = {"h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"}
 TEXT_FORMATS = {"tty", "ansi"}  # FFmpeg can show plain text as a video
 
-Packet = tuple[int | None, int | None, bool, bool]  # pts, dts, is keyframe, is hidden
+Packet = tuple[Any, Any, bool, bool]  # pts and dts (None where unknown), is keyframe, is hidden
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _packets_and_first_frame(container: Any, stream: Any) -> tuple[list[Packet],
 
 
 def _frames_of(packets: list[Packet]) -> tuple[list[int], list[tuple[int, int]], int, bool, bool]:
-    """(pts of shown frames, starts, hidden, open group, whether the packets alone can be trusted)."""
+    """(pts of shown frames, starts, hidden, open group, whether the packets alone suffice)."""
     shown = sorted(pts for pts, _, _, hidden in packets if pts is not None and not hidden)
     starts = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key and pts is not None)
     hidden = sum(packet[3] for packet in packets)
