@@ -185,7 +185,7 @@ def test_packed_videos_train_by_the_same_command_and_resume_exactly(arguments, v
 
 
 def test_overlap_of_raw_videos_is_not_known(arguments):
-    with pytest.raises(UserError, match=r"prepare the videos first first"):
+    with pytest.raises(UserError, match=r"prepare the videos first"):
         train(parse_run([*arguments, "--data.overlap=[0.9,0.5]"]))
 
 

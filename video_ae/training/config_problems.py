@@ -42,9 +42,10 @@ def refuse(arguments: Sequence[str]) -> None:
             given = _merged(given, _read(value or ""))
             _check_names(given, kinds, "")
         elif name.rpartition(".")[2] not in ("help", "print_config"):
+            nested: Any = value
             for key in reversed(name.split(".")):
-                value = {key: value}
-            given = _merged(given, value)
+                nested = {key: nested}
+            given = _merged(given, nested)
     _check_names(given, kinds, "")
     if "model" not in given:
         raise UserError("The configuration names no model: give one, such as PerspectiveAutoencoder.", "model")
@@ -129,7 +130,7 @@ def _check_part(value: dict[str, Any], base: type[nn.Module], name: str) -> None
         raise UserError(f"There is no {base.__name__} {given!r}{_hint(given, known)} for {name}: {names}.")
     arguments = {key: one for key, one in value.items() if key not in ("class_path", "init_args", "dict_kwargs")}
     arguments |= value.get("init_args") or {}
-    parameters, hints = inspect.signature(kind).parameters, get_type_hints(kind.__init__)
+    parameters, hints = inspect.signature(kind).parameters, get_type_hints(kind.__init__)  # type: ignore[misc]
     if any(one.kind == inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
         return
     for key, one in arguments.items():
