@@ -14,7 +14,7 @@ from video_ae.cli import main
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.models.open import build_model, load_model
-from video_ae.types import Cameras, MultiplaneVolume, Reconstruction, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
@@ -136,5 +136,5 @@ def test_loss_is_the_formula(folder: Path) -> None:
     from charbonnier import Charbonnier
 
     clip = VideoClip(torch.zeros(1, 2, 3, 2, 2), torch.arange(2)[None], torch.zeros(1, 2))
-    value = Charbonnier(epsilon=0.4)(Reconstruction(torch.full((1, 1, 3, 2, 2), 0.3), torch.tensor([1])), clip)
+    value = Charbonnier(epsilon=0.4)(ModelOutput(torch.full((1, 1, 3, 2, 2), 0.3), torch.tensor([1])), clip)
     assert value.item() == pytest.approx(0.5)

@@ -5,23 +5,145 @@ Conventions, used everywhere in the package (worked numbers stand in `video_ae.g
 * Frames are RGB float32 in [0, 1], shaped `... frame 3 height width`.
 * Axes are OpenCV's: x right, y down, z forward. `world_from_camera` maps camera points to world points.
 * Intrinsics are `(fx, fy, cx, cy)`, with fx and cx divided by the width, fy and cy by the height.
-* Image coordinates run from 0 to 1 between the outer edges of the picture; the centre of pixel column `i` of
-  `width` lies at `(i + 0.5) / width` (`align_corners=False`).
+* Image coordinates run from 0 to 1 between the outer edges of the image; the centre of pixel column `i` of `width`
+  lies at `(i + 0.5) / width` (`align_corners=False`).
 * The scale of everything that is found from video alone is arbitrary.
+* What belongs to one clip has no batch axis; what a network computes on has one. `record[0]` and `record[None]` take it
+  away and put it there.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache
+from typing import Any, ClassVar, Self, get_args
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the part of it that is done, from 0 to 1."""
+
+
+class TensorRecord:
+    """A frozen dataclass of tensors that is moved, sliced and joined like a tensor.
+
+    The shape words of its fields name the axes: `Float[Tensor, "*batch frame 4 4"]` has a frame axis, whatever batch
+    axes stand before it. Records within records follow; what is no tensor stays, and joined tuples are chained.
+    """
+
+    axis: ClassVar[str] = "frame"
+    """The axis that `select` and `cat` work on where none is named."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """The same values on another device or, those with a decimal point, in another precision.
+
+        Args:
+            *args, **kwargs: as for `torch.Tensor.to`.
+        """
+        plain = [arg for arg in args if not isinstance(arg, torch.dtype)]
+        device = {key: value for key, value in kwargs.items() if key != "dtype"}
+
+        def move(tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
+            return tensor.to(*args, **kwargs) if tensor.is_floating_point() else tensor.to(*plain, **device)
+
+        return self._map(move)
+
+    def __getitem__(self, index: Any) -> Self:
+        """Every tensor indexed along its first axes: `batch[0]` is one clip of a batch, `clip[None]` a batch of one."""
+        return self._map(lambda tensor, axes: tensor[index])
+
+    def select(self, chosen: Any, axis: str | None = None) -> Self:
+        """Some entries along one axis.
+
+        Args:
+            chosen: a slice, a list of numbers, an integer tensor or a mask.
+            axis: its name, by default the record's own (`frame` for cameras); tensors without it stay as they are.
+        """
+        name = axis or self.axis
+
+        def pick(tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
+            if name not in axes:
+                return tensor
+            return tensor[(..., chosen, *[slice(None)] * (len(axes) - axes.index(name) - 1))]
+
+        return self._map(pick)
+
+    @classmethod
+    def cat(cls, records: Sequence[Self], axis: str | None = None) -> Self:
+        """Records joined along an axis that they have.
+
+        Args:
+            records: at least one.
+            axis: its name, by default the record's own; tensors without it are the first record's.
+        """
+        name = axis or cls.axis
+
+        def join(tensors: list[Tensor], axes: tuple[str, ...]) -> Tensor:
+            return torch.cat(tensors, axes.index(name) - len(axes)) if name in axes else tensors[0]
+
+        return cls._join(records, join)
+
+    @classmethod
+    def stack(cls, records: Sequence[Self]) -> Self:
+        """Records of one shape side by side, on a new first axis: clips become a batch.
+
+        Args:
+            records: at least one.
+        """
+        return cls._join(records, lambda tensors, axes: torch.stack(tensors))
+
+    def _map(self, change: Callable[[Tensor, tuple[str, ...]], Tensor]) -> Self:
+        assert is_dataclass(self)
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        axes = _axes(type(self))
+        return replace(self, **{name: _changed(value, axes[name], change) for name, value in values.items()})  # type: ignore[type-var]
+
+    @classmethod
+    def _join(cls, records: Sequence[Self], join: Callable[[list[Tensor], tuple[str, ...]], Tensor]) -> Self:
+        first, axes = records[0], _axes(cls)
+        joined = {name: _joined([getattr(one, name) for one in records], axes[name], join) for name in axes}
+        return replace(first, **joined)  # type: ignore[type-var]
+
+
+@lru_cache(maxsize=64)
+def _axes(kind: type[TensorRecord]) -> dict[str, tuple[str, ...]]:
+    """The names of the axes of each field, from its shape words; none for what is no tensor."""
+    found = {}
+    for one in fields(kind):  # type: ignore[arg-type]
+        words = [getattr(part, "dim_str", "") for part in (one.type, *get_args(one.type))]
+        found[one.name] = tuple(next(filter(None, words), "").split())
+    return found
+
+
+def _changed(value: Any, axes: tuple[str, ...], change: Callable[[Tensor, tuple[str, ...]], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value, axes)
+    if isinstance(value, TensorRecord):
+        return value._map(change)
+    if isinstance(value, tuple):
+        return tuple(_changed(part, axes, change) for part in value)
+    return {key: _changed(part, axes, change) for key, part in value.items()} if isinstance(value, dict) else value
+
+
+def _joined(values: list[Any], axes: tuple[str, ...], join: Callable[[list[Tensor], tuple[str, ...]], Tensor]) -> Any:
+    first = values[0]
+    if isinstance(first, Tensor):
+        return join(values, axes)
+    if isinstance(first, TensorRecord):
+        return type(first)._join(values, join)
+    if isinstance(first, tuple) and any(value != first for value in values):
+        return tuple(part for value in values for part in value)
+    return first
+
 
 @dataclass(frozen=True)
-class Cameras:
+class Cameras(TensorRecord):
     """Pinhole cameras of the frames of a clip (or of a batch of clips).
 
-    world_from_camera: rigid 4x4 matrices, OpenCV axes.
-    intrinsics: (fx, fy, cx, cy) per frame, divided by width (fx, cx) and height (fy, cy).
+    Args:
+        world_from_camera: rigid 4x4 matrices, OpenCV axes (the extrinsics, camera to world).
+        intrinsics: (fx, fy, cx, cy) per frame, divided by width (fx, cx) and height (fy, cy).
     """
 
     world_from_camera: Float[Tensor, "*batch frame 4 4"]
@@ -30,23 +152,44 @@ class Cameras:
     def __len__(self) -> int:
         return self.world_from_camera.shape[-3]
 
-    def select(self, frames) -> "Cameras":
-        """The cameras of some frames: `frames` is a slice, a list or an integer tensor over the frame axis."""
-        return Cameras(self.world_from_camera[..., frames, :, :], self.intrinsics[..., frames, :])
+    @property
+    def camera_from_world(self) -> Float[Tensor, "*batch frame 4 4"]:
+        """World to camera: what gsplat and kornia call view matrices."""
+        inverse = self.world_from_camera.clone()
+        rotation = self.world_from_camera[..., :3, :3].mT
+        inverse[..., :3, :3] = rotation
+        inverse[..., :3, 3:] = -rotation @ self.world_from_camera[..., :3, 3:]
+        return inverse
 
-    def to(self, *args, **kwargs) -> "Cameras":
-        return Cameras(self.world_from_camera.to(*args, **kwargs), self.intrinsics.to(*args, **kwargs))
+    @property
+    def centers(self) -> Float[Tensor, "*batch frame 3"]:
+        """Where the cameras stand in the world."""
+        return self.world_from_camera[..., :3, 3]
+
+    def K(self, width: int, height: int) -> Float[Tensor, "*batch frame 3 3"]:
+        """Calibration matrices in pixels, in which the centre of the top-left pixel is (0.5, 0.5).
+
+        Args:
+            width, height: of the images, in pixels.
+        """
+        fx, fy, cx, cy = self.intrinsics.unbind(-1)
+        matrix = torch.zeros(*fx.shape, 3, 3, dtype=fx.dtype, device=fx.device)
+        matrix[..., 0, 0], matrix[..., 0, 2] = fx * width, cx * width
+        matrix[..., 1, 1], matrix[..., 1, 2] = fy * height, cy * height
+        matrix[..., 2, 2] = 1
+        return matrix
 
 
 @dataclass(frozen=True)
-class VideoClip:
+class VideoClip(TensorRecord):
     """Some frames of a video, in order.
 
-    frames: RGB in [0, 1].
-    indices: each frame's number in its source (from 0).
-    times: seconds from the start of the source; NaN where the source has no times (image folders).
-    cameras: the true cameras where a data set has them. Only evaluation may read them.
-    name: where the clip comes from, for people.
+    Args:
+        frames: RGB in [0, 1].
+        indices: each frame's number in its source (from 0).
+        times: seconds from the start of the source; NaN where the source has no times (image folders).
+        cameras: the true cameras where a data set has them. Only evaluation may read them.
+        name: where the clip comes from, for people.
     """
 
     frames: Float[Tensor, "*batch frame 3 height width"]
@@ -63,72 +206,80 @@ class VideoClip:
         """(width, height) in pixels."""
         return self.frames.shape[-1], self.frames.shape[-2]
 
-    def select(self, frames) -> "VideoClip":
-        """Some frames of the clip: `frames` is a slice, a list or an integer tensor over the frame axis."""
-        return replace(
-            self,
-            frames=self.frames[..., frames, :, :, :],
-            indices=self.indices[..., frames],
-            times=self.times[..., frames],
-            cameras=None if self.cameras is None else self.cameras.select(frames),
-        )
-
-    def to(self, device) -> "VideoClip":
-        return replace(
-            self,
-            frames=self.frames.to(device),
-            indices=self.indices.to(device),
-            times=self.times.to(device),
-            cameras=None if self.cameras is None else self.cameras.to(device),
-        )
-
 
 @dataclass(frozen=True)
-class CameraEstimate:
+class CameraEstimate(TensorRecord):
     """What a camera encoder finds in the frames of a clip.
 
-    cameras: the first frame's camera is the world; one focal length a clip; in their scale the mean inverse depth is 1.
-    inverse_depth: coarse maps of 1 / z in each frame's own axes, in the scale of the cameras.
-    confidence: 0 (a guess) to 1 (well determined), per frame.
-    covariance: of each pose's left twist (three rotations in radians, three translations in the cameras' scale),
-        relative to the first frame.
-    notes: sentences for people, per clip: what could not be determined (no parallax, no texture) and why.
+    Args:
+        cameras: the first frame's camera is the world; one focal length a clip; in their scale the mean inverse depth
+            is 1.
+        inverse_depth: coarse maps of 1 / z in each frame's own axes, in the scale of the cameras.
+        confidence: 0 (a guess) to 1 (well determined), per frame.
+        covariance: of each pose's left twist (three rotations in radians, three translations in the cameras' scale),
+            relative to the first frame.
+        notes: sentences for people: what could not be determined (no parallax, no texture) and why.
     """
 
     cameras: Cameras
-    inverse_depth: Float[Tensor, "batch frame rows columns"]
-    confidence: Float[Tensor, "batch frame"]
-    covariance: Float[Tensor, "batch frame 6 6"]
-    notes: tuple[tuple[str, ...], ...] = ()
+    inverse_depth: Float[Tensor, "*batch frame rows columns"]
+    confidence: Float[Tensor, "*batch frame"]
+    covariance: Float[Tensor, "*batch frame 6 6"]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    @property
+    def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:
+        """A typical 1 / z of each frame."""
+        return self.inverse_depth.flatten(-2).median(-1).values
 
 
 @dataclass(frozen=True)
-class MultiplaneVolume:
+class MultiplaneVolume(TensorRecord):
     """The 3D structure code: voxels between the inverse-depth planes of one reference camera, nearest plane first.
 
-    density: extinction per plane interval, >= 0; a voxel's opacity is 1 - exp(-density).
-    features: what a voxel emits; the first three channels are RGB in [0, 1].
-    inverse_depth: 1 / z of each plane in the reference camera's axes, falling.
-    reference: the camera whose frustum it is (one frame).
+    Args:
+        density: extinction per plane interval, >= 0; a voxel's opacity is 1 - exp(-density).
+        features: what a voxel emits; the first three channels are RGB in [0, 1].
+        inverse_depth: 1 / z of each plane in the reference camera's axes, falling.
+        reference: the camera whose frustum it is (one frame).
     """
 
-    density: Float[Tensor, "batch plane rows columns"]
-    features: Float[Tensor, "batch channel plane rows columns"]
-    inverse_depth: Float[Tensor, "batch plane"]
+    density: Float[Tensor, "*batch plane rows columns"]
+    features: Float[Tensor, "*batch channel plane rows columns"]
+    inverse_depth: Float[Tensor, "*batch plane"]
     reference: Cameras
 
 
 @dataclass(frozen=True)
-class Reconstruction:
-    """What an autoencoder makes of a clip: the code and the frames put together again from it.
+class DeepVoxels(TensorRecord):
+    """The structure code of the 2021 model, which has no camera model.
 
-    frames: rendered pictures of the frames `targets`, RGB (clamped to [0, 1] only where they are shown or measured).
-    targets: which frames of the clip were rendered.
-    disparity: inverse depth seen by each rendered frame, in the cameras' scale, where the model has one.
-    camera: poses and focal length, where the model has any.
-    structure: the 3D structure code, where the model has one.
-    extras: further named tensors that a model's own loss terms read (latent mean, log-variance, voxels).
+    Args:
+        voxels: features in the cube [-1, 1]^3 of one frame.
+        self_motion: what the model's camera encoder answers for that frame paired with itself: its bias.
     """
+
+    voxels: Float[Tensor, "*batch channel plane rows columns"]
+    self_motion: Float[Tensor, "*batch 4 4"]
+
+
+@dataclass(frozen=True)
+class ModelOutput(TensorRecord):
+    """What an autoencoder makes of a batch of clips: the code and the frames put together again from it.
+
+    Args:
+        frames: rendered images of the frames `targets`, RGB (clamped to [0, 1] only where they are shown or measured).
+        targets: which frames of the clip were rendered.
+        disparity: inverse depth seen by each rendered frame, in the cameras' scale, where the model has one.
+        camera: poses and focal length, where the model has any.
+        structure: the 3D structure code, where the model has one.
+        extras: further named tensors that a model's own loss terms read (latent mean, log-variance, voxels).
+    """
+
+    axis: ClassVar[str] = "target"
 
     frames: Float[Tensor, "batch target 3 height width"]
     targets: Int[Tensor, "target"]
@@ -139,30 +290,60 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
-class RenderedViews:
-    """Pictures of a structure code.
+class RenderedViews(TensorRecord):
+    """Images of a structure code.
 
-    frames: RGB, what was seen, over black where nothing was.
-    disparity: expected inverse depth along z of the rendering camera, in the cameras' scale.
-    opacity: 0 (nothing was seen) to 1.
+    Args:
+        rgb: colours that were seen, over black where nothing was.
+        disparity: expected inverse depth along z of the rendering camera, in the cameras' scale.
+        opacity: 0 (nothing was seen) to 1.
     """
 
-    frames: Float[Tensor, "batch view 3 height width"]
-    disparity: Float[Tensor, "batch view height width"]
-    opacity: Float[Tensor, "batch view height width"]
+    axis: ClassVar[str] = "view"
+    LEAST_OPACITY: ClassVar[float] = 0.6
+    """Below it a ray met too little to have a depth."""
+
+    rgb: Float[Tensor, "*batch view 3 height width"]
+    disparity: Float[Tensor, "*batch view height width"]
+    opacity: Float[Tensor, "*batch view height width"]
+
+    def __len__(self) -> int:
+        return self.rgb.shape[-4]
+
+    @property
+    def inverse_depth(self) -> Float[Tensor, "*batch view height width"]:
+        """1 / z of what was seen, from the renderer's sum over the ray; NaN where the ray met too little."""
+        value = (self.disparity / self.opacity.clamp_min(1e-3)).float()
+        return torch.where((self.opacity > self.LEAST_OPACITY) & (value > 0), value, torch.full_like(value, torch.nan))
+
+    @property
+    def depth(self) -> Float[Tensor, "*batch view height width"]:
+        """z of what was seen, in the cameras' scale; NaN where the ray met too little."""
+        return 1 / self.inverse_depth
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A whole video, taken apart: what `reconstruct` finds and every application renders from.
+class Scene(TensorRecord):
+    """Cameras and structure of a whole video, without batch axes: what is rendered from any camera.
 
-    clip: the frames that it was made from (no batch axis).
-    camera: one pose and confidence per frame (batch of one).
-    keyframes: numbers of the frames (positions in the clip) whose frusta hold the structure codes.
-    structures: one code per keyframe (batch of one each), all in the world of `camera`.
+    Args:
+        clip: the frames that it was made from.
+        camera: one pose and confidence per frame.
+        keyframes: numbers of the frames (positions in the clip) that hold the structure codes.
+        structures: one code per keyframe, all in the world of `camera`.
     """
 
     clip: VideoClip
     camera: CameraEstimate
     keyframes: tuple[int, ...]
-    structures: tuple[MultiplaneVolume, ...]
+    structures: tuple[MultiplaneVolume, ...] | tuple[DeepVoxels, ...]
+
+    @property
+    def cameras(self) -> Cameras:
+        """Of all frames."""
+        return self.camera.cameras
+
+    @property
+    def volumes(self) -> tuple[MultiplaneVolume, ...]:
+        """The codes that have a depth: empty for deep voxels."""
+        return tuple(one for one in self.structures if isinstance(one, MultiplaneVolume))

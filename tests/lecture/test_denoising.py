@@ -10,13 +10,13 @@ from moving_shapes import make_clip, moving_discs, train
 from video_ae.lecture.denoising import DenoisingAutoencoder
 from video_ae.lecture.plain import PlainAutoencoder
 from video_ae.losses.photometric import SquaredError
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 # The code can carry these small pictures, so that what is left of an error is what the model did to the corruption.
 _SIZE = {"layers": "fully_convolutional", "image_size": (16, 16), "code_size": 128, "width": 8}
 
 
-def _asks_for_the_corrupted_frame(out: Reconstruction, clip: VideoClip) -> torch.Tensor:
+def _asks_for_the_corrupted_frame(out: ModelOutput, clip: VideoClip) -> torch.Tensor:
     """The loss of a broken twin: as if the clean frame were not at hand."""
     return (out.frames.flatten(0, 1) - out.extras["corrupted"]).square().mean()
 

@@ -13,7 +13,7 @@ from video_ae.lecture.base import Denoiser, FrameDecoder, FrameEncoder, Predicto
 from video_ae.lecture.latent_plots import interpolate_codes, plot_latent, principal_axes
 from video_ae.models.open import build_model, save_weights
 from video_ae.registry import find_class
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 def test_axes_of_known_codes():
@@ -125,7 +125,7 @@ class MeanColour(FrameEncoder):
         assert frames.shape[-2:] == (16, 24)
         return frames.mean((-1, -2))
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         raise NotImplementedError
 
 

@@ -14,7 +14,7 @@ from video_ae.losses.perceptual import Vgg16Perceptual
 from video_ae.losses.vgg import Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
 from video_ae.losses.voxel_consistency import VoxelConsistency
 from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 _WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 _NUMBERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
@@ -66,7 +66,7 @@ def test_perceptual_term_is_the_papers_sum(torchvision_file):
     torch.manual_seed(0)
     term = Vgg16Perceptual(weights_file=str(torchvision_file))
     shown, true = torch.rand(1, 1, 3, 32, 32, requires_grad=True), torch.rand(1, 1, 3, 32, 32)
-    value = term(Reconstruction(shown, torch.tensor([0])), _clip(true))
+    value = term(ModelOutput(shown, torch.tensor([0])), _clip(true))
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     a, b = (
         torch.nn.functional.interpolate(
@@ -87,7 +87,7 @@ def test_without_weights_the_term_is_refused_or_left_out():
     with pytest.raises(UserError, match="missing: leave_out"):
         Vgg16Perceptual()
     frames = torch.rand(1, 1, 3, 16, 16)
-    assert Vgg16Perceptual(missing="leave_out")(Reconstruction(frames, torch.tensor([0])), _clip(1 - frames)) == 0
+    assert Vgg16Perceptual(missing="leave_out")(ModelOutput(frames, torch.tensor([0])), _clip(1 - frames)) == 0
     assert find_vgg16() is None
     with pytest.raises(UserError, match="LPIPS is not computed"):
         Lpips.load()
@@ -146,7 +146,7 @@ def test_voxel_consistency_of_a_still_clip_is_the_warp_alone():
 
 def test_terms_name_the_model_they_need():
     frames = torch.rand(1, 1, 3, 16, 16)
-    plain = Reconstruction(frames, torch.tensor([0]))
+    plain = ModelOutput(frames, torch.tensor([0]))
     with pytest.raises(UserError, match="PaperVideoAutoencoder"):
         VoxelConsistency()(plain, _clip(frames))
     with pytest.raises(UserError, match="VariationalAutoencoder"):

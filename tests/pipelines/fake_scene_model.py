@@ -5,7 +5,7 @@ import torch
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.base import Autoencoder
 from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Reconstruction, RenderedViews, Scene, VideoClip
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
 FOCAL = 0.8
 NEAR, FAR = 1.6, 0.5  # inverse depths of the walls
@@ -19,7 +19,7 @@ class FakeSceneModel(Autoencoder):
         self.speed = speed
         self.renderer = FrustumRenderer()
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         raise AssertionError("this model is made up, not trained")
 
     def reconstruct(self, clip, focal_over_width=None, refine_steps=0, progress=None) -> Scene:

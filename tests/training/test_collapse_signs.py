@@ -11,7 +11,7 @@ from video_ae.models.base import Autoencoder
 from video_ae.training.collapse_signs import signs_of_collapse
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
-from video_ae.types import CameraEstimate, Cameras, Reconstruction, VideoClip
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, VideoClip
 
 BROKEN = ["copies_context", "flat_structure", "poses_alike", "runaway_focal", "poses_encode_time"]
 
@@ -51,7 +51,7 @@ class Oracle(Autoencoder):
         cameras = Cameras(poses, torch.tensor([focal, focal, 0.5, 0.5]).expand(batch, count, 4))
         ones = torch.ones(batch, count)
         estimate = CameraEstimate(cameras, ones[..., None, None], ones, torch.eye(6).expand(batch, count, 6, 6))
-        return Reconstruction(frames, targets, disparity, estimate)
+        return ModelOutput(frames, targets, disparity, estimate)
 
 
 def triggered(model):

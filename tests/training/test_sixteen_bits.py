@@ -12,7 +12,7 @@ from video_ae.geometry.precision import full_precision
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.open import build_model
 from video_ae.training.config import parse_run
-from video_ae.types import Cameras, Reconstruction, VideoClip
+from video_ae.types import Cameras, ModelOutput, VideoClip
 from video_ae.videos.open import open_video
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_a_step_learns_the_same(config: str) -> None:
     frames = torch.nn.functional.interpolate(open_video(VIDEO).read(list(range(6))) / 255, (48, 64), mode="area")[None]
     clip = VideoClip(frames, torch.arange(6)[None], torch.arange(6).double()[None] / 10)
 
-    def step() -> tuple[float, torch.Tensor, Reconstruction]:
+    def step() -> tuple[float, torch.Tensor, ModelOutput]:
         torch.manual_seed(0)
         model = build_model(settings.model)
         reconstruction = model(clip)

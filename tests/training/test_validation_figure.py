@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from video_ae.training.validation_figure import validation_figure
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 def _clip() -> VideoClip:
@@ -23,6 +23,6 @@ def _clip() -> VideoClip:
 def test_columns_that_would_be_empty_are_left_out(targets, has_disparity, columns):
     clip = _clip()
     disparity = torch.rand(2, len(targets), 12, 16) if has_disparity else None
-    out = Reconstruction(clip.frames[:, targets], torch.tensor(targets), disparity)
+    out = ModelOutput(clip.frames[:, targets], torch.tensor(targets), disparity)
     figure = Image.open(io.BytesIO(validation_figure(clip, out)))
     assert figure.width == pytest.approx(2.4 * 90 * columns, abs=2)

@@ -15,7 +15,7 @@ from video_ae.geometry.se3 import se3_exp
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
 from video_ae.training.validation_figure import camera_plot, comparison
-from video_ae.types import CameraEstimate, Cameras, Reconstruction, VideoClip
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, VideoClip
 from video_ae.videos.open import open_video
 
 
@@ -122,7 +122,7 @@ def clip_and_reconstruction(camera=True):
     pose = se3_exp(0.1 * torch.randn(2, 4, 6))
     cameras = Cameras(pose, torch.full((2, 4, 4), 0.7))
     estimate = CameraEstimate(cameras, torch.ones(2, 4, 2, 2), torch.ones(2, 4), torch.eye(6).expand(2, 4, 6, 6))
-    return clip, Reconstruction(clip.frames[:, targets] + 0.1, targets, camera=estimate if camera else None)
+    return clip, ModelOutput(clip.frames[:, targets] + 0.1, targets, camera=estimate if camera else None)
 
 
 def test_the_video_shows_the_first_clip_in_order_beside_its_rendering():

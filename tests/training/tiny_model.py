@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from video_ae.models.base import Autoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class TinyAutoencoder(Autoencoder):
@@ -17,9 +17,9 @@ class TinyAutoencoder(Autoencoder):
             nn.Conv2d(3, channels, 3, padding=1), nn.Tanh(), nn.Conv2d(channels, 3, 3, padding=1)
         )
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         first = clip.frames[:, 0]
         if self.training:
             first = first + self.noise * torch.randn_like(first)
         targets = torch.tensor([len(clip) // 2])
-        return Reconstruction(self.layers(first)[:, None], targets, disparity=first.mean(1)[:, None])
+        return ModelOutput(self.layers(first)[:, None], targets, disparity=first.mean(1)[:, None])

@@ -11,7 +11,7 @@ from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.models.open import load_model
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Reconstruction, VideoClip
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.videos.writer import write_video
 from video_ae.viewer.training_view import TrainingView, snapshot, structure_points
 
@@ -40,7 +40,7 @@ def scene():
     planes = torch.tensor([[2.0, 0.5, 0.25]]).expand(2, 3)
     code = MultiplaneVolume(density, features, planes, cameras.select([2]))
     targets = torch.tensor([1, 3])
-    return clip, Reconstruction(clip.frames[:, targets], targets, camera=estimate, structure=code)
+    return clip, ModelOutput(clip.frames[:, targets], targets, camera=estimate, structure=code)
 
 
 def test_weights_are_the_same_seen_or_unseen(arguments, tmp_path, capfd):

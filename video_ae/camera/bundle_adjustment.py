@@ -4,14 +4,14 @@ All frames of a window are solved together by Levenberg-Marquardt. Inverse depth
 eliminated by the Schur complement (Triggs et al. 1999, section 6.1; DROID-SLAM, Teed & Deng 2021, eq. 4-5).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from video_ae.camera.problem import FreeParameters, Matches, Priors, SceneState
-from video_ae.geometry.se3 import invert, orthonormal, se3_exp, skew
+from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
+from video_ae.geometry.se3 import adjoint, invert, orthonormal, se3_exp
 
 MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
 MINIMUM_INVERSE_DEPTH = 1e-3
@@ -72,14 +72,7 @@ def predict_points(state: SceneState, points: Tensor, source: Tensor, target: Te
     return PredictedPoints(focal * moved[..., :2] / moved[..., 2:].clamp_min(_NEAREST), moved, rays, target_from_source)
 
 
-def adjoint(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"]:
-    """Carries left twists (rotation first): exp(adjoint(pose) @ twist) @ pose = pose @ exp(twist)."""
-    rotation = pose[..., :3, :3]
-    top = torch.cat([rotation, torch.zeros_like(rotation)], -1)
-    return torch.cat([top, torch.cat([skew(pose[..., :3, 3]) @ rotation, rotation], -1)], -2)
-
-
-def linearise(state: SceneState, matches: Matches) -> Linearisation:
+def linearise(state: SceneState, matches: Correspondences) -> Linearisation:
     """Residuals of all matches and their analytic derivatives."""
     focal = state.log_focal.exp()
     seen = predict_points(state, matches.points, matches.source, matches.target)
@@ -118,7 +111,7 @@ def _squared_error(residual: Tensor, information: Tensor) -> Tensor:
     return information[..., 0, 0] * x * x + 2 * information[..., 0, 1] * x * y + information[..., 1, 1] * y * y
 
 
-def match_costs(state: SceneState, matches: Matches) -> Float[Tensor, "edge point"]:
+def match_costs(state: SceneState, matches: Correspondences) -> Float[Tensor, "edge point"]:
     """Cauchy cost of each match; a point behind the target camera costs as much as one that is 3 pixels off."""
     seen = predict_points(state, matches.points, matches.source, matches.target)
     error = _squared_error(seen.image - matches.matched, matches.information)
@@ -126,19 +119,14 @@ def match_costs(state: SceneState, matches: Matches) -> Float[Tensor, "edge poin
     return torch.log1p(torch.where(seen.in_front, error, error + behind))
 
 
-def robust_cost(state: SceneState, matches: Matches, priors: Priors) -> Tensor:
+def robust_cost(state: SceneState, matches: Correspondences, priors: Priors) -> Tensor:
     """Cauchy cost of the matches plus the priors, summed."""
     cost = match_costs(state, matches).sum()
     cost = cost + (priors.depth_weight * (state.inverse_depth - priors.inverse_depth).square()).sum()
-    cost = cost + priors.focal_weight * (state.log_focal - priors.log_focal).square()
-    return cost + priors.translation_weight * _neighbour_motion(state)[:, :3, 3].square().sum()
+    return cost + priors.focal_weight * (state.log_focal - priors.log_focal).square()
 
 
-def _neighbour_motion(state: SceneState) -> Float[Tensor, "pair 4 4"]:
-    return state.camera_from_world[1:] @ invert(state.camera_from_world[:-1])
-
-
-def normal_equations(state: SceneState, matches: Matches, priors: Priors) -> NormalEquations:
+def normal_equations(state: SceneState, matches: Correspondences, priors: Priors) -> NormalEquations:
     """The Gauss-Newton system of all unknowns, matches reweighted by the Cauchy cost. The camera block is float64."""
     lin = linearise(state, matches)
     frames, count = state.inverse_depth.shape
@@ -169,7 +157,8 @@ def normal_equations(state: SceneState, matches: Matches, priors: Priors) -> Nor
     camera = camera.view(size, size)
     right = torch.zeros(size, dtype=torch.float64, device=error.device)
     right.index_add_(0, columns.flatten(), sides.double().flatten())
-    _add_camera_priors(camera, right, state, priors)
+    camera[-1, -1] += priors.focal_weight
+    right[-1] -= priors.focal_weight * (state.log_focal - priors.log_focal).double()
 
     coupling = torch.zeros(frames * size, count, dtype=error.dtype, device=error.device)
     coupling.index_add_(0, (matches.source[:, None] * size + columns).flatten(), mixed.flatten(0, 1))
@@ -188,27 +177,11 @@ def _both_twists(adjoint: Float[Tensor, "edge 6 6"]) -> Float[Tensor, "edge 7 13
     return spread
 
 
-def _columns(matches: Matches, size: int) -> Int[Tensor, "edge 13"]:
+def _columns(matches: Correspondences, size: int) -> Int[Tensor, "edge 13"]:
     """Which unknowns an edge touches: six of the source, six of the target, the focal length (the last one)."""
     six = torch.arange(6, device=matches.source.device)
     focal = torch.full_like(matches.source, size - 1)[:, None]
     return torch.cat([6 * matches.source[:, None] + six, 6 * matches.target[:, None] + six, focal], 1)
-
-
-def _add_camera_priors(camera: Tensor, right: Tensor, state: SceneState, priors: Priors) -> None:
-    camera[-1, -1] += priors.focal_weight
-    right[-1] -= priors.focal_weight * (state.log_focal - priors.log_focal).double()
-    if priors.translation_weight == 0:
-        return
-    motion = _neighbour_motion(state)
-    translation = motion[:, :3, 3]
-    identity = torch.eye(3, dtype=motion.dtype, device=motion.device).expand(len(motion), 3, 3)
-    by_next = torch.cat([-skew(translation), identity], -1)
-    jacobian = torch.cat([-by_next @ adjoint(motion), by_next], -1).double()
-    for i in range(len(motion)):
-        part = slice(6 * i, 6 * i + 12)
-        camera[part, part] += priors.translation_weight * jacobian[i].T @ jacobian[i]
-        right[part] -= priors.translation_weight * jacobian[i].T @ translation[i].double()
 
 
 def _free_columns(frames: int, unknowns: FreeParameters, device: torch.device) -> Tensor:
@@ -260,7 +233,7 @@ def solve_step(
 
 def minimise(
     state: SceneState,
-    matches: Matches,
+    matches: Correspondences,
     priors: Priors,
     steps: int,
     unknowns: FreeParameters | None = None,
@@ -285,11 +258,3 @@ def minimise(
             if damping > 1e4:
                 break
     return state, cost
-
-
-def normalise_scale(state: SceneState) -> SceneState:
-    """The same scene at the scale where the mean inverse depth is 1."""
-    mean = state.inverse_depth.mean()
-    pose = state.camera_from_world.clone()
-    pose[:, :3, 3] *= mean
-    return replace(state, inverse_depth=state.inverse_depth / mean, camera_from_world=pose)

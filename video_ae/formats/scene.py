@@ -1,15 +1,15 @@
 """The folder `scene/`: what rendering needs later, without the video.
 
 `scene.safetensors` holds cameras and structure codes (codes in float16), `scene.json` what they mean, and
-`weights.safetensors` the model. Codes are frusta of voxels (`Scene`) or deep voxels (`DeepVoxelScene`). The source's
-pixels are not kept: a loaded scene's clip is black.
+`weights.safetensors` the model. Codes are multiplane volumes or deep voxels. The source's pixels are not kept: a loaded
+scene's clip is black.
 """
 
 import json
 import math
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,8 +18,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
-from video_ae.models.video_autoencoder.model import DeepVoxelScene
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, VideoClip
+from video_ae.types import CameraEstimate, Cameras, DeepVoxels, MultiplaneVolume, Scene, VideoClip
 
 FORMAT = "video-ae scene 1"
 TENSORS = "scene.safetensors"
@@ -27,38 +26,59 @@ DESCRIPTION = "scene.json"
 FRUSTA, DEEP = "frustum voxels", "deep voxels"  # what `codes` in the description says
 _LARGEST = torch.finfo(torch.float16).max
 
-Record = TypeVar("Record")
-
 
 @dataclass(frozen=True)
 class SavedScene:
-    """A scene that was read back, and the size (width, height) of the video that it was made from."""
+    """A scene that was read back.
+
+    Args:
+        scene: on the CPU, in float32; its clip is black.
+        source_size: (width, height) of the video that it was made from.
+    """
 
     scene: Scene
     source_size: tuple[int, int]
 
 
-def save_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> None:
-    """Writes a scene into `folder` (which must exist), all but the pixels of its clip."""
-    camera = scene.camera
+def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> None:
+    """Writes a scene, all but the pixels of its clip.
+
+    Args:
+        folder: must exist.
+        scene: of `VideoModel.encode_scene`.
+        source_size: (width, height) of the video that it was made from.
+    """
+    clip, camera = scene.clip, scene.camera[None]  # the file has a batch axis of one
     tensors = {
-        "clip.indices": scene.clip.indices,
-        "clip.times": scene.clip.times,
+        "clip.indices": clip.indices,
+        "clip.times": clip.times,
         "camera.world_from_camera": camera.cameras.world_from_camera,
         "camera.intrinsics": camera.cameras.intrinsics,
         "camera.inverse_depth": camera.inverse_depth,
         "camera.confidence": camera.confidence,
         "camera.covariance": camera.covariance,
     }
-    tensors |= _codes(scene)
+    deep = [code[None] for code in scene.structures if isinstance(code, DeepVoxels)]
+    for number, code in enumerate(deep):
+        tensors[f"voxels.{number}"] = code.voxels.clamp(-_LARGEST, _LARGEST).half()
+    if deep:
+        tensors["self_motions"] = torch.cat([code.self_motion for code in deep])
+    for number, volume in enumerate(volume[None] for volume in scene.volumes):
+        tensors |= {
+            f"structures.{number}.density": volume.density.clamp(max=_LARGEST).half(),
+            f"structures.{number}.features": volume.features.clamp(-_LARGEST, _LARGEST).half(),
+            f"structures.{number}.inverse_depth": volume.inverse_depth,
+            f"structures.{number}.world_from_camera": volume.reference.world_from_camera,
+            f"structures.{number}.intrinsics": volume.reference.intrinsics,
+        }
     description = {
         "format": FORMAT,
-        "codes": DEEP if isinstance(scene, DeepVoxelScene) else FRUSTA,
-        "name": scene.clip.name,
-        "image_size": list(scene.clip.image_size),
+        "codes": DEEP if deep else FRUSTA,
+        "name": clip.name,
+        "image_size": list(clip.image_size),
         "source_size": list(source_size),
         "keyframes": list(scene.keyframes),
-        "notes": [list(notes) for notes in camera.notes],
+        "notes": [list(camera.notes)],
     }
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(folder / TENSORS, lambda temporary: save_file(plain, temporary))
@@ -66,28 +86,14 @@ def save_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> None
     write_atomically(folder / DESCRIPTION, lambda temporary: temporary.write_text(text))
 
 
-def _codes(scene: Scene) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    if isinstance(scene, DeepVoxelScene):
-        assert scene.self_motions is not None
-        tensors["self_motions"] = scene.self_motions
-        for number, voxels in enumerate(scene.voxels):
-            tensors[f"voxels.{number}"] = voxels.clamp(-_LARGEST, _LARGEST).half()
-    for number, structure in enumerate(scene.structures):
-        tensors |= {
-            f"structures.{number}.density": structure.density.clamp(max=_LARGEST).half(),
-            f"structures.{number}.features": structure.features.clamp(-_LARGEST, _LARGEST).half(),
-            f"structures.{number}.inverse_depth": structure.inverse_depth,
-            f"structures.{number}.world_from_camera": structure.reference.world_from_camera,
-            f"structures.{number}.intrinsics": structure.reference.intrinsics,
-        }
-    return tensors
+def read_scene(folder: Path) -> SavedScene:
+    """The scene that `write_scene` wrote.
 
+    Args:
+        folder: the folder `scene` of a reconstruction.
 
-def load_scene(folder: Path) -> SavedScene:
-    """The scene that `save_scene` wrote, on the CPU, in float32.
-
-    Raises UserError for a folder that holds none, a damaged one, or one of another version.
+    Raises:
+        UserError: the folder holds no scene, a damaged one, or one of another version.
     """
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
@@ -100,7 +106,7 @@ def load_scene(folder: Path) -> SavedScene:
         raise UserError(
             f"{str(folder)!r} holds no reconstruction: give a folder that `video-ae reconstruct` wrote."
         ) from error
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, IndexError) as error:
         raise UserError(
             f"The reconstruction in {str(folder)!r} is damaged or of another version: reconstruct the video again."
         ) from error
@@ -113,42 +119,37 @@ def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
         tensors["camera.inverse_depth"],
         tensors["camera.confidence"],
         tensors["camera.covariance"],
-        tuple(tuple(notes) for notes in description["notes"]),
-    )
+        tuple(note for notes in description["notes"] for note in notes),
+    )[0]
     width, height = description["image_size"]
     black = torch.zeros(1, 1, 1, 1).expand(len(tensors["clip.indices"]), 3, height, width)  # takes no memory
     clip = VideoClip(black, tensors["clip.indices"], tensors["clip.times"], name=description["name"])
     keyframes = tuple(description["keyframes"])
     codes = description.get("codes", FRUSTA)  # scenes of before there was a choice do not say it
     if codes == DEEP:
-        voxels = tuple(tensors[f"voxels.{number}"].float() for number in range(len(keyframes)))
-        return DeepVoxelScene(clip, camera, keyframes, (), voxels, tensors["self_motions"])
+        motions = tensors["self_motions"]
+        deep = (DeepVoxels(tensors[f"voxels.{i}"].float()[0], motions[i]) for i in range(len(keyframes)))
+        return Scene(clip, camera, keyframes, tuple(deep))
     if codes != FRUSTA:
         raise ValueError(codes)
-    structures = []
-    for number in range(len(keyframes)):
-        part = {name: tensors[f"structures.{number}.{name}"].float() for name in _PARTS}
-        reference = Cameras(part["world_from_camera"], part["intrinsics"])
-        structures.append(MultiplaneVolume(part["density"], part["features"], part["inverse_depth"], reference))
-    return Scene(clip, camera, keyframes, tuple(structures))
+    return Scene(clip, camera, keyframes, tuple(_volume(tensors, number) for number in range(len(keyframes))))
+
+
+def _volume(tensors: dict[str, Tensor], number: int) -> MultiplaneVolume:
+    part = {name: tensors[f"structures.{number}.{name}"].float() for name in _PARTS}
+    reference = Cameras(part["world_from_camera"], part["intrinsics"])
+    return MultiplaneVolume(part["density"], part["features"], part["inverse_depth"], reference)[0]
 
 
 _PARTS = ("density", "features", "inverse_depth", "world_from_camera", "intrinsics")
 
 
-def move(record: Record, device: torch.device) -> Record:
-    """A record with all tensors in it, however deep, on a device."""
-    if isinstance(record, Tensor):
-        return record.to(device)  # type: ignore[return-value]
-    if isinstance(record, tuple):
-        return tuple(move(part, device) for part in record)  # type: ignore[return-value]
-    if is_dataclass(record) and not isinstance(record, type):
-        return replace(record, **{f.name: move(getattr(record, f.name), device) for f in fields(record)})
-    return record
-
-
 def frame_rate(times: Tensor, default: float = 10.0) -> float:
-    """Frames a second from the median step between times in seconds, within 1 and 60; `default` without times.
+    """Frames a second from the median step between times, within 1 and 60.
+
+    Args:
+        times: in seconds, one a frame.
+        default: where there are no times.
 
     >>> frame_rate(torch.tensor([0.0, 0.04, 0.08]))
     25.0

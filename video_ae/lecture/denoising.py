@@ -7,7 +7,7 @@ from torch import Tensor
 from video_ae.lecture.base import Denoiser
 from video_ae.lecture.layers import Activation, Layers
 from video_ae.lecture.plain import PlainAutoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class DenoisingAutoencoder(PlainAutoencoder, Denoiser):
@@ -43,7 +43,7 @@ class DenoisingAutoencoder(PlainAutoencoder, Denoiser):
         noisy = frames + self.noise * torch.randn_like(frames)
         return noisy * (torch.rand_like(frames[..., :1, :, :]) >= self.masked)
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """All frames of a clip.
 
         Args:

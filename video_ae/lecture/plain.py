@@ -6,7 +6,7 @@ from torch import Tensor
 
 from video_ae.lecture.base import FrameDecoder
 from video_ae.lecture.layers import Activation, Layers, bring_to_size, build_layers
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class PlainAutoencoder(FrameDecoder):
@@ -41,7 +41,7 @@ class PlainAutoencoder(FrameDecoder):
     def decode_codes(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
         return self.layers.decode(codes)
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """All frames of a clip.
 
         Args:
@@ -53,9 +53,9 @@ class PlainAutoencoder(FrameDecoder):
         codes = self.encode_frames(clip.frames.flatten(0, 1))
         return self._reconstruct(clip, self.decode_codes(codes), code=codes)
 
-    def _reconstruct(self, clip: VideoClip, frames: Tensor, **extras: Tensor) -> Reconstruction:
+    def _reconstruct(self, clip: VideoClip, frames: Tensor, **extras: Tensor) -> ModelOutput:
         """A record of all frames at the clip's size; everything comes with batch and frame in one axis."""
         batch, count = clip.frames.shape[:2]
         decoded = bring_to_size(frames, clip.image_size).unflatten(0, (batch, count))
         split = {name: value.unflatten(0, (batch, count)) for name, value in extras.items()}
-        return Reconstruction(decoded, torch.arange(count, device=frames.device), extras=split)
+        return ModelOutput(decoded, torch.arange(count, device=frames.device), extras=split)

@@ -10,7 +10,7 @@ from video_ae.errors import UserError
 from video_ae.lecture.base import Predictor
 from video_ae.lecture.layers import ConvolutionalLayers, bring_to_size
 from video_ae.lecture.recurrent_cells import ConvLstmCell, PlainCell, State
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class RecurrentAutoencoder(Predictor):
@@ -45,7 +45,7 @@ class RecurrentAutoencoder(Predictor):
         self.layers = ConvolutionalLayers(self.image_size, code_size, width)
         self.cell = (PlainCell if cell == "plain" else ConvLstmCell)(self.layers, hidden_size)
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """Frames `ahead`, ..., last of a clip.
 
         Args:
@@ -74,7 +74,7 @@ class RecurrentAutoencoder(Predictor):
         decoded = bring_to_size(torch.stack(outputs, 1).flatten(0, 1), clip.image_size).unflatten(0, (batch, -1))
         targets = torch.arange(self.ahead, count, device=decoded.device)
         codes = torch.stack(features[: count - self.ahead], 1).flatten(2)
-        return Reconstruction(decoded, targets, extras={"code": codes})
+        return ModelOutput(decoded, targets, extras={"code": codes})
 
     @torch.no_grad()
     def continue_clip(

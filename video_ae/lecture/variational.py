@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from video_ae.lecture.base import Sampler
 from video_ae.lecture.layers import Activation, Layers
 from video_ae.lecture.plain import PlainAutoencoder
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class VariationalAutoencoder(PlainAutoencoder, Sampler):
@@ -62,7 +62,7 @@ class VariationalAutoencoder(PlainAutoencoder, Sampler):
         weight = self.from_latent.weight
         return self.decode_codes(torch.randn(count, self.latent_size, device=weight.device, dtype=weight.dtype))
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """All frames of a clip.
 
         Args:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class LossTerm(nn.Module, ABC):
@@ -22,7 +22,7 @@ class LossTerm(nn.Module, ABC):
         self.weight = weight
 
     @abstractmethod
-    def forward(self, reconstruction: Reconstruction, clip: VideoClip) -> Float[Tensor, ""]:
+    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         """The unweighted term.
 
         Args:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 def normal_divergence(
@@ -40,7 +40,7 @@ class KLDivergence(LossTerm):
         UserError: the model has no latent distribution.
     """
 
-    def forward(self, reconstruction: Reconstruction, clip: VideoClip) -> Float[Tensor, ""]:
+    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         extras = reconstruction.extras
         if "latent_mean" not in extras or "latent_log_variance" not in extras:
             raise UserError("KLDivergence needs a model with a latent distribution: use VariationalAutoencoder.")

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate, l1_loss
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
 from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, find_vgg16
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 _SIZE = (224, 224)
 
@@ -49,7 +49,7 @@ class Vgg16Perceptual(LossTerm):
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
 
-    def forward(self, reconstruction: Reconstruction, clip: VideoClip) -> Float[Tensor, ""]:
+    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         if self.network is None:
             return reconstruction.frames.new_zeros(())
         with torch.no_grad():

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 
 class VoxelConsistency(LossTerm):
@@ -21,7 +21,7 @@ class VoxelConsistency(LossTerm):
         UserError: the model has no voxels of two or more frames.
     """
 
-    def forward(self, reconstruction: Reconstruction, clip: VideoClip) -> Float[Tensor, ""]:
+    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         carried, own = reconstruction.extras.get("carried_voxels"), reconstruction.extras.get("voxels")
         if carried is None or own is None:
             raise UserError(

@@ -1,18 +1,23 @@
-"""The contract of every autoencoder in this folder."""
+"""The contracts of models: an autoencoder of clips, and one that also handles whole videos."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from torch import nn
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.errors import UserError
+from video_ae.geometry.trajectories import interpolate
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
 DEFAULT_REFINE_STEPS = 4
 """Rounds of test-time refinement that take about a minute for 25 frames on two cores; more gains little."""
 
 
 class Autoencoder(nn.Module, ABC):
-    """VideoClip -> Reconstruction. One file per model; parts come from `structure`, `camera` and `renderers`.
+    """VideoClip -> ModelOutput. One file per model; parts come from `structure`, `camera` and `renderers`.
 
     A model reads `clip.frames` only, never `clip.cameras`. Constructor arguments are plain typed values (they are the
     YAML of a run and are saved beside the weights).
@@ -21,12 +26,147 @@ class Autoencoder(nn.Module, ABC):
     only_at_start: ClassVar[tuple[str, ...]] = ()
     """Constructor arguments that a fresh model needs and saved weights do not: saved as null."""
 
-    refines: ClassVar[bool] = False
-    """Whether the model can go on solving on the user's own clip (`refine_steps`)."""
-
     settings: dict[str, Any]
     """`{"class_path", "init_args"}`, complete: set by `video_ae.models.open.build_model`, saved beside the weights."""
 
     @abstractmethod
-    def forward(self, clip: VideoClip) -> Reconstruction:
-        """Encodes a batch of clips (`clip.frames`: [batch, frame, 3, height, width]) and renders some of its frames."""
+    def forward(self, clip: VideoClip) -> ModelOutput:
+        """Encodes a batch of clips and renders some of their frames.
+
+        Args:
+            clip: `clip.frames` is [batch, frame, 3, height, width].
+        """
+
+
+class VideoModel(Autoencoder):
+    """An autoencoder that finds the cameras of a whole video, reconstructs it, and renders it from anywhere.
+
+    Clips, cameras and results of these methods have no batch axis.
+    """
+
+    refines: ClassVar[bool] = False
+    """Whether the model can go on solving on the user's own clip (`refine_steps`)."""
+
+    @abstractmethod
+    def find_cameras(
+        self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
+    ) -> CameraEstimate:
+        """The cameras of a clip. The first frame is the world.
+
+        Args:
+            clip: at least two frames.
+            focal_over_width: the focal length where it is known, as fx / width.
+            refine_steps: rounds of test-time refinement; models that do not refine ignore it.
+        """
+
+    @abstractmethod
+    def encode_scene(
+        self,
+        clip: VideoClip,
+        focal_over_width: float | None = None,
+        refine_steps: int = 0,
+        progress: Progress | None = None,
+    ) -> Scene:
+        """The cameras of all frames of a video and structure codes at its keyframes.
+
+        Args:
+            clip: at least two frames.
+            focal_over_width, refine_steps: as in `find_cameras`.
+            progress: called with (what is being done, part done from 0 to 1).
+        """
+
+    @abstractmethod
+    def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
+        """Views of a scene from the structure codes of its keyframes.
+
+        Args:
+            scene: of `encode_scene`, on the model's device.
+            cameras: in the scene's world.
+            size: (width, height) of the images, by default the clip's.
+        """
+
+    @abstractmethod
+    def synthesize(
+        self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
+    ) -> RenderedViews:
+        """A held-out frame at its own size, rendered from a code of the contexts in the target's camera (one view).
+
+        The target's pixels serve its pose alone; the structure code never sees them.
+
+        Args:
+            contexts: the frames that the code is made of.
+            target: one frame.
+            focal_over_width, refine_steps: as in `find_cameras`.
+        """
+
+    def synthesize_between(
+        self, contexts: VideoClip, index: float, focal_over_width: float | None = None, refine_steps: int = 0
+    ) -> RenderedViews:
+        """A view whose frame nobody has: its camera lies on the straight path between the contexts' (one view).
+
+        Args:
+            contexts: the frames that the code is made of.
+            index: frame number in the source, between those of two contexts.
+            focal_over_width, refine_steps: as in `find_cameras`.
+
+        Raises:
+            UserError: the number does not lie between two contexts.
+        """
+        scene = self.encode_scene(contexts, focal_over_width, refine_steps)
+        return self.render(scene, camera_between(scene.cameras, contexts.indices, index), contexts.image_size)
+
+    def render_from_frames(
+        self,
+        scene: Scene,
+        frame: Callable[[int], Float[Tensor, "3 height width"]],
+        camera: Cameras,
+        size: tuple[int, int] | None = None,
+    ) -> RenderedViews:
+        """One view, where the frames are at hand: a model may make a code for it alone. By default as `render`.
+
+        Args:
+            scene: as in `render`.
+            frame: reads a frame of the scene's clip by its position, RGB in [0, 1], all of one size.
+            camera: of the view (one frame), in the scene's world.
+            size: as in `render`.
+
+        Returns:
+            One view. Opacity says what the frames used see, not what the whole clip has seen.
+        """
+        return self.render(scene, camera, size)
+
+    def encode_image(self, frame: Float[Tensor, "3 height width"], focal_over_width: float | None = None) -> Scene:
+        """A scene of a single image, whose depth is a guess and whose typical depth is 1.
+
+        Args:
+            frame: RGB in [0, 1].
+            focal_over_width: where it is known, as fx / width.
+
+        Raises:
+            UserError: the model makes no structure of a single image.
+        """
+        raise UserError(
+            f"{type(self).__name__} makes no structure of a single image: give weights of the perspective model."
+        )
+
+
+def camera_between(cameras: Cameras, indices: Int[Tensor, "frame"], index: float) -> Cameras:
+    """The camera (one frame) at a frame number, on the straight path between those of a clip.
+
+    Args:
+        cameras: of the frames of a clip.
+        indices: their frame numbers, rising.
+        index: the number that is asked for.
+
+    Raises:
+        UserError: it does not lie between two frames of the clip.
+    """
+    given = indices.double().cpu()
+    after = int(torch.searchsorted(given, torch.tensor(index, dtype=torch.float64)))
+    if not 0 < after < len(given):
+        raise UserError(
+            f"frame {index:g} does not lie between the frames {indices.tolist()}, so its camera cannot be "
+            "interpolated: hide targets only in the kind 'middle'."
+        )
+    position = after - 1 + (index - given[after - 1]) / (given[after] - given[after - 1])
+    return interpolate(cameras, position[None].to(cameras.intrinsics.device), "linear")

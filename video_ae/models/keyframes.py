@@ -6,8 +6,8 @@ from torch import Tensor
 
 from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement, viewpoint_distance
 from video_ae.geometry.trajectories import spread_frames
-from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
+from video_ae.renderers.base import Renderer
+from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, RenderedViews, Scene
 
 KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
@@ -19,7 +19,7 @@ CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contex
 
 
 def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING) -> tuple[int, ...]:
-    """Frames that together see what the clip (batch of one) sees: a new one whenever the picture has moved on.
+    """Frames that together see what the clip sees: a new one whenever the picture has moved on.
 
     `spacing`, in picture widths, grows as far as needed to keep to one keyframe in two frames (at least eight) and to
     200 in all, so that fast and long walks stay affordable. A clip that hardly moves has its middle frame only.
@@ -54,14 +54,14 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
 
 
 def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: int) -> list[int]:
-    """The frames of a clip (batch of one) that see most alike a view (one camera without batch axis).
+    """The frames of a clip that see most alike a view (one camera).
 
     The `least` nearest ones, or all that are about as near as the nearest: a view from beside a path has many. Of more
     than `most`, evenly spread ones, since frames in a row show little parallax.
     """
-    cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
+    cameras = estimate.cameras
     device, kind = cameras.intrinsics.device, cameras.intrinsics.dtype
-    distance = viewpoint_distance(cameras, _typical_inverse_depth(estimate), view.to(device, kind))[:, 0]
+    distance = viewpoint_distance(cameras, estimate.median_inverse_depth, view.to(device, kind))[:, 0]
     about_as_near = int((distance <= ABOUT_AS_NEAR * distance.min()).sum())
     order = distance.argsort()[: max(least, about_as_near)].tolist()
     return sorted(order[rank] for rank in spread_frames(len(order), most))
@@ -82,46 +82,36 @@ def widened(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[in
 
 
 def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> Float[Tensor, "*frames"]:
-    cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
-    typical = _typical_inverse_depth(estimate)
+    cameras, typical = estimate.cameras, estimate.median_inverse_depth
     if frame is None:
         return view_displacement(cameras, typical, cameras)
     return view_displacement(cameras.select([frame]), typical[[frame]], cameras)[0]
 
 
-def _typical_inverse_depth(estimate: CameraEstimate) -> Float[Tensor, "frame"]:
-    return estimate.inverse_depth[0].flatten(1).median(1).values
+def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tuple[int, int]) -> RenderedViews:
+    """Each view rendered from its nearest codes, blended by nearness and opacity.
 
-
-def render_keyframes(scene: Scene, views: Cameras, renderer: FrustumRenderer, size: tuple[int, int]) -> RenderedViews:
-    """Each view (no batch axis) rendered from its nearest codes, blended by nearness and opacity.
-
-    Two codes as a rule; up to five where these leave some of the view unseen. size: (width, height) of the pictures.
-    The result has a batch axis of one.
+    Two codes as a rule; up to five where these leave some of the view unseen. size: (width, height) of the images.
     """
-    references = Cameras(
-        torch.cat([s.reference.world_from_camera[0] for s in scene.structures]),
-        torch.cat([s.reference.intrinsics[0] for s in scene.structures]),
-    )
+    references = Cameras.cat([volume.reference for volume in scene.volumes])
     # Blends show near surfaces twice first, so these rank a view's codes.
-    near = NEAR_SURFACES * _typical_inverse_depth(scene.camera)[list(scene.keyframes)]
+    near = NEAR_SURFACES * scene.camera.median_inverse_depth[list(scene.keyframes)]
     distance = view_displacement(references, near, views).T  # [view, code]
-    rendered = [
-        _render_view(scene.structures, distance[i], views.select([i]), renderer, size) for i in range(len(views))
-    ]
-    return RenderedViews(
-        torch.cat([r.frames for r in rendered], 1),
-        torch.cat([r.disparity for r in rendered], 1),
-        torch.cat([r.opacity for r in rendered], 1),
-    )
+    rendered = [_render_view(scene.volumes, distance[i], views.select([i]), renderer, size) for i in range(len(views))]
+    return RenderedViews.cat(rendered)
 
 
-def _render_view(structures, distance: Tensor, view: Cameras, renderer, size) -> RenderedViews:
-    batched = Cameras(view.world_from_camera[None], view.intrinsics[None])
+def _render_view(
+    volumes: tuple[MultiplaneVolume, ...],
+    distance: Tensor,
+    view: Cameras,
+    renderer: Renderer,
+    size: tuple[int, int],
+) -> RenderedViews:
     nearest = distance.argsort()[:MOST_CODES].tolist()
     pictures: list[RenderedViews] = []
     for code in nearest:
-        pictures.append(renderer(structures[code], batched, size[1], size[0]))
+        pictures.append(renderer(volumes[code][None], view[None], size[1], size[0])[0])
         seen = torch.stack([picture.opacity for picture in pictures]).amax(0)
         if len(pictures) >= FEWEST_CODES and (seen < 0.5).float().mean() < UNSEEN_SHARE:
             break
@@ -134,7 +124,7 @@ def _render_view(structures, distance: Tensor, view: Cameras, renderer, size) ->
         return sum(w * v for w, v in zip(weights, values, strict=True))
 
     return RenderedViews(
-        blend([p.frames for p in pictures], weight[:, :, :, None]),
+        blend([p.rgb for p in pictures], weight[:, :, None]),
         blend([p.disparity for p in pictures], weight),
         blend([p.opacity for p in pictures], weight),
     )

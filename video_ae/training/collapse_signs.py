@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from video_ae.evaluation.metrics import collapse
 from video_ae.evaluation.metrics.collapse import Finding
 from video_ae.models.base import Autoencoder
-from video_ae.types import CameraEstimate, Reconstruction, VideoClip
+from video_ae.types import CameraEstimate, ModelOutput, VideoClip
 
 _HEIGHT = 64  # pixels: enough to see whether a frame is a copy
 
@@ -46,7 +46,7 @@ class CollapseSigns(Callback):
 
 
 @torch.no_grad()
-def signs_of_collapse(model: Autoencoder, clip: VideoClip, reconstruction: Reconstruction) -> dict[str, Finding]:
+def signs_of_collapse(model: Autoencoder, clip: VideoClip, reconstruction: ModelOutput) -> dict[str, Finding]:
     """The signs of collapse in a model's reconstruction, by a short name, found without any ground truth.
 
     The clip with the worst value stands for the batch.
@@ -89,7 +89,7 @@ def _encodes_time(model: Autoencoder, clip: VideoClip) -> Finding | None:
     return None if camera is None else collapse.poses_encode_time(camera.cameras.world_from_camera[0].cpu())
 
 
-def _copying(clip: VideoClip, reconstruction: Reconstruction) -> Finding | None:
+def _copying(clip: VideoClip, reconstruction: ModelOutput) -> Finding | None:
     """Whether held-out frames are rendered as the nearest frame that was given; None in a model that is given all."""
     targets = reconstruction.targets.tolist()
     given = [frame for frame in range(len(clip)) if frame not in targets]

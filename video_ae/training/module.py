@@ -12,7 +12,7 @@ from video_ae.evaluation.metrics.images import psnr
 from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
 from video_ae.training.settings import OptimizerSettings
-from video_ae.types import Reconstruction, VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 SKIPS_IN_A_ROW = 20  # then the threshold does not fit this model: the (clipped) step is taken
 BAD_STEPS_IN_A_ROW = 50
@@ -40,7 +40,7 @@ class TrainingModule(LightningModule):
         self.samples_seen = 0  # by all devices together: the next step's samples start here
         self.skipped = self.skipped_in_a_row = self.bad_in_a_row = 0
 
-    def loss(self, reconstruction: Reconstruction, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, reconstruction: ModelOutput, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and each term before its weight.
 
         Args:
@@ -135,6 +135,6 @@ def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:
     return 0.05 + 0.95 * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _psnr(reconstruction: Reconstruction, clip: VideoClip) -> Tensor:
+def _psnr(reconstruction: ModelOutput, clip: VideoClip) -> Tensor:
     target = clip.frames[:, reconstruction.targets].flatten(0, 1)
     return psnr(reconstruction.frames.detach().flatten(0, 1).clamp(0, 1).float(), target).mean()

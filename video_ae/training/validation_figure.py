@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.types import Cameras, Reconstruction, VideoClip
+from video_ae.types import Cameras, ModelOutput, VideoClip
 
 Panel = Callable[[Axes, int], None]  # draws one thing of clip `row` of the batch
 
 
-def validation_figure(clip: VideoClip, reconstruction: Reconstruction, rows: int = 4) -> bytes:
+def validation_figure(clip: VideoClip, reconstruction: ModelOutput, rows: int = 4) -> bytes:
     """A PNG with a row per clip of the batch: context, target, prediction (with its PSNR), disparity, trajectory.
 
     The target is the middle one of those rendered, the context the nearest frame that was not rendered. Columns that
@@ -45,7 +45,7 @@ def validation_figure(clip: VideoClip, reconstruction: Reconstruction, rows: int
     return buffer.getvalue()
 
 
-def comparison(clip: VideoClip, reconstruction: Reconstruction) -> Float[Tensor, "target 3 height width2"]:
+def comparison(clip: VideoClip, reconstruction: ModelOutput) -> Float[Tensor, "target 3 height width2"]:
     """The rendered frames of the batch's first clip, in order: the input on the left, the rendering beside it.
 
     Args:
@@ -58,7 +58,7 @@ def comparison(clip: VideoClip, reconstruction: Reconstruction) -> Float[Tensor,
     return torch.cat([inputs.to(rendered), rendered], -1).cpu()
 
 
-def camera_plot(reconstruction: Reconstruction) -> bytes | None:
+def camera_plot(reconstruction: ModelOutput) -> bytes | None:
     """A PNG of the first clip's camera path from above and from the right; None for models without cameras.
 
     Args:
@@ -93,7 +93,7 @@ def camera_plot(reconstruction: Reconstruction) -> bytes | None:
     return buffer.getvalue()
 
 
-def _panels(clip: VideoClip, reconstruction: Reconstruction) -> dict[str, Panel]:
+def _panels(clip: VideoClip, reconstruction: ModelOutput) -> dict[str, Panel]:
     which = len(reconstruction.targets) // 2
     target = int(reconstruction.targets[which])
     context = _context(reconstruction.targets, len(clip), target)

@@ -16,7 +16,7 @@ from video_ae.errors import UserError
 from video_ae.geometry.pinhole import camera_rays, transform
 from video_ae.renderers.compositing import absorption_weights
 from video_ae.scene.rendering import to_bytes
-from video_ae.types import Cameras, MultiplaneVolume, Reconstruction, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.frusta import frustum_scale, start_view
 from video_ae.viewer.layout import LOOPBACK, Page, close_page, open_page, welcome
@@ -38,7 +38,7 @@ class Snapshot:
     structure: MultiplaneVolume | None
 
 
-def snapshot(step: int, clip: VideoClip, reconstruction: Reconstruction) -> Snapshot:
+def snapshot(step: int, clip: VideoClip, reconstruction: ModelOutput) -> Snapshot:
     """The first clip of a batch, copied: training goes on and nothing of it is held or changed."""
     which = len(reconstruction.targets) // 2
     found, code = reconstruction.camera, reconstruction.structure

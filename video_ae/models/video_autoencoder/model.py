@@ -3,22 +3,20 @@
 video -> clips -> (deep voxels of the first frame, affine motions) -> warp -> decode -> reconstruction loss.
 """
 
-from dataclasses import dataclass
-
 import torch
 from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
+from video_ae.geometry.resize import resize_images
 from video_ae.geometry.se3 import invert, rigid
-from video_ae.models.base import Autoencoder
+from video_ae.models.base import VideoModel
 from video_ae.models.video_autoencoder.affine_warp import AffineWarp, FoldedDecoder, warp_voxels
 from video_ae.models.video_autoencoder.deep_voxels import DeepVoxelEncoder
 from video_ae.models.video_autoencoder.pair_regressor import PairRegressor, motion_matrix
-from video_ae.types import CameraEstimate, Cameras, Reconstruction, RenderedViews, Scene, VideoClip
+from video_ae.types import CameraEstimate, Cameras, DeepVoxels, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
 REENCODE_EVERY = 12  # frames between structure codes of a long video, in the paper
 _STAND_IN_FOCAL = 0.9  # in widths; for records that must hold a focal length
@@ -30,19 +28,7 @@ _NO_CAMERA = (
 _NOTHING_KNOWN = 1e6  # a variance beyond any error: who weighs by it gives no weight, a region drawn from it is all
 
 
-@dataclass(frozen=True)
-class DeepVoxelScene(Scene):
-    """A `Scene` whose structure is deep voxels: `structures` is empty.
-
-    voxels: of each keyframe. self_motions: what the camera encoder answers for (keyframe, keyframe): its bias, which
-    `render` puts back.
-    """
-
-    voxels: tuple[Float[Tensor, "1 channel plane rows columns"], ...] = ()
-    self_motions: Float[Tensor, "keyframe 4 4"] | None = None
-
-
-class PaperVideoAutoencoder(Autoencoder):
+class PaperVideoAutoencoder(VideoModel):
     """Deep voxels and affine motions, without a camera model. 31.03 M parameters at the published width.
 
     width: the trunk's first width; 64 as published, smaller for small experiments. Every other width follows.
@@ -90,7 +76,7 @@ class PaperVideoAutoencoder(Autoencoder):
         """RGB, not clamped; `size` is (width, height), by default four times columns and rows."""
         return self.decoder(warped, size or (4 * warped.shape[-1], 4 * warped.shape[-2]))
 
-    def forward(self, clip: VideoClip) -> Reconstruction:
+    def forward(self, clip: VideoClip) -> ModelOutput:
         """All frames of a clip from its first one. `extras`: "voxels" are the later frames' own, "carried_voxels" the
         first frame's, moved on by the chain of frame-to-frame motions; [batch, frame - 1, channel, plane, row, column].
         """
@@ -104,7 +90,7 @@ class PaperVideoAutoencoder(Autoencoder):
         if count > 1:
             extras["carried_voxels"] = self._carry(first, frames)
             extras["voxels"] = self.encode_structure(frames[:, 1:].flatten(0, 1)).unflatten(0, (-1, count - 1))
-        return Reconstruction(pictures, torch.arange(count, device=frames.device), extras=extras)
+        return ModelOutput(pictures, torch.arange(count, device=frames.device), extras=extras)
 
     def _carry(self, voxels: Tensor, frames: Tensor) -> Tensor:
         steps = self.encode_camera(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))
@@ -118,14 +104,18 @@ class PaperVideoAutoencoder(Autoencoder):
     def find_cameras(
         self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
     ) -> CameraEstimate:
-        """Cameras of a clip (no batch axis) from the chain of frame-to-frame motions, each relative to the encoder's
-        answer for a frame paired with itself, as in the paper. `refine_steps` has no meaning here and is ignored.
+        """The chain of frame-to-frame motions, each relative to the encoder's answer for a frame paired with itself, as
+        in the paper.
 
         What the model does not know has a stand-in, and the notes say so: inverse depth 1, confidence 0.5, covariances
         of 1e6 times the identity (any pose lies in every region drawn from them, so a coverage of 100 % means nothing).
+
+        Args:
+            clip, focal_over_width: as in `VideoModel.find_cameras`.
+            refine_steps: ignored.
         """
         del refine_steps
-        frames = self._bring(clip.frames)
+        frames = resize_images(clip.frames, self.image_size)
         steps = self._calibrated(frames[:-1], frames[1:])
         return _estimate(compose_motions(steps), clip, focal_over_width)
 
@@ -133,24 +123,39 @@ class PaperVideoAutoencoder(Autoencoder):
     def synthesize(
         self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
     ) -> RenderedViews:
-        """The target frame, clamped to [0, 1], at its own size, as one view of a batch of one; the model has no
-        disparity (0) and no opacity (1). It sees one source, the first context alone; the target's pixels are read by
-        the camera encoder only. The other arguments are ignored."""
+        """The target frame, clamped to [0, 1]; the model has no disparity (0) and no opacity (1).
+
+        Args:
+            contexts: the first one alone is seen.
+            target: its pixels are read by the camera encoder only.
+            focal_over_width, refine_steps: ignored.
+        """
         del focal_over_width, refine_steps
-        reference, frame = self._bring(contexts.frames[:1]), self._bring(target.frames)
+        reference, frame = (
+            resize_images(contexts.frames[:1], self.image_size),
+            resize_images(target.frames, self.image_size),
+        )
         warped = self.warp(self.encode_structure(reference), self.encode_camera(reference, frame))
-        return _views(self.decode(warped, target.image_size)[None].clamp(0, 1))
+        return _views(self.decode(warped, target.image_size).clamp(0, 1))
 
     @torch.no_grad()
-    def reconstruct(
-        self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0, progress=None
-    ) -> DeepVoxelScene:
-        """Takes a video (no batch axis) apart: every twelfth frame gives deep voxels, every frame a pose, relative to
-        the keyframe before it. `progress(stage, share)` is called with shares up to 1; `refine_steps` is ignored."""
+    def encode_scene(
+        self,
+        clip: VideoClip,
+        focal_over_width: float | None = None,
+        refine_steps: int = 0,
+        progress: Progress | None = None,
+    ) -> Scene:
+        """Every twelfth frame gives deep voxels, every frame a pose, relative to the keyframe before it.
+
+        Args:
+            clip, focal_over_width, progress: as in `VideoModel.encode_scene`.
+            refine_steps: ignored.
+        """
         del refine_steps
-        frames = self._bring(clip.frames)
+        frames = resize_images(clip.frames, self.image_size)
         poses: list[Tensor] = []
-        keyframes, voxels, biases = [], [], []
+        keyframes, structures = [], []
         for start in range(0, len(frames), REENCODE_EVERY):
             part = frames[start : start + REENCODE_EVERY + 1]
             reference = part[:1].expand_as(part)
@@ -158,37 +163,42 @@ class PaperVideoAutoencoder(Autoencoder):
             world_from_keyframe = poses.pop() if poses else torch.eye(4, device=frames.device)
             poses.extend((world_from_keyframe @ local).unbind(0))
             keyframes.append(start)
-            voxels.append(self.encode_structure(part[:1]))
-            biases.append(_square(self.encode_camera(part[:1], part[:1]))[0])
+            self_motion = _square(self.encode_camera(part[:1], part[:1]))[0]
+            structures.append(DeepVoxels(self.encode_structure(part[:1])[0], self_motion))
             if progress is not None:
                 progress("encoding", min(1.0, (start + REENCODE_EVERY) / len(frames)))
         camera = _estimate(torch.stack(poses), clip, focal_over_width)
-        return DeepVoxelScene(clip, camera, tuple(keyframes), (), tuple(voxels), torch.stack(biases))
+        return Scene(clip, camera, tuple(keyframes), tuple(structures))
 
     @torch.no_grad()
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
-        """Pictures (clamped) from cameras in the scene's world (no batch axis), each from the keyframe whose camera is
-        nearest. Intrinsics are ignored; disparity is 0 and opacity 1 everywhere, since the model has neither."""
-        if not isinstance(scene, DeepVoxelScene) or scene.self_motions is None:
+        """Views (clamped), each from the keyframe whose camera is nearest.
+
+        Disparity is 0 and opacity 1 everywhere, since the model has neither.
+
+        Args:
+            scene, size: as in `VideoModel.render`.
+            cameras: in the scene's world; their intrinsics are ignored.
+
+        Raises:
+            UserError: another model made the scene.
+        """
+        codes = [one for one in scene.structures if isinstance(one, DeepVoxels)]
+        if not codes:
             raise UserError("The paper model renders only scenes that it reconstructed itself: reconstruct it again.")
         size = size or scene.clip.image_size
-        keyposes = scene.camera.cameras.world_from_camera[0, list(scene.keyframes)]
+        keyposes = scene.cameras.world_from_camera[list(scene.keyframes)]
         wanted = cameras.world_from_camera.to(keyposes)
         apart = (wanted[:, None] - keyposes).square().sum((-1, -2))
         views = []
         for pose, nearest in zip(wanted, apart.argmin(-1).tolist(), strict=True):
-            motion = scene.self_motions[nearest] @ invert(keyposes[nearest]) @ pose
-            views.append(self.decode(self.warp(scene.voxels[nearest], motion[None, :3]), size).clamp(0, 1))
-        return _views(torch.stack(views, 1))
+            motion = codes[nearest].self_motion @ invert(keyposes[nearest]) @ pose
+            views.append(self.decode(self.warp(codes[nearest].voxels[None], motion[None, :3]), size).clamp(0, 1))
+        return _views(torch.cat(views))
 
     def _calibrated(self, references: Tensor, frames: Tensor) -> Tensor:
         bias = _square(self.encode_camera(references, references))
         return invert(bias) @ _square(self.encode_camera(references, frames))
-
-    def _bring(self, frames: Tensor) -> Tensor:
-        if (frames.shape[-1], frames.shape[-2]) == self.image_size:
-            return frames
-        return interpolate(frames, self.image_size[::-1], mode="bilinear", antialias=True, align_corners=False)
 
 
 def compose_motions(steps: Float[Tensor, "step 4 4"], as_published: bool = False) -> Float[Tensor, "frame 4 4"]:
@@ -233,9 +243,9 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _views(frames: Float[Tensor, "batch view 3 height width"]) -> RenderedViews:
-    flat = frames[:, :, 0]
-    return RenderedViews(frames, torch.zeros_like(flat), torch.ones_like(flat))
+def _views(rgb: Float[Tensor, "view 3 height width"]) -> RenderedViews:
+    flat = rgb[:, 0]
+    return RenderedViews(rgb, torch.zeros_like(flat), torch.ones_like(flat))
 
 
 def _square(matrix: Tensor) -> Tensor:
@@ -245,11 +255,11 @@ def _square(matrix: Tensor) -> Tensor:
 def _estimate(poses: Tensor, clip: VideoClip, focal_over_width: float | None) -> CameraEstimate:
     count = len(poses)
     focal = torch.full((count,), focal_over_width or _STAND_IN_FOCAL, device=poses.device)
-    cameras = Cameras(poses[None], pinhole_intrinsics(focal, *clip.image_size)[None])
+    cameras = Cameras(poses, pinhole_intrinsics(focal, *clip.image_size))
     return CameraEstimate(
         cameras,
-        inverse_depth=torch.ones(1, count, 1, 1, device=poses.device),
-        confidence=torch.full((1, count), 0.5, device=poses.device),
-        covariance=repeat(_NOTHING_KNOWN * torch.eye(6, device=poses.device), "i j -> 1 f i j", f=count).contiguous(),
-        notes=(_NO_CAMERA,),
+        inverse_depth=torch.ones(count, 1, 1, device=poses.device),
+        confidence=torch.full((count,), 0.5, device=poses.device),
+        covariance=repeat(_NOTHING_KNOWN * torch.eye(6, device=poses.device), "i j -> f i j", f=count).contiguous(),
+        notes=_NO_CAMERA,
     )
