@@ -14,7 +14,7 @@ from video_ae.cli import main
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.models.open import build_model, load_model
-from video_ae.types import Cameras, MultiplaneVolume, ModelOutput, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()

@@ -11,7 +11,7 @@ from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.models.open import load_model
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, ModelOutput, VideoClip
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.videos.writer import write_video
 from video_ae.viewer.training_view import TrainingView, snapshot, structure_points
 

@@ -16,7 +16,7 @@ from video_ae.errors import UserError
 from video_ae.geometry.pinhole import camera_rays, transform
 from video_ae.renderers.compositing import absorption_weights
 from video_ae.scene.rendering import to_bytes
-from video_ae.types import Cameras, MultiplaneVolume, ModelOutput, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.frusta import frustum_scale, start_view
 from video_ae.viewer.layout import LOOPBACK, Page, close_page, open_page, welcome
