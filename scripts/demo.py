@@ -1,4 +1,4 @@
-"""Trains a small model, takes apart a clip that it has never seen, and says how far the cameras are from the truth.
+"""Trains a small model, reconstructs a clip that it has never seen, and says how far the cameras are from the truth.
 
     python scripts/demo.py --out demo
 
@@ -64,7 +64,7 @@ def report(out: Path, clip: VideoClip) -> None:
     still = errors(POSE_BASELINES["standing still"].run(clip).cameras, clip)
     true_focal = clip.cameras.intrinsics[0, 0].item() if clip.cameras is not None else float("nan")
     say(f"3. {out} holds:")
-    say("   overview.png          one picture that shows what was found")
+    say("   overview.png          one image that shows what was found")
     say("   reconstruction.mp4    the clip, and beside it what the model renders from its 3D structure")
     say("   novel_view.mp4        the scene from a path that nobody walked")
     say("   cameras.json, cameras_tum.txt, points.ply, summary.json")

@@ -95,7 +95,7 @@ def main() -> None:
     times = {name: round(value) for (name, *_), value in zip(runs, seconds, strict=True)}
     (out / "seconds.json").write_text(json.dumps(times, indent=1) + "\n")
     documents = [file for file in DOCUMENTS if (ROOT / file).is_file()]
-    subprocess.run([sys.executable, "scripts/make_tables.py", *documents], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "tools/make_tables.py", *documents], cwd=ROOT, check=True)
     print(f"{len(runs)} runs in {(time.monotonic() - start) / 60:.0f} minutes, {given.jobs} side by side")
 
 

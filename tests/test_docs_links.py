@@ -19,9 +19,10 @@ FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE
 INDENTED = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`([^`\n]+)`")
-FOLDERS = ("configs", "scripts", "data", "docs", "tests", "notebooks", "video_ae", ".ci")
+FOLDERS = {".ci", ".github", "configs", "data", "docs", "examples", "notebooks", "scripts", "tests"}
+FOLDERS |= {"tools", "video_ae"}
 MADE = {"data/RealEstate10K/train", "docs/results/"}  # by the reader; a folder of generated files
-OURS = re.compile(r"(\w+=\S+ )*(video-ae|python scripts/)")
+OURS = re.compile(r"(\w+=\S+ )*(video-ae|python (scripts|tools)/)")
 SYNOPSIS = re.compile(r"[\[\]{}]|\.\.\.")  # a line that shows what is possible, not what one types
 
 
@@ -48,7 +49,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def typed(page: Path) -> list[str]:
-    """Lines of code that call video-ae or one of our scripts, without comments, continued lines joined."""
+    """Lines of code that call video-ae, a script or a tool, without comments, continued lines joined."""
     text = page.read_text()
     blocks = [body for _, kind, body in FENCE.findall(text) if kind in ("", "sh", "bash", "console")]
     blocks += INDENTED.findall(prose(page))
@@ -158,7 +159,7 @@ def test_whole_command_lines_parse(page: Path) -> None:
 
 @pages
 def test_options_in_the_text_exist(page: Path) -> None:
-    scripts = "".join(path.read_text() for path in (ROOT / "scripts").glob("*.py"))
+    scripts = "".join(path.read_text() for folder in ("scripts", "tools") for path in (ROOT / folder).glob("*.py"))
     ours = set(re.findall(r'"(--[a-z][\w-]*)"', scripts)).union(*map(options_of, parsers().values()))
     for span in NAMED.findall(prose(page)):
         if not re.match(r"--[a-z]", span):

@@ -1,9 +1,9 @@
-"""The game engine as a camera that flies along a path: level wide pictures, and the poses that belong to them.
+"""The game engine as a camera that flies along a path: level wide images, and the poses that belong to them.
 
 Measured properties of vizdoom 1.3.2's software renderer, which this file relies on:
 
 * pixels are not square: fy = 1.2 fx at 4:3;
-* looking up shifts the picture instead of turning it, so the camera stays level (see `pictures.py`).
+* looking up shifts the image instead of turning it, so the camera stays level (see `images.py`).
 """
 
 import tempfile
@@ -39,7 +39,7 @@ _BUTTONS = [getattr(vizdoom.Button, f"{name}_DELTA") for name in (
 
 @dataclass(frozen=True)
 class LevelView:
-    """One level picture: `colours` (HEIGHT, WIDTH, 3) of bytes; `eye` in map units and `yaw` in degrees
+    """One level image: `colours` (HEIGHT, WIDTH, 3) of bytes; `eye` in map units and `yaw` in degrees
     counter-clockwise from east, read from the same state of the game."""
 
     colours: np.ndarray

@@ -15,7 +15,7 @@ CLEARANCE = 44.0  # from walls, in map units (1.4 m)
 @dataclass(frozen=True)
 class Path:
     """Wanted cameras of one clip, by frame. `eye` is (frame, 3) in map units; angles in degrees: yaw counter-clockwise
-    from east, pitch up, roll clockwise as the picture is seen by the camera (camera turns right ear down).
+    from east, pitch up, roll clockwise as the image is seen by the camera (camera turns right ear down).
     `field_of_view` is horizontal, in degrees."""
 
     eye: np.ndarray

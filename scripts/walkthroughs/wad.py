@@ -20,7 +20,7 @@ PLAYER_ONE = 1
 STATIC_WALL = b"STONE2"
 SOLID = 1  # line flag: nobody walks through
 
-# Doom's own animated pictures (Unofficial Doom Specs, 8-2 and 8-3), by the start of their names.
+# Doom's own animated images (Unofficial Doom Specs, 8-2 and 8-3), by the start of their names.
 ANIMATED_FLATS = (b"NUKAGE", b"FWATER", b"SWATER", b"LAVA", b"BLOOD", b"RROCK05", b"RROCK06", b"RROCK07", b"RROCK08",
                   b"SLIME0", b"SLIME1")  # fmt: skip
 ANIMATED_WALLS = (b"BLODGR", b"SLADRIP", b"BLODRIP", b"FIREWAL", b"GSTFONT", b"FIRELAV", b"FIREMAG", b"FIREBLU",
@@ -88,7 +88,7 @@ def read_map(lumps: list[Lump], name: str) -> DoomMap:
 
 def still_map(lumps: list[Lump], name: str) -> list[Lump]:
     """Lumps of a patch WAD in which the map has nothing but its building: no things except the player's start, no
-    flicker, no moving or scrolling surface, no animated picture, and brighter light (at least 160 of 255)."""
+    flicker, no moving or scrolling surface, no animated image, and brighter light (at least 160 of 255)."""
     found = map_lumps(lumps, name)
     things, lines, sides, sectors = (
         np.frombuffer(found[lump].data, dtype).copy()

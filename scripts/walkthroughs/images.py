@@ -1,4 +1,4 @@
-"""From the engine's level wide pictures to pitched and rolled pictures with square pixels, and to files."""
+"""From the engine's level wide images to pitched and rolled images with square pixels, and to files."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +17,7 @@ from walkthroughs.paths import FreeSpace
 from walkthroughs.paths import Path as CameraPath
 
 UNITS_PER_METRE = 32.0
-SAMPLES = 3  # per pixel along each axis: the engine's own pictures have sharp stairs at edges
+SAMPLES = 3  # per pixel along each axis: the engine's own images have sharp stairs at edges
 BRIGHTEN = 0.75  # exponent: the game is dark
 DEPTH_STEP = 0.1  # metres for each step of the depth files
 DEPTH_START = 0.5
@@ -25,7 +25,7 @@ DEPTH_START = 0.5
 
 @dataclass(frozen=True)
 class Lens:
-    """How the picture of frame `index` of a path is taken: angles and horizontal field of view in degrees."""
+    """How the image of frame `index` of a path is taken: angles and horizontal field of view in degrees."""
 
     pitch: float
     roll: float
@@ -39,17 +39,17 @@ class Lens:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture (height, width, 3) of bytes; the `view` and the `lens` that it was taken with; `camera_from_world`
+    """An image (height, width, 3) of bytes; the `view` and the `lens` that it was taken with; `camera_from_world`
     (4, 4): OpenCV axes, metres, world y down."""
 
-    picture: np.ndarray
+    image: np.ndarray
     view: LevelView
     lens: Lens
     camera_from_world: np.ndarray
 
 
 def focal_over_width(field_of_view: float) -> float:
-    """Focal length divided by the picture's width.
+    """Focal length divided by the image's width.
 
     >>> round(focal_over_width(90.0), 6)
     0.5
@@ -90,20 +90,20 @@ def level_pose(eye: np.ndarray, yaw: float) -> np.ndarray:
     return pose
 
 
-def take_picture(view: LevelView, lens: Lens, width: int, height: int) -> Frame | None:
-    """The picture of a turned pinhole camera with square pixels, or None where the level view does not cover it."""
+def take_image(view: LevelView, lens: Lens, width: int, height: int) -> Frame | None:
+    """The image of a turned pinhole camera with square pixels, or None where the level view does not cover it."""
     rays, _ = _level_rays(lens, width, height, SAMPLES)
-    # Half the picture is the edge; grid_sample counts it as 1.
+    # Half the image is the edge; grid_sample counts it as 1.
     grid = (rays * [engine.FOCAL_X / (engine.WIDTH / 2), engine.FOCAL_Y / (engine.HEIGHT / 2)]).astype(np.float32)
     if np.abs(grid).max() > 1:
         return None
     colours = torch.from_numpy(view.colours).permute(2, 0, 1)[None].float()
     fine = grid_sample(colours, torch.from_numpy(grid)[None], mode="bilinear", align_corners=False)
     mean = torch.nn.functional.avg_pool2d(fine, SAMPLES)[0].permute(1, 2, 0)
-    picture = (255 * (mean / 255) ** BRIGHTEN).round().byte().numpy()
+    image = (255 * (mean / 255) ** BRIGHTEN).round().byte().numpy()
     world_from_camera = level_pose(view.eye, view.yaw)
     world_from_camera[:3, :3] @= turn_camera(lens.pitch, lens.roll)
-    return Frame(picture, view, lens, np.linalg.inv(world_from_camera))
+    return Frame(image, view, lens, np.linalg.inv(world_from_camera))
 
 
 def depth_map(space: FreeSpace, eye: np.ndarray, yaw: float, lens: Lens, width: int, height: int) -> np.ndarray:
@@ -122,9 +122,9 @@ def _level_rays(lens: Lens, width: int, height: int, samples: int) -> tuple[np.n
     return rays[..., :2] / rays[..., 2:], 1 / rays[..., 2]
 
 
-def write_video(file: Path, pictures: list[np.ndarray], rate: int, quality: int) -> None:
-    """H.264 with a closed group of 12 pictures, so that every decoder seeks to the same frame."""
-    height, width, _ = pictures[0].shape
+def write_video(file: Path, images: list[np.ndarray], rate: int, quality: int) -> None:
+    """H.264 with a closed group of 12 images, so that every decoder seeks to the same frame."""
+    height, width, _ = images[0].shape
     # With x264's macroblock tree the bytes differ from run to run.
     groups = "keyint=12:min-keyint=12:scenecut=0:open-gop=0:threads=1:mbtree=0"
     options = {"crf": str(quality), "preset": "veryslow", "x264-params": groups}
@@ -132,14 +132,14 @@ def write_video(file: Path, pictures: list[np.ndarray], rate: int, quality: int)
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = Fraction(1, rate)
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
 
 
 def write_cameras(file: Path, source: str, frames: list[Frame], rate: int) -> None:
     """RealEstate10K's text: `timestamp_us fx fy cx cy 0 0` and the 3x4 camera-from-world matrix, row by row."""
-    height, width, _ = frames[0].picture.shape
+    height, width, _ = frames[0].image.shape
     focal = focal_over_width(frames[0].lens.field_of_view)
     lines = [source]
     for index, frame in enumerate(frames):
@@ -150,7 +150,7 @@ def write_cameras(file: Path, source: str, frames: list[Frame], rate: int) -> No
 
 def write_depth(file: Path, space: FreeSpace, frames: list[Frame]) -> None:
     """`buffer` (frame, height / 2, width / 2) of bytes: metres = scale * buffer + offset; 255 means farther or sky."""
-    height, width, _ = frames[0].picture.shape
+    height, width, _ = frames[0].image.shape
     depth = [depth_map(space, f.view.eye, f.view.yaw, f.lens, width // 2, height // 2) for f in frames]
     steps = np.clip(np.round((np.stack(depth) - DEPTH_START) / DEPTH_STEP), 0, 255).astype(np.uint8)
     np.savez_compressed(file, buffer=steps, scale=np.float32(DEPTH_STEP), offset=np.float32(DEPTH_START))
@@ -158,6 +158,6 @@ def write_depth(file: Path, space: FreeSpace, frames: list[Frame]) -> None:
 
 def write_sheet(file: Path, frames: list[Frame], shown: int = 12) -> None:
     """A contact sheet: `shown` frames of the clip, evenly spread, four a row."""
-    chosen = [frames[i].picture for i in np.linspace(0, len(frames) - 1, shown).round().astype(int)]
+    chosen = [frames[i].image for i in np.linspace(0, len(frames) - 1, shown).round().astype(int)]
     rows = [np.concatenate(chosen[i : i + 4], 1) for i in range(0, shown, 4)]
     Image.fromarray(np.concatenate(rows, 0)).save(file)
