@@ -14,7 +14,8 @@ from video_ae.errors import UserError
 from video_ae.training.config import run_parser
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+SITE = sorted((ROOT / "docs").glob("**/*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SITE]
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 INDENTED = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
@@ -174,7 +175,7 @@ def test_options_in_the_text_exist(page: Path) -> None:
 
 def test_every_page_of_the_readme_and_every_configuration_is_explained() -> None:
     readme, training_page = (ROOT / "README.md").read_text(), (ROOT / "docs/training.md").read_text()
-    for page in PAGES[1:]:
+    for page in SITE:
         assert page.name == "index.md" or f"({name(page)})" in readme, f"README.md does not name {name(page)}"
     for config in (ROOT / "configs").glob("*.yaml"):
         assert f"`configs/{config.name}`" in training_page
@@ -196,7 +197,7 @@ def test_the_menu_of_the_site_holds_every_page() -> None:
         return [file for value in (entry.values() if isinstance(entry, dict) else entry) for file in files(value)]
 
     menu = files(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
-    assert sorted(menu) == sorted(page.name for page in PAGES[1:])
+    assert sorted(menu) == sorted(page.name for page in SITE)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_site_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), strict=True))
     results = (tmp_path / "results.html").read_text()
     assert results.count("<table>") == (ROOT / "docs/results.md").read_text().count("|---|\n") > 5
-    for page in PAGES[1:]:  # nothing on a page waits for the network
+    for page in SITE:  # nothing on a page waits for the network
         html = (tmp_path / page.relative_to(ROOT / "docs")).with_suffix(".html").read_text()
         assert not re.search(r"<(script|img)[^>]+src=\"?https?://|<link[^>]+stylesheet[^>]+https?://", html), page
         for paragraph in re.findall(r"<p>(.*?)</p>", html, re.DOTALL):  # lists and tables that are taken for text
