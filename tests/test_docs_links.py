@@ -200,6 +200,13 @@ def test_the_menu_of_the_site_holds_every_page() -> None:
     assert sorted(menu) == sorted(page.name for page in SITE)
 
 
+def test_hooks_before_a_commit_run_the_versions_of_the_constraints() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    pinned = {pin for hook in hooks for pin in hook.get("additional_dependencies", ())}
+    assert {pin.split("==")[0] for pin in pinned} == {"ruff", "typos"}
+    assert pinned <= set((ROOT / "constraints.txt").read_text().splitlines())
+
+
 @pytest.mark.parametrize(
     "line",
     [
