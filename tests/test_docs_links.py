@@ -1,6 +1,7 @@
 """What the pages say is there: links, anchors, pictures, files, commands and their options."""
 
 import argparse
+import ast
 import re
 import shlex
 from functools import cache
@@ -171,6 +172,28 @@ def test_options_in_the_text_exist(page: Path) -> None:
                 assert not unknown_training_option(option + ".x") or any(o.startswith(option) for o in training())
                 continue
             assert option in ours or not unknown_training_option(option), f"{name(page)} names {option}"
+
+
+def messages() -> str:
+    """All strings of the package, with `...` for what an f-string fills in."""
+    found = []
+    for path in (ROOT / "video_ae").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant):
+                found.append(str(node.value))
+    return "\n".join(found)
+
+
+def test_messages_that_troubleshooting_explains_exist() -> None:
+    tables = (ROOT / "docs/troubleshooting.md").read_text().split("\n## Messages\n")[1].split("\n## ")[0]
+    said = messages()
+    quotes = [quote for cell in re.findall(r"^\| (.+?) \|", tables, re.MULTILINE) for quote in cell.split(";")]
+    parts = [part.strip(" `,:()") for quote in quotes for part in quote.split("...")]
+    assert len(parts) > 40
+    assert [part for part in parts if part not in said] == []
 
 
 def test_every_page_of_the_readme_and_every_configuration_is_explained() -> None:
