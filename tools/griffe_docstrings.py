@@ -44,5 +44,5 @@ def one_name_a_line(docstring: str) -> str:
         b: two
             numbers.
         c: one.
-    """
+    """  # noqa: D410, D411
     return _SHARED.sub(lambda match: "\n".join(f"    {one}:{match[2]}" for one in match[1].split(", ")), docstring)
