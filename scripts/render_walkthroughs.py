@@ -30,7 +30,12 @@ RENDERINGS = 30  # of them rendered and looked at
 
 
 def roomy(space: paths.FreeSpace, path: paths.Path) -> bool:
-    """Whether the planned views are worth rendering: never near a wall, some depth in each, mostly not sky."""
+    """Whether the planned views are worth rendering: never near a wall, some depth in each, mostly not sky.
+
+    Args:
+        space: the map.
+        path: a proposed path.
+    """
     for index in range(0, len(path.yaw), 6):
         lens = images.Lens.of(path, index)
         depth = images.depth_map(space, path.eye[index], float(path.yaw[index]), lens, 24, 18)
@@ -41,7 +46,11 @@ def roomy(space: paths.FreeSpace, path: paths.Path) -> bool:
 
 
 def clear(image: np.ndarray) -> bool:
-    """Whether an image is bright, textured and not all of one glaring colour."""
+    """Whether an image is bright, textured and not all of one glaring colour.
+
+    Args:
+        image: (height, width, 3) of bytes.
+    """
     colours = image.astype(np.float32)
     grey = colours.mean(-1)
     detail = np.abs(np.diff(grey, axis=1)).mean() + np.abs(np.diff(grey, axis=0)).mean()
@@ -50,7 +59,13 @@ def clear(image: np.ndarray) -> bool:
 
 
 def film(session: engine.DoomGame, path: paths.Path, size: tuple[int, int]) -> list[images.Frame] | None:
-    """All frames along a path, or None at the first one that is poor, frozen or not covered by the engine's image."""
+    """All frames along a path, or None at the first one that is poor, frozen or not covered by the engine's image.
+
+    Args:
+        session: a game in the path's map.
+        path: the cameras wanted.
+        size: width and height in pixels.
+    """
     frames: list[images.Frame] = []
     for index, view in enumerate(engine.fly(session, path)):
         frame = images.take_image(view, images.Lens.of(path, index), *size)
@@ -65,7 +80,14 @@ def film(session: engine.DoomGame, path: paths.Path, size: tuple[int, int]) -> l
 def film_map(
     name: str, random: np.random.Generator, count: int, size: tuple[int, int]
 ) -> tuple[paths.FreeSpace, list[images.Frame]] | None:
-    """A good clip of a map (`freedoom2/MAP01`): (its space, frames), or None where the map offers none."""
+    """A good clip of a map: its free space and its frames; None where the map offers none.
+
+    Args:
+        name: game and map: `freedoom2/MAP01`.
+        random: the generator.
+        count: how many frames.
+        size: width and height in pixels.
+    """
     game, map_name = name.split("/")
     space = paths.FreeSpace(wad.read_map(wad.read_wad(engine.game_folder() / f"{game}.wad"), map_name))
     with engine.open_map(game, map_name) as session:
@@ -84,7 +106,12 @@ def film_map(
 
 
 def render_clip(number: int, options: argparse.Namespace) -> str:
-    """Writes clip `number` of the split and returns its name."""
+    """Writes one clip and returns its name.
+
+    Args:
+        number: of the clip in its split.
+        options: of the command line (`parse`).
+    """
     names = json.loads(MAPS.read_text())[options.split]
     # One generator per clip. Clips go through the shuffled maps in turn; where a map offers none, chance picks another.
     order = np.random.default_rng([options.seed, SPLITS.index(options.split)]).permutation(len(names))
@@ -109,7 +136,14 @@ def render_clip(number: int, options: argparse.Namespace) -> str:
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """`192x144` as (192, 144); both even, as H.264 wants."""
+    """`192x144` as (192, 144); both even, as H.264 wants.
+
+    Args:
+        text: WIDTHxHEIGHT.
+
+    Raises:
+        argparse.ArgumentTypeError: when a number is odd or small, or the proportion unusual.
+    """
     width, height = (int(part) for part in text.split("x"))
     if min(width, height) < 16 or width % 2 or height % 2 or not 1.2 < width / height < 1.8:
         raise argparse.ArgumentTypeError(f"{text}: want an even WIDTHxHEIGHT, 1.2 to 1.8 times as wide as high")
@@ -117,7 +151,11 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Options of the command line."""
+    """Options of the command line.
+
+    Args:
+        arguments: its words.
+    """
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--split", choices=SPLITS, required=True, help="which maps; the three lists share none")
     parser.add_argument("--clips", type=int, required=True, help="how many clips")
@@ -132,7 +170,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Command line."""
+    """Command line.
+
+    Args:
+        arguments: its words (default: those of the program).
+    """
     options = parse(sys.argv[1:] if arguments is None else arguments)
     parts = ["cameras", "videos"] + ["depth"] * options.depth
     folders = [options.out / part for part in parts] + [options.contact_sheets] * bool(options.contact_sheets)

@@ -25,7 +25,13 @@ DEPTH_START = 0.5
 
 @dataclass(frozen=True)
 class Lens:
-    """How the image of frame `index` of a path is taken: angles and horizontal field of view in degrees."""
+    """How the image of one frame is taken.
+
+    Args:
+        pitch: degrees upwards.
+        roll: degrees, right side down.
+        field_of_view: horizontal, in degrees.
+    """
 
     pitch: float
     roll: float
@@ -33,14 +39,24 @@ class Lens:
 
     @classmethod
     def of(cls, path: CameraPath, index: int) -> "Lens":
-        """The lens at one frame of a path."""
+        """The lens at one frame of a path.
+
+        Args:
+            path: the cameras of a clip.
+            index: number of the frame.
+        """
         return cls(float(path.pitch[index]), float(path.roll[index]), path.field_of_view)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """An image (height, width, 3) of bytes; the `view` and the `lens` that it was taken with; `camera_from_world`
-    (4, 4): OpenCV axes, metres, world y down."""
+    """An image and its camera.
+
+    Args:
+        image: (height, width, 3) of bytes.
+        view, lens: what it was taken from, and how.
+        camera_from_world: (4, 4); OpenCV axes, metres, world y down.
+    """
 
     image: np.ndarray
     view: LevelView
@@ -51,6 +67,9 @@ class Frame:
 def focal_over_width(field_of_view: float) -> float:
     """Focal length divided by the image's width.
 
+    Args:
+        field_of_view: horizontal, in degrees.
+
     >>> round(focal_over_width(90.0), 6)
     0.5
     """
@@ -59,6 +78,10 @@ def focal_over_width(field_of_view: float) -> float:
 
 def turn_camera(pitch: float, roll: float) -> np.ndarray:
     """Rotation (3, 3) from a camera that looks up by `pitch` and leans to the right by `roll` degrees to a level one.
+
+    Args:
+        pitch: degrees upwards.
+        roll: degrees, right side down.
 
     OpenCV axes. A camera pitched up by 90 degrees looks along -y, which is up:
 
@@ -79,6 +102,10 @@ def turn_camera(pitch: float, roll: float) -> np.ndarray:
 def level_pose(eye: np.ndarray, yaw: float) -> np.ndarray:
     """`world_from_camera` (4, 4) of a level camera; world axes: x east, y down, z north, in metres.
 
+    Args:
+        eye: (3,), in map units, z up.
+        yaw: degrees counter-clockwise from east.
+
     >>> level_pose(np.array([32.0, 64.0, 96.0]), 90.0)[:3].round(6).tolist()
     [[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, -3.0], [-0.0, 0.0, 1.0, 2.0]]
     """
@@ -91,7 +118,13 @@ def level_pose(eye: np.ndarray, yaw: float) -> np.ndarray:
 
 
 def take_image(view: LevelView, lens: Lens, width: int, height: int) -> Frame | None:
-    """The image of a turned pinhole camera with square pixels, or None where the level view does not cover it."""
+    """The image of a rotated pinhole camera with square pixels, or None where the level view does not cover it.
+
+    Args:
+        view: the engine's image.
+        lens: rotation and field of view.
+        width, height: of the image, in pixels.
+    """
     rays, _ = _level_rays(lens, width, height, SAMPLES)
     # Half the image is the edge; grid_sample counts it as 1.
     grid = (rays * [engine.FOCAL_X / (engine.WIDTH / 2), engine.FOCAL_Y / (engine.HEIGHT / 2)]).astype(np.float32)
@@ -107,7 +140,15 @@ def take_image(view: LevelView, lens: Lens, width: int, height: int) -> Frame | 
 
 
 def depth_map(space: FreeSpace, eye: np.ndarray, yaw: float, lens: Lens, width: int, height: int) -> np.ndarray:
-    """Depth (height, width) in metres along the turned camera's axis; infinite for the sky. `eye` in map units."""
+    """Depth (height, width) in metres along the rotated camera's axis; infinite for the sky.
+
+    Args:
+        space: the map.
+        eye: (3,), in map units.
+        yaw: degrees counter-clockwise from east.
+        lens: rotation and field of view.
+        width, height: of the depth map, in pixels.
+    """
     rays, share = _level_rays(lens, width, height, 1)
     return cast(space, eye, yaw, rays) * share / UNITS_PER_METRE
 
@@ -123,7 +164,14 @@ def _level_rays(lens: Lens, width: int, height: int, samples: int) -> tuple[np.n
 
 
 def write_video(file: Path, images: list[np.ndarray], rate: int, quality: int) -> None:
-    """H.264 with a closed group of 12 images, so that every decoder seeks to the same frame."""
+    """Writes H.264 with a closed group of 12 images, so that every decoder seeks to the same frame.
+
+    Args:
+        file: `.mp4`.
+        images: (height, width, 3) of bytes each.
+        rate: frames a second.
+        quality: x264's constant rate factor.
+    """
     height, width, _ = images[0].shape
     # With x264's macroblock tree the bytes differ from run to run.
     groups = "keyint=12:min-keyint=12:scenecut=0:open-gop=0:threads=1:mbtree=0"
@@ -138,7 +186,14 @@ def write_video(file: Path, images: list[np.ndarray], rate: int, quality: int) -
 
 
 def write_cameras(file: Path, source: str, frames: list[Frame], rate: int) -> None:
-    """RealEstate10K's text: `timestamp_us fx fy cx cy 0 0` and the 3x4 camera-from-world matrix, row by row."""
+    """Writes RealEstate10K's text: `timestamp_us fx fy cx cy 0 0` and the 3x4 camera-from-world matrix by rows.
+
+    Args:
+        file: `.txt`.
+        source: the first line.
+        frames: of one clip, with one lens.
+        rate: frames a second.
+    """
     height, width, _ = frames[0].image.shape
     focal = focal_over_width(frames[0].lens.field_of_view)
     lines = [source]
@@ -149,7 +204,13 @@ def write_cameras(file: Path, source: str, frames: list[Frame], rate: int) -> No
 
 
 def write_depth(file: Path, space: FreeSpace, frames: list[Frame]) -> None:
-    """`buffer` (frame, height / 2, width / 2) of bytes: metres = scale * buffer + offset; 255 means farther or sky."""
+    """Writes `buffer` (frame, height / 2, width / 2) of bytes: metres = scale * buffer + offset; 255: farther or sky.
+
+    Args:
+        file: `.npz`.
+        space: the map.
+        frames: of one clip.
+    """
     height, width, _ = frames[0].image.shape
     depth = [depth_map(space, f.view.eye, f.view.yaw, f.lens, width // 2, height // 2) for f in frames]
     steps = np.clip(np.round((np.stack(depth) - DEPTH_START) / DEPTH_STEP), 0, 255).astype(np.uint8)
@@ -157,7 +218,13 @@ def write_depth(file: Path, space: FreeSpace, frames: list[Frame]) -> None:
 
 
 def write_sheet(file: Path, frames: list[Frame], shown: int = 12) -> None:
-    """A contact sheet: `shown` frames of the clip, evenly spread, four a row."""
+    """Writes a contact sheet of evenly spread frames, four a row.
+
+    Args:
+        file: `.png`.
+        frames: of one clip.
+        shown: how many of them; a multiple of four.
+    """
     chosen = [frames[i].image for i in np.linspace(0, len(frames) - 1, shown).round().astype(int)]
     rows = [np.concatenate(chosen[i : i + 4], 1) for i in range(0, shown, 4)]
     Image.fromarray(np.concatenate(rows, 0)).save(file)
