@@ -21,7 +21,7 @@ from video_ae.evaluation.report.figures import strip
 from video_ae.evaluation.report.html import to_html
 from video_ae.evaluation.report.summaries import PoseRecord, Strip, ViewRecord
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_tables.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "make_tables.py"
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Which frames a protocol looks at: the rules, and the lists frozen from them in `data/evaluation/*.json`.
 
 A data set whose clips all stand in one frozen file is evaluated on that file's frames, for ever the same; any other
-gets the rule's frames on the fly. `scripts/make_evaluation_indices.py` writes the files.
+gets the rule's frames on the fly. `tools/make_evaluation_indices.py` writes the files.
 """
 
 import json
