@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.lenses import Lens
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, without_times
 from video_ae.errors import UserError
+from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
 from video_ae.videos.image_folder import ImageFolderReader, natural_key
 
@@ -17,13 +17,13 @@ CAMERA = "cam_params.json"
 
 
 class Replica(PosedVideos):
-    """`<scene>/results/frame*.jpg`, `<scene>/traj.txt`, and `cam_params.json` beside the scenes (or in one); the root
-    is the folder of scenes or a scene. Depth and meshes are not read.
+    """`<scene>/results/frame*.jpg`, `<scene>/traj.txt`, and `cam_params.json` beside the scenes (or in one).
 
-    A line of traj.txt is a 4x4 world_from_camera, row by row, in metres, for one picture. Its axes are OpenCV's:
-    NICE-SLAM's loader turns columns y and z to get OpenGL's (https://github.com/cvg/nice-slam, src/utils/datasets.py).
-    cam_params.json holds `{"camera": {"w", "h", "fx", "fy", "cx", "cy"}}` in pixels; the published cx = 599.5 of 1200
-    is the middle where the first pixel's middle is 0, so half a pixel is added. Pictures that were scaled are fine.
+    The root is the folder of scenes or a scene. Depth and meshes are not read. A line of traj.txt is a 4x4
+    world_from_camera, row by row, in metres, for one image. Its axes are OpenCV's: NICE-SLAM's loader negates columns y
+    and z to get OpenGL's (https://github.com/cvg/nice-slam, src/utils/datasets.py). cam_params.json is
+    `{"camera": {"w", "h", "fx", "fy", "cx", "cy"}}` in pixels; the published cx = 599.5 of 1200 is the middle where the
+    first pixel's centre is 0, so half a pixel is added. Images that were scaled are fine.
 
     SynSin's pairs of views of Replica were rendered while training and are no files; any two near frames of these paths
     are such a pair.
@@ -43,7 +43,7 @@ class Replica(PosedVideos):
         rows = read_table(path / "traj.txt", 16)
         if len(rows) != len(files):
             raise UserError(
-                f"{str(path / 'traj.txt')!r} has {len(rows)} lines, but there are {len(files)} pictures "
+                f"{str(path / 'traj.txt')!r} has {len(rows)} lines, but there are {len(files)} images "
                 "results/frame*.jpg."
             )
         size = ImageFolderReader(path / "results", files[:1]).image_size
@@ -51,7 +51,7 @@ class Replica(PosedVideos):
             files,
             poses_of_rows(path / "traj.txt", rows),
             torch.tensor([_lens(path).intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            torch.full((len(files),), torch.nan, dtype=torch.float64),
+            without_times(len(files)),
         )
 
 
