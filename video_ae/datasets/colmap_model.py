@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from video_ae.datasets.pinholes import pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, without_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
 from video_ae.errors import UserError
-from video_ae.formats.colmap import colmap_poses, holds_colmap, read_colmap_cameras, read_colmap_images
+from video_ae.formats.colmap import colmap_poses, has_colmap_model, read_colmap_cameras, read_colmap_images
 from video_ae.videos.image_folder import ImageFolderReader, natural_key
 
 MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")  # the first of these that has one is a scene's model
@@ -27,10 +27,10 @@ class ColmapModels(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _holds_model))
+        return bool(scenes_in(root, _has_model))
 
     def find(self, root: Path) -> Mapping[str, Path]:
-        return scenes_in(root, _holds_model)
+        return scenes_in(root, _has_model)
 
     def read(self, path: Path) -> PosedFrames:
         model = _model_in(path)
@@ -48,15 +48,15 @@ class ColmapModels(PosedVideos):
         size = ImageFolderReader(files[0].parent, files[:1]).image_size
         lenses = {number: camera.lens() for number, camera in cameras.items()}
         intrinsics = pinhole_intrinsics(str(path), [lenses[image.camera] for image in images], size)
-        return PosedFrames(files, colmap_poses(images), intrinsics, without_times(len(files)))
+        return PosedFrames(files, colmap_poses(images), intrinsics, unknown_times(len(files)))
 
 
-def _holds_model(scene: Path) -> bool:
+def _has_model(scene: Path) -> bool:
     return _model_in(scene) is not None
 
 
 def _model_in(scene: Path) -> Path | None:
-    return next((scene / name for name in MODEL_FOLDERS if holds_colmap(scene / name)), None)
+    return next((scene / name for name in MODEL_FOLDERS if has_colmap_model(scene / name)), None)
 
 
 def _image_folder(scene: Path, model: Path, name: str) -> Path:

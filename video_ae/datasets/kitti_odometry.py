@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, without_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, unknown_times
 from video_ae.errors import UserError
 from video_ae.formats.kitti import read_kitti, read_kitti_projection
 from video_ae.formats.number_files import read_table
@@ -43,7 +43,7 @@ class KittiOdometry(PosedVideos):
         if camera is None:
             raise UserError(f"{str(path)!r} has neither image_2 nor image_0.")
         files = images_in(path / f"image_{camera}")
-        times = without_times(len(files))
+        times = unknown_times(len(files))
         if (path / "times.txt").is_file():
             times = read_table(path / "times.txt", 1)[:, 0]
             _check_lines(path / "times.txt", times, files)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, without_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
 from video_ae.errors import UserError
 from video_ae.formats.nerfstudio import OPENCV_FROM_OPENGL
 from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines
@@ -31,9 +31,9 @@ class Matterport3D(PosedVideos):
     the cameras do not say. So these videos are **pure rotations**: good for rotations and as images, while nothing
     about depth can be learnt from them.
 
-    Format: https://github.com/niessner/Matterport/blob/master/data_organization.md. `scan` lines hold 4x4
+    Format: https://github.com/niessner/Matterport/blob/master/data_organization.md. `scan` lines have 4x4
     world_from_camera, row by row, in metres, OpenGL axes (x right, y up, z backward), so that columns y and z change
-    sign. `intrinsics_matrix` holds for the lines below it. Images there begin at the *bottom* left: cy is counted
+    sign. `intrinsics_matrix` applies to the lines below it. Images there begin at the *bottom* left: cy is counted
     from the centre of the last row upwards (the same camera has 509.202 here and 513.798 = 1023 - 509.202 in
     `matterport_camera_intrinsics`), cx from the centre of the first column. Depth and meshes are not read.
     """
@@ -42,7 +42,7 @@ class Matterport3D(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _holds_scan))
+        return bool(scenes_in(root, _has_scan))
 
     def find(self, root: Path) -> Mapping[str, Path]:
         """Name -> `<scan>.conf/<panorama>` of each video; the file itself where it names no image.
@@ -51,7 +51,7 @@ class Matterport3D(PosedVideos):
             root: the folder of the data set.
         """
         found = {}
-        for name, scan in scenes_in(root, _holds_scan).items():
+        for name, scan in scenes_in(root, _has_scan).items():
             for conf in sorted((scan / PARAMETERS).glob("*.conf")):
                 panoramas = {entry["panorama"]: None for _, entry, _, _ in _scans(conf)}
                 found.update({f"{name}/{panorama}": conf / panorama for panorama in panoramas} or {name: conf})
@@ -71,11 +71,11 @@ class Matterport3D(PosedVideos):
             files,
             poses_of_rows(conf, torch.tensor(poses, dtype=torch.float64)) * OPENCV_FROM_OPENGL,
             torch.tensor(intrinsics, dtype=torch.float64),
-            without_times(len(files)),
+            unknown_times(len(files)),
         )
 
 
-def _holds_scan(folder: Path) -> bool:
+def _has_scan(folder: Path) -> bool:
     return any((folder / PARAMETERS).glob("*.conf"))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from video_ae.datasets.pinholes import pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, without_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
 from video_ae.errors import UserError
 from video_ae.formats.nerfstudio import read_nerfstudio
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
@@ -25,11 +25,11 @@ class Nerfstudio(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _holds_transforms))
+        return bool(scenes_in(root, _has_transforms))
 
     def find(self, root: Path) -> Mapping[str, Path]:
         found = {}
-        for name, scene in scenes_in(root, _holds_transforms).items():
+        for name, scene in scenes_in(root, _has_transforms).items():
             for file in _transforms(scene):
                 part = file.stem.removeprefix("transforms").lstrip("_")
                 found[f"{name}/{part}" if part else name] = file
@@ -40,7 +40,7 @@ class Nerfstudio(PosedVideos):
         files = [_image(path, name) for name in transforms.images]
         size = ImageFolderReader(files[0].parent, files[:1]).image_size
         intrinsics = pinhole_intrinsics(str(path), transforms.lenses(size), size)
-        return PosedFrames(files, transforms.world_from_camera, intrinsics, without_times(len(files)))
+        return PosedFrames(files, transforms.world_from_camera, intrinsics, unknown_times(len(files)))
 
 
 def _transforms(scene: Path) -> list[Path]:
@@ -48,7 +48,7 @@ def _transforms(scene: Path) -> list[Path]:
     return [whole] if whole.is_file() else sorted(scene.glob("transforms_*.json"), key=lambda file: natural_key(file))
 
 
-def _holds_transforms(scene: Path) -> bool:
+def _has_transforms(scene: Path) -> bool:
     return bool(_transforms(scene))
 
 

@@ -39,8 +39,8 @@ class PosedFrames:
     times: Float64[Tensor, "frame"]
 
 
-def without_times(frames: int) -> Float64[Tensor, "frame"]:
-    """The times of a video of a data set that has none: NaN.
+def unknown_times(frames: int) -> Float64[Tensor, "frame"]:
+    """NaN for each frame: the times of a data set that has none.
 
     Args:
         frames: their number.
@@ -145,20 +145,20 @@ def _checked(video: PosedFrames) -> PosedFrames:
     return video
 
 
-def scenes_in(root: Path, holds: Callable[[Path], bool]) -> dict[str, Path]:
+def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:
     """Name -> folder of each scene: the root alone where it is a scene, else the folders right below it.
 
-    These are in natural order. Empty where one of them is no scene or where videos or images lie beside them: such a
-    root is something else, of which no part must be lost.
+    These are in natural order. Empty where one of them is no scene, or where videos or images lie beside them, which
+    would be lost.
 
     Args:
         root: a folder.
-        holds: whether a folder is a scene.
+        is_scene: whether a folder is one.
     """
-    if holds(root):
+    if is_scene(root):
         return {root.resolve().name: root}
     entries = [path for path in root.iterdir() if not path.name.startswith(".")]
     if any(path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES for path in entries):
         return {}
     folders = sorted((path for path in entries if path.is_dir()), key=lambda path: natural_key(path.name))
-    return {path.name: path for path in folders} if all(map(holds, folders)) else {}
+    return {path.name: path for path in folders} if all(map(is_scene, folders)) else {}

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, without_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
@@ -33,10 +33,10 @@ class Replica(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _holds_scene))
+        return bool(scenes_in(root, _has_scene))
 
     def find(self, root: Path) -> Mapping[str, Path]:
-        return scenes_in(root, _holds_scene)
+        return scenes_in(root, _has_scene)
 
     def read(self, path: Path) -> PosedFrames:
         files = sorted((path / "results").glob("frame*.jpg"), key=lambda file: natural_key(file.name))
@@ -51,11 +51,11 @@ class Replica(PosedVideos):
             files,
             poses_of_rows(path / "traj.txt", rows),
             torch.tensor([_lens(path).intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            without_times(len(files)),
+            unknown_times(len(files)),
         )
 
 
-def _holds_scene(folder: Path) -> bool:
+def _has_scene(folder: Path) -> bool:
     return (folder / "traj.txt").is_file() and (folder / "results").is_dir()
 
 

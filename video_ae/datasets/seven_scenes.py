@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, without_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
@@ -36,12 +36,12 @@ class SevenScenes(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return _holds_frames(root) or bool(scenes_in(root, _holds_sequences))
+        return _has_frames(root) or bool(scenes_in(root, _has_sequences))
 
     def find(self, root: Path) -> Mapping[str, Path]:
-        if _holds_frames(root):
+        if _has_frames(root):
             return {root.resolve().name: root}
-        scenes = scenes_in(root, _holds_sequences).items()
+        scenes = scenes_in(root, _has_sequences).items()
         return {f"{name}/{folder.name}": folder for name, scene in scenes for folder in _sequences(scene)}
 
     def read(self, path: Path) -> PosedFrames:
@@ -54,7 +54,7 @@ class SevenScenes(PosedVideos):
             files,
             torch.cat([_pose(file) for file in poses]),
             torch.tensor([LENS.intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            without_times(len(files)),
+            unknown_times(len(files)),
         )
 
 
@@ -62,12 +62,12 @@ def _sequences(scene: Path) -> list[Path]:
     return sorted((path for path in scene.glob("seq-*") if path.is_dir()), key=lambda path: natural_key(path.name))
 
 
-def _holds_frames(folder: Path) -> bool:
+def _has_frames(folder: Path) -> bool:
     return any(True for _ in folder.glob("frame-*.color.png")) and any(True for _ in folder.glob(f"frame-*{SUFFIX}"))
 
 
-def _holds_sequences(scene: Path) -> bool:
-    return any(map(_holds_frames, _sequences(scene)))
+def _has_sequences(scene: Path) -> bool:
+    return any(map(_has_frames, _sequences(scene)))
 
 
 def _pose(file: Path) -> Float64[Tensor, "1 4 4"]:

@@ -42,10 +42,10 @@ class TumRgbd(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _holds_sequence))
+        return bool(scenes_in(root, _has_sequence))
 
     def find(self, root: Path) -> Mapping[str, Path]:
-        return scenes_in(root, _holds_sequence)
+        return scenes_in(root, _has_sequence)
 
     def read(self, path: Path) -> PosedFrames:
         times, files = read_tum_images(path / "rgb.txt")
@@ -98,5 +98,5 @@ def nearest_in_time(
     return order[nearest], (ordered[nearest] - times).abs() <= LARGEST_TIME_GAP
 
 
-def _holds_sequence(folder: Path) -> bool:
+def _has_sequence(folder: Path) -> bool:
     return (folder / "rgb.txt").is_file()

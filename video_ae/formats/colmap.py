@@ -118,7 +118,7 @@ def no_points() -> TrackedPoints:
     return TrackedPoints(empty, empty.to(torch.uint8), empty[:, 0], number, number, empty[:, :2])
 
 
-def holds_colmap(folder: Path) -> bool:
+def has_colmap_model(folder: Path) -> bool:
     """Whether a folder has the cameras and images of a model.
 
     Args:

@@ -6,7 +6,7 @@ from itertools import product
 
 from video_ae.errors import UserError
 
-Number = float | int  # beartype tells them apart
+Number = float | int  # which beartype distinguishes
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def read_nerfstudio(path: Path) -> Transforms:
 
 @contextmanager
 def _understood(path: Path) -> Iterator[None]:
-    """What goes wrong with the content of a file becomes a UserError that says what is expected."""
+    """Turns errors in the content of a file into a UserError that says what is expected."""
     try:
         yield
     except UserError:

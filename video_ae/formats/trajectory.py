@@ -12,7 +12,7 @@ from video_ae.types import Cameras, VideoClip
 
 @dataclass(frozen=True)
 class CameraTrajectory:
-    """The cameras of a clip, as files hold them: float64, the first frame's camera is the world.
+    """The cameras of a clip, as files store them: float64, the first frame's camera is the world.
 
     Args:
         cameras: one a frame, without batch axis.
