@@ -170,7 +170,7 @@ def test_ten_damaged_files_are_named_and_the_good_one_is_kept(tmp_path: Path) ->
     }  # fmt: skip
     for way, reason in expected.items():
         assert reason in found.skipped[f"damaged/{way}"]
-    refused = {name.removeprefix("damaged/").removesuffix(".mp4") for name in raw.quarantined}
+    refused = {name.removeprefix("damaged/").removesuffix(".mp4") for name in raw.skipped}
     assert refused >= set(expected) - {"mixed_size"}, "seen before anything is decoded"
 
 

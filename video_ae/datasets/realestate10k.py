@@ -5,70 +5,60 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 
-from video_ae.datasets.skipped import FoundVideos, usable
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
+from video_ae.formats.realestate10k import CameraFile, read_realestate10k
 from video_ae.geometry.resize import Fit, plan_resizing
-from video_ae.geometry.se3 import invert, is_rotation, rigid
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
 from video_ae.videos.load import read_clip
 from video_ae.videos.open import open_video
 
-COLUMNS = 19  # timestamp, fx fy cx cy, two zeros, camera_from_world as 3x4
-
-
-@dataclass(frozen=True)
-class CameraFile:
-    """The cameras of one clip, frame by frame.
-
-    timestamps: as written in the file (microseconds), which also name the pictures.
-    world_from_camera: rigid, OpenCV axes. intrinsics: (fx, fy, cx, cy) divided by width and height.
-    """
-
-    timestamps: list[str]
-    world_from_camera: Float64[Tensor, "frame 4 4"]
-    intrinsics: Float64[Tensor, "frame 4"]
-
 
 @dataclass(frozen=True)
 class _Clip:
     name: str
     cameras: CameraFile
-    files: list[Path] | None  # pictures, or None where a video file holds the frames
+    files: list[Path] | None  # images, or None where a video file has the frames
     video: Path | None
     lines: list[int]  # which lines of the camera file have a frame
 
 
-class RealEstate10K(FoundVideos):
+class RealEstate10K(ClipSource):
     """`cameras/<clip>.txt` beside `frames/<clip>/<timestamp>.jpg` or `videos/<clip>.mp4`.
 
-    Pictures belong to a camera by their timestamp; lines without a picture are left out. Frame `i` of a video belongs
-    to line `i`. Clips without frames, or whose camera file cannot be read, are left out and listed in `quarantined`.
-    Raises UserError if nothing is left.
+    Images belong to a camera by their timestamp; lines without an image are left out. Frame `i` of a video belongs to
+    line `i`. Clips without frames, or whose camera file cannot be read, are skipped.
+
+    Args:
+        root: the folder of `cameras`.
+        decoder: of videos, as in `video_ae.videos.open.open_video`.
+
+    Raises:
+        UserError: when no clip can be used.
     """
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
         self._root, self._decoder = Path(root), decoder
         files = sorted((self._root / "cameras").glob("*.txt"), key=lambda path: natural_key(path.stem))
-        self._clips, self._quarantined = usable({file.stem: file for file in files}, self._find)
+        self._clips, self.skipped = usable({file.stem: file for file in files}, self._find)
         if not self._clips:
-            reason = next(iter(self._quarantined.values()), "there is no cameras/<clip>.txt")
+            reason = next(iter(self.skipped.values()), "there is no cameras/<clip>.txt")
             raise UserError(f"{str(root)!r} holds no usable clip in RealEstate10K's layout: {reason}")
-        self._names = [clip.name for clip in self._clips]
+        self.names = [clip.name for clip in self._clips]
 
     def _find(self, file: Path) -> _Clip:
-        cameras = read_cameras(file)
+        cameras = read_realestate10k(file)
         folder = self._root / "frames" / file.stem
         if folder.is_dir():
-            pictures = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
-            lines = [line for line, stamp in enumerate(cameras.timestamps) if stamp in pictures]
+            images = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
+            lines = [line for line, stamp in enumerate(cameras.timestamps) if stamp in images]
             if lines:
-                return _Clip(file.stem, cameras, [pictures[cameras.timestamps[line]] for line in lines], None, lines)
-            raise UserError(f"No picture in {str(folder)!r} has a timestamp of {file.name} as its name.")
+                return _Clip(file.stem, cameras, [images[cameras.timestamps[line]] for line in lines], None, lines)
+            raise UserError(f"No image in {str(folder)!r} has a timestamp of {file.name} as its name.")
         videos = sorted((self._root / "videos").glob(f"{file.stem}.*"))
         if not videos:
             raise UserError(
@@ -77,16 +67,28 @@ class RealEstate10K(FoundVideos):
         return _Clip(file.stem, cameras, None, videos[0], list(range(len(cameras.timestamps))))
 
     def frame_count(self, number: int) -> int:
-        """Frames that have a camera."""
+        """Frames that have a camera.
+
+        Args:
+            number: of the clip.
+        """
         return len(self._clips[number].lines)
 
     def timestamps(self, number: int) -> list[str]:
-        """The timestamp of each frame, as text in microseconds, for naming pictures."""
+        """The timestamp of each frame, as text in microseconds, for naming images.
+
+        Args:
+            number: of the clip.
+        """
         clip = self._clips[number]
         return [clip.cameras.timestamps[line] for line in clip.lines]
 
     def image_size(self, number: int) -> tuple[int, int]:
-        """(width, height) in pixels of the clip's own frames."""
+        """(width, height) in pixels of the clip's own frames.
+
+        Args:
+            number: of the clip.
+        """
         return self._open(self._clips[number]).image_size
 
     def load(
@@ -95,11 +97,7 @@ class RealEstate10K(FoundVideos):
         indices: Sequence[int] | None = None,
         size: int | tuple[int, int] | None = None,
         fit: Fit = "stretch",
-    ) -> VideoClip:
-        """As in `ClipSource`; times are the file's timestamps, from the clip's first frame, in seconds.
-
-        Raises UserError where a video holds another number of frames than the camera file has lines.
-        """
+    ) -> VideoClip:  # times are the file's timestamps, from the clip's first frame, in seconds
         clip = self._clips[number]
         reader = self._open(clip)
         wanted = list(range(len(clip.lines)) if indices is None else indices)
@@ -122,33 +120,3 @@ class RealEstate10K(FoundVideos):
                 "they must agree."
             )
         return reader
-
-
-def read_cameras(file: str | Path) -> CameraFile:
-    """Reads `cameras/<clip>.txt`: a line that names the source, then one line a frame.
-
-    A line is `timestamp fx fy cx cy 0 0` and the 3x4 camera_from_world matrix, row by row. Raises UserError, with the
-    number of the line, for a wrong number of values and for a matrix that is no rotation.
-    """
-    file = Path(file)
-    rows: list[list[float]] = []
-    stamps: list[str] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines()[1:], start=2):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            rows.append([float(word) for word in words])
-        except ValueError as error:
-            raise UserError(f"{str(file)!r}, line {number}: these are not all numbers.") from error
-        if len(words) != COLUMNS:
-            raise UserError(f"{str(file)!r}, line {number}: {len(words)} numbers, but {COLUMNS} are expected.")
-        stamps.append(words[0])
-    if not rows:
-        raise UserError(f"{str(file)!r} has no line with a camera.")
-    values = torch.tensor(rows, dtype=torch.float64)
-    matrix = values[:, 7:].reshape(-1, 3, 4)
-    rotation = matrix[..., :3]
-    if not is_rotation(rotation).all():
-        raise UserError(f"{str(file)!r} has a matrix whose left 3x3 part is no rotation.")
-    return CameraFile(stamps, invert(rigid(rotation, matrix[..., 3])), values[:, 1:5])

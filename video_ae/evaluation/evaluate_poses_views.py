@@ -23,6 +23,7 @@ from video_ae.evaluation.report.summaries import PoseRecord, ViewRecord
 from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer
 from video_ae.formats.atomic import claim_folder
 from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.trajectory import trajectory_of
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 
 Kind = Literal["middle", "onward"]
@@ -140,7 +141,8 @@ def _measure_poses(
 ) -> EvaluationResult:
     return run_poses(
         dataset, run, record.method, PosesSettings(known_focal=focal == "true"), others,
-        on_estimate=pose_writer(out, write_cameras_json), on_method=record, progress=commands.say,
+        on_estimate=pose_writer(out, lambda path, *found: write_cameras_json(path, trajectory_of(*found))),
+        on_method=record, progress=commands.say,
     )  # fmt: skip
 
 

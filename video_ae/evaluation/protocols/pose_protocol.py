@@ -182,6 +182,6 @@ def evaluate_poses(
                 on_estimate(name, seen, cameras, estimate)
             if on_method:
                 on_method(label, name, clip, cameras, estimate)
-    described = asdict(settings) | {"quarantined": dataset.quarantined}
+    described = asdict(settings) | {"quarantined": dataset.skipped}
     truthful = {name for name, baseline in baselines.items() if baseline.sees_truth}
     return collect("poses", method, described, rows, truthful, find_frozen(dataset.names))

@@ -68,7 +68,7 @@ def evaluate_transfer(
             )
         for label, row in _clip(path, scene, truth.depth[0], estimator, builder, chosen).items():
             rows[method if label == "found" else label][f"{name} <- {driver}"] = row
-    settings = {"frames": FRAMES, "every": every, "scene_frames": SCENE_FRAMES, "quarantined": dataset.quarantined}
+    settings = {"frames": FRAMES, "every": every, "scene_frames": SCENE_FRAMES, "quarantined": dataset.skipped}
     return collect("pose transfer", method, settings, rows, {"true motion"})
 
 

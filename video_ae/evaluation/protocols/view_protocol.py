@@ -162,5 +162,5 @@ def evaluate_views(
 
             for label, row in _evaluate_clip(clip, views, methods, settings, metrics, keep).items():
                 rows[label].setdefault(name, {})[str(gap)] = _with_missing(row, missing or {})
-    described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.quarantined}
+    described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.skipped}
     return collect("views", method, described, rows, {k for k, b in baselines.items() if b.sees_truth}, frozen)
