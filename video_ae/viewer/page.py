@@ -1,4 +1,4 @@
-"""The web server underneath: viser, kept to this machine and to itself."""
+"""The web server underneath: viser, reachable from this machine only unless asked otherwise."""
 
 import contextlib
 import getpass
@@ -10,33 +10,80 @@ from collections.abc import Iterator
 import viser
 
 from video_ae.errors import UserError
+from video_ae.viewer.views import Vector
 
 LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8080
+_IN_USE = (48, 98)  # EADDRINUSE of macOS and Linux
+
+
+class PortInUse(UserError):
+    """Another program serves on the port.
+
+    Args:
+        port: its number.
+        host: the address on which it was asked for.
+    """
+
+    def __init__(self, port: int, host: str) -> None:
+        super().__init__(f"The port {port} of {host} is in use: choose another one.", argument="port")
 
 
 class Page(viser.ViserServer):
     """viser's server, without its button that would publish the page through somebody else's computer."""
 
     def request_share_url(self, verbose: bool = True) -> str | None:
+        """Publishes nothing and returns None.
+
+        Args:
+            verbose: ignored.
+        """
         return None
 
 
 def open_page(host: str, port: int, title: str) -> Page:
-    """Starts to serve; port 0 takes a free one. Raises UserError for a port or host that cannot be had."""
+    """A page that is being served.
+
+    Args:
+        host: address to serve on.
+        port: number of the port; 0 takes a free one.
+        title: of the page.
+
+    Raises:
+        PortInUse: another program serves there.
+        UserError: the host is none of this machine's, or the port cannot be opened.
+    """
     if not 0 <= port <= 65535:
-        raise UserError(f"The port {port} is not possible: give a number from 1 to 65535.")
+        raise UserError(f"The port {port} is not possible: give a number from 1 to 65535.", argument="port")
     _check_free(host, port)
-    with quiet():
+    with _quiet():
         page = Page(host=host, port=port, label=title, verbose=False)
-    if port and page.get_port() != port:  # viser went on to the next one: somebody was faster
+    if port and page.get_port() != port:  # another program was faster, and viser went on to the next port
         close_page(page)
-        raise UserError(f"The port {port} is in use: choose another one with --port.")
+        raise PortInUse(port, host)
     return page
 
 
 def close_page(page: Page) -> None:
-    with quiet():
+    """Ends serving.
+
+    Args:
+        page: of `open_page`.
+    """
+    with _quiet():
         page.stop()
+
+
+def set_start(page: Page, position: Vector, look_at: Vector) -> None:
+    """Sets the view that new clients start from, with -y as up.
+
+    Args:
+        page: of `open_page`.
+        position: of the camera in the world.
+        look_at: point that it looks at.
+    """
+    camera = page.initial_camera
+    camera.position, camera.look_at, camera.up = position, look_at, (0.0, -1.0, 0.0)  # type: ignore[assignment]
 
 
 def _check_free(host: str, port: int) -> None:
@@ -46,19 +93,25 @@ def _check_free(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except socket.gaierror as error:
-        raise UserError(f"There is no host {host!r}: give an address of this machine, such as {LOOPBACK}.") from error
+        raise UserError(
+            f"There is no host {host!r}: give an address of this machine, such as {LOOPBACK}.", argument="host"
+        ) from error
     except OSError as error:
-        reason = "is in use" if error.errno in _IN_USE else f"cannot be had ({error.strerror})"
-        raise UserError(f"The port {port} of {host} {reason}: choose another one with --port.") from error
+        if error.errno in _IN_USE:
+            raise PortInUse(port, host) from error
+        raise UserError(
+            f"The port {port} of {host} cannot be opened ({error.strerror}): choose another one.", argument="port"
+        ) from error
 
 
-_IN_USE = (48, 98)  # EADDRINUSE of macOS and Linux
-
-
-def address_of(host: str, port: int) -> str:
+def url(host: str, port: int) -> str:
     """What to type into a browser on this machine.
 
-    >>> address_of("0.0.0.0", 8080)
+    Args:
+        host: address that is served on.
+        port: number of the port.
+
+    >>> url("0.0.0.0", 8080)
     'http://127.0.0.1:8080'
     """
     shown = LOOPBACK if host in ("0.0.0.0", "::", "") else host
@@ -66,9 +119,15 @@ def address_of(host: str, port: int) -> str:
 
 
 def welcome(host: str, port: int, what: str) -> str:
-    """Sentences for the terminal: where the page is, how to reach it from elsewhere, who can see it."""
+    """Sentences for the terminal: where the page is, how to reach it from elsewhere, who can see it.
+
+    Args:
+        host: address that is served on.
+        port: number of the port.
+        what: begin of the first sentence, such as "walk is shown".
+    """
     here = f"{getpass.getuser()}@{socket.gethostname()}"
-    lines = [f"{what} at {address_of(host, port)} (Ctrl-C ends it)."]
+    lines = [f"{what} at {url(host, port)} (Ctrl-C ends it)."]
     if is_loopback(host):
         lines.append(f"From another machine: ssh -L {port}:{LOOPBACK}:{port} {here}, then the same address there.")
     else:
@@ -78,6 +137,9 @@ def welcome(host: str, port: int, what: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server there.
+
+    Args:
+        host: address that is served on.
 
     >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
     (True, True, False)
@@ -91,7 +153,7 @@ def is_loopback(host: str) -> bool:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Without the banners that viser prints."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
