@@ -259,7 +259,7 @@ def test_the_frozen_frames_are_those_of_the_committed_test_clips():
     root = Path(__file__).parents[2] / "data"
     names = sorted(path.stem for path in (root / "walkthroughs" / "test" / "cameras").glob("*.txt"))
     frozen = find_frozen(names)
-    assert frozen is not None, "run scripts/make_evaluation_indices.py anew"
+    assert frozen is not None, "run tools/make_evaluation_indices.py anew"
     assert frozen.name == "walkthroughs_test.json"
     assert sorted(frozen.clips) == names
 

@@ -21,7 +21,7 @@ from video_ae.evaluation.report.report_figures import strip
 from video_ae.evaluation.report.html_report import to_html
 from video_ae.evaluation.report.records import PoseRecord, Strip, ViewRecord
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_tables.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "make_tables.py"
 
 
 @pytest.fixture(scope="module")

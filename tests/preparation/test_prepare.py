@@ -25,7 +25,7 @@ from video_ae.preparation.prepare import prepare
 from video_ae.preparation.segments import Dropped
 
 BLACK = torch.zeros(15, 3, 64, 96, dtype=torch.uint8)
-SCRIPT = Path(__file__).parents[2] / "scripts" / "damage_videos.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "damage_videos.py"
 
 
 def digest(folder: Path) -> dict[str, str]:

@@ -148,7 +148,7 @@ class VggCosine(nn.Module):
 
 
 def perceptual_metrics() -> tuple[dict[str, Lpips | VggCosine], dict[str, str]]:
-    """ "lpips" and "vgg_cosine" as far as weights are installed, on shared features; and why the others are missing."""
+    """The metrics "lpips" and "vgg_cosine" where weights are installed, on shared features; why others are missing."""
     found: dict[str, Lpips | VggCosine] = {}
     missing: dict[str, str] = {}
     features: UnitFeatures | None = None

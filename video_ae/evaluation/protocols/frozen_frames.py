@@ -2,7 +2,7 @@
 
 A data set whose clips all stand in one frozen file is evaluated on that file's frames, for ever the same; any other
 gets the rule's frames. The files are part of the package, so that an installation looks at the same frames as a clone.
-`make_evaluation_indices.py` writes them.
+`tools/make_evaluation_indices.py` writes them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the guessed depth of one picture is worth: `python scripts/compare_single_picture.py [ROOT]`.
+"""What the guessed depth of one image is worth: `python tools/compare_single_image.py [ROOT]`.
 
 From one frame of a test walk-through the frame `--gap` later is rendered in its true camera; the scale of the scene is
 set by the true median depth of the first frame. Compared: the frame itself, the structure network alone, a wall at one
@@ -39,9 +39,9 @@ def main() -> None:
     for number, file in enumerate(depths):
         for start in STARTS:
             clip = source.load(number, [start, start + given.gap], (192, 144), "stretch")
-            for name, picture in _views(model, clip, _true_depth(file, start)).items():
+            for name, image in _views(model, clip, _true_depth(file, start)).items():
                 target = clip.frames[1:]
-                value = picture.clamp(0, 1)[None]
+                value = image.clamp(0, 1)[None]
                 scores.setdefault(name, []).append((psnr(value, target).item(), ssim(value, target).item()))
     print(f"| {len(depths) * len(STARTS)} pairs, {given.gap} frames apart | PSNR, dB | SSIM |\n|---|---|---|")
     for name, values in scores.items():
@@ -71,11 +71,11 @@ def _views(model, clip, depth: torch.Tensor) -> dict[str, torch.Tensor]:
         "true depth": (depth.median() / depth).clamp(0.25, 4.0),
     }
     codes = {"structure network alone": code} | {n: layers(first, q, reference, size) for n, q in maps.items()}
-    pictures = {"the frame itself": first}
+    images = {"the frame itself": first}
     for name, one in codes.items():
         seen = FrustumRenderer()(one, target, 144, 192)
-        pictures[name] = fill_unseen(seen.frames[0], seen.opacity[0])[0]
-    return pictures
+        images[name] = fill_unseen(seen.frames[0], seen.opacity[0])[0]
+    return images
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Writes the tables of README.md and docs/*.md from results.json files, so that no number is typed by hand.
 
-    python scripts/make_tables.py [--check] FILE.md ...
+    python tools/make_tables.py [--check] FILE.md ...
 
 A table stands between `<!-- table PATH KEY ... -->` and `<!-- /table -->`, or `<!-- clips PATH KEY ... -->` and
 `<!-- /clips -->` for the rows of the method's own clips. PATH is a results.json relative to the
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
         old = file.read_text(encoding="utf-8")
         new = fill(old, file.parent)
         if given.check and new != old:
-            raise SystemExit(f"the tables of {file} are out of date: run scripts/make_tables.py {file}")
+            raise SystemExit(f"the tables of {file} are out of date: run tools/make_tables.py {file}")
         if not given.check:
             file.write_text(new, encoding="utf-8")
 

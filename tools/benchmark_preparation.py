@@ -1,6 +1,6 @@
 """What `video-ae prepare` takes beside decoding, part by part, for sources from 192x144 to 1280x720.
 
-    OMP_NUM_THREADS=1 python scripts/benchmark_preparation.py --work scratch/benchmark_preparation
+    OMP_NUM_THREADS=1 python tools/benchmark_preparation.py --work scratch/benchmark_preparation
 
 Times are processor time of one thread in microseconds a frame, medians of rounds in which everything takes its turn, so
 that other work on the machine matters little. The share is the decoder's own time (opened with exact seeking, without
@@ -69,7 +69,7 @@ def parts(path: Path, work: Path) -> dict[str, tuple[Callable[[], object], int]]
         "decoder": (lambda: decode(path), len(reader)),
         "index of packets, opening": (lambda: open_video(path, "torchcodec"), len(reader)),
         "shrinking": (lambda: resizing.bytes(source), len(source)),
-        "JPEG": (lambda: [encode_jpeg(picture) for picture in small], len(small)),
+        "JPEG": (lambda: [encode_jpeg(image) for image in small], len(small)),
         "shots": (lambda: scan.ShotDetector().add(small), len(small)),
         "rests, fingerprints": (numbers, len(small)),
         "overlap": (

@@ -1,6 +1,6 @@
-"""Held-out frames, made from their neighbours: `python scripts/compare_interpolation.py VIDEO [VIDEO ...]`.
+"""Held-out frames, made from their neighbours: `python tools/compare_interpolation.py VIDEO [VIDEO ...]`.
 
-Every second frame of the first `--frames` is left out, the rest is taken apart, and the missing ones are made at half
+Every second frame of the first `--frames` is left out, the rest is reconstructed, and the missing ones are made at half
 the time between their neighbours; nobody sees the left-out frames but the measure. Compared: the frame before, the mean
 of both neighbours, optical flow by OpenCV (Farneback 2003, DIS: Kroeger et al. 2016; both neighbours drawn half the way
 along the flow and averaged), the structure alone, and `video-ae interpolate` (the structure with the colours of the
@@ -29,14 +29,14 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=15)
     parser.add_argument("--gap", type=int, default=2, help="every gap-th frame is kept (default: 2)")
     parser.add_argument("--refine", type=int, default=0)
-    parser.add_argument("--sheet", type=Path, help="write a picture: held-out frame, then each method")
+    parser.add_argument("--sheet", type=Path, help="write an image: held-out frame, then each method")
     given = parser.parse_args()
     model, _ = load_scene_model(None, torch.device("cpu"))
     scores: dict[str, list[tuple[float, float]]] = {}
     for video in given.videos:
         made, held_out = _clip(video, model, given.frames, given.gap, given.refine)
-        for name, pictures in made.items():
-            scores.setdefault(name, []).append(_scores(pictures, held_out))
+        for name, images in made.items():
+            scores.setdefault(name, []).append(_scores(images, held_out))
         if given.sheet is not None:
             _sheet(given.sheet, made, held_out)
     print(f"| {len(given.videos)} clips | PSNR, dB | SSIM |\n|---|---|---|")
@@ -45,24 +45,24 @@ def main() -> None:
         print(f"| {name} | {first:.2f} | {second:.3f} |")
 
 
-def _scores(pictures: torch.Tensor, held_out: torch.Tensor) -> tuple[float, float]:
-    return psnr(pictures, held_out).mean().item(), ssim(pictures, held_out).mean().item()
+def _scores(images: torch.Tensor, held_out: torch.Tensor) -> tuple[float, float]:
+    return psnr(images, held_out).mean().item(), ssim(images, held_out).mean().item()
 
 
 def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """({method: pictures}, held-out frames), all in [0, 1] at the size of the video."""
+    """({method: images}, held-out frames), all in [0, 1] at the size of the video."""
     settings = Settings(stride=gap, frames=(frames - 1) // gap + 1, refine=refine)
     with Stages() as stages:
         taken = take_apart(video, model, settings, torch.device("cpu"), stages)
         size = taken.output_size(None)
         kept = taken.clip.indices
-        places = torch.arange(len(kept) - 1).double() + 0.5
+        times = torch.arange(len(kept) - 1).double() + 0.5
         numbers = ((kept[:-1] + kept[1:]) // 2).tolist()
         held_out = read_clip(taken.reader, numbers, size).frames
         inputs = read_clip(taken.reader, kept.tolist(), size).frames
         before, after = inputs[:-1], inputs[1:]
-        sharp = between(taken, model, places, size, stages).float() / 255
-        cameras = interpolate(taken.cameras, places)
+        sharp = between(taken, model, times, size, stages).float() / 255
+        cameras = interpolate(taken.cameras, times)
         alone = torch.cat(
             [views.frames[0].clamp(0, 1) for _, views in render_chunks(model, taken.scene, cameras, size)]
         )
@@ -73,7 +73,7 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
 
 
 def _flows() -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-    """Optical flow from one grey picture to another, in pixels, by OpenCV where it is installed."""
+    """Optical flow from one grey image to another, in pixels, by OpenCV where it is installed."""
     try:
         import cv2
     except ImportError:
@@ -87,20 +87,20 @@ def _flows() -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
 
 
 def _along(flow: Callable[[np.ndarray, np.ndarray], np.ndarray], a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Both pictures drawn half the way towards each other along the flows between them, and averaged."""
-    grey = [(255 * picture.mean(0)).round().numpy().astype(np.uint8) for picture in (a, b)]
+    """Both images drawn half the way towards each other along the flows between them, and averaged."""
+    grey = [(255 * one.mean(0)).round().numpy().astype(np.uint8) for one in (a, b)]
     return (_drawn(a, flow(*grey)) + _drawn(b, flow(*grey[::-1]))) / 2
 
 
-def _drawn(picture: torch.Tensor, flow: np.ndarray) -> torch.Tensor:
+def _drawn(image: torch.Tensor, flow: np.ndarray) -> torch.Tensor:
     """Backward warping by half the flow, taken as if it were given at the middle time."""
     import cv2
 
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    image = picture.permute(1, 2, 0).contiguous().numpy()
+    pixels = image.permute(1, 2, 0).contiguous().numpy()
     drawn = cv2.remap(
-        image, x - 0.5 * flow[..., 0], y - 0.5 * flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+        pixels, x - 0.5 * flow[..., 0], y - 0.5 * flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
     )
     return torch.from_numpy(drawn).permute(2, 0, 1)
 

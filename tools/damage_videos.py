@@ -1,6 +1,6 @@
 """Damages a video in ten ways, to see what becomes of a data set with such files in it.
 
-    python scripts/damage_videos.py data/walkthroughs/train/videos/train_0000_e3m7.mp4 --out damaged
+    python tools/damage_videos.py data/walkthroughs/train/videos/train_0000_e3m7.mp4 --out damaged
 
 Each file is named after what is wrong with it.
 """
@@ -26,7 +26,7 @@ def truncated(source: Path, path: Path) -> None:
 
 
 def no_index(source: Path, path: Path) -> None:
-    """As a recorder leaves a file when its battery is empty: pictures without a table of contents."""
+    """As a recorder leaves a file when its battery is empty: frames without a table of contents."""
     content = _fast_start(source, path)
     start = content.index(b"moov") - 4
     size = int.from_bytes(content[start : start + 4], "big")
@@ -55,11 +55,11 @@ def sound_only(source: Path, path: Path) -> None:
 
 
 def one_frame(source: Path, path: Path) -> None:
-    _encode(path, _pictures(source)[:1])
+    _encode(path, _frames(source)[:1])
 
 
 def broken_middle(source: Path, path: Path) -> None:
-    """The middle fifth of the pictures is overwritten by zeros, as by a bad block of a disk."""
+    """The middle fifth of the frames is overwritten by zeros, as by a bad block of a disk."""
     content = bytearray(_fast_start(source, path))
     start = content.index(b"mdat") + 4
     length = len(content) - start
@@ -70,10 +70,10 @@ def broken_middle(source: Path, path: Path) -> None:
 
 def mixed_size(source: Path, path: Path) -> None:
     """Two sizes one after the other in one stream, as a video call leaves it."""
-    pictures = _pictures(source)[:10]
+    frames = _frames(source)[:10]
     parts = [path.with_suffix(f".{number}.h264") for number in range(2)]
-    _encode(parts[0], pictures, "h264")
-    _encode(parts[1], [picture[: picture.shape[0] // 2 // 2 * 2] for picture in pictures], "h264")
+    _encode(parts[0], frames, "h264")
+    _encode(parts[1], [frame[: frame.shape[0] // 2 // 2 * 2] for frame in frames], "h264")
     joined = b"".join(part.read_bytes() for part in parts)
     parts[0].write_bytes(joined)
     with av.open(str(parts[0])) as reader, av.open(str(path), "w", format="matroska") as writer:
@@ -119,18 +119,18 @@ def _fast_start(source: Path, path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _pictures(source: Path) -> list[np.ndarray]:
+def _frames(source: Path) -> list[np.ndarray]:
     with av.open(str(source)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
-def _encode(path: Path, pictures: list[np.ndarray], format: str = "mp4") -> None:
-    height, width = pictures[0].shape[:2]
+def _encode(path: Path, frames: list[np.ndarray], format: str = "mp4") -> None:
+    height, width = frames[0].shape[:2]
     with av.open(str(path), "w", format=format) as container:
         stream = container.add_stream("libx264", rate=10, options={"bf": "0"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number, picture_ in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture_), format="rgb24")
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

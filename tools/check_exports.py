@@ -1,4 +1,4 @@
-"""What the exports of a reconstruction are worth: `python scripts/check_exports.py DIR [--volumes]`.
+"""What the exports of a reconstruction are worth: `python tools/check_exports.py DIR [--volumes]`.
 
 Needs `pycolmap` and `plyfile` (`pip install -e .[peers,test]`), and the video that DIR was made from.
 """
@@ -18,7 +18,7 @@ from video_ae.types import Cameras
 from video_ae.videos.load import read_clip
 from video_ae.videos.open import open_video
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "export"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "formats"))
 RESOLUTIONS = ((64, 48, 64), (128, 96, 128), (192, 144, 192))
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--volumes", action="store_true", help="also the error of PyTorch3D's grid")
-    parser.add_argument("--sheet", type=Path, help="write a picture: input, model, splats")
+    parser.add_argument("--sheet", type=Path, help="write an image: input, model, splats")
     given = parser.parse_args()
     saved = load_scene(given.directory / "scene")
     _colmap(given.directory)
@@ -87,9 +87,9 @@ def _volumes(saved: SavedScene) -> None:
         print(f"| {' x '.join(map(str, resolution))} | " + " | ".join(f"{error:.1f} dB" for error in errors) + " |")
 
 
-def psnr(pictures: torch.Tensor, targets: torch.Tensor) -> float:
-    """Mean over pictures, in decibels."""
-    return -10 * (pictures - targets).square().mean((1, 2, 3)).log10().mean().item()
+def psnr(images: torch.Tensor, targets: torch.Tensor) -> float:
+    """Mean over images, in decibels."""
+    return -10 * (images - targets).square().mean((1, 2, 3)).log10().mean().item()
 
 
 if __name__ == "__main__":

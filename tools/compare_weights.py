@@ -1,11 +1,11 @@
 """Held-out frames of any videos, rendered with several weights, side by side; no true cameras are needed.
 
-    python scripts/compare_weights.py VIDEO [VIDEO ...] [--weights RUN ...] [--untrained] [--first N ...] [--step N]
+    python tools/compare_weights.py VIDEO [VIDEO ...] [--weights RUN ...] [--untrained] [--first N ...] [--step N]
 
 From each frame of `--first` on, 25 frames `--step` apart make a clip of 192x144 pixels, whose cameras are solved once,
 feed-forward. A frame is then rendered in its own camera from others: its neighbours (`near`), two on each side
 (`near4`), those 4 or 8 frames away on both sides, or the one two frames before (`single`). Printed: PSNR (dB) and SSIM,
-means over clips and frames. VIDEO is a file or a folder of pictures. Compared are the package's own weights and, beside
+means over clips and frames. VIDEO is a file or a folder of images. Compared are the package's own weights and, beside
 them, those of runs, and the plane sweep before any training (seed 0).
 """
 
@@ -62,8 +62,8 @@ def scores(model: PerspectiveAutoencoder, clips: list[tuple[VideoClip, CameraEst
     for clip, estimate in clips:
         for frame in frames:
             split = Split([frame + offset for offset in offsets], frame, [frame])
-            picture, true = model.render_target(clip.frames, estimate, split, SIZE).frames[0], clip.frames[[frame]]
-            found.append((psnr(picture, true).item(), ssim(picture, true).item()))
+            image, true = model.render_target(clip.frames, estimate, split, SIZE).frames[0], clip.frames[[frame]]
+            found.append((psnr(image, true).item(), ssim(image, true).item()))
     return tuple(sum(values) / len(values) for values in zip(*found, strict=True))
 
 

@@ -1,11 +1,11 @@
 """How well a view is rendered that lies beside the path: codes of a view with and without what makes them surer.
 
-    python scripts/compare_view_codes.py VIDEO [--frames N] [--step N] [--away D ...]
+    python tools/compare_view_codes.py VIDEO [--frames N] [--step N] [--away D ...]
 
 The cameras of the first `--frames` frames, `--step` apart, are solved once, feed-forward, from all of them. Every
 eighth frame is then rendered in its own camera from those frames alone that see the scene differently by more than D
-picture widths (the mean over how far far, typical and near surfaces move). Printed: PSNR (dB) and SSIM, means over
-frames, of the code alone, black where its frames see nothing. VIDEO is a file or a folder of pictures.
+image widths (the mean over how far far, typical and near surfaces move). Printed: PSNR (dB) and SSIM, means over
+frames, of the code alone, black where its frames see nothing. VIDEO is a file or a folder of images.
 """
 
 import argparse
@@ -54,12 +54,12 @@ def score(model: PerspectiveAutoencoder, clip: VideoClip, estimate: CameraEstima
         distances = viewpoint_distances(Scene(clip, estimate, (), ()), view)[0]
         kept = (distances > away).nonzero()[:, 0].tolist()
         if len(kept) < 2:
-            raise UserError(f"Fewer than two frames are {away} picture widths from frame {target}: a smaller --away.")
+            raise UserError(f"Fewer than two frames are {away} image widths from frame {target}: a smaller --away.")
         part = clip.select(kept)
         scene = Scene(part, select_frames(estimate, 0, kept), (), ())  # its world is the first of these frames
         view = Cameras(invert(cameras.world_from_camera[kept[:1]]) @ view.world_from_camera, view.intrinsics)
-        picture = model.render_from_frames(scene, part.frames.__getitem__, view).frames[0].clamp(0, 1)
-        scores.append([metric(picture, clip.frames[[target]]).item() for metric in (psnr, ssim)])
+        image = model.render_from_frames(scene, part.frames.__getitem__, view).frames[0].clamp(0, 1)
+        scores.append([metric(image, clip.frames[[target]]).item() for metric in (psnr, ssim)])
     return torch.tensor(scores).mean(0).tolist()
 
 

@@ -1,6 +1,6 @@
-"""The picture of the viewer in the documentation: the page in the system's Chromium, as it opens.
+"""The image of the viewer in the documentation: the page in the system's Chromium, as it opens.
 
-    python scripts/picture_of_viewer.py DIR --out docs/images/viewer.png
+    python tools/screenshot_viewer.py DIR --out docs/images/viewer.png
 
 Needs `pip install -e '.[viewer,browser]'` and Chromium.
 """
@@ -35,11 +35,11 @@ def main() -> None:
         page.get_by_text("Play", exact=True).wait_for()
         page.locator(".mantine-Notification-closeButton").first.click()  # "Software WebGL rendering detected"
         time.sleep(given.wait)
-        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()
     viewer.close()
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(200).save(given.out, optimize=True)
+    image.quantize(200).save(given.out, optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Writes what evo and scikit-image say about some made-up trajectories and pictures, for the tests to compare with.
 
-    python scripts/make_metric_oracle.py tests/evaluation/metric_oracle.json
+    python tools/make_metric_oracle.py tests/evaluation/metric_oracle.json
 
 Needs evo (GPL-3) and scikit-image, which nothing else here needs: run it in an environment of its own. The inputs stand
 in the file too, so that the tests need neither.

@@ -1,4 +1,4 @@
-"""Time and error of the camera encoder on walk-throughs with exact cameras: `python scripts/benchmark_camera.py`.
+"""Time and error of the camera encoder on walk-throughs with exact cameras: `python tools/benchmark_camera.py`.
 
 CPU seconds of this process, median over clips after one warm-up; errors after a similarity alignment. The last column
 sets each variant against the first one. `--each` also prints every clip; `--first 22` takes later frames, among them a

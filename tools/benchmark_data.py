@@ -1,6 +1,6 @@
 """How fast training's data come: packed clips against raw H.264 and against a bare loop.
 
-    OMP_NUM_THREADS=1 python scripts/benchmark_data.py --work scratch/benchmark
+    OMP_NUM_THREADS=1 python tools/benchmark_data.py --work scratch/benchmark
 
 Writes two phone-like videos (1280x720, x264's own distance of keyframes) from the sample walk-throughs, prepares them,
 and times everything in turns, so that other work on the machine meets all alike. One thread, no workers. Prints medians
@@ -50,10 +50,10 @@ def write_videos(folder: Path, walkthroughs: Path, size: tuple[int, int] = (1280
         small = torch.cat([walk, walk.flip(0)] * (FRAMES // len(walk) + 1))[:FRAMES]
         large = torch.empty(len(small), 3, height, width, dtype=torch.uint8)
         noise = torch.Generator().manual_seed(number)
-        for place, frame in enumerate(small):
-            picture = torch.nn.functional.interpolate(frame[None], size=(height, width), mode="bicubic")[0] * 255
+        for index, frame in enumerate(small):
+            image = torch.nn.functional.interpolate(frame[None], size=(height, width), mode="bicubic")[0] * 255
             grain = torch.randn(1, height, width, generator=noise) * 2
-            large[place] = (picture + grain).round().clamp(0, 255).to(torch.uint8)
+            large[index] = (image + grain).round().clamp(0, 255).to(torch.uint8)
         write_video(path, large, fps=30)
     return paths
 
@@ -71,7 +71,7 @@ def time_in_turns(works: dict[str, Callable[[], object]], rounds: int) -> dict[s
 
 
 def bare_loop(source: PackedVideos) -> Work:
-    """Reads the same bytes at known places and decodes them: no table, no index, no checks."""
+    """Reads the same bytes at known offsets and decodes them: no table, no index, no checks."""
     file = os.open(source.store.fetch(source.store.shard_names()[0]), os.O_RDONLY)
     count = int(np.frombuffer(os.pread(file, 4, 0), "<u4")[0])
     ends = np.frombuffer(os.pread(file, 4 * (count + 1), 4), "<u4").tolist()
