@@ -29,7 +29,7 @@ from video_ae.evaluation.protocols.frozen_frames import (
     onward_views,
     views_of_clip,
 )
-from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol, fill_missing, score_poses
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings, fill_missing, run_pose_protocol, score_poses
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.results import collect, finite, pose_writer, prediction_writer, write_results
 from video_ae.types import Cameras

@@ -17,9 +17,9 @@ from video_ae.evaluation.baselines import blend, nearest_context, standing_still
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.pose_protocol import run_pose_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
-from video_ae.evaluation.report.report_figures import strip
 from video_ae.evaluation.report.html_report import to_html
 from video_ae.evaluation.report.records import PoseRecord, Strip, ViewRecord
+from video_ae.evaluation.report.report_figures import strip
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "make_tables.py"
 

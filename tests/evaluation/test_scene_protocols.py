@@ -9,7 +9,7 @@ import torch
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, run_reconstruction_protocol
-from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protocol, moved_points
+from video_ae.evaluation.protocols.transfer_protocol import moved_points, run_transfer_protocol
 from video_ae.evaluation.tables import markdown
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays
@@ -119,7 +119,9 @@ def test_what_nobody_saw_has_no_depth_and_counts_as_an_error_of_one(walls):
 def test_a_perfect_reconstruction_and_its_depth(walls):
     root, source = walls
     kept = []
-    result = run_reconstruction_protocol(source, root, source.scene, "oracle", on_frame=lambda *found: kept.append(found))
+    result = run_reconstruction_protocol(
+        source, root, source.scene, "oracle", on_frame=lambda *found: kept.append(found)
+    )
     row = result.result.clips["a"]
     assert row["psnr"] > 90
     assert row["frames"] == 7

@@ -145,11 +145,11 @@ def evaluate_views(
     """
     chosen = tuple(gaps or _GAPS[kind])
     if any(gap < 1 for gap in chosen):
-        raise UserError(f"The gaps {list(chosen)} are not possible: give whole numbers of at least 1.", "gaps")
+        raise UserError(f"The gaps {list(chosen)} are not possible: give whole numbers of at least 1.", argument="gaps")
     if hide_target and kind != "middle":
         raise UserError(
             f"A hidden target needs a context on both sides, and the kind is {kind!r}: choose the kind 'middle'.",
-            "kind",
+            argument="kind",
         )
     check_refine(refine)
     dataset, chosen_device, known = open_posed_clips(data), choose_device(device), focal == "true"

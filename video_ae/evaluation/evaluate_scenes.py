@@ -130,7 +130,7 @@ def evaluate_paper(
         UserError: the weights are those of another model, or a fault is unknown.
     """
     if frames < 2:
-        raise UserError(f"{frames} frames are not enough to predict any: give at least 2.", "frames")
+        raise UserError(f"{frames} frames are not enough to predict any: give at least 2.", argument="frames")
     dataset = open_dataset(data)
     chosen_device, model = choose_device(device), load_model(weights)
     if not isinstance(model, PaperVideoAutoencoder):

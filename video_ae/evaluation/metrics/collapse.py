@@ -73,9 +73,7 @@ def camera_stands_still(
     if (frames[-1] - frames[0]).abs().mean() < LEAST_CHANGE:
         return None
     moved = _movement(found, scene_depth)
-    return Finding(
-        "poses all alike", moved, 1.0, moved <= 1, "the camera is said to stand still, but frames change"
-    )
+    return Finding("poses all alike", moved, 1.0, moved <= 1, "the camera is said to stand still, but frames change")
 
 
 def _movement(poses: Tensor, depth: float) -> float:

@@ -131,7 +131,8 @@ def run_published_protocol(
 def _variants(method: str, faults: Sequence[str]) -> dict[str, tuple[str, ...]]:
     if unknown := set(faults) - set(FAULTS):
         raise UserError(
-            f"The 2021 protocol has no fault {sorted(unknown)[0]!r}: choose among {', '.join(FAULTS)}.", "faults"
+            f"The 2021 protocol has no fault {sorted(unknown)[0]!r}: choose among {', '.join(FAULTS)}.",
+            argument="faults",
         )
     single = {f"{method}, {name}": (name,) for name in faults}
     return {method: ()} | (single | {f"{method}, as published": tuple(faults)} if faults else {})
