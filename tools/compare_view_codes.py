@@ -1,10 +1,10 @@
-"""How well a view is rendered that lies beside the path: codes of a view with and without what makes them surer.
+"""How well a view beside the path is rendered: codes with more contexts and with the depth found with the cameras.
 
     python tools/compare_view_codes.py VIDEO [--frames N] [--step N] [--away D ...]
 
 The cameras of the first `--frames` frames, `--step` apart, are solved once, feed-forward, from all of them. Every
 eighth frame is then rendered in its own camera from those frames alone that see the scene differently by more than D
-image widths (the mean over how far far, typical and near surfaces move). Printed: PSNR (dB) and SSIM, means over
+image widths (the mean shift of far, typical and near surfaces). Printed: PSNR (dB) and SSIM, means over
 frames, of the code alone, black where its frames see nothing. VIDEO is a file or a folder of images.
 """
 
@@ -15,25 +15,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from video_ae.camera.submaps import select_frames
 from video_ae.errors import UserError
 from video_ae.evaluation.metrics.images import psnr, ssim
-from video_ae.geometry.se3 import invert
 from video_ae.models.open import load_model
 from video_ae.models.perspective import FEWEST_NEAREST, PerspectiveAutoencoder
 from video_ae.scene.image_based_rendering import viewpoint_distances
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, VideoClip
+from video_ae.types import CameraEstimate, MultiplaneVolume, Scene, VideoClip
 from video_ae.videos.open import open_video
 
 
 class WithoutDepth(nn.Module):
-    """A structure encoder that is not told the depth found with the cameras."""
+    """A structure encoder that does not see the depth found with the cameras."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, *arguments: Any, sfm_depth: torch.Tensor | None = None) -> MultiplaneVolume:
+    def forward(self, *arguments: Any, **depth: torch.Tensor) -> MultiplaneVolume:
         return self.encoder(*arguments)
 
 
@@ -47,8 +45,7 @@ def read_clip(video: Path, count: int, step: int) -> VideoClip:
 
 @torch.no_grad()
 def score(model: PerspectiveAutoencoder, clip: VideoClip, estimate: CameraEstimate, away: float) -> list[float]:
-    cameras = Cameras(estimate.cameras.world_from_camera[0], estimate.cameras.intrinsics[0])
-    scores = []
+    cameras, scores = estimate.cameras, []
     for target in range(4, len(clip), 8):
         view = cameras.select([target])
         distances = viewpoint_distances(Scene(clip, estimate, (), ()), view)[0]
@@ -56,9 +53,8 @@ def score(model: PerspectiveAutoencoder, clip: VideoClip, estimate: CameraEstima
         if len(kept) < 2:
             raise UserError(f"Fewer than two frames are {away} image widths from frame {target}: a smaller --away.")
         part = clip.select(kept)
-        scene = Scene(part, select_frames(estimate, 0, kept), (), ())  # its world is the first of these frames
-        view = Cameras(invert(cameras.world_from_camera[kept[:1]]) @ view.world_from_camera, view.intrinsics)
-        image = model.render_from_frames(scene, part.frames.__getitem__, view).frames[0].clamp(0, 1)
+        scene = Scene(part, estimate.select(kept), (), ())
+        image = model.render_from_frames(scene, part.frames.__getitem__, view).rgb.clamp(0, 1)
         scores.append([metric(image, clip.frames[[target]]).item() for metric in (psnr, ssim)])
     return torch.tensor(scores).mean(0).tolist()
 
@@ -75,11 +71,11 @@ def main() -> None:
     estimate = model.find_cameras(clip)
     print(f"| code | {' | '.join(f'more than {away} away' for away in given.away)} |")
     print(f"|---|{'---|' * len(given.away)}")
-    whole, told = model.scene_contexts, model.structure
+    whole, encoder = model.scene_contexts, model.structure
     for name, most, structure in (
-        ("four nearest", FEWEST_NEAREST, WithoutDepth(told)),
-        ("all about as near", whole, WithoutDepth(told)),
-        ("and the found depth", whole, told),
+        ("four nearest", FEWEST_NEAREST, WithoutDepth(encoder)),
+        ("all about as near", whole, WithoutDepth(encoder)),
+        ("and the depth of the cameras", whole, encoder),
     ):
         model.scene_contexts, model.structure = most, structure
         cells = ["{:.2f}, {:.3f}".format(*score(model, clip, estimate, away)) for away in given.away]

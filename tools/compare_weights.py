@@ -62,7 +62,8 @@ def scores(model: PerspectiveAutoencoder, clips: list[tuple[VideoClip, CameraEst
     for clip, estimate in clips:
         for frame in frames:
             split = Split([frame + offset for offset in offsets], frame, [frame])
-            image, true = model.render_target(clip.frames, estimate, split, SIZE).frames[0], clip.frames[[frame]]
+            output = model.reconstruct_targets(clip.frames[None], estimate[None], split)
+            image, true = output.frames[0].clamp(0, 1), clip.frames[[frame]]
             found.append((psnr(image, true).item(), ssim(image, true).item()))
     return tuple(sum(values) / len(values) for values in zip(*found, strict=True))
 

@@ -1,13 +1,14 @@
 """`report.html`: one file that a person can read without anything else."""
 
 import html
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from video_ae.evaluation.report import figures
-from video_ae.evaluation.report.summaries import FrameRecord, PoseRecord, Record, Strip, ViewRecord
+from markdown_it import MarkdownIt
+
+from video_ae.evaluation.report import report_figures
+from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip, ViewRecord
 from video_ae.evaluation.tables import markdown
 from video_ae.formats.atomic import write_atomically
 
@@ -18,8 +19,14 @@ h2{margin-top:2em;font-size:18px}code{background:#f3f3f3;padding:.1em .3em;word-
 
 
 def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
-    """Writes `out/report.html` from the content of `results.json` and what was kept while the protocol ran."""
-    shown = _figures(content, record)
+    """Writes `out/report.html`.
+
+    Args:
+        content: of `results.json`.
+        out: the folder.
+        record: what was kept while the protocol ran.
+    """
+    shown = _figures_of(content, record)
     text = markdown(content)
     head, _, tables = text.partition("\n## ")
     title = html.escape(f"Evaluation of {content['protocol']}: {content['method']}")
@@ -30,7 +37,7 @@ def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
     write_atomically(out / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
 
 
-def _figures(content: Mapping[str, Any], record: Record) -> str:
+def _figures_of(content: Mapping[str, Any], record: Record) -> str:
     if isinstance(record, PoseRecord):
         return _pose_figures(content, record)
     if isinstance(record, FrameRecord):
@@ -43,25 +50,27 @@ def _pose_figures(content: Mapping[str, Any], record: PoseRecord) -> str:
     parts = [
         _section(
             "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)",
-            figures.trajectories(record.paths, record.method),
+            report_figures.trajectories(record.paths, record.method),
         ),
-        _section("Error against the time between two frames", figures.against_gap(content)),
+        _section("Error against the time between two frames", report_figures.against_gap(content)),
     ]
     if record.confidence:
-        parts.append(_section("Confidence against true error, a dot per frame", figures.confidence(record.confidence)))
+        parts.append(
+            _section("Confidence against true error, a dot per frame", report_figures.confidence(record.confidence))
+        )
     return "".join(parts)
 
 
 def _view_figures(content: Mapping[str, Any], record: ViewRecord) -> str:
     title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter), disparity"
-    against = _section("Against the gap", figures.against_gap(content))
+    against = _section("Against the gap", report_figures.against_gap(content))
     return against + _section(title, _strips(record.strips, record.method, "gap"))
 
 
 def _strips(strips: Mapping[tuple[str, int], Strip], method: str, number: str) -> str:
     rows = []
     for (clip, value), view in strips.items():
-        name, source = html.escape(clip), figures.strip(view, method)
+        name, source = html.escape(clip), report_figures.strip(view, method)
         rows.append(f"<p>{name}, {number} {value}<br><img alt='{name}' src='{source}'></p>")
     return "".join(rows)
 
@@ -71,33 +80,12 @@ def _section(title: str, body: str) -> str:
 
 
 def to_html(text: str) -> str:
-    """The markdown that `video_ae.evaluation.tables` writes: headings, tables, lists, paragraphs, bold and code.
+    """Markdown with tables as HTML; HTML in it is escaped.
 
-    >>> to_html("# A & B\\n\\n`x` and **y**")
-    '<h1>A &amp; B</h1><p><code>x</code> and <b>y</b></p>'
+    Args:
+        text: as `video_ae.evaluation.tables` writes it.
+
+    >>> to_html("`x` and **y** < z")
+    '<p><code>x</code> and <strong>y</strong> &lt; z</p>\\n'
     """
-    parts = []
-    for block in re.split(r"\n\s*\n", text.strip()):
-        lines = block.splitlines()
-        if heading := re.match(r"(#+) (.*)", block):
-            level = len(heading[1])
-            parts.append(f"<h{level}>{_inline(heading[2])}</h{level}>")
-        elif lines and lines[0].startswith("|"):
-            parts.append(_table(lines))
-        elif lines and lines[0].startswith("* "):
-            parts.append("<ul>" + "".join(f"<li>{_inline(line[2:])}</li>" for line in lines) + "</ul>")
-        elif block:
-            parts.append(f"<p>{_inline(block)}</p>")
-    return "".join(parts)
-
-
-def _table(lines: list[str]) -> str:
-    rows = [[_inline(cell.strip()) for cell in line.strip("| ").split("|")] for line in lines if "---" not in line]
-    head = "".join(f"<th>{cell}</th>" for cell in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows[1:])
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _inline(text: str) -> str:
-    escaped = html.escape(text, quote=False)
-    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", re.sub(r"`(.+?)`", r"<code>\1</code>", escaped))
+    return MarkdownIt("commonmark", {"html": False}).enable("table").render(text)

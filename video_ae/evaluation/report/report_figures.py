@@ -1,4 +1,4 @@
-"""The pictures of a report, each as text that stands inside the page: SVG for curves, PNG for photographs."""
+"""The figures of a report, each as text inside the page: SVG for curves, PNG for images."""
 
 import base64
 import io
@@ -15,16 +15,21 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from video_ae.evaluation.report.summaries import Strip
+from video_ae.evaluation.report.records import Strip
 
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 4.2, 3.6  # inches of one panel
-_TILE = 150  # pixels of height of a photograph
+_TILE = 150  # pixels of height of an image
 _ERROR_GAIN = 3.0  # absolute errors are shown this many times brighter
 
 
 def trajectories(paths: Mapping[str, Mapping[str, Tensor]], main: str) -> str:
-    """A panel per clip: all methods' camera centres from above (x to the right, z up), each aligned with the truth."""
+    """A panel per clip: all methods' camera centres from above (x to the right, z up), each aligned with the truth.
+
+    Args:
+        paths: clip -> method (and "truth") -> centres [frame, 3].
+        main: the method that is highlighted.
+    """
     figure, panels = _grid(len(paths))
     names = list(dict.fromkeys(name for methods in paths.values() for name in methods))
     for axes, (clip, methods) in zip(panels, paths.items(), strict=False):
@@ -41,7 +46,11 @@ def trajectories(paths: Mapping[str, Mapping[str, Tensor]], main: str) -> str:
 
 
 def confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
-    """Each frame's confidence against its true error, logarithmic; a colour per clip."""
+    """Each frame's confidence against its true error, logarithmic; a colour per clip.
+
+    Args:
+        points: clip -> confidence and error over the extent, per frame.
+    """
     figure, (axes,) = _grid(1, wide=True)
     for clip, (values, errors) in points.items():
         axes.scatter(values[1:].tolist(), errors[1:].clamp_min(1e-4).tolist(), s=10, label=clip)
@@ -53,7 +62,11 @@ def confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
 
 
 def against_gap(content: Mapping[str, Any]) -> str:
-    """Mean error (poses) or PSNR and SSIM (views) against the number of frames between."""
+    """Mean error (poses) or PSNR and SSIM (views) against the number of frames between.
+
+    Args:
+        content: of `results.json`.
+    """
     poses = content["protocol"] == "poses"
     titles = (
         {"rotation_deg": "rotation error, degrees", "translation_direction_deg": "translation direction, degrees"}
@@ -75,11 +88,15 @@ def against_gap(content: Mapping[str, Any]) -> str:
 
 
 def strip(view: Strip, method: str) -> str:
-    """Contexts, target, prediction, absolute error (three times brighter), disparity, as a data URI of a PNG."""
+    """Contexts, target, prediction, absolute error (three times brighter), disparity, as a data URI of a PNG.
+
+    Args:
+        view: with the method's prediction.
+        method: its name.
+    """
     prediction = view.predictions[method]
-    picture = prediction.picture
-    error = ((picture - view.target).abs().mean(0, keepdim=True) * _ERROR_GAIN).expand(3, -1, -1)
-    tiles = [*view.contexts, view.target, picture, error]
+    error = ((prediction.image - view.target).abs().mean(0, keepdim=True) * _ERROR_GAIN).expand(3, -1, -1)
+    tiles = [*view.contexts, view.target, prediction.image, error]
     tiles += [] if prediction.disparity is None else [coloured(prediction.disparity)]
     row = torch.cat([torch.nn.functional.pad(tile, (0, 4), value=1.0) for tile in tiles], -1)
     pixels = rearrange((row.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
@@ -91,7 +108,11 @@ def strip(view: Strip, method: str) -> str:
 
 
 def coloured(disparity: Float[Tensor, "height width"]) -> Float[Tensor, "3 height width"]:
-    """Near is bright, far is dark, between the map's own 2 % and 98 % quantiles."""
+    """A map in colours: near is bright, far is dark, between its own 2 % and 98 % quantiles.
+
+    Args:
+        disparity: inverse depth in any scale.
+    """
     values = disparity.detach().float().cpu()
     low, high = values.flatten().quantile(torch.tensor([0.02, 0.98])).tolist()
     shares = ((values - low) / max(high - low, 1e-12)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""What a report needs beyond the numbers: paths and pictures, kept while the protocols run."""
+"""What a report needs beyond the numbers: paths and images, kept while the protocols run."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from video_ae.evaluation.diagnostics import diagnose_poses
 from video_ae.evaluation.metrics.collapse import copies_context, flat_structure, there_and_back
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, without_truth
 from video_ae.evaluation.protocols.frozen_frames import View
-from video_ae.geometry.se3 import invert
+from video_ae.geometry.se3 import relative_to_first
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
 
@@ -21,12 +21,16 @@ _BACK_FRAMES = 8  # of a clip, played there and back
 
 @dataclass
 class PoseRecord:
-    """An `on_method` of `evaluate_poses`.
+    """An `on_method` of `run_pose_protocol`: paths of all methods, and what is known of one.
 
-    method: whose confidence and diagnoses are kept. back: where given, is run on each clip's first frames played there
-    and back, to see whether its poses encode time.
-    paths: clip -> method (and "truth") -> centres in the first true camera's axes, aligned with the truth by Sim(3).
-    confidence: clip -> confidence and distance from the truth over its extent, per frame.
+    Args:
+        method: whose confidence and diagnostics are kept.
+        back: where given, is run on each clip's first frames played there and back, to see whether its poses encode
+            time.
+        paths: clip -> method (and "truth") -> centres in the first true camera's axes, aligned with the truth by
+            Sim(3).
+        confidence: clip -> confidence and distance from the truth over its extent, per frame.
+        diagnostics: clip -> findings.
     """
 
     method: str
@@ -37,9 +41,8 @@ class PoseRecord:
 
     def __call__(self, label: str, name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
         assert clip.cameras is not None, "a report needs the true cameras"
-        poses = clip.cameras.world_from_camera.double()
-        true = (invert(poses[:1]) @ poses)[:, :3, 3]
-        centres = cameras.world_from_camera[:, :3, 3]
+        true = relative_to_first(clip.cameras.world_from_camera.double())[:, :3, 3]
+        centres = cameras.centers
         aligned = align(centres, true).apply(centres)
         self.paths.setdefault(name, {"truth": true})[label] = aligned
         if label != self.method:
@@ -61,7 +64,13 @@ class PoseRecord:
 
 @dataclass(frozen=True)
 class Strip:
-    """One view: its contexts, its target, and what each method made of it."""
+    """A row of images of one view.
+
+    Args:
+        contexts: frames that were given.
+        target: frame to predict.
+        predictions: by method.
+    """
 
     contexts: Float[Tensor, "context 3 height width"]
     target: Float[Tensor, "3 height width"]
@@ -70,7 +79,12 @@ class Strip:
 
 @dataclass
 class ViewRecord:
-    """An `on_method` of `evaluate_views`: the middle view of each clip and gap, and whether the method copies."""
+    """An `on_method` of `run_view_protocol`: the middle view of each clip and gap, and whether the method copies.
+
+    Args:
+        method: whose diagnostics are kept.
+        strips: (clip, gap) -> view.
+    """
 
     method: str
     strips: dict[tuple[str, int], Strip] = field(default_factory=dict)
@@ -84,11 +98,11 @@ class ViewRecord:
         key, target = (name, gap), clip.frames[view.target]
         if label == self.method:
             contexts = clip.frames[list(view.contexts)]
-            small = [_small(pictures) for pictures in (found.picture[None], contexts, target[None])]
+            small = [_small(images) for images in (found.image[None], contexts, target[None])]
             self._seen.setdefault(name, []).append((small[0][0], small[1], small[2][0]))
             kept = self.strips.get(key)
-            if kept is None or _further(view, clip) < self._best[key]:
-                self._best[key] = _further(view, clip)
+            if kept is None or _from_middle(view, clip) < self._best[key]:
+                self._best[key] = _from_middle(view, clip)
                 self._views[key] = view
                 self.strips[key] = Strip(contexts, target, {})
         if self._views.get(key) == view:
@@ -107,7 +121,13 @@ class ViewRecord:
 
 @dataclass
 class FrameRecord:
-    """An `on_frame` of `evaluate_reconstruction`: the frame nearest to each clip's middle."""
+    """An `on_frame` of `run_reconstruction_protocol`: the frame nearest to each clip's middle.
+
+    Args:
+        method: whose frames are kept.
+        strips: (clip, frame) -> frame and rendering.
+        diagnostics: clip -> findings.
+    """
 
     method: str
     strips: dict[tuple[str, int], Strip] = field(default_factory=dict)
@@ -116,7 +136,7 @@ class FrameRecord:
     def __call__(self, label: str, name: str, frame: int, clip: VideoClip, found: Prediction) -> None:
         if label != self.method:
             return
-        kept = [place for clip_name, place in self.strips if clip_name == name]
+        kept = [number for clip_name, number in self.strips if clip_name == name]
         if kept and abs(kept[0] - len(clip) / 2) <= abs(frame - len(clip) / 2):
             return
         self.strips.pop((name, kept[0] if kept else -1), None)
@@ -128,12 +148,13 @@ class FrameRecord:
 Record = PoseRecord | ViewRecord | FrameRecord
 
 
-def _further(view: View, clip: VideoClip) -> float:
+def _from_middle(view: View, clip: VideoClip) -> float:
+    """Frames between the target and the clip's middle."""
     return abs(view.target - len(clip) / 2)
 
 
 def _small(frames: Tensor) -> Tensor:
-    """At most 64 pixels high: enough to see whether a picture is a copy."""
+    """At most 64 pixels high: enough to see whether an image is a copy."""
     height, width = frames.shape[-2:]
     size = (min(64, height), max(1, round(width * min(64, height) / height)))
     return torch.nn.functional.interpolate(frames, size, mode="area")
