@@ -8,7 +8,7 @@ from PIL import Image
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.realestate10k import RealEstate10K
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.errors import UserError
 from video_ae.formats.realestate10k import read_realestate10k
 from video_ae.geometry.pinhole import project, transform

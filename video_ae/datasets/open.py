@@ -12,7 +12,7 @@ from video_ae.datasets.nerfstudio_scenes import Nerfstudio
 from video_ae.datasets.packed.packed_videos import PackedVideos
 from video_ae.datasets.packed.shard_store import is_remote
 from video_ae.datasets.posed_frames import PosedVideos
-from video_ae.datasets.realestate10k import RealEstate10K
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.datasets.replica import Replica
 from video_ae.datasets.seven_scenes import SevenScenes
 from video_ae.datasets.tum_rgbd import TumRgbd

@@ -32,7 +32,11 @@ class DeepVoxelEncoder(nn.Module):
             load_imagenet_weights(self.feature_extraction, path)
 
     def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channel 32 rows columns"]:
-        """Frames are RGB in [0, 1]; rows = height / 4, columns = width / 4, `width // 2` channels (32 as published)."""
+        """Voxels of a quarter of the size, `width // 2` channels (32 as published).
+
+        Args:
+            frames: RGB in [0, 1], sizes divisible by 16.
+        """
         features = self.feature_extraction(frames)
         voxels = rearrange(features, "b (c d) h w -> b c d h w", d=_FOLDED_DEPTH)
         return leaky_relu(self.conv3d_2(leaky_relu(self.conv3d_1(voxels))))
