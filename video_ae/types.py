@@ -106,7 +106,7 @@ class TensorRecord:
     def _join(
         cls: type[Record], records: Sequence[Record], join: Callable[[list[Tensor], tuple[str, ...]], Tensor]
     ) -> Record:
-        first, axes = records[0], _axes(cls)
+        first, axes = records[0], _axes(cls)  # type: ignore[arg-type]
         joined = {name: _joined([getattr(one, name) for one in records], axes[name], join) for name in axes}
         return replace(first, **joined)  # type: ignore[type-var]
 

@@ -15,10 +15,12 @@ _FOLDED_DEPTH = 8  # planes that the trunk's channels are unfolded to
 class DeepVoxelEncoder(nn.Module):
     """ResNet-50 features, unfolded along depth and upsampled by two transposed 3D convolutions.
 
-    width: channels of the trunk's first layer, 64 as published; all others are multiples of it.
-    weights: a file of torchvision's ResNet-50; "auto" takes torch's hub cache where it has one; None starts at random.
-
     `start` says in words what the trunk started from.
+
+    Args:
+        width: channels of the trunk's first layer, 64 as published; all others are multiples of it.
+        weights: a file of torchvision's ResNet-50; "auto" takes torch's hub cache where it has one; None starts at
+            random.
     """
 
     def __init__(self, width: int = 64, weights: str | None = None):
