@@ -92,7 +92,7 @@ def test_some_frames_in_another_order(root: Path) -> None:
     assert clip.times.tolist() == pytest.approx([0.15, 0.05])
     torch.testing.assert_close(clip.cameras.world_from_camera, _poses()[[3, 1]], atol=1e-5, rtol=0)
     assert source.timestamps(1) == ["150000", "200000", "250000", "300000", "350000"]
-    assert source.image_size(0) == (WIDTH, HEIGHT)
+    assert source.open(0).image_size == (WIDTH, HEIGHT)
 
 
 def test_pictures_belong_to_their_timestamp(root: Path) -> None:

@@ -1,14 +1,36 @@
 """The contract of a data set: videos by number."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from video_ae.geometry.resize import Fit
-from video_ae.types import VideoClip
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from video_ae.geometry.resize import Fit, plan_resizing
+from video_ae.types import Cameras, VideoClip
+from video_ae.videos.base import VideoReader
+from video_ae.videos.load import read_clip
 
 
-class ClipSource(ABC):
-    """Some videos, reached by number. A data set sets both attributes in its constructor.
+@dataclass(frozen=True)
+class KnownCameras:
+    """What a data set says of the frames of one video.
+
+    Args:
+        cameras: in float64, one a frame; None where they are no pinholes: the clips have frames and no cameras.
+        times: seconds from the first frame, NaN where the data set has none.
+    """
+
+    cameras: Cameras | None
+    times: Float64[Tensor, "frame"]
+
+
+class ClipSource:
+    """Some videos, reached by number.
+
+    A data set sets both attributes in its constructor and implements `open`; or, where its frames come from no reader,
+    `frame_count` and `load`.
 
     Attributes:
         names: the name of each video, unique within the source.
@@ -21,15 +43,33 @@ class ClipSource(ABC):
     def __len__(self) -> int:
         return len(self.names)
 
-    @abstractmethod
+    def open(self, number: int) -> VideoReader:
+        """A reader of one video.
+
+        Args:
+            number: of the video, from 0.
+
+        Raises:
+            UserError: when the video cannot be read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither `open` nor a `load` of its own")
+
+    def known_cameras(self, number: int) -> KnownCameras | None:
+        """Cameras and times of one video; None, the default, where the data set has frames alone.
+
+        Args:
+            number: of the video, from 0.
+        """
+        return None
+
     def frame_count(self, number: int) -> int:
         """Frames of one video.
 
         Args:
             number: of the video, from 0.
         """
+        return len(self.open(number))
 
-    @abstractmethod
     def load(
         self,
         number: int,
@@ -49,3 +89,13 @@ class ClipSource(ABC):
             UserError: when the video cannot be read.
             IndexError: when it has no such frame.
         """
+        reader, known = self.open(number), self.known_cameras(number)
+        clip = read_clip(reader, range(len(reader)) if indices is None else indices, size, fit)
+        if known is None:
+            return clip
+        cameras = known.cameras
+        if cameras is not None:
+            cameras = cameras.select(clip.indices)
+            intrinsics = plan_resizing(reader.image_size, size, fit).intrinsics(cameras.intrinsics)
+            cameras = replace(cameras, intrinsics=intrinsics).to(torch.float32)
+        return replace(clip, name=self.names[number], cameras=cameras, times=known.times[clip.indices])

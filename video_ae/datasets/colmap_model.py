@@ -1,14 +1,13 @@
 """Images with the cameras that COLMAP found for them."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from video_ae.datasets.pinholes import pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.colmap import colmap_poses, has_colmap_model, read_colmap_cameras, read_colmap_images
-from video_ae.videos.image_folder import ImageFolderReader, natural_key
+from video_ae.videos.image_folder import natural_key
 
 MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")  # the first of these that has one is a scene's model
 
@@ -26,11 +25,8 @@ class ColmapModels(PosedVideos):
     format: ClassVar[str] = "COLMAP (sparse/0, images)"
 
     @staticmethod
-    def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _has_model))
-
-    def find(self, root: Path) -> Mapping[str, Path]:
-        return scenes_in(root, _has_model)
+    def is_scene(folder: Path) -> bool:
+        return _model_in(folder) is not None
 
     def read(self, path: Path) -> PosedFrames:
         model = _model_in(path)
@@ -45,14 +41,9 @@ class ColmapModels(PosedVideos):
         unknown = next((image for image in images if image.camera not in cameras), None)
         if unknown is not None:
             raise UserError(f"{str(model)!r}: {unknown.name} has the camera {unknown.camera}, which is not there.")
-        size = ImageFolderReader(files[0].parent, files[:1]).image_size
         lenses = {number: camera.lens() for number, camera in cameras.items()}
-        intrinsics = pinhole_intrinsics(str(path), [lenses[image.camera] for image in images], size)
-        return PosedFrames(files, colmap_poses(images), intrinsics, unknown_times(len(files)))
-
-
-def _has_model(scene: Path) -> bool:
-    return _model_in(scene) is not None
+        intrinsics = pinhole_intrinsics(str(path), [lenses[image.camera] for image in images], files)
+        return PosedFrames(files, colmap_poses(images), intrinsics)
 
 
 def _model_in(scene: Path) -> Path | None:

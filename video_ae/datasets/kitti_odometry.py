@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, unknown_times
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.kitti import read_kitti, read_kitti_projection
 from video_ae.formats.number_files import read_table
 from video_ae.geometry.se3 import invert
-from video_ae.videos.image_folder import images_in, natural_key
+from video_ae.videos.image_folder import images_in, natural_order
 
 CAMERAS = (2, 0)  # left in colour, left in grey: the first whose images are there
 
@@ -30,20 +30,20 @@ class KittiOdometry(PosedVideos):
 
     format: ClassVar[str] = "KITTI odometry (sequences/00, poses/00.txt)"
 
-    @staticmethod
-    def recognises(root: Path) -> bool:
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
         return any((root / "sequences").glob("*/calib.txt"))
 
     def find(self, root: Path) -> Mapping[str, Path]:
         folders = (path for path in (root / "sequences").iterdir() if path.is_dir() and path.name[0] != ".")
-        return {path.name: path for path in sorted(folders, key=lambda path: natural_key(path.name))}
+        return {path.name: path for path in natural_order(folders)}
 
     def read(self, path: Path) -> PosedFrames:
         camera = next((number for number in CAMERAS if (path / f"image_{number}").is_dir()), None)
         if camera is None:
             raise UserError(f"{str(path)!r} has neither image_2 nor image_0.")
         files = images_in(path / f"image_{camera}")
-        times = unknown_times(len(files))
+        times = None
         if (path / "times.txt").is_file():
             times = read_table(path / "times.txt", 1)[:, 0]
             _check_lines(path / "times.txt", times, files)

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
+from video_ae.datasets.pinholes import image_size_of
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.nerfstudio import OPENCV_FROM_OPENGL
 from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines
-from video_ae.videos.image_folder import ImageFolderReader
 
 IMAGES = "undistorted_color_images"
 PARAMETERS = "undistorted_camera_parameters"
@@ -41,8 +41,8 @@ class Matterport3D(PosedVideos):
     format: ClassVar[str] = f"Matterport3D ({PARAMETERS}, {IMAGES})"
 
     @staticmethod
-    def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _has_scan))
+    def is_scene(folder: Path) -> bool:
+        return any((folder / PARAMETERS).glob("*.conf"))
 
     def find(self, root: Path) -> Mapping[str, Path]:
         """Name -> `<scan>.conf/<panorama>` of each video; the file itself where it names no image.
@@ -51,7 +51,7 @@ class Matterport3D(PosedVideos):
             root: the folder of the data set.
         """
         found = {}
-        for name, scan in scenes_in(root, _has_scan).items():
+        for name, scan in super().find(root).items():
             for conf in sorted((scan / PARAMETERS).glob("*.conf")):
                 panoramas = {entry["panorama"]: None for _, entry, _, _ in _scans(conf)}
                 found.update({f"{name}/{panorama}": conf / panorama for panorama in panoramas} or {name: conf})
@@ -64,19 +64,14 @@ class Matterport3D(PosedVideos):
         seen = [scan for scan in _scans(conf) if scan[1]["panorama"] == panorama]
         seen.sort(key=lambda scan: _order(scan[1]))
         files = [conf.parent.parent / IMAGES / entry[0] for _, entry, _, _ in seen]
-        height = ImageFolderReader(files[0].parent, files[:1]).image_size[1]
+        height = image_size_of(files)[1]
         poses = [as_numbers(conf, line, words, 16) for line, _, words, _ in seen]
         intrinsics = [_intrinsics(conf, line, words, height) for _, _, _, (line, words) in seen]
         return PosedFrames(
             files,
             poses_of_rows(conf, torch.tensor(poses, dtype=torch.float64)) * OPENCV_FROM_OPENGL,
             torch.tensor(intrinsics, dtype=torch.float64),
-            unknown_times(len(files)),
         )
-
-
-def _has_scan(folder: Path) -> bool:
-    return any((folder / PARAMETERS).glob("*.conf"))
 
 
 def _scans(conf: Path) -> Iterator[tuple[int, re.Match[str], list[str], tuple[int, list[str]]]]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from video_ae.datasets.pinholes import pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
+from video_ae.datasets.pinholes import image_size_of, pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.nerfstudio import read_nerfstudio
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
+from video_ae.videos.image_folder import IMAGE_SUFFIXES, natural_order
 
 
 class Nerfstudio(PosedVideos):
@@ -24,12 +24,12 @@ class Nerfstudio(PosedVideos):
     format: ClassVar[str] = "nerfstudio (transforms.json)"
 
     @staticmethod
-    def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _has_transforms))
+    def is_scene(folder: Path) -> bool:
+        return bool(_transforms(folder))
 
     def find(self, root: Path) -> Mapping[str, Path]:
         found = {}
-        for name, scene in scenes_in(root, _has_transforms).items():
+        for name, scene in super().find(root).items():
             for file in _transforms(scene):
                 part = file.stem.removeprefix("transforms").lstrip("_")
                 found[f"{name}/{part}" if part else name] = file
@@ -38,18 +38,13 @@ class Nerfstudio(PosedVideos):
     def read(self, path: Path) -> PosedFrames:
         transforms = read_nerfstudio(path)
         files = [_image(path, name) for name in transforms.images]
-        size = ImageFolderReader(files[0].parent, files[:1]).image_size
-        intrinsics = pinhole_intrinsics(str(path), transforms.lenses(size), size)
-        return PosedFrames(files, transforms.world_from_camera, intrinsics, unknown_times(len(files)))
+        intrinsics = pinhole_intrinsics(str(path), transforms.lenses(image_size_of(files)), files)
+        return PosedFrames(files, transforms.world_from_camera, intrinsics)
 
 
 def _transforms(scene: Path) -> list[Path]:
     whole = scene / "transforms.json"
-    return [whole] if whole.is_file() else sorted(scene.glob("transforms_*.json"), key=lambda file: natural_key(file))
-
-
-def _has_transforms(scene: Path) -> bool:
-    return bool(_transforms(scene))
+    return [whole] if whole.is_file() else natural_order(scene.glob("transforms_*.json"))
 
 
 def _image(transforms: Path, name: str) -> Path:

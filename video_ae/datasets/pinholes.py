@@ -3,19 +3,33 @@
 import logging
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.formats.lens import Lens
+from video_ae.videos.image_folder import ImageFolderReader
 
 LARGEST_SHIFT = 0.01  # of the image's width: a lens that moves a corner further is no pinhole to evaluate with
 log = logging.getLogger(__name__)
 
 
+def image_size_of(files: Sequence[Path]) -> tuple[int, int]:
+    """(width, height) in pixels of images that have one size, from the first of them.
+
+    Args:
+        files: the images.
+
+    Raises:
+        UserError: when the first one cannot be read.
+    """
+    return ImageFolderReader(files[0].parent, files[:1]).image_size
+
+
 def pinhole_intrinsics(
-    name: str, lenses: Sequence[Lens | None], image_size: tuple[int, int]
+    name: str, lenses: Sequence[Lens | None], files: Sequence[Path]
 ) -> Float64[Tensor, "frame 4"] | None:
     """(fx, fy, cx, cy) of each frame in pixels; None, with a warning, where a lens is no pinhole.
 
@@ -26,10 +40,10 @@ def pinhole_intrinsics(
     Args:
         name: of the video, for the warning.
         lenses: one a frame; None for a fisheye or another model that is no pinhole with distortion.
-        image_size: (width, height) of the frames, which may have been scaled.
+        files: the frames, which may have been scaled.
 
     Raises:
-        UserError: when the frames have another aspect ratio than their lenses.
+        UserError: when the first frame cannot be read or has another aspect ratio than the lenses.
     """
     shifts = [math.inf if lens is None else lens.corner_shift() for lens in set(lenses)]
     if not all(shift <= LARGEST_SHIFT for shift in shifts):  # so that a coefficient that is no number counts as well
@@ -43,4 +57,5 @@ def pinhole_intrinsics(
             name, reason,
         )  # fmt: skip
         return None
+    image_size = image_size_of(files)
     return torch.tensor([lens.intrinsics_at(image_size) for lens in lenses if lens is not None], dtype=torch.float64)

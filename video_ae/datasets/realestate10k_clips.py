@@ -1,30 +1,28 @@
 """RealEstate10K's layout (Zhou et al., Stereo Magnification, 2018), also used by ACID and by our walk-throughs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from video_ae.datasets.base import ClipSource
+from video_ae.datasets.base import ClipSource, KnownCameras
 from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
-from video_ae.formats.realestate10k import CameraFile, read_realestate10k
-from video_ae.geometry.resize import Fit, plan_resizing
-from video_ae.types import Cameras, VideoClip
+from video_ae.formats.realestate10k import read_realestate10k
+from video_ae.types import Cameras
 from video_ae.videos.base import VideoReader
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
-from video_ae.videos.load import read_clip
 from video_ae.videos.open import open_video
 
 
 @dataclass(frozen=True)
 class _Clip:
+    """frames: the images, or a video file; timestamps and cameras: one a frame."""
+
     name: str
-    cameras: CameraFile
-    files: list[Path] | None  # images, or None where a video file has the frames
-    video: Path | None
-    lines: list[int]  # which lines of the camera file have a frame
+    frames: list[Path] | Path
+    timestamps: list[str]
+    cameras: Cameras
 
 
 class RealEstate10K(ClipSource):
@@ -51,20 +49,21 @@ class RealEstate10K(ClipSource):
         self.names = [clip.name for clip in self._clips]
 
     def _find(self, file: Path) -> _Clip:
-        cameras = read_realestate10k(file)
+        found = read_realestate10k(file)
         folder = self._root / "frames" / file.stem
         if folder.is_dir():
             images = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
-            lines = [line for line, stamp in enumerate(cameras.timestamps) if stamp in images]
-            if lines:
-                return _Clip(file.stem, cameras, [images[cameras.timestamps[line]] for line in lines], None, lines)
-            raise UserError(f"No image in {str(folder)!r} has a timestamp of {file.name} as its name.")
+            lines = [line for line, stamp in enumerate(found.timestamps) if stamp in images]
+            if not lines:
+                raise UserError(f"No image in {str(folder)!r} has a timestamp of {file.name} as its name.")
+            stamps = [found.timestamps[line] for line in lines]
+            return _Clip(file.stem, [images[stamp] for stamp in stamps], stamps, found.cameras.select(lines))
         videos = sorted((self._root / "videos").glob(f"{file.stem}.*"))
         if not videos:
             raise UserError(
                 f"{file.stem!r} has cameras, but neither a folder frames/{file.stem} nor a file videos/{file.stem}.mp4."
             )
-        return _Clip(file.stem, cameras, None, videos[0], list(range(len(cameras.timestamps))))
+        return _Clip(file.stem, videos[0], found.timestamps, found.cameras)
 
     def frame_count(self, number: int) -> int:
         """Frames that have a camera.
@@ -72,7 +71,7 @@ class RealEstate10K(ClipSource):
         Args:
             number: of the clip.
         """
-        return len(self._clips[number].lines)
+        return len(self._clips[number].timestamps)
 
     def timestamps(self, number: int) -> list[str]:
         """The timestamp of each frame, as text in microseconds, for naming images.
@@ -80,43 +79,26 @@ class RealEstate10K(ClipSource):
         Args:
             number: of the clip.
         """
-        clip = self._clips[number]
-        return [clip.cameras.timestamps[line] for line in clip.lines]
+        return self._clips[number].timestamps
 
-    def image_size(self, number: int) -> tuple[int, int]:
-        """(width, height) in pixels of the clip's own frames.
+    def known_cameras(self, number: int) -> KnownCameras:
+        """Cameras, and the file's timestamps from the clip's first frame, in seconds.
 
         Args:
             number: of the clip.
         """
-        return self._open(self._clips[number]).image_size
-
-    def load(
-        self,
-        number: int,
-        indices: Sequence[int] | None = None,
-        size: int | tuple[int, int] | None = None,
-        fit: Fit = "stretch",
-    ) -> VideoClip:  # times are the file's timestamps, from the clip's first frame, in seconds
         clip = self._clips[number]
-        reader = self._open(clip)
-        wanted = list(range(len(clip.lines)) if indices is None else indices)
-        found = read_clip(reader, wanted, size, fit)
-        lines = [clip.lines[index] for index in wanted]
-        stamps = torch.tensor([float(stamp) for stamp in clip.cameras.timestamps], dtype=torch.float64) / 1e6
-        cameras = Cameras(
-            clip.cameras.world_from_camera[lines].float(),
-            plan_resizing(reader.image_size, size, fit).intrinsics(clip.cameras.intrinsics[lines]).float(),
-        )
-        return replace(found, name=clip.name, cameras=cameras, times=stamps[lines] - stamps[clip.lines[0]])
+        times = torch.tensor([float(stamp) for stamp in clip.timestamps], dtype=torch.float64) / 1e6
+        return KnownCameras(clip.cameras, times - times[0])
 
-    def _open(self, clip: _Clip) -> VideoReader:
-        if clip.video is None:
-            return ImageFolderReader(self._root / "frames" / clip.name, clip.files)
-        reader = open_video(clip.video, self._decoder)
-        if len(reader) != len(clip.lines):
+    def open(self, number: int) -> VideoReader:
+        clip = self._clips[number]
+        if isinstance(clip.frames, list):
+            return ImageFolderReader(self._root / "frames" / clip.name, clip.frames)
+        reader = open_video(clip.frames, self._decoder)
+        if len(reader) != len(clip.timestamps):
             raise UserError(
-                f"{str(clip.video)!r} has {len(reader)} frames, but its camera file has {len(clip.lines)} lines: "
+                f"{str(clip.frames)!r} has {len(reader)} frames, but its camera file has {len(clip.timestamps)} lines: "
                 "they must agree."
             )
         return reader

@@ -1,17 +1,15 @@
 """Replica (Straub et al., The Replica Dataset, 2019) as rendered and distributed with NICE-SLAM (Zhu et al. 2022)."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import torch
-
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
-from video_ae.videos.image_folder import ImageFolderReader, natural_key
+from video_ae.videos.image_folder import natural_order
 
 CAMERA = "cam_params.json"
 
@@ -32,31 +30,19 @@ class Replica(PosedVideos):
     format: ClassVar[str] = "Replica (results/frame*.jpg, traj.txt)"
 
     @staticmethod
-    def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _has_scene))
-
-    def find(self, root: Path) -> Mapping[str, Path]:
-        return scenes_in(root, _has_scene)
+    def is_scene(folder: Path) -> bool:
+        return (folder / "traj.txt").is_file() and (folder / "results").is_dir()
 
     def read(self, path: Path) -> PosedFrames:
-        files = sorted((path / "results").glob("frame*.jpg"), key=lambda file: natural_key(file.name))
+        files = natural_order((path / "results").glob("frame*.jpg"))
         rows = read_table(path / "traj.txt", 16)
         if len(rows) != len(files):
             raise UserError(
                 f"{str(path / 'traj.txt')!r} has {len(rows)} lines, but there are {len(files)} images "
                 "results/frame*.jpg."
             )
-        size = ImageFolderReader(path / "results", files[:1]).image_size
-        return PosedFrames(
-            files,
-            poses_of_rows(path / "traj.txt", rows),
-            torch.tensor([_lens(path).intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            unknown_times(len(files)),
-        )
-
-
-def _has_scene(folder: Path) -> bool:
-    return (folder / "traj.txt").is_file() and (folder / "results").is_dir()
+        intrinsics = pinhole_intrinsics(str(path), [_lens(path)] * len(files), files)
+        return PosedFrames(files, poses_of_rows(path / "traj.txt", rows), intrinsics)
 
 
 def _lens(scene: Path) -> Lens:

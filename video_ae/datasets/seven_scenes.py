@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
-from video_ae.videos.image_folder import ImageFolderReader, natural_key
+from video_ae.videos.image_folder import natural_order
 
 LENS = Lens((640, 480), (525, 525), (320, 240))  # of the colour camera
 SUFFIX = ".pose.txt"
@@ -35,39 +36,34 @@ class SevenScenes(PosedVideos):
     format: ClassVar[str] = "7-Scenes (seq-NN/frame-NNNNNN.pose.txt)"
 
     @staticmethod
-    def recognises(root: Path) -> bool:
-        return _has_frames(root) or bool(scenes_in(root, _has_sequences))
+    def is_scene(folder: Path) -> bool:
+        return any(map(_has_frames, _sequences(folder)))
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return _has_frames(root) or super().recognises(root)
 
     def find(self, root: Path) -> Mapping[str, Path]:
         if _has_frames(root):
             return {root.resolve().name: root}
-        scenes = scenes_in(root, _has_sequences).items()
+        scenes = super().find(root).items()
         return {f"{name}/{folder.name}": folder for name, scene in scenes for folder in _sequences(scene)}
 
     def read(self, path: Path) -> PosedFrames:
-        poses = sorted(path.glob(f"frame-*{SUFFIX}"), key=lambda file: natural_key(file.name))
+        poses = natural_order(path.glob(f"frame-*{SUFFIX}"))
         if not poses:
             raise UserError(f"{str(path)!r} has no frame-NNNNNN{SUFFIX}.")
         files = [file.with_name(file.name.removesuffix(SUFFIX) + ".color.png") for file in poses]
-        size = ImageFolderReader(path, files[:1]).image_size
-        return PosedFrames(
-            files,
-            torch.cat([_pose(file) for file in poses]),
-            torch.tensor([LENS.intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            unknown_times(len(files)),
-        )
+        intrinsics = pinhole_intrinsics(str(path), [LENS] * len(files), files)
+        return PosedFrames(files, torch.cat([_pose(file) for file in poses]), intrinsics)
 
 
 def _sequences(scene: Path) -> list[Path]:
-    return sorted((path for path in scene.glob("seq-*") if path.is_dir()), key=lambda path: natural_key(path.name))
+    return natural_order(path for path in scene.glob("seq-*") if path.is_dir())
 
 
 def _has_frames(folder: Path) -> bool:
     return any(True for _ in folder.glob("frame-*.color.png")) and any(True for _ in folder.glob(f"frame-*{SUFFIX}"))
-
-
-def _has_sequences(scene: Path) -> bool:
-    return any(map(_has_frames, _sequences(scene)))
 
 
 def _pose(file: Path) -> Float64[Tensor, "1 4 4"]:

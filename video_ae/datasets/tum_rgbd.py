@@ -1,7 +1,6 @@
 """The TUM RGB-D benchmark (Sturm et al., A Benchmark for the Evaluation of RGB-D SLAM Systems, 2012)."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.tum import read_tum, read_tum_images
-from video_ae.videos.image_folder import ImageFolderReader
 
 LARGEST_TIME_GAP = 0.02  # seconds between an image and its pose, as in the benchmark's associate.py
 SIZE = (640, 480)  # pixels of the images that the values below are for
@@ -41,11 +40,8 @@ class TumRgbd(PosedVideos):
     format: ClassVar[str] = "TUM RGB-D (rgb.txt, groundtruth.txt)"
 
     @staticmethod
-    def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _has_sequence))
-
-    def find(self, root: Path) -> Mapping[str, Path]:
-        return scenes_in(root, _has_sequence)
+    def is_scene(folder: Path) -> bool:
+        return (folder / "rgb.txt").is_file()
 
     def read(self, path: Path) -> PosedFrames:
         times, files = read_tum_images(path / "rgb.txt")
@@ -60,13 +56,8 @@ class TumRgbd(PosedVideos):
         files = [file for file, is_near in zip(files, near.tolist(), strict=True) if is_near]
         fx, fy, cx, cy = intrinsics_of(path.resolve().name)
         lens = Lens(SIZE, (fx, fy), (cx + 0.5, cy + 0.5))
-        size = ImageFolderReader(path, files[:1]).image_size
-        return PosedFrames(
-            files,
-            poses[nearest[near]],
-            torch.tensor([lens.intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            times[near],
-        )
+        intrinsics = pinhole_intrinsics(str(path), [lens] * len(files), files)
+        return PosedFrames(files, poses[nearest[near]], intrinsics, times[near])
 
 
 def intrinsics_of(name: str) -> tuple[float, float, float, float]:
@@ -96,7 +87,3 @@ def nearest_in_time(
     before = (after - 1).clamp_min(0)
     nearest = torch.where((ordered[before] - times).abs() <= (ordered[after] - times).abs(), before, after)
     return order[nearest], (ordered[nearest] - times).abs() <= LARGEST_TIME_GAP
-
-
-def _has_sequence(folder: Path) -> bool:
-    return (folder / "rgb.txt").is_file()

@@ -1,15 +1,12 @@
 """Any folder with videos and folders of frames in it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
-from video_ae.geometry.resize import Fit
-from video_ae.types import VideoClip
-from video_ae.videos.image_folder import images_in, natural_key
-from video_ae.videos.load import read_clip
+from video_ae.videos.base import VideoReader
+from video_ae.videos.image_folder import images_in, natural_order
 from video_ae.videos.open import open_video
 
 COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}
@@ -57,15 +54,8 @@ class VideoFolder(ClipSource):
     def frame_count(self, number: int) -> int:
         return self._counts[number]
 
-    def load(
-        self,
-        number: int,
-        indices: Sequence[int] | None = None,
-        size: int | tuple[int, int] | None = None,
-        fit: Fit = "stretch",
-    ) -> VideoClip:
-        reader = open_video(self._paths[number], self._decoder)
-        return read_clip(reader, range(len(reader)) if indices is None else indices, size, fit)
+    def open(self, number: int) -> VideoReader:
+        return open_video(self._paths[number], self._decoder)
 
 
 def find_videos(root: Path) -> list[Path]:
@@ -77,7 +67,7 @@ def find_videos(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     found = [root] if len(images_in(root)) > 1 else []
-    for path in sorted(root.iterdir(), key=lambda path: natural_key(path.name)):
+    for path in natural_order(root.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines
 from video_ae.geometry.se3 import invert, is_rotation
+from video_ae.types import Cameras
 
 COLUMNS = 19
 
@@ -24,13 +23,11 @@ class CameraFile:
 
     Args:
         timestamps: as written in the file (microseconds), which also name the images.
-        world_from_camera: rigid, OpenCV axes.
-        intrinsics: (fx, fy, cx, cy) divided by width and height.
+        cameras: in float64.
     """
 
     timestamps: list[str]
-    world_from_camera: Float64[Tensor, "frame 4 4"]
-    intrinsics: Float64[Tensor, "frame 4"]
+    cameras: Cameras
 
 
 def read_realestate10k(path: str | Path) -> CameraFile:
@@ -49,4 +46,4 @@ def read_realestate10k(path: str | Path) -> CameraFile:
     camera_from_world = poses_of_rows(path, rows[:, 7:])
     if not is_rotation(camera_from_world[:, :3, :3]).all():
         raise UserError(f"{str(path)!r} has a matrix whose left 3x3 part is no rotation.")
-    return CameraFile([words[0] for _, words in lines], invert(camera_from_world), rows[:, 1:5])
+    return CameraFile([words[0] for _, words in lines], Cameras(invert(camera_from_world), rows[:, 1:5]))

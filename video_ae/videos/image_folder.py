@@ -1,7 +1,7 @@
 """A folder of images, read as a video."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +30,23 @@ def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part] + [(1, 0, str(path))]
 
 
+def natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Paths sorted by `natural_key` of their last parts.
+
+    Args:
+        paths: files and folders.
+    """
+    return sorted(paths, key=lambda path: natural_key(path.name))
+
+
 def images_in(folder: Path) -> list[Path]:
     """The images that lie directly in a folder, in natural order, without hidden files.
 
     Args:
         folder: where to look.
     """
-    return sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."),
-        key=lambda path: natural_key(path.name),
-    )
+    found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
+    return natural_order(found)
 
 
 class ImageFolderReader(VideoReader):
