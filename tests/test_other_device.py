@@ -8,7 +8,7 @@ import torch
 from other_device import OTHER, OtherTensor, on_cpu, other_device
 
 from video_ae.cli import main
-from video_ae.datasets.byte_clips import ByteClip, collate_bytes, finish_batch
+from video_ae.datasets.byte_clips import ByteClip, finish_batch
 from video_ae.models.open import build_model
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.rendering import load_scene_model
@@ -64,9 +64,10 @@ def one_step(config: str, device: torch.device) -> tuple[float, float, list[torc
     count = min(settings.data.length, 6)
     frames = open_video(VIDEO).read(list(range(count)))
     clips = [
-        ByteClip(frames, torch.arange(count), torch.arange(count).double() / 10, "walk", number) for number in range(2)
+        ByteClip(frames, torch.arange(count), torch.arange(count).double() / 10, "walk", number).to(device)
+        for number in range(2)
     ]
-    clip = finish_batch(collate_bytes(clips).to(device), (64, 48), augment_seed=1)
+    clip = finish_batch(clips, (64, 48), augment_seed=1)
     losses = {name: term.to(device) for name, term in settings.losses.items()}
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3, foreach=False)
     torch.manual_seed(1)

@@ -92,7 +92,7 @@ def litdata_loop(source: PackedVideos) -> Work | None:
     except ImportError:
         return None
     dataset = StreamingDataset(source.store.root, shuffle=False)
-    starts = np.concatenate([[0], np.cumsum(source.frame_counts)]).tolist()  # items lie in the segments' order
+    starts = np.concatenate([[0], np.cumsum(source.table["frames"])]).tolist()  # items lie in the segments' order
 
     def work(choice: ClipChoice) -> torch.Tensor:
         items = [dataset[starts[choice.video] + index] for index in choice.indices]
@@ -106,7 +106,7 @@ def benchmark_clips(paths: list[Path], packed: Path, clips: int, rounds: int) ->
     readers = [open_video(path) for path in paths]
     raw_sampler = ClipSampler([len(reader) for reader in readers], LENGTH, GAP)
     dataset = PackedClips(source, LENGTH, GAP, clips=clips)
-    sampler = ClipSampler(source.frame_counts, LENGTH, GAP)
+    sampler = ClipSampler(source.table["frames"], LENGTH, GAP)
     resizing = plan_resizing(readers[0].image_size, SIZE)
     raw_clips = max(4, clips // 40)  # they take long
     bare, litdata = bare_loop(source), litdata_loop(source)

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from video_ae.datasets.byte_clips import collate_bytes
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.packed.packed_clips import PackedClips
 from video_ae.datasets.packed.shards import ShardWriter, StoredFrame, encode_jpeg
@@ -46,5 +45,5 @@ def write_packed(folder: Path, counts: list[int] = COUNTS) -> Path:
 
 def positions_of(dataset: PackedClips, workers: int) -> list[tuple]:
     """(name, frames' numbers, position) of all clips, through a loader."""
-    loader = DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=collate_bytes)
-    return [(clip.name, clip.indices.tolist(), clip.position) for batch in loader for clip in batch.clips]
+    loader = DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=list)
+    return [(clip.name, clip.indices.tolist(), clip.position) for batch in loader for clip in batch]

@@ -4,10 +4,14 @@ from collections import Counter
 
 import pytest
 
-from video_ae.datasets.clip_sampler import clip_indices
+from video_ae.datasets.clip_sampler import ClipChoice, ClipSampler
 from video_ae.errors import UserError
 
 COUNTS = [30, 5, 90, 12]
+
+
+def clip_indices(seed, position, frame_counts, length, gap=(1, 1), reverse=False) -> ClipChoice:
+    return ClipSampler(frame_counts, length, gap, reverse).choose(seed, position)
 
 
 def test_same_seed_and_position_same_clip_whatever_was_asked_before() -> None:

@@ -10,7 +10,7 @@ import torch
 from packed_folder import COUNTS, frames_of, positions_of, write_packed
 
 from video_ae.datasets import clip_sampler as sampling
-from video_ae.datasets.byte_clips import augment, collate_bytes, finish_batch
+from video_ae.datasets.byte_clips import augment, finish_batch
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS, OverlapCurriculum
 from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
@@ -128,7 +128,7 @@ def test_what_is_no_complete_packed_folder(root: Path) -> None:
 
 def test_batches_of_clips_of_several_sizes_become_one(root: Path) -> None:
     dataset = PackedClips(PackedVideos(root), 4, clips=3)
-    batch = finish_batch(collate_bytes([dataset[0], dataset[1]]), (16, 16))
+    batch = finish_batch([dataset[0], dataset[1]], (16, 16))
     assert batch.frames.shape == (2, 4, 3, 16, 16)
     expected = dataset[1].frames.float().mean((1, 2, 3)) / 255
     torch.testing.assert_close(batch.frames[1].mean((1, 2, 3)), expected, atol=1 / 255, rtol=0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from video_ae.datasets.byte_clips import ByteBatch, ByteClip, collate_bytes, finish_batch
+from video_ae.datasets.byte_clips import ByteClip, finish_batch
 from video_ae.training.device_batches import DeviceBatches
 
 
@@ -14,8 +14,8 @@ def clip(position: int) -> ByteClip:
     return ByteClip(frames, torch.arange(4), torch.arange(4).double() / 10, f"clip {position}", position)
 
 
-def batches(count: int = 5) -> list[ByteBatch]:
-    return [collate_bytes([clip(2 * number), clip(2 * number + 1)]) for number in range(count)]
+def batches(count: int = 5) -> list[list[ByteClip]]:
+    return [[clip(2 * number), clip(2 * number + 1)] for number in range(count)]
 
 
 def test_every_batch_comes_once_in_order_and_is_fetched_one_ahead() -> None:
@@ -40,10 +40,10 @@ def test_every_batch_comes_once_in_order_and_is_fetched_one_ahead() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_the_clips_are_those_of_the_cpu_and_copied_from_pinned_memory() -> None:
     device = torch.device("cuda")
-    loader = DataLoader([clip(number) for number in range(8)], batch_size=2, collate_fn=collate_bytes, pin_memory=True)
-    assert all(one.frames.is_pinned() for batch in loader for one in batch.clips)
+    loader = DataLoader([clip(number) for number in range(8)], batch_size=2, collate_fn=list, pin_memory=True)
+    assert all(one.frames.is_pinned() for batch in loader for one in batch)
     found = list(DeviceBatches(loader, device, lambda batch: finish_batch(batch, (32, 24), augment_seed=1)))
     for number, on_device in enumerate(found):
-        expected = finish_batch(collate_bytes([clip(2 * number), clip(2 * number + 1)]), (32, 24), augment_seed=1)
+        expected = finish_batch([clip(2 * number), clip(2 * number + 1)], (32, 24), augment_seed=1)
         assert on_device.frames.device.type == "cuda"
         assert (on_device.frames.cpu() - expected.frames).abs().max() < 3 / 255

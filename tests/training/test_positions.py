@@ -10,7 +10,6 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.utils.data import DataLoader
 
-from video_ae.datasets.byte_clips import collate_bytes
 from video_ae.datasets.training_clips import TrainingClips
 from video_ae.datasets.video_folder import VideoFolder
 from video_ae.training.data import BLOCK, Positions, replayed
@@ -27,11 +26,11 @@ def _take(rank: int, devices: int, start: int, folder: Path, meeting: Path) -> N
     """One process: reads its batches with a worker and gathers what all have seen, position by position."""
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=devices)
     positions = Positions(start, BATCH, rank=dist.get_rank(), devices=dist.get_world_size())
-    loader = DataLoader(_clips(folder), batch_sampler=positions, collate_fn=collate_bytes, num_workers=1)
+    loader = DataLoader(_clips(folder), batch_sampler=positions, collate_fn=list, num_workers=1)
     seen = [
         (step, clip.position, clip.name, clip.indices.tolist())
         for step, batch in enumerate(islice(loader, STEPS))
-        for clip in batch.clips
+        for clip in batch
     ]
     everything: list = [None] * devices
     dist.all_gather_object(everything, seen)

@@ -1,22 +1,22 @@
 """Clips as bytes, on their way from the disk to the device."""
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from video_ae.geometry.resize import plan_resizing
-from video_ae.types import VideoClip
+from video_ae.types import TensorRecord, VideoClip
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.2, 0.2, 0.2, 0.1  # largest change of the factor; of the angle in radians
 
 
 @dataclass(frozen=True)
-class ByteClip:
-    """One clip as it is stored.
+class ByteClip(TensorRecord):
+    """One clip as it is stored, a quarter of what floats take.
 
     Args:
         frames: RGB in 0 .. 255, of any size.
@@ -30,70 +30,34 @@ class ByteClip:
     indices: Int64[Tensor, "frame"]
     times: Float64[Tensor, "frame"]
     name: str
-    position: int
+    position: int = 0
+
+    def pin_memory(self) -> "ByteClip":
+        """The clip in page-locked memory, which is copied to a device asynchronously; DataLoader calls it."""
+        return self._map(lambda tensor, axes: tensor.pin_memory())
 
 
-@dataclass(frozen=True)
-class ByteBatch:
-    """Some clips.
-
-    Args:
-        clips: of one length; their sizes may differ until `finish_batch` makes them equal.
-    """
-
-    clips: tuple[ByteClip, ...]
-
-    def pin_memory(self) -> "ByteBatch":
-        """The batch in page-locked memory, which is copied to a device asynchronously; DataLoader calls it."""
-        return self._each(Tensor.pin_memory)
-
-    def to(self, device: torch.device | str) -> "ByteBatch":
-        """The batch on a device; bytes are copied, a quarter of what floats take.
-
-        Args:
-            device: the device; the copy is asynchronous.
-        """
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "ByteBatch":
-        return ByteBatch(
-            tuple(
-                replace(clip, frames=change(clip.frames), indices=change(clip.indices), times=change(clip.times))
-                for clip in self.clips
-            )
-        )
-
-
-def collate_bytes(clips: Sequence[ByteClip]) -> ByteBatch:
-    """A batch of clips, which are not changed.
-
-    Args:
-        clips: of one length.
-    """
-    return ByteBatch(tuple(clips))
-
-
-def finish_batch(batch: ByteBatch, size: tuple[int, int], augment_seed: int | None = None) -> VideoClip:
+def finish_batch(clips: Sequence[ByteClip], size: tuple[int, int], augment_seed: int | None = None) -> VideoClip:
     """Clips of one size as floats in [0, 1], computed on the device of the bytes.
 
     Each clip is scaled until it covers the size, and its centre is cropped. The result has no cameras, which training
     never sees; the names are joined by commas.
 
     Args:
-        batch: the clips.
+        clips: of one length; their own sizes may differ.
         size: (width, height) in pixels.
         augment_seed: the seed of `augment`, which changes each clip by its own position; no augmentation by default.
     """
     frames = []
-    for clip in batch.clips:
+    for clip in clips:
         resizing = plan_resizing((clip.frames.shape[-1], clip.frames.shape[-2]), size, "crop")
         floats = resizing.bytes(clip.frames).float() / 255
         frames.append(floats if augment_seed is None else augment(floats, augment_seed, clip.position))
     return VideoClip(
         torch.stack(frames),
-        torch.stack([clip.indices for clip in batch.clips]),
-        torch.stack([clip.times for clip in batch.clips]),
-        name=", ".join(clip.name for clip in batch.clips),
+        torch.stack([clip.indices for clip in clips]),
+        torch.stack([clip.times for clip in clips]),
+        name=", ".join(clip.name for clip in clips),
     )
 
 

@@ -129,6 +129,9 @@ class ClipSampler:
         Args:
             seed: of the draw, together with the position.
             position: of the clip in the training order.
+
+        >>> ClipSampler([100, 40], length=3, gap=(2, 4)).choose(seed=0, position=7)
+        ClipChoice(video=0, indices=[72, 75, 78])
         """
         draw = random.Random(f"clip {seed} {position}")
         video = self._video(seed, position, draw)
@@ -210,30 +213,6 @@ def gaps_in_frames(seconds: tuple[float, float], rates: np.ndarray, otherwise: t
     rates = np.asarray(rates, np.float64)[:, None]
     frames = np.where(np.isfinite(rates), np.round(rates * np.array(seconds)), otherwise)
     return np.maximum(1, frames).astype(np.int32)
-
-
-def clip_indices(
-    seed: int,
-    position: int,
-    frame_counts: Sequence[int],
-    length: int,
-    gap: tuple[int, int] = (1, 1),
-    reverse: bool = False,
-) -> ClipChoice:
-    """One clip of a `ClipSampler`.
-
-    Args:
-        seed: of the draw, together with the position.
-        position: of the clip in the training order.
-        frame_counts: frames in each video.
-        length: frames in a clip.
-        gap: smallest and largest step between its frames.
-        reverse: whether half of the clips run backwards in time.
-
-    >>> clip_indices(seed=0, position=7, frame_counts=[100, 40], length=3, gap=(2, 4))
-    ClipChoice(video=0, indices=[72, 75, 78])
-    """
-    return ClipSampler(frame_counts, length, gap, reverse).choose(seed, position)
 
 
 def _weighted(cumulated: np.ndarray, share: float) -> int:

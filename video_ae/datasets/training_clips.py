@@ -3,11 +3,10 @@
 import copy
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from video_ae.datasets.base import ClipSource
@@ -57,10 +56,7 @@ class TrainingClips(Dataset[ByteClip]):
         self._gap_seconds = gap_seconds
         self._length, self._gap, self._clips, self._seed = length, gap, clips, seed
         self.skipped = dict(source.skipped)
-        self.names: list[str] = []
-        self._videos: list[UInt8[Tensor, "frame 3 height width"]] = []
-        self._numbers: list[Tensor] = []
-        self._times: list[Tensor] = []
+        self._videos: list[ByteClip] = []
         counts = [source.frame_count(number) for number in range(len(source))]
         share = fair_share(counts, max_frames_in_memory)
         # Raises before anything is read, where no video is long enough.
@@ -92,8 +88,8 @@ class TrainingClips(Dataset[ByteClip]):
     def _make_sampler(self, reverse: bool) -> ClipSampler:
         if self._gap_seconds is None:
             return ClipSampler(self.frame_counts, self._length, self._gap, reverse)
-        rates = np.array([float(1 / times.diff().median()) if len(times) > 1 else np.nan for times in self._times])
-        gaps = gaps_in_frames(self._gap_seconds, rates, self._gap)
+        rates = [float(1 / video.times.diff().median()) if len(video.times) > 1 else np.nan for video in self._videos]
+        gaps = gaps_in_frames(self._gap_seconds, np.array(rates), self._gap)
         return ClipSampler(self.frame_counts, self._length, gaps, reverse)
 
     def _add(self, source: ClipSource, number: int, indices: Sequence[int], size: tuple[int, int]) -> None:
@@ -102,26 +98,28 @@ class TrainingClips(Dataset[ByteClip]):
         if len(indices) < needed:
             self.skipped[name] = f"{len(indices)} frames are fewer than the {needed} of a clip."
             return
-        video = torch.empty(len(indices), 3, size[1], size[0], dtype=torch.uint8)
+        frames = torch.empty(len(indices), 3, size[1], size[0], dtype=torch.uint8)
         times = torch.empty(len(indices), dtype=torch.float64)
         try:
             for start in range(0, len(indices), CHUNK_FRAMES):
                 part = slice(start, start + CHUNK_FRAMES)
                 clip = source.load(number, indices[part], size, "crop")
-                video[part], times[part] = (clip.frames * 255).round().to(torch.uint8), clip.times
+                frames[part], times[part] = (clip.frames * 255).round().to(torch.uint8), clip.times
         except UserError as error:
             self.skipped[name] = str(error)
             log.warning("left out %s: %s", name, error)
             return
-        self.names.append(name)
-        self._videos.append(video)
-        self._numbers.append(torch.tensor(indices))
-        self._times.append(times)
+        self._videos.append(ByteClip(frames, torch.tensor(indices), times, name))
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each video in memory."""
+        return [video.name for video in self._videos]
 
     @property
     def frame_counts(self) -> list[int]:
         """Frames in memory of each video."""
-        return [len(video) for video in self._videos]
+        return [len(video.frames) for video in self._videos]
 
     def __len__(self) -> int:
         return self._clips
@@ -130,13 +128,7 @@ class TrainingClips(Dataset[ByteClip]):
         if not 0 <= position < self._clips:
             raise IndexError(f"clip {position} was asked for, but the clips are 0 to {self._clips - 1}")
         choice = self._sampler.choose(self._seed, position)
-        return ByteClip(
-            self._videos[choice.video][choice.indices],
-            self._numbers[choice.video][choice.indices],
-            self._times[choice.video][choice.indices],
-            self.names[choice.video],
-            position,
-        )
+        return replace(self._videos[choice.video].select(choice.indices), position=position)
 
 
 def fair_share(counts: Sequence[int], total: int) -> int:

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from video_ae.datasets.base import ClipSource
-from video_ae.datasets.byte_clips import ByteClip, collate_bytes, finish_batch
+from video_ae.datasets.byte_clips import ByteClip, finish_batch
 from video_ae.datasets.clip_sampler import OverlapCurriculum
 from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
@@ -160,14 +160,14 @@ class ClipData(LightningDataModule):
         )  # fmt: skip
         workers = self.settings.workers
         loader = DataLoader(
-            self.training, batch_sampler=positions, collate_fn=collate_bytes, num_workers=workers,
+            self.training, batch_sampler=positions, collate_fn=list, num_workers=workers,
             persistent_workers=workers > 0, pin_memory=self._device.type == "cuda",
         )  # fmt: skip
         return self._on_device(loader, self.seed if self.settings.augment else None)
 
     def val_dataloader(self) -> DeviceBatches:
         loader = DataLoader(
-            self.validation, batch_size=self.settings.batch_size, collate_fn=collate_bytes,
+            self.validation, batch_size=self.settings.batch_size, collate_fn=list,
             pin_memory=self._device.type == "cuda",
         )  # fmt: skip
         return self._on_device(loader, None)

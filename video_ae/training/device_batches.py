@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
-from video_ae.datasets.byte_clips import ByteBatch
+from video_ae.datasets.byte_clips import ByteClip
 from video_ae.types import VideoClip
 
 
@@ -21,7 +21,7 @@ class DeviceBatches:
     """
 
     def __init__(
-        self, loader: Iterable[ByteBatch], device: torch.device, finish: Callable[[ByteBatch], VideoClip]
+        self, loader: Iterable[list[ByteClip]], device: torch.device, finish: Callable[[list[ByteClip]], VideoClip]
     ) -> None:
         self.loader, self._device, self._finish = loader, device, finish
 
@@ -30,7 +30,7 @@ class DeviceBatches:
         ahead: VideoClip | None = None
         for batch in self.loader:
             with torch.cuda.stream(stream):  # None: the current stream, and nothing at all without CUDA
-                coming = self._finish(batch.to(self._device))
+                coming = self._finish([clip.to(self._device, non_blocking=True) for clip in batch])
             if ahead is not None:
                 yield ahead
             if stream is not None:

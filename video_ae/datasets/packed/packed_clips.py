@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -54,9 +55,9 @@ class PackedClips(Dataset[ByteClip]):
 
     def _make_sampler(self) -> ClipSampler:
         length, gap, reverse, curriculum, seconds = self._sampler_values
-        source = self._source
-        gaps = gap if seconds is None else gaps_in_frames(seconds, source.rates, gap)
-        return ClipSampler(source.frame_counts, length, gaps, reverse, source.overlaps, curriculum, source.shards)
+        table = self._source.table
+        gaps = gap if seconds is None else gaps_in_frames(seconds, table["rate"], gap)
+        return ClipSampler(table["frames"], length, gaps, reverse, table["overlaps"], curriculum, table["shard"])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_sampler"}
@@ -86,12 +87,10 @@ class PackedClips(Dataset[ByteClip]):
         for attempt in range(ATTEMPTS):
             choice = self._sampler.choose(self._seed + (attempt << 32), position)
             try:
-                frames, numbers, times = self._source.read(choice.video, choice.indices)
+                return replace(self._source.read(choice.video, choice.indices), position=position)
             except UserError as error:
                 log.warning("left out a clip: %s", error)
                 failure = error
-                continue
-            return ByteClip(frames, numbers, times, self._source.names[choice.video], position)
         raise UserError(f"{ATTEMPTS} clips one after the other cannot be read; the last: {failure}")
 
     def _fetch_ahead(self, block: int) -> None:
