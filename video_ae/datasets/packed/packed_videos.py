@@ -22,9 +22,9 @@ from video_ae.videos.base import check_indices
 class PackedVideos(ClipSource):
     """Segments of videos, each as one video of small frames; any frame is read at once, without decoding others.
 
-    `table` has a row a segment: its `name`, the number of its `video`, the number of its `shard` (ascending), which item
-    of the shard its `first` frame is, how many `frames` it has, its `rate` (median frames per second, NaN without times)
-    and its `overlaps`: [gap], the share of the frame that frames `OVERLAP_GAPS` apart have in common. It is
+    `table` has a row a segment: its `name`, the number of its `video`, the number of its `shard` (ascending), which
+    item of the shard its `first` frame is, how many `frames` it has, its `rate` (median frames per second, NaN without
+    times) and its `overlaps` ([gap]: the share of the frame that frames `OVERLAP_GAPS` apart have in common). It is
     memory-mapped, so that memory does not grow with it. The numbers of a loaded clip's frames are those in the whole
     video.
 

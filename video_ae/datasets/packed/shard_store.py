@@ -7,11 +7,10 @@ which breaks beside a CPU build of torch. Here any process reads any frame by it
 import hashlib
 import json
 import os
-import shutil
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +54,14 @@ class ShardStore:
         self.root, self._cache_bytes = str(root).rstrip("/"), cache_bytes
         self.remote = is_remote(root)
         self._folder = (cache or default_cache()) / self._version() if self.remote else Path(root)
-        self._files: OrderedDict[str, int] = OrderedDict()
-        self._lock = threading.Lock()
         self._names: list[str] = []
+        self._opened = lru_cache(OPEN_FILES)(self._open)  # what falls out of it is closed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_files", "_lock")}
+        return {name: value for name, value in vars(self).items() if name != "_opened"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _files=OrderedDict(), _lock=threading.Lock())
+        vars(self).update(state, _opened=lru_cache(OPEN_FILES)(self._open))
 
     def fetch(self, name: str) -> Path:
         """A file of the packed folder as a local path.
@@ -103,32 +101,22 @@ class ShardStore:
             UserError: when the file is cut off or is no shard.
         """
         name = self.shard_names()[shard]
-        file = self._open(name)
-        found = []
+        file, found = self._opened(name), []
         try:
             for item in items:
-                begin, end = np.frombuffer(os.pread(file, 8, 4 + 4 * item), "<u4").tolist()
-                found.append(StoredFrame.from_bytes(os.pread(file, end - begin, begin)))
+                begin, end = np.frombuffer(os.pread(file.fileno(), 8, 4 + 4 * item), "<u4").tolist()
+                found.append(StoredFrame.from_bytes(os.pread(file.fileno(), end - begin, begin)))
         except ValueError as error:
             raise UserError(
                 f"{self.root}/{name} is damaged at item {item}: copy it again, or prepare the videos again."
             ) from error
         return found
 
-    def _open(self, name: str) -> int:
-        with self._lock:
-            if name in self._files:
-                self._files.move_to_end(name)
-                return self._files[name]
+    def _open(self, name: str) -> "_Shard":
         path = self.fetch(name)
         if self.remote:
             os.utime(path)  # the cache deletes what was opened longest ago
-        with self._lock:
-            if name not in self._files:
-                self._files[name] = os.open(path, os.O_RDONLY)
-            if len(self._files) > OPEN_FILES:
-                os.close(self._files.popitem(last=False)[1])
-            return self._files[name]
+        return _Shard(path)
 
     def _version(self) -> str:
         """Names this address and what lies there now."""
@@ -152,10 +140,12 @@ class ShardStore:
             total -= path.stat().st_size
             path.unlink(missing_ok=True)  # open files can still be read
 
-    def clear_cache(self) -> None:
-        """Deletes what was fetched from the address; a folder's own files stay."""
-        if self.remote:
-            shutil.rmtree(self._folder, ignore_errors=True)
+
+class _Shard(FileIO):
+    """An open file that is closed when nobody uses it any more."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def default_cache() -> Path:
