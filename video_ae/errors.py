@@ -1,5 +1,14 @@
 """The one exception that a user sees as a sentence."""
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# What libraries raise at files that are missing, cut off, damaged or of another kind.
+_UNREADABLE = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError, struct.error,
+)  # fmt: skip
+
 
 class UserError(ValueError):
     """Bad input: one sentence that says what was given, what was expected and what to do.
@@ -15,3 +24,21 @@ class UserError(ValueError):
     def __init__(self, message: str, argument: str | None = None) -> None:
         super().__init__(message)
         self.argument = argument
+
+
+@contextmanager
+def unreadable_as(message: str, advice: str | None = None, *others: type[Exception]) -> Iterator[None]:
+    """Turns what goes wrong while a file is read into a `UserError`, and leaves a `UserError` as it is.
+
+    Args:
+        message: the sentence; where there is advice, its first half, which the reason follows in brackets.
+        advice: what is expected, or what to do.
+        *others: exceptions of libraries that are caught beside Python's own.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (*_UNREADABLE, *others) as error:
+        full = message if advice is None else f"{message} ({type(error).__name__}: {error}): {advice}"
+        raise UserError(full) from error

@@ -1,5 +1,6 @@
 """Files and folders that appear under their name only when they are complete."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -38,6 +39,29 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: str | Path, text: str) -> None:
+    """Writes a text file in UTF-8; see `write_atomically`.
+
+    Args:
+        path: the file.
+        text: its content.
+    """
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json_atomically(path: str | Path, content: object) -> None:
+    """Writes a JSON file, a line an entry; see `write_atomically`.
+
+    Args:
+        path: the file.
+        content: plain values.
+
+    Raises:
+        ValueError: when a number is not finite.
+    """
+    write_text_atomically(path, json.dumps(content, indent=1, allow_nan=False))
 
 
 def claim_folder(path: str | Path, overwrite: bool = False) -> Path:

@@ -8,38 +8,33 @@ camera models and the pixel convention: `src/colmap/sensor/models.h`. Newer mode
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from io import SEEK_CUR, BytesIO
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
-from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.errors import unreadable_as
+from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.formats.lens import Lens
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import invert, quaternion_from_rotation, rigid, rotation_from_quaternion
 
 # COLMAP's camera models in the order of their numbers, each with the number of its parameters.
-MODELS = (
-    ("SIMPLE_PINHOLE", 3), ("PINHOLE", 4), ("SIMPLE_RADIAL", 4), ("RADIAL", 5), ("OPENCV", 8), ("OPENCV_FISHEYE", 8),
-    ("FULL_OPENCV", 12), ("FOV", 5), ("SIMPLE_RADIAL_FISHEYE", 4), ("RADIAL_FISHEYE", 5), ("THIN_PRISM_FISHEYE", 12),
-    ("RAD_TAN_THIN_PRISM_FISHEYE", 16), ("SIMPLE_DIVISION", 4), ("DIVISION", 5), ("SIMPLE_FISHEYE", 3),
-    ("FISHEYE", 4), ("EUCM", 6), ("EQUIRECTANGULAR", 2),
-)  # fmt: skip
+MODELS = {
+    "SIMPLE_PINHOLE": 3, "PINHOLE": 4, "SIMPLE_RADIAL": 4, "RADIAL": 5, "OPENCV": 8, "OPENCV_FISHEYE": 8,
+    "FULL_OPENCV": 12, "FOV": 5, "SIMPLE_RADIAL_FISHEYE": 4, "RADIAL_FISHEYE": 5, "THIN_PRISM_FISHEYE": 12,
+    "RAD_TAN_THIN_PRISM_FISHEYE": 16, "SIMPLE_DIVISION": 4, "DIVISION": 5, "SIMPLE_FISHEYE": 3,
+    "FISHEYE": 4, "EUCM": 6, "EQUIRECTANGULAR": 2,
+}  # fmt: skip
 # Number of focal lengths of the models with OpenCV's distortion; after them stand cx, cy, k1, k2, p1, p2, k3 .. k6.
 _FOCALS = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 1, "RADIAL": 1, "OPENCV": 2, "FULL_OPENCV": 2}
-_MODEL_NUMBERS = {name: number for number, (name, _) in enumerate(MODELS)}
-_COUNT = struct.Struct("<Q")
-_CAMERA = struct.Struct("<iiQQ")
-_IMAGE = struct.Struct("<i7di")
-_OBSERVATION = struct.Struct("<ddq")
-_POINT = struct.Struct("<Q3d3BdQ")
-_TRACK = struct.Struct("<ii")
+# What binary files are made of, as `struct` spells it.
+_COUNT, _CAMERA, _IMAGE, _OBSERVATION, _POINT, _TRACK = "<Q", "<iiQQ", "<i7di", "<ddq", "<Q3d3BdQ", "<ii"
 _SUFFIXES = (".bin", ".txt")  # COLMAP prefers the first
 _Record = TypeVar("_Record")
 
@@ -136,7 +131,7 @@ def read_colmap_cameras(folder: Path) -> dict[int, ColmapCamera]:
     Raises:
         UserError: when they are missing, cut off or damaged.
     """
-    cameras = _read(folder, "cameras", _cameras_from_bytes, _cameras_from_text)
+    cameras = _read(folder, "cameras", _camera_from_bytes, _cameras_from_text)
     return {camera.number: camera for camera in cameras}
 
 
@@ -149,7 +144,7 @@ def read_colmap_images(folder: Path) -> list[ColmapImage]:
     Raises:
         UserError: when they are missing, cut off or damaged.
     """
-    return _read(folder, "images", _images_from_bytes, _images_from_text)
+    return _read(folder, "images", _image_from_bytes, _images_from_text)
 
 
 def colmap_poses(images: Sequence[ColmapImage]) -> Float64[Tensor, "image 4 4"]:
@@ -171,97 +166,60 @@ def write_colmap(folder: Path, trajectory: CameraTrajectory, images: Sequence[st
         images: the names of the frames' files.
         points: what the frames see.
     """
-    model = _model(trajectory, images, points)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in _files(model).items():
-        write_atomically(folder / name, partial(_write, content))
-
-
-def _write(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
-
-
-@dataclass(frozen=True)
-class _Model:
-    """The values of the files, in their order.
-
-    observations: of each image, (x, y) in pixels and the number of the 3D point. points: position, colour, error, and
-    track: the number of each image that sees the point, and the index of the observation there.
-    """
-
-    camera: ColmapCamera
-    images: list[ColmapImage]
-    observations: list[list[tuple[float, float, int]]]
-    points: list[tuple[list[float], list[int], float, list[tuple[int, int]]]]
-
-
-def _model(trajectory: CameraTrajectory, names: Sequence[str], points: TrackedPoints) -> _Model:
     width, height = trajectory.image_size
     fx, fy, cx, cy = trajectory.cameras.intrinsics[0].tolist()
+    camera = ColmapCamera(1, "PINHOLE", (width, height), (fx * width, fy * height, cx * width, cy * height))
     pose = invert(trajectory.cameras.world_from_camera)
     rows = torch.cat([quaternion_from_rotation(pose[:, :3, :3]).roll(1, -1), pose[:, :3, 3]], -1).tolist()
-    observations: list[list[tuple[float, float, int]]] = [[] for _ in rows]
+    frames = [ColmapImage(i, tuple(row), 1, name) for i, (row, name) in enumerate(zip(rows, images, strict=True), 1)]
+    observations: list[list[tuple[float, float, int]]] = [[] for _ in frames]
     tracks: list[list[tuple[int, int]]] = [[] for _ in range(len(points))]
     for point, frame, (x, y) in zip(points.point.tolist(), points.frame.tolist(), points.pixel.tolist(), strict=True):
         tracks[point].append((frame + 1, len(observations[frame])))
         observations[frame].append((x, y, point + 1))
+    for name, (lines, parts) in {
+        "cameras": _encoded_camera(camera),
+        "images": _encoded_images(frames, observations),
+        "points3D": _encoded_points(points, tracks),
+    }.items():
+        content = b"".join(parts)
+        write_text_atomically(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines))
+        write_atomically(folder / f"{name}.bin", lambda temporary, content=content: temporary.write_bytes(content))
+
+
+def _encoded_camera(camera: ColmapCamera) -> tuple[list[str], list[bytes]]:
+    """The lines of the text file and the parts of the binary one, as for images and points."""
+    values = " ".join(map(str, (camera.number, camera.model, *camera.size)))
+    lines = ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]", f"{values} {_words(camera.parameters)}"]
+    fields = struct.pack(_CAMERA, camera.number, list(MODELS).index(camera.model), *camera.size)
+    return lines, [struct.pack(_COUNT, 1), fields, struct.pack(f"<{len(camera.parameters)}d", *camera.parameters)]
+
+
+def _encoded_images(
+    images: list[ColmapImage], observations: list[list[tuple[float, float, int]]]
+) -> tuple[list[str], list[bytes]]:
+    """observations: of each image, (x, y) in pixels and the number of the 3D point."""
+    lines = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME", "# POINTS2D[] as (X, Y, POINT3D_ID)"]
+    parts = [struct.pack(_COUNT, len(images))]
+    for image, seen in zip(images, observations, strict=True):
+        lines.append(f"{image.number} {_words(image.pose)} {image.camera} {image.name}")
+        lines.append(" ".join(f"{x:.6f} {y:.6f} {point}" for x, y, point in seen))
+        parts.append(struct.pack(_IMAGE, image.number, *image.pose, image.camera) + image.name.encode() + b"\0")
+        parts += [struct.pack(_COUNT, len(seen)), *(struct.pack(_OBSERVATION, *observation) for observation in seen)]
+    return lines, parts
+
+
+def _encoded_points(points: TrackedPoints, tracks: list[list[tuple[int, int]]]) -> tuple[list[str], list[bytes]]:
+    """tracks: the number of each image that sees a point, and the index of the observation there."""
+    lines = ["# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)"]
+    parts = [struct.pack(_COUNT, len(points))]
     values = zip(points.points.tolist(), points.colors.tolist(), points.error.tolist(), tracks, strict=True)
-    return _Model(
-        ColmapCamera(1, "PINHOLE", (width, height), (fx * width, fy * height, cx * width, cy * height)),
-        [ColmapImage(i, tuple(row), 1, name) for i, (row, name) in enumerate(zip(rows, names, strict=True), 1)],
-        observations,
-        list(values),
-    )
-
-
-def _files(model: _Model) -> dict[str, bytes]:
-    text = {"cameras": _text_cameras(model), "images": _text_images(model), "points3D": _text_points(model)}
-    binary = {"cameras": _bytes_cameras(model), "images": _bytes_images(model), "points3D": _bytes_points(model)}
-    return {f"{name}.txt": "".join(f"{line}\n" for line in lines).encode() for name, lines in text.items()} | {
-        f"{name}.bin": b"".join(parts) for name, parts in binary.items()
-    }
-
-
-def _text_cameras(model: _Model) -> Iterator[str]:
-    yield "# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"
-    camera = model.camera
-    yield f"{camera.number} {camera.model} {camera.size[0]} {camera.size[1]} {_words(camera.parameters)}"
-
-
-def _bytes_cameras(model: _Model) -> Iterator[bytes]:
-    yield _COUNT.pack(1)
-    yield _CAMERA.pack(model.camera.number, _MODEL_NUMBERS[model.camera.model], *model.camera.size)
-    yield struct.pack(f"<{len(model.camera.parameters)}d", *model.camera.parameters)
-
-
-def _text_images(model: _Model) -> Iterator[str]:
-    yield "# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME"
-    yield "# POINTS2D[] as (X, Y, POINT3D_ID)"
-    for image, observations in zip(model.images, model.observations, strict=True):
-        yield f"{image.number} {_words(image.pose)} {image.camera} {image.name}"
-        yield " ".join(f"{x:.6f} {y:.6f} {point}" for x, y, point in observations)
-
-
-def _bytes_images(model: _Model) -> Iterator[bytes]:
-    yield _COUNT.pack(len(model.images))
-    for image, observations in zip(model.images, model.observations, strict=True):
-        yield _IMAGE.pack(image.number, *image.pose, image.camera) + image.name.encode() + b"\0"
-        yield _COUNT.pack(len(observations))
-        yield from (_OBSERVATION.pack(*observation) for observation in observations)
-
-
-def _text_points(model: _Model) -> Iterator[str]:
-    yield "# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)"
-    for number, (xyz, rgb, error, track) in enumerate(model.points, 1):
+    for number, (xyz, rgb, error, track) in enumerate(values, 1):
         entries = " ".join(f"{image} {index}" for image, index in track)
-        yield f"{number} {_words(xyz)} {rgb[0]} {rgb[1]} {rgb[2]} {error:.6g} {entries}"
-
-
-def _bytes_points(model: _Model) -> Iterator[bytes]:
-    yield _COUNT.pack(len(model.points))
-    for number, (xyz, rgb, error, track) in enumerate(model.points, 1):
-        yield _POINT.pack(number, *xyz, *rgb, error, len(track))
-        yield from (_TRACK.pack(*entry) for entry in track)
+        lines.append(f"{number} {_words(xyz)} {rgb[0]} {rgb[1]} {rgb[2]} {error:.6g} {entries}")
+        parts.append(struct.pack(_POINT, number, *xyz, *rgb, error, len(track)))
+        parts += [struct.pack(_TRACK, *entry) for entry in track]
+    return lines, parts
 
 
 def _words(values: Sequence[float]) -> str:
@@ -269,70 +227,60 @@ def _words(values: Sequence[float]) -> str:
 
 
 def _read(
-    folder: Path, name: str, from_bytes: Callable[[bytes], list[_Record]], from_text: Callable[[str], list[_Record]]
+    folder: Path, name: str, from_bytes: Callable[[BytesIO], _Record], from_text: Callable[[list[str]], list[_Record]]
 ) -> list[_Record]:
     binary, text = (folder / f"{name}{suffix}" for suffix in _SUFFIXES)
     file = binary if binary.is_file() else text
-    try:
-        content = file.read_bytes()
-        return from_bytes(content) if file is binary else from_text(content.decode())
-    except (OSError, struct.error, ValueError, IndexError, KeyError) as error:
-        raise UserError(
-            f"{str(file)!r} cannot be read as the {name} of a COLMAP model: it is missing, cut off or damaged; export "
-            "the model anew (`colmap model_converter`)."
-        ) from error
+    with unreadable_as(
+        f"{str(file)!r} cannot be read as the {name} of a COLMAP model: it is missing, cut off or damaged; export "
+        "the model anew (`colmap model_converter`)."
+    ):
+        if file is text:
+            return from_text([line for line in file.read_text("utf-8").splitlines() if not line.startswith("#")])
+        content = BytesIO(file.read_bytes())
+        records = [from_bytes(content) for _ in range(*_take(content, _COUNT))]
+        if content.tell() != len(content.getvalue()):
+            raise ValueError("the file has another length than its numbers say")
+        return records
 
 
-def _cameras_from_bytes(content: bytes) -> list[ColmapCamera]:
-    cameras, offset = [], _COUNT.size
-    for _ in range(*_COUNT.unpack_from(content)):
-        number, model, width, height = _CAMERA.unpack_from(content, offset)
-        if not 0 <= model < len(MODELS):
-            raise ValueError(f"no camera model has the number {model}")
-        name, count = MODELS[model]
-        values = struct.unpack_from(f"<{count}d", content, offset + _CAMERA.size)
-        cameras.append(ColmapCamera(number, name, (width, height), values))
-        offset += _CAMERA.size + 8 * count
-    if offset != len(content):
-        raise ValueError("the file has another length than its numbers say")
-    return cameras
+def _take(content: BytesIO, layout: str) -> tuple[Any, ...]:
+    return struct.unpack(layout, content.read(struct.calcsize(layout)))
 
 
-def _cameras_from_text(content: str) -> list[ColmapCamera]:
+def _camera_from_bytes(content: BytesIO) -> ColmapCamera:
+    number, model, width, height = _take(content, _CAMERA)
+    if not 0 <= model < len(MODELS):
+        raise ValueError(f"no camera model has the number {model}")
+    name, count = list(MODELS.items())[model]
+    return ColmapCamera(number, name, (width, height), _take(content, f"<{count}d"))
+
+
+def _cameras_from_text(lines: list[str]) -> list[ColmapCamera]:
     cameras = []
-    for line in content.splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
+    for line in filter(str.strip, lines):
         number, model, width, height, *values = line.split()
-        if len(values) != MODELS[_MODEL_NUMBERS[model]][1]:
+        if len(values) != MODELS[model]:
             raise ValueError(f"{model} has another number of parameters")
         cameras.append(ColmapCamera(int(number), model, (int(width), int(height)), tuple(map(float, values))))
     return cameras
 
 
-def _images_from_bytes(content: bytes) -> list[ColmapImage]:
-    images, offset = [], _COUNT.size
-    for _ in range(*_COUNT.unpack_from(content)):
-        number, *pose, camera = _IMAGE.unpack_from(content, offset)
-        start = offset + _IMAGE.size
-        end = content.index(b"\0", start)
-        images.append(ColmapImage(number, tuple(pose), camera, content[start:end].decode()))
-        (points,) = _COUNT.unpack_from(content, end + 1)
-        offset = end + 1 + _COUNT.size + _OBSERVATION.size * points
-    if offset != len(content):
-        raise ValueError("the file has another length than its numbers say")
-    return images
+def _image_from_bytes(content: BytesIO) -> ColmapImage:
+    number, *pose, camera = _take(content, _IMAGE)
+    length = content.getvalue().index(b"\0", content.tell()) - content.tell()
+    name, points = _take(content, f"<{length}sxQ")  # a string that ends with a zero; the number of its 2D points
+    content.seek(struct.calcsize(_OBSERVATION) * points, SEEK_CUR)
+    return ColmapImage(number, tuple(pose), camera, name.decode())
 
 
-def _images_from_text(content: str) -> list[ColmapImage]:
+def _images_from_text(lines: list[str]) -> list[ColmapImage]:
     images = []
-    lines = iter(content.splitlines())
-    for line in lines:
-        if not line.strip() or line.startswith("#"):
-            continue
+    remaining = iter(lines)
+    for line in filter(str.strip, remaining):
         number, *pose, camera, name = line.split(maxsplit=9)
         if len(pose) != 7:
             raise ValueError("an image has ten columns")
         images.append(ColmapImage(int(number), tuple(map(float, pose)), int(camera), name.strip()))
-        next(lines, None)  # its 2D points; an empty line where it has none
+        next(remaining, None)  # its 2D points; an empty line where it has none
     return images
