@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from video_ae.datasets.pinholes import pinhole_intrinsics
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
 from video_ae.videos.image_folder import natural_order
 
 CAMERA = "cam_params.json"
+_EXPECTED = '{"camera": {"w", "h", "fx", "fy", "cx", "cy"}} is expected.'
 
 
 class Replica(PosedVideos):
@@ -49,13 +50,8 @@ def _lens(scene: Path) -> Lens:
     file = next((file for file in (scene / CAMERA, scene.resolve().parent / CAMERA) if file.is_file()), None)
     if file is None:
         raise UserError(f"There is no {CAMERA} beside or in {str(scene)!r}.")
-    try:
+    with unreadable_as(f"{str(file)!r} is no usable {CAMERA}", _EXPECTED):
         values = json.loads(file.read_text(encoding="utf-8"))["camera"]
         width, height = int(values["w"]), int(values["h"])
         fx, fy, cx, cy = (float(values[name]) for name in ("fx", "fy", "cx", "cy"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{str(file)!r} is no usable {CAMERA} ({type(error).__name__}: {error}): "
-            '{"camera": {"w", "h", "fx", "fy", "cx", "cy"}} is expected.'
-        ) from error
     return Lens((width, height), (fx, fy), (cx + 0.5, cy + 0.5))

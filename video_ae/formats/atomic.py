@@ -51,6 +51,16 @@ def write_text_atomically(path: str | Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def write_bytes_atomically(path: str | Path, content: bytes) -> None:
+    """Writes a file of bytes; see `write_atomically`.
+
+    Args:
+        path: the file.
+        content: all of it.
+    """
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
 def write_json_atomically(path: str | Path, content: object) -> None:
     """Writes a JSON file, a line an entry; see `write_atomically`.
 

@@ -3,12 +3,11 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.errors import unreadable_as
+from video_ae.formats.atomic import write_text_atomically
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.types import Cameras
 
@@ -33,18 +32,6 @@ def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
     Raises:
         ValueError: when a pose is not finite.
     """
-    content = trajectory_to_dict(trajectory)
-    text = json.dumps({key: value for key, value in content.items() if key != "frames"}, allow_nan=False)
-    entries = ",\n".join("  " + json.dumps(frame, allow_nan=False) for frame in content["frames"])  # a line a frame
-    write_atomically(path, lambda temporary: temporary.write_text(f'{text[:-1]}, "frames": [\n{entries}\n]}}\n'))
-
-
-def trajectory_to_dict(trajectory: CameraTrajectory) -> dict[str, Any]:
-    """The content of `cameras.json` as plain values.
-
-    Args:
-        trajectory: what the file would be written from.
-    """
     rows = zip(
         trajectory.indices.tolist(),
         trajectory.times.tolist(),
@@ -52,21 +39,23 @@ def trajectory_to_dict(trajectory: CameraTrajectory) -> dict[str, Any]:
         trajectory.confidence.tolist(),
         strict=True,
     )
-    return {
+    frames = [
+        {
+            "index": index,
+            "time_s": time if math.isfinite(time) else None,
+            "world_from_camera": pose,
+            "confidence": confidence,
+        }
+        for index, time, pose, confidence in rows
+    ]
+    head = {
         "convention": CONVENTION,
         "scale": SCALE,
         "image_size": list(trajectory.image_size),
         "intrinsics": dict(zip(_NAMES, trajectory.cameras.intrinsics[0].tolist(), strict=True)),
-        "frames": [
-            {
-                "index": index,
-                "time_s": time if math.isfinite(time) else None,
-                "world_from_camera": pose,
-                "confidence": confidence,
-            }
-            for index, time, pose, confidence in rows
-        ],
     }
+    entries = ",\n".join("  " + json.dumps(frame, allow_nan=False) for frame in frames)  # a line a frame
+    write_text_atomically(path, f'{json.dumps(head, allow_nan=False)[:-1]}, "frames": [\n{entries}\n]}}\n')
 
 
 def read_cameras_json(path: str | Path) -> CameraTrajectory:
@@ -79,23 +68,20 @@ def read_cameras_json(path: str | Path) -> CameraTrajectory:
         UserError: when the file is missing, damaged, or follows another convention.
     """
     path = Path(path)
-    try:
+    message = f"{str(path)!r} cannot be read as a cameras.json: give one that `video-ae reconstruct` wrote."
+    with unreadable_as(message):
         content = json.loads(path.read_text())
         if content["convention"] != CONVENTION:
             raise ValueError(content["convention"])
         frames = content["frames"]
-        pose = torch.tensor([frame["world_from_camera"] for frame in frames], dtype=torch.float64).reshape(-1, 4, 4)
+        poses = torch.tensor([frame["world_from_camera"] for frame in frames], dtype=torch.float64).reshape(-1, 4, 4)
         intrinsics = torch.tensor([content["intrinsics"][name] for name in _NAMES], dtype=torch.float64)
         times = [math.nan if frame["time_s"] is None else float(frame["time_s"]) for frame in frames]
         width, height = (int(side) for side in content["image_size"])
         return CameraTrajectory(
-            cameras=Cameras(pose, intrinsics.expand(len(frames), 4)),
+            cameras=Cameras(poses, intrinsics.expand(len(frames), 4)),
             indices=torch.tensor([int(frame["index"]) for frame in frames]),
             times=torch.tensor(times, dtype=torch.float64),
             confidence=torch.tensor([float(frame["confidence"]) for frame in frames], dtype=torch.float64),
             image_size=(width, height),
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise UserError(
-            f"{str(path)!r} cannot be read as a cameras.json: give one that `video-ae reconstruct` wrote."
-        ) from error

@@ -19,7 +19,7 @@ from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
 from video_ae.errors import unreadable_as
-from video_ae.formats.atomic import write_atomically, write_text_atomically
+from video_ae.formats.atomic import write_bytes_atomically, write_text_atomically
 from video_ae.formats.lens import Lens
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import invert, quaternion_from_rotation, rigid, rotation_from_quaternion
@@ -182,9 +182,8 @@ def write_colmap(folder: Path, trajectory: CameraTrajectory, images: Sequence[st
         "images": _encoded_images(frames, observations),
         "points3D": _encoded_points(points, tracks),
     }.items():
-        content = b"".join(parts)
         write_text_atomically(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines))
-        write_atomically(folder / f"{name}.bin", lambda temporary, content=content: temporary.write_bytes(content))
+        write_bytes_atomically(folder / f"{name}.bin", b"".join(parts))
 
 
 def _encoded_camera(camera: ColmapCamera) -> tuple[list[str], list[bytes]]:

@@ -5,7 +5,6 @@ source). A PNG's value times `png_scale` is the depth; `png_unknown` (0) marks p
 scale, so that their values can be compared.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from jaxtyping import Float32, Int64
 from PIL import Image
 from torch import Tensor
 
-from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.errors import unreadable_as
+from video_ae.formats.atomic import write_atomically, write_json_atomically
 
 UNKNOWN = 0
 _LARGEST = 2**16 - 1
@@ -36,16 +35,15 @@ def write_depth(
         indices: each frame's number in the source.
         source_size: (width, height) of the source in pixels.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     known = depth.isfinite() & (depth > 0)
     scale = (depth[known].max().item() if known.any() else 1.0) / _LARGEST
     values = torch.where(known, (depth / scale).round().clamp(1, _LARGEST), torch.full_like(depth, UNKNOWN))
     names = [f"{index:06d}.png" for index in indices]
     for name, value in zip(names, values.numpy().astype(np.uint16), strict=True):
-        write_atomically(folder / name, partial(_save_png, value))
+        write_atomically(folder / name, Image.fromarray(value).save)
     filled = torch.where(known, depth, torch.full_like(depth, torch.nan)).numpy()
     write_atomically(
-        folder / "depth.npz", lambda path: _save(path, depth=filled, index=np.array(indices, dtype=np.int64))
+        folder / "depth.npz", partial(np.savez_compressed, depth=filled, index=np.array(indices, np.int64))
     )
     height, width = depth.shape[1:]
     sidecar = {
@@ -58,8 +56,7 @@ def write_depth(
         "npz_unknown": "NaN",
         "frames": [{"index": index, "file": name} for index, name in zip(indices, names, strict=True)],
     }
-    text = json.dumps(sidecar, indent=1, allow_nan=False)
-    write_atomically(folder / "depth.json", lambda path: path.write_text(text))
+    write_json_atomically(folder / "depth.json", sidecar)
 
 
 def read_depth(folder: str | Path) -> tuple[Float32[Tensor, "frame height width"], Int64[Tensor, "frame"]]:
@@ -72,17 +69,6 @@ def read_depth(folder: str | Path) -> tuple[Float32[Tensor, "frame height width"
         UserError: when its `depth.npz` is missing or of another form.
     """
     path = Path(folder) / "depth.npz"
-    try:
-        with np.load(path) as content:
-            return torch.from_numpy(content["depth"]), torch.from_numpy(content["index"])
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{str(path)!r} cannot be read as depth maps: give a depth folder of an export.") from error
-
-
-def _save_png(value: np.ndarray, path: Path) -> None:
-    Image.fromarray(value).save(path, "PNG")
-
-
-def _save(path: Path, **arrays: np.ndarray) -> None:
-    with path.open("wb") as file:  # an open file, or numpy would add a suffix to the temporary name
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    message = f"{str(path)!r} cannot be read as depth maps: give a depth folder of an export."
+    with unreadable_as(message), np.load(path) as content:
+        return torch.from_numpy(content["depth"]), torch.from_numpy(content["index"])

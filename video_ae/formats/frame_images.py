@@ -38,9 +38,5 @@ def write_frame_images(folder: Path, reader: VideoReader, indices: Sequence[int]
     names = frame_image_names(indices)
     for index, name in zip(indices, names, strict=True):
         image = Image.fromarray(reader.read([index])[0].permute(1, 2, 0).contiguous().numpy())
-        write_atomically(folder / name, partial(_save, image))
+        write_atomically(folder / name, partial(image.save, quality=_QUALITY, subsampling=0))
     return names
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    image.save(path, "JPEG", quality=_QUALITY, subsampling=0)

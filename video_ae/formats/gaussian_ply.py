@@ -17,6 +17,7 @@ from torch import Tensor
 
 from video_ae.formats.ply import read_vertices, write_vertices
 from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
+from video_ae.types import TensorRecord
 
 SH_DEGREE_0 = 0.28209479177387814  # 1 / (2 sqrt(pi)), the constant harmonic
 _POSITION, _NORMAL = ("x", "y", "z"), ("nx", "ny", "nz")
@@ -27,7 +28,7 @@ _VERTEX = np.dtype([(name, "<f4") for name in (*_POSITION, *_NORMAL, *_COLOR, "o
 
 
 @dataclass(frozen=True)
-class GaussianCloud:
+class GaussianCloud(TensorRecord):
     """Gaussians in the world of the cameras, in its scale.
 
     Args:
@@ -38,6 +39,7 @@ class GaussianCloud:
         rotation: principal axes.
     """
 
+    axis = "gaussian"
     centres: Float32[Tensor, "gaussian 3"]
     colors: Float32[Tensor, "gaussian 3"]
     opacity: Float32[Tensor, "gaussian"]
@@ -46,25 +48,6 @@ class GaussianCloud:
 
     def __len__(self) -> int:
         return len(self.centres)
-
-    def select(self, chosen: Tensor) -> "GaussianCloud":
-        """Some of the Gaussians.
-
-        Args:
-            chosen: a mask or indices.
-        """
-        return GaussianCloud(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
-
-
-def join_gaussians(parts: list[GaussianCloud]) -> GaussianCloud:
-    """All Gaussians of some clouds.
-
-    Args:
-        parts: at least one, all in one world.
-    """
-    return GaussianCloud(
-        *(torch.cat([getattr(part, name) for part in parts]) for name in GaussianCloud.__dataclass_fields__)
-    )
 
 
 def write_gaussians(path: Path, cloud: GaussianCloud) -> None:
@@ -102,11 +85,10 @@ def read_gaussians(path: str | Path) -> GaussianCloud:
     def columns(names: Sequence[str]) -> Float32[Tensor, "gaussian column"]:
         return torch.from_numpy(np.stack([vertices[name] for name in names], -1).astype(np.float32))
 
-    rotation = rotation_from_quaternion(columns(_QUATERNION).roll(-1, -1).double()).float()
     return GaussianCloud(
         columns(_POSITION),
         0.5 + SH_DEGREE_0 * columns(_COLOR),
         columns(["opacity"])[:, 0].sigmoid(),
         columns(_SCALE).exp(),
-        rotation,
+        rotation_from_quaternion(columns(_QUATERNION).roll(-1, -1).double()).float(),
     )

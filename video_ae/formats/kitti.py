@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_text_atomically
 from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines, read_table
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import rigid
@@ -25,8 +25,7 @@ def write_kitti(path: Path, trajectory: CameraTrajectory) -> None:
         trajectory: its poses are written.
     """
     rows = trajectory.cameras.world_from_camera[:, :3].flatten(1).tolist()
-    text = "".join(" ".join(f"{value:.9e}" for value in row) + "\n" for row in rows)
-    write_atomically(path, lambda temporary: temporary.write_text(text))
+    write_text_atomically(path, "".join(" ".join(f"{value:.9e}" for value in row) + "\n" for row in rows))
 
 
 def read_kitti(path: str | Path) -> Float64[Tensor, "frame 4 4"]:

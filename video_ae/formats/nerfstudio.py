@@ -7,8 +7,7 @@ https://docs.nerf.studio/quickstart/data_conventions.html and `pixel_offset` of 
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,15 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.errors import UserError, unreadable_as
+from video_ae.formats.atomic import write_json_atomically
 from video_ae.formats.lens import Lens
 from video_ae.formats.trajectory import CameraTrajectory
+from video_ae.geometry.se3 import rigid
 from video_ae.videos.image_folder import natural_key
 
 OPENCV_FROM_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)  # factors of a pose's columns, both ways
+_EXPECTED = "a list `frames` of file_path and transform_matrix, and fl_x or camera_angle_x, are expected."
 _PERSPECTIVE = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"}  # what nerfstudio takes for one
 
 
@@ -41,26 +42,16 @@ def write_nerfstudio(
     width, height = trajectory.image_size
     fx, fy, cx, cy = trajectory.cameras.intrinsics[0].tolist()
     pose = trajectory.cameras.world_from_camera * OPENCV_FROM_OPENGL
-    content: dict[str, object] = {
-        "camera_model": "OPENCV",
-        "w": width,
-        "h": height,
-        "fl_x": fx * width,
-        "fl_y": fy * height,
-        "cx": cx * width,
-        "cy": cy * height,
-        "k1": 0.0,
-        "k2": 0.0,
-        "p1": 0.0,
-        "p2": 0.0,
-        "frames": [
-            {"file_path": name, "transform_matrix": matrix} for name, matrix in zip(images, pose.tolist(), strict=True)
-        ],
-    }
+    rows = zip(images, pose.tolist(), strict=True)
+    content = {
+        "camera_model": "OPENCV", "w": width, "h": height,
+        "fl_x": fx * width, "fl_y": fy * height, "cx": cx * width, "cy": cy * height,
+        "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0,
+        "frames": [{"file_path": name, "transform_matrix": matrix} for name, matrix in rows],
+    }  # fmt: skip
     if points is not None:
         content["ply_file_path"] = points
-    text = json.dumps(content, indent=1, allow_nan=False)
-    write_atomically(path, lambda temporary: temporary.write_text(text))
+    write_json_atomically(path, content)
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ class Transforms:
         Raises:
             UserError: when a frame has no focal length, or a value is no number.
         """
-        with _understood(self.path):
+        with unreadable_as(f"{str(self.path)!r} is no usable transforms.json", _EXPECTED):
             return [_lens(values, image_size) for values in self.values]
 
 
@@ -101,7 +92,7 @@ def read_nerfstudio(path: Path) -> Transforms:
     Raises:
         UserError: when the file is missing, damaged or has no frames.
     """
-    with _understood(path):
+    with unreadable_as(f"{str(path)!r} is no usable transforms.json", _EXPECTED):
         content = json.loads(path.read_text(encoding="utf-8"))
         frames = sorted(content["frames"], key=lambda frame: natural_key(frame["file_path"]))
         if not frames:
@@ -110,27 +101,10 @@ def read_nerfstudio(path: Path) -> Transforms:
         matrices = torch.tensor(rows, dtype=torch.float64)
         if matrices.shape != (len(rows), 3, 4):
             raise ValueError("a transform_matrix has other than 3 or 4 rows of 4")
-        bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64).expand(len(rows), 1, 4)
+        poses = rigid(matrices[:, :, :3] * OPENCV_FROM_OPENGL[:3], matrices[:, :, 3])
         return Transforms(
-            path,
-            [frame["file_path"] for frame in frames],
-            torch.cat([matrices * OPENCV_FROM_OPENGL, bottom], 1),
-            [{**content, **frame} for frame in frames],
+            path, [frame["file_path"] for frame in frames], poses, [{**content, **frame} for frame in frames]
         )
-
-
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """Turns errors in the content of a file into a UserError that says what is expected."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-        raise UserError(
-            f"{str(path)!r} is no usable transforms.json ({type(error).__name__}: {error}): a list `frames` of "
-            "file_path and transform_matrix, and fl_x or camera_angle_x, are expected."
-        ) from error
 
 
 def _lens(values: dict[str, Any], image_size: tuple[int, int]) -> Lens | None:

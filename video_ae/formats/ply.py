@@ -14,14 +14,15 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_bytes_atomically
+from video_ae.types import TensorRecord
 
 _POSITION, _COLOR = ("x", "y", "z"), ("red", "green", "blue")
 _VERTEX = np.dtype([*((name, "<f4") for name in _POSITION), *((name, "u1") for name in _COLOR), ("confidence", "<f4")])
 
 
 @dataclass(frozen=True)
-class PointCloud:
+class PointCloud(TensorRecord):
     """Coloured points.
 
     Args:
@@ -30,20 +31,13 @@ class PointCloud:
         confidence: 0 to 1.
     """
 
+    axis = "point"
     points: Float32[Tensor, "point 3"]
     colors: UInt8[Tensor, "point 3"]
     confidence: Float32[Tensor, "point"]
 
     def __len__(self) -> int:
         return len(self.points)
-
-    def select(self, chosen: Tensor) -> "PointCloud":
-        """Some of the points.
-
-        Args:
-            chosen: a mask or indices.
-        """
-        return PointCloud(self.points[chosen], self.colors[chosen], self.confidence[chosen])
 
 
 def write_ply(path: Path, cloud: PointCloud) -> None:
@@ -93,8 +87,7 @@ def write_vertices(path: Path, vertices: np.ndarray) -> None:
     names = {"<f4": "float", "|u1": "uchar"}
     fields = "".join(f"property {names[vertices.dtype[name].str]} {name}\n" for name in vertices.dtype.names or ())
     header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(vertices)}\n{fields}end_header\n"
-    content = header.encode() + vertices.tobytes()
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    write_bytes_atomically(path, header.encode() + vertices.tobytes())
 
 
 def read_vertices(path: str | Path, required: Sequence[str], what: str) -> Mapping[str, np.ndarray]:

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_text_atomically
 from video_ae.formats.number_files import as_numbers, read_lines, read_table
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import quaternion_from_rotation, rigid, rotation_from_quaternion
@@ -29,8 +29,7 @@ def write_tum(path: Path, trajectory: CameraTrajectory) -> None:
     stamps = trajectory.times if trajectory.times.isfinite().all() else trajectory.indices.double()
     rows = torch.cat([stamps[:, None], pose[:, :3, 3], quaternion_from_rotation(pose[:, :3, :3])], -1)
     lines = [" ".join(f"{value:.9f}" for value in row) for row in rows.tolist()]
-    text = "# timestamp tx ty tz qx qy qz qw\n" + "\n".join(lines) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text))
+    write_text_atomically(path, "\n".join(["# timestamp tx ty tz qx qy qz qw", *lines, ""]))
 
 
 def read_tum(path: str | Path) -> tuple[Float64[Tensor, "frame"], Float64[Tensor, "frame 4 4"]]:

@@ -6,6 +6,7 @@ along (unlike a pickle).
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.errors import UserError, unreadable_as
+from video_ae.formats.atomic import write_atomically, write_text_atomically
 
 WEIGHTS = "weights.safetensors"
 SETTINGS = "model.yaml"
@@ -32,10 +33,8 @@ def write_weights(path: str | Path, settings: dict[str, Any], tensors: dict[str,
     """
     path = Path(path)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {_KEY: json.dumps(settings)}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
-    text = yaml.safe_dump(settings, sort_keys=False)
-    write_atomically(path.with_name(SETTINGS), lambda temporary: temporary.write_text(text))
+    write_atomically(path, partial(save_file, plain, metadata={_KEY: json.dumps(settings)}))
+    write_text_atomically(path.with_name(SETTINGS), yaml.safe_dump(settings, sort_keys=False))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -47,14 +46,10 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises:
         UserError: the file is cut off, is no safetensors file, or does not say which model it belongs to.
     """
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{str(path)!r} is not a complete safetensors file: give a RUN folder or a file of `video-ae train`."
-        ) from error
+    message = f"{str(path)!r} is not a complete safetensors file: give a RUN folder or a file of `video-ae train`."
+    with unreadable_as(message, None, SafetensorError), safe_open(path, framework="pt", device="cpu") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if _KEY not in metadata:
         raise UserError(
             f"{str(path)!r} does not say which model its weights belong to: give a file that `video-ae train` wrote."

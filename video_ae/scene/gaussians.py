@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from video_ae.formats.gaussian_ply import GaussianCloud, join_gaussians
+from video_ae.formats.gaussian_ply import GaussianCloud
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
 from video_ae.models.keyframes import MARGIN
@@ -58,7 +58,7 @@ def scene_gaussians(scene: Scene) -> GaussianCloud:
             shown = _shown_by(cloud.centres, structures[other], peaks[other].expected)
             kept &= ~(shown & ~central) if other in order[place + 1 :] else ~shown
         clouds.append(cloud.select(kept))
-    return _thinned(join_gaussians(clouds), max(MOST_GAUSSIANS, MOST_PER_FRAME * len(scene.clip)))
+    return _thinned(GaussianCloud.cat(clouds), max(MOST_GAUSSIANS, MOST_PER_FRAME * len(scene.clip)))
 
 
 def _on_cpu(structure: MultiplaneVolume) -> MultiplaneVolume:

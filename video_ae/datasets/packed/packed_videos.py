@@ -13,7 +13,7 @@ from video_ae.datasets.byte_clips import ByteClip
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.packed.shard_store import ShardStore
 from video_ae.datasets.packed.shards import decode_frames
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.geometry.resize import Fit, plan_resizing
 from video_ae.types import VideoClip
 from video_ae.videos.base import check_indices
@@ -39,22 +39,18 @@ class PackedVideos(ClipSource):
     def __init__(self, root: str | Path, cache: Path | None = None) -> None:
         self.store = ShardStore(root, cache)
         text = self.store.fetch("packed.json").read_text(encoding="utf-8")
-        try:
+        with unreadable_as(f"{str(root)!r} has a packed.json that is damaged: prepare the videos again."):
             about = json.loads(text)
             self.skipped = dict(about["quarantined"])
             gaps = about["overlap_gaps"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{str(root)!r} has a packed.json that is damaged: prepare the videos again.") from error
         if gaps != list(OVERLAP_GAPS):
             raise UserError(f"{str(root)!r} was prepared by another version of video-ae: prepare the videos again.")
         self._table_path = self.store.fetch("segments.npy")
         self._map()
 
     def _map(self) -> None:
-        try:
+        with unreadable_as(f"{str(self._table_path)!r} is damaged: prepare the videos again."):
             self.table = np.load(self._table_path, mmap_mode="r")
-        except (ValueError, EOFError) as error:
-            raise UserError(f"{str(self._table_path)!r} is damaged: prepare the videos again.") from error
         self.names = _Names(self.table["name"])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,10 +77,8 @@ class PackedVideos(ClipSource):
         row = self.table[number]
         items = [int(row["first"]) + index for index in check_indices(indices, int(row["frames"]))]
         stored = self.store.read(int(row["shard"]), items)
-        try:
+        with unreadable_as(f"{self.names[number]!r} has a damaged frame: prepare the videos again."):
             frames = decode_frames(stored)
-        except OSError as error:
-            raise UserError(f"{self.names[number]!r} has a damaged frame: prepare the videos again.") from error
         times = torch.tensor([frame.time for frame in stored], dtype=torch.float64)
         return ByteClip(frames, torch.tensor([frame.number for frame in stored]), times, self.names[number])
 

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from video_ae.datasets.packed.shards import StoredFrame
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 
 OPEN_FILES = 64
 CACHE_BYTES = 50 * 2**30
@@ -102,14 +102,11 @@ class ShardStore:
         """
         name = self.shard_names()[shard]
         file, found = self._opened(name), []
-        try:
-            for item in items:
+        for item in items:
+            message = f"{self.root}/{name} is damaged at item {item}: copy it again, or prepare the videos again."
+            with unreadable_as(message):
                 begin, end = np.frombuffer(os.pread(file.fileno(), 8, 4 + 4 * item), "<u4").tolist()
                 found.append(StoredFrame.from_bytes(os.pread(file.fileno(), end - begin, begin)))
-        except ValueError as error:
-            raise UserError(
-                f"{self.root}/{name} is damaged at item {item}: copy it again, or prepare the videos again."
-            ) from error
         return found
 
     def _open(self, name: str) -> "_Shard":

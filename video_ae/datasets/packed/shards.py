@@ -19,7 +19,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_bytes_atomically, write_text_atomically
 
 LEAF_SIZES = struct.Struct("<III")
 NUMBER_AND_TIME = struct.Struct("<qd")
@@ -57,15 +57,12 @@ class StoredFrame:
             item: that `to_bytes` made.
 
         Raises:
-            ValueError: when the bytes are no such item.
+            ValueError, struct.error: when the bytes are no such item.
         """
-        try:
-            size, *rest = LEAF_SIZES.unpack_from(item)
-            if rest != [8, 8] or len(item) != LEAF_SIZES.size + size + NUMBER_AND_TIME.size:
-                raise ValueError("this is not a frame of a shard")
-            number, time = NUMBER_AND_TIME.unpack_from(item, LEAF_SIZES.size + size)
-        except struct.error as error:
-            raise ValueError("this is not a frame of a shard") from error
+        size, *rest = LEAF_SIZES.unpack_from(item)
+        if rest != [8, 8] or len(item) != LEAF_SIZES.size + size + NUMBER_AND_TIME.size:
+            raise ValueError("this is not a frame of a shard")
+        number, time = NUMBER_AND_TIME.unpack_from(item, LEAF_SIZES.size + size)
         return cls(item[LEAF_SIZES.size : LEAF_SIZES.size + size], number, time)
 
 
@@ -113,17 +110,16 @@ class ShardWriter:
             "data_format": ["bytes", "int", "float"], "data_spec": TREE, "item_loader": "PyTreeLoader",
         }  # fmt: skip
         text = json.dumps({"chunks": self._chunks, "config": config}, sort_keys=True)
-        write_atomically(self._folder / "index.json", lambda temporary: temporary.write_text(text))
+        write_text_atomically(self._folder / "index.json", text)
 
     def _flush(self) -> None:
         header = 4 * (len(self._items) + 2)
         ends = header + np.cumsum([0, *map(len, self._items)])
         head = np.array([len(self._items), *ends], "<u4").tobytes()
         name = f"chunk-0-{len(self._chunks)}.bin"
-        write_atomically(self._folder / name, lambda temporary: _write(temporary, [head, *self._items]))
-        self._chunks.append(
-            {"chunk_bytes": self._size, "chunk_size": len(self._items), "dim": None, "filename": name}
-        )  # fmt: skip
+        write_bytes_atomically(self._folder / name, b"".join([head, *self._items]))
+        chunk = {"chunk_bytes": self._size, "chunk_size": len(self._items), "dim": None, "filename": name}
+        self._chunks.append(chunk)
         self._items, self._size = [], 0
 
 
@@ -170,8 +166,3 @@ def decode_frames(frames: list[StoredFrame]) -> UInt8[Tensor, "frame 3 height wi
         OSError: when one is damaged.
     """
     return torch.from_numpy(np.stack([decode_jpeg(frame.jpeg) for frame in frames])).permute(0, 3, 1, 2)
-
-
-def _write(path: Path, parts: list[bytes]) -> None:
-    with open(path, "wb") as file:
-        file.writelines(parts)
