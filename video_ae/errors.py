@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # What libraries raise at files that are missing, cut off, damaged or of another kind.
-_UNREADABLE = (
+_UNREADABLE: tuple[type[Exception], ...] = (
     OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError, struct.error,
 )  # fmt: skip
 
@@ -39,6 +39,6 @@ def unreadable_as(message: str, advice: str | None = None, *others: type[Excepti
         yield
     except UserError:
         raise
-    except (*_UNREADABLE, *others) as error:
+    except _UNREADABLE + others as error:
         full = message if advice is None else f"{message} ({type(error).__name__}: {error}): {advice}"
         raise UserError(full) from error

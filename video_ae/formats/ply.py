@@ -6,6 +6,7 @@ order.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -122,21 +123,14 @@ def _vertex_table(header: list[str], body: bytes) -> np.ndarray:
     form = next((line[1] for line in words if line[0] == "format"), "unknown")
     if form not in _ORDERS:
         raise ValueError(f"its format is {form}")
-    elements: list[tuple[str, int, list[tuple[str, str]]]] = []
-    for line in words:
-        if line[0] == "element":
-            elements.append((line[1], int(line[2]), []))
-        elif line[0] == "property":
-            if elements[-1][0] == "vertex" and line[1] == "list":
-                raise ValueError("its vertices hold lists")
-            elements[-1][2].append((line[-1], _ORDERS[form] + _TYPES.get(line[1], "V")))
-    names = [name for name, _, _ in elements]
-    if "vertex" not in names:
-        raise ValueError("it has no vertices")
-    if names[0] != "vertex":
-        raise ValueError("its vertices do not come first")
-    _, count, properties = elements[0]
-    layout = np.dtype(properties)
+    elements = [number for number, line in enumerate(words) if line[0] == "element"]
+    if not elements or words[elements[0]][1] != "vertex":
+        raise ValueError("its vertices do not come first, or it has none")
+    count = int(words[elements[0]][2])
+    properties = list(takewhile(lambda line: line[0] == "property", words[elements[0] + 1 :]))
+    if any(line[1] == "list" for line in properties):
+        raise ValueError("its vertices hold lists")
+    layout = np.dtype([(line[-1], _ORDERS[form] + _TYPES.get(line[1], "V")) for line in properties])
     if count < 0:
         raise ValueError(f"it has {count} vertices")
     if form != "ascii":

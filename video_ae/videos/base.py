@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
@@ -31,7 +32,6 @@ class VideoReader(ABC):
         """Number of frames."""
         return len(self.times)
 
-    @abstractmethod
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         """RGB frames in 0 .. 255, in the given order, laid out in memory as decoders deliver them (channels last).
 
@@ -40,6 +40,19 @@ class VideoReader(ABC):
 
         Raises:
             IndexError: for a number outside 0 .. len - 1.
+            UserError: the file turns out to be damaged.
+        """
+        numbers = check_indices(indices, len(self))
+        return self.decode(numbers) if numbers else torch.empty(0, 3, *self.image_size[::-1], dtype=torch.uint8)
+
+    @abstractmethod
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        """What `read` returns, for one frame at least.
+
+        Args:
+            numbers: frame numbers in any order, all of which exist.
+
+        Raises:
             UserError: the file turns out to be damaged.
         """
 

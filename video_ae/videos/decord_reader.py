@@ -1,6 +1,5 @@
 """decord: offered because many code bases use it, and guarded, because it can return wrong frames without an error."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,7 +7,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.base import check_indices
 from video_ae.videos.index import VideoIndex
 from video_ae.videos.indexed import IndexedVideo
 
@@ -30,13 +28,13 @@ class DecordReader(IndexedVideo):
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
         super().__init__(path, index)
         decord = _import_decord()
-        for reason, found in {
+        obstacles = {
             "an open group of pictures": self._index.open_group,
-            "an edit list that hides frames": self._index.hidden > 0,
-            "a rotation flag": self._index.quarter_turns != 0,
-        }.items():
-            if found:
-                raise self._refusal(f"has {reason}, where decord reads wrong frames")
+            "an edit list that hides frames": self._index.hidden,
+            "a rotation flag": self._index.quarter_turns,
+        }
+        for reason in filter(obstacles.get, obstacles):
+            raise self._refusal(f"has {reason}, where decord reads wrong frames")
         try:
             self._decoder = decord.VideoReader(str(self._path), num_threads=1)
         except (decord.DECORDError, RuntimeError) as error:
@@ -50,16 +48,12 @@ class DecordReader(IndexedVideo):
     def _refusal(self, reason: str) -> UserError:
         return UserError(f"{str(self._path)!r} {reason}: use the decoder torchcodec or pyav.")
 
-    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        numbers = check_indices(indices, len(self))
-        width, height = self.image_size
-        if not numbers:
-            return torch.empty(0, 3, height, width, dtype=torch.uint8)
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         try:
             frames = torch.from_numpy(self._decoder.get_batch(numbers).asnumpy())
         except (_import_decord().DECORDError, RuntimeError) as error:
             raise self._refusal("cannot be read by decord") from error
-        if frames.shape[1:] != (height, width, 3):
+        if frames.shape[2:0:-1] != self.image_size:
             raise self._refusal("has another frame size than decord finds")
         return frames.permute(0, 3, 1, 2)
 

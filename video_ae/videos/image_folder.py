@@ -1,16 +1,18 @@
 """A folder of images, read as a video."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.base import VideoReader, check_indices
+from video_ae.videos.base import VideoReader
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 EXIF_ORIENTATION = 0x0112
@@ -78,40 +80,32 @@ class ImageFolderReader(VideoReader):
         unknown = torch.full((len(self.files),), torch.nan, dtype=torch.float64)
         super().__init__(Path(folder).resolve().name, first, unknown)
 
-    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        width, height = self.image_size
-        numbers = check_indices(indices, len(self))
-        frames = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        frames = torch.empty(len(numbers), *self.image_size[::-1], 3, dtype=torch.uint8)
         for row, number in enumerate(numbers):
             frames[row] = torch.from_numpy(_upright_rgb(self.files[number]))
         return frames.permute(0, 3, 1, 2)
 
 
-def _not_an_image(file: Path) -> UserError:
-    return UserError(f"{str(file)!r} cannot be read as an image: remove or replace it.")
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(file) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{str(file)!r} cannot be read as an image: remove or replace it.") from error
 
 
 def _upright_size(file: Path) -> tuple[int, int]:
     """(width, height) after the EXIF flag, from the header alone."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            sideways = image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
-            return image.size[::-1] if sideways else image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _not_an_image(file) from error
+    with _opened(file) as image:
+        return image.size[::-1] if image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS else image.size
 
 
 def _upright_rgb(file: Path) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
-                grey = (np.asarray(upright) >> 8).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, -1)
-            return np.array(upright.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _not_an_image(file) from error
+    with _opened(file) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
+            grey = (np.asarray(upright) >> 8).astype(np.uint8)
+            return np.repeat(grey[..., None], 3, -1)
+        return np.array(upright.convert("RGB"))

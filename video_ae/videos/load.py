@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -60,23 +60,9 @@ def read_clip(
     resizing = plan_resizing(reader.image_size, size, fit)
     width, height = resizing.size
     frames = torch.empty(len(numbers), 3, height, width)
-    for start, chunk in read_resized(reader, indices, resizing):
-        frames[start : start + len(chunk)] = chunk
-    return VideoClip(frames, numbers, reader.times[numbers], name=reader.name)
-
-
-def read_resized(
-    reader: VideoReader, indices: Sequence[int], resizing: Resizing
-) -> Iterator[tuple[int, Float[Tensor, "frame 3 height width"]]]:
-    """Resized frames in [0, 1], chunk by chunk, each with the position in `indices` of its first frame.
-
-    Args:
-        reader: an open video.
-        indices: frame numbers, in any order.
-        resizing: as `plan_resizing` makes it for the reader's size.
-    """
     for start, chunk in read_resized_bytes(reader, indices, resizing):
-        yield start, chunk.to(torch.float32) / 255
+        frames[start : start + len(chunk)] = chunk.to(torch.float32) / 255
+    return VideoClip(frames, numbers, reader.times[numbers], name=reader.name)
 
 
 def read_resized_bytes(

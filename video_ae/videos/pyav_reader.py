@@ -1,7 +1,7 @@
 """PyAV: exact everywhere, brings its own FFmpeg."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.base import check_indices
 from video_ae.videos.index import VideoIndex
 from video_ae.videos.indexed import IndexedVideo
 
@@ -38,15 +37,11 @@ class PyAVReader(IndexedVideo):
         self._stream: Any = None
         self._last_pts: int | None = None  # of the frame that was decoded last; None: no decoding under way
 
-    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        numbers = check_indices(indices, len(self))
-        width, height = self.image_size
-        frames = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
-        rows: dict[int, list[int]] = {}
-        for row, number in enumerate(numbers):
-            rows.setdefault(number, []).append(row)
-        for number in sorted(rows):
-            frames[rows[number]] = torch.from_numpy(self._upright_frame(number))
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        frames = torch.empty(len(numbers), *self.image_size[::-1], 3, dtype=torch.uint8)
+        wanted = torch.tensor(numbers)
+        for number in sorted(set(numbers)):
+            frames[wanted == number] = torch.from_numpy(self._upright_frame(number))
         return frames.permute(0, 3, 1, 2)
 
     def _upright_frame(self, number: int) -> np.ndarray:
@@ -62,9 +57,10 @@ class PyAVReader(IndexedVideo):
             raise self._damage(number)
         upright = np.rot90(frame.to_ndarray(format="rgb24"), self._index.quarter_turns)
         if upright.shape[1::-1] != self.image_size:
+            (width, height), (other_width, other_height) = self.image_size, upright.shape[1::-1]
             raise UserError(
-                f"{str(self._path)!r} changes its frame size from {_times(self.image_size)} to "
-                f"{_times(upright.shape[1::-1])} at frame {number}: cut it there and give the parts one by one."
+                f"{str(self._path)!r} changes its frame size from {width}x{height} to {other_width}x{other_height} "
+                f"at frame {number}: cut it there and give the parts one by one."
             )
         return np.ascontiguousarray(upright)
 
@@ -115,7 +111,3 @@ def _decode(first: Any, rest: Iterator) -> Iterator:
     yield from first.decode()
     for packet in rest:
         yield from packet.decode()
-
-
-def _times(size: Sequence[int]) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -1,6 +1,5 @@
 """torchcodec: the fastest exact decoder, where it imports (it needs FFmpeg's shared libraries)."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.base import check_indices
 from video_ae.videos.index import VideoIndex
 from video_ae.videos.indexed import IndexedVideo
 
@@ -51,11 +49,7 @@ class TorchCodecReader(IndexedVideo):
             )
         self._first = self._index.pts[0] * float(self._index.time_base)
 
-    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        numbers = check_indices(indices, len(self))
-        width, height = self.image_size
-        if not numbers:
-            return torch.empty(0, 3, height, width, dtype=torch.uint8)
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         try:
             batch = self._decoder.get_frames_at(numbers)
         except RuntimeError as error:
@@ -64,7 +58,7 @@ class TorchCodecReader(IndexedVideo):
                 "which may be damaged: try the decoder pyav."
             ) from error
         shown_at = batch.pts_seconds.to(torch.float64) - self._first
-        if (shown_at - self.times[numbers]).abs().max() > TIME_TOLERANCE or batch.data.shape[2:] != (height, width):
+        if (shown_at - self.times[numbers]).abs().max() > TIME_TOLERANCE or batch.data.shape[:1:-1] != self.image_size:
             raise UserError(f"torchcodec reads wrong frames from {str(self._path)!r}: use the decoder pyav.")
         return batch.data
 
