@@ -25,7 +25,7 @@ from video_ae.preparation.prepare import prepare
 from video_ae.preparation.segments import Dropped
 
 BLACK = torch.zeros(15, 3, 64, 96, dtype=torch.uint8)
-SCRIPT = Path(__file__).parents[2] / "scripts" / "damage_videos.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "damage_videos.py"
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -165,12 +165,12 @@ def test_ten_damaged_files_are_named_and_the_good_one_is_kept(tmp_path: Path) ->
     assert {f"damaged/{way}" for way in script.WAYS} <= named
     expected = {
         "zero_bytes": "zero bytes", "no_index": "cannot be read", "text": "cannot be read", "picture": "one frame",
-        "sound_only": "no pictures", "one_frame": "one frame", "noise": "cannot be read",
-        "mixed_size": "changes its picture size",
+        "sound_only": "no frames", "one_frame": "one frame", "noise": "cannot be read",
+        "mixed_size": "changes its frame size",
     }  # fmt: skip
     for way, reason in expected.items():
         assert reason in found.skipped[f"damaged/{way}"]
-    refused = {name.removeprefix("damaged/").removesuffix(".mp4") for name in raw.quarantined}
+    refused = {name.removeprefix("damaged/").removesuffix(".mp4") for name in raw.skipped}
     assert refused >= set(expected) - {"mixed_size"}, "seen before anything is decoded"
 
 

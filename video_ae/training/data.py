@@ -186,4 +186,4 @@ class ClipData(LightningDataModule):
 
 
 def _say(root: str, clips: PackedClips | TrainingClips) -> None:
-    log.warning("%s: %d videos, %d left out", root, len(clips.names), len(clips.quarantined))
+    log.warning("%s: %d videos, %d left out", root, len(clips.names), len(clips.skipped))
