@@ -43,7 +43,7 @@ class FrameLayers(nn.Module, ABC):
 
 
 class DenseLayers(FrameLayers):
-    """One fully connected layer each way: z = s(W_e x + b_e), x^ = s(W_d z + b_d), where x holds all colour values.
+    """One fully connected layer each way: z = s(W_e x + b_e), x^ = s(W_d z + b_d), where x has all colour values.
 
     Args:
         image_size: (width, height) in pixels of the frames.
