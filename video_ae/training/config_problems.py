@@ -80,7 +80,7 @@ def _read(text: str) -> dict[str, Any]:
         return values
     if values == text:
         raise UserError(f"The configuration {text!r} does not exist: give a YAML file.")
-    raise UserError(f"A configuration is a YAML file with lines such as `seed: 1`, and {text!r} contains something else.")
+    raise UserError(f"A configuration is a YAML file with lines such as `seed: 1`, and {text!r} is none.")
 
 
 def _flattened(value: Any) -> Any:
