@@ -50,7 +50,7 @@ _PER_CLIP = {
 }
 
 
-def markdown(content: Mapping[str, Any]) -> str:
+def markdown_tables(content: Mapping[str, Any]) -> str:
     """One table per measure; a row per clip, then mean, median and the mean's 95 % interval; a column per method.
 
     Args:

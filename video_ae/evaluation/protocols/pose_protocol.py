@@ -23,7 +23,7 @@ from video_ae.evaluation.protocols.base import (
     without_truth,
 )
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.results import EvaluationResult, collect
+from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
 
@@ -212,4 +212,4 @@ def run_pose_protocol(
                 on_method(label, name, clip, cameras, estimate)
     described = asdict(settings) | {"quarantined": dataset.quarantined}
     truthful = {name for name, other in others.items() if other.sees_truth}
-    return collect("poses", method, described, rows, truthful, find_frozen(dataset.names))
+    return collect_result("poses", method, described, rows, truthful, find_frozen(dataset.names))
