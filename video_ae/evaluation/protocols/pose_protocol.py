@@ -211,5 +211,5 @@ def run_pose_protocol(
             if on_method:
                 on_method(label, name, clip, cameras, estimate)
     described = asdict(settings) | {"quarantined": dataset.quarantined}
-    truthful = {name for name, other in others.items() if other.sees_truth}
-    return collect_result("poses", method, described, rows, truthful, find_frozen(dataset.names))
+    sees_truth = {name for name, other in others.items() if other.sees_truth}
+    return collect_result("poses", method, described, rows, sees_truth, find_frozen(dataset.names))

@@ -47,20 +47,15 @@ def _figures_of(content: Mapping[str, Any], record: Record) -> str:
 
 
 def _pose_figures(content: Mapping[str, Any], record: PoseRecord) -> str:
-    parts = [
-        _section(
-            "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)",
-            report_figures.plot_trajectories(record.paths, record.method),
+    shown = {
+        "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)": (
+            report_figures.plot_trajectories(record.paths, record.method)
         ),
-        _section("Error against the time between two frames", report_figures.plot_against_gap(content)),
-    ]
+        "Error against the time between two frames": report_figures.plot_against_gap(content),
+    }
     if record.confidence:
-        parts.append(
-            _section(
-                "Confidence against true error, a dot per frame", report_figures.plot_confidence(record.confidence)
-            )
-        )
-    return "".join(parts)
+        shown["Confidence against true error, a dot per frame"] = report_figures.plot_confidence(record.confidence)
+    return "".join(_section(title, figure) for title, figure in shown.items())
 
 
 def _view_figures(content: Mapping[str, Any], record: ViewRecord) -> str:
