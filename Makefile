@@ -21,6 +21,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/typos
 	$(BIN)/mypy
+	$(BIN)/python tools/check_docstrings.py
 
 # The pure-Python part of PyTorch3D, a reference for our ray marcher: no wheel of the whole runs here, and an extra of
 # the package cannot carry these flags.

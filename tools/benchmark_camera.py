@@ -12,7 +12,7 @@ import time
 import torch
 
 from video_ae.camera.solver import CameraSolver
-from video_ae.datasets.realestate10k import RealEstate10K
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.geometry.se3 import invert, rotation_angle
 from video_ae.geometry.umeyama import align
 from video_ae.types import CameraEstimate, VideoClip

@@ -1,6 +1,6 @@
 """What the exports of a reconstruction are worth: `python tools/check_exports.py DIR [--volumes]`.
 
-Needs `pycolmap` and `plyfile` (`pip install -e .[peers,test]`), and the video that DIR was made from.
+Needs `pycolmap` (`pip install -e .[peers]`), and the video that DIR was made from.
 """
 
 import argparse

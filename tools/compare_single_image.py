@@ -12,11 +12,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from video_ae.datasets.realestate10k import RealEstate10K
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.se3 import invert
 from video_ae.models.keyframes import widened
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.scene.image_based_rendering import fill_unseen
 from video_ae.scene.rendering import load_scene_model
 from video_ae.scene.single_image import guessed_inverse_depth, layers, picture_estimate

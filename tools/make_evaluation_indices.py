@@ -1,6 +1,7 @@
 """Writes a frozen index of evaluation frames.
 
-    python tools/make_evaluation_indices.py ROOT video_ae/evaluation/frames/NAME.json [--apart CLIP=REASON] [--group NAME=GLOB]
+    python tools/make_evaluation_indices.py ROOT video_ae/evaluation/frames/NAME.json
+        [--apart CLIP=REASON] [--group NAME=GLOB]
 
 A clip that stands apart is left out of every mean; a group gets a mean of its own. ROOT is a folder in
 RealEstate10K's layout; only `cameras/*.txt` is read. Nothing is drawn at random: the rule is written into the file, so

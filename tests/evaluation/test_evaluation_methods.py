@@ -106,7 +106,7 @@ def test_nothing_of_the_model_sees_a_hidden_target():
 def test_perspective_renders_a_hidden_target_at_its_own_size():
     from video_ae.camera.solver import CameraSolver
     from video_ae.models.perspective import PerspectiveAutoencoder
-    from video_ae.renderers.frustum import FrustumRenderer
+    from video_ae.renderers.frustum_renderer import FrustumRenderer
     from video_ae.structure.plane_sweep import PlaneSweepEncoder
 
     torch.manual_seed(0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, run_reconstruction_protocol
@@ -42,11 +43,11 @@ def path(frames, seed):
     return Cameras(rigid(so3_exp(number * turn), number * direction).float(), INTRINSICS.repeat(frames, 1))
 
 
-class Walls:
+class Walls(ClipSource):
     """Three walks in front of the wall, and their true depth in a folder."""
 
     def __init__(self, root):
-        self.names, self.quarantined = ["a", "b", "c"], {}
+        self.names, self.skipped = ["a", "b", "c"], {}
         (root / "depth").mkdir()
         self.clips = []
         for seed, name in enumerate(self.names):
@@ -56,9 +57,6 @@ class Walls:
             self.clips.append(VideoClip(frames, numbers, numbers.double() / 10, cameras, name))
             buffer = ((1 / disparity.numpy() - 0.5) / STEP).round().astype(np.uint8)
             np.savez(root / "depth" / f"{name}.npz", buffer=buffer, scale=STEP, offset=0.5)
-
-    def __len__(self):
-        return 3
 
     def frame_count(self, number):
         return 26

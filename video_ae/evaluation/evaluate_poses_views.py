@@ -31,6 +31,7 @@ from video_ae.evaluation.shared_steps import (
 )
 from video_ae.formats.atomic import claim_folder
 from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.trajectory import trajectory_of
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 
 Kind = Literal["middle", "onward"]
@@ -179,7 +180,8 @@ def _measure_poses(
 ) -> EvaluationResult:
     return run_pose_protocol(
         dataset, run, record.method, PosesSettings(known_focal=focal == "true"), others,
-        on_estimate=pose_writer(out, write_cameras_json), on_method=record, progress=print_progress,
+        on_estimate=pose_writer(out, lambda path, *found: write_cameras_json(path, trajectory_of(*found))),
+        on_method=record, progress=print_progress,
     )  # fmt: skip
 
 

@@ -10,19 +10,19 @@ from matplotlib import colormaps
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.output_folder import MARK
+from video_ae.formats.atomic import MARK
 from video_ae.formats.ply import PointCloud, read_ply
-from video_ae.formats.scene import frame_rate, load_scene, move
-from video_ae.formats.trajectory import CameraTrajectory, track_of
+from video_ae.formats.scene import frame_rate, read_scene
+from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import plan_resizing
 from video_ae.geometry.trajectories import scene_depth
 from video_ae.pipelines.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
 from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import SceneModel, load_scene_model
-from video_ae.types import Cameras, RenderedViews, Scene
+from video_ae.scene.rendering import SceneModel, load_scene_model, to_bytes
+from video_ae.types import RenderedViews, Scene
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video
-from video_ae.viewer.frusta import View, camera_of_view
+from video_ae.viewer.views import View, camera_of_view
 
 FRAME_SIDE, SMALL_SIDE = 144, 72  # shorter side of the input frames on the page; the latter for long videos
 MANY_FRAMES = 500
@@ -34,55 +34,79 @@ _COLOURS = "viridis"
 class Contents:
     """A reconstruction, ready to be shown.
 
-    track: cameras of all frames (world: the first one). frames: the input's pictures, RGB, small. cloud: points in the
-    same world. depth: a typical depth. rate: frames a second of playback. scene: on the model's device.
+    Args:
+        name: of the video.
+        trajectory: cameras of all frames; the first frame's camera is the world.
+        frames: the input, reduced in size, RGB in 0 .. 255.
+        points: in the same world.
+        scene_depth: a typical depth of the scene.
+        frame_rate: frames a second of playback.
+        notes: sentences about what could not be determined.
+        scene: on the model's device.
+        model: that renders the scene.
     """
 
     name: str
-    track: CameraTrajectory
+    trajectory: CameraTrajectory
     frames: UInt8[Tensor, "frame 3 height width"]
-    cloud: PointCloud
-    depth: float
-    rate: float
+    points: PointCloud
+    scene_depth: float
+    frame_rate: float
     notes: tuple[str, ...]
     scene: Scene
     model: SceneModel
 
     def __len__(self) -> int:
-        return len(self.track.cameras)
+        return len(self.trajectory.cameras)
 
     def render(self, view: View, size: tuple[int, int]) -> np.ndarray:
-        """What the model shows from there: [height, width, 3] in 0 .. 255, page colour where nothing was seen."""
+        """The model's image of a view: [height, width, 3] in 0 .. 255, in the page's colour where nothing was seen.
+
+        Args:
+            view: what a client looks at.
+            size: (width, height) of the image.
+        """
         camera = camera_of_view(view).to(self.scene.camera.confidence.device, torch.float32)
         with torch.no_grad():
             return on_background(self.model.render(self.scene, camera, size))
 
 
 def on_background(views: RenderedViews) -> np.ndarray:
-    """The first view (of a batch of one) as bytes [height, width, 3], over the grey of the page."""
-    picture = views.frames[0, 0] + (1 - views.opacity[0, 0].clamp(0, 1)) * BACKGROUND
-    return (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    """The first view as bytes [height, width, 3], over the grey of the page.
+
+    Args:
+        views: at least one.
+    """
+    image = views.rgb[:1] + (1 - views.opacity[:1, None].clamp(0, 1)) * BACKGROUND
+    return to_bytes(image)[0].permute(1, 2, 0).cpu().numpy()
 
 
 def load_contents(directory: Path, device: torch.device) -> Contents:
-    """Reads everything. Raises UserError for a folder that is missing, holds no reconstruction, or a damaged one."""
+    """What the page shows of a folder.
+
+    Args:
+        directory: what `video-ae reconstruct` wrote.
+        device: on which the page's images are rendered.
+
+    Raises:
+        UserError: the folder is missing, holds no reconstruction, or a damaged one.
+    """
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError(f"{str(directory)!r} is no folder: give one that `video-ae reconstruct` wrote.")
-    saved = load_scene(directory / SCENE_FOLDER)
+    saved = read_scene(directory / SCENE_FOLDER)
     model, _ = load_scene_model(directory / SCENE_FOLDER / WEIGHTS_FILE, device)
     camera, clip = saved.scene.camera, saved.scene.clip
-    path = Cameras(camera.cameras.world_from_camera[0], camera.cameras.intrinsics[0])
     depth = scene_depth(camera.inverse_depth)
-    scene = move(saved.scene, device)
+    scene = saved.scene.to(device)
     return Contents(
         name=clip.name or directory.name,
-        track=track_of(path, clip, camera.confidence[0], saved.source_size),
-        frames=_frames(directory / "reconstruction.mp4", len(path)),
-        cloud=_cloud(directory / "points.ply", model, scene, depth),
-        depth=depth,
-        rate=frame_rate(clip.times),
-        notes=camera.notes[0] if camera.notes else (),
+        trajectory=trajectory_of(camera.cameras, clip, camera.confidence, saved.source_size),
+        frames=_frames(directory / "reconstruction.mp4", len(clip)),
+        points=_points(directory / "points.ply", model, scene, depth),
+        scene_depth=depth,
+        frame_rate=frame_rate(clip.times),
+        notes=camera.notes,
         scene=scene,
         model=model,
     )
@@ -101,7 +125,7 @@ def _frames(path: Path, count: int) -> UInt8[Tensor, "frame 3 height width"]:
     return torch.cat(parts)
 
 
-def _cloud(path: Path, model: SceneModel, scene: Scene, depth: float) -> PointCloud:
+def _points(path: Path, model: SceneModel, scene: Scene, depth: float) -> PointCloud:
     """The points that were exported, or the same ones made now."""
     if path.is_file():
         return read_ply(path)
@@ -109,30 +133,48 @@ def _cloud(path: Path, model: SceneModel, scene: Scene, depth: float) -> PointCl
 
 
 def confidence_colours(confidence: Float[Tensor, "point"]) -> UInt8[Tensor, "point 3"]:
-    """0 (a guess): dark violet, to 1 (well determined): yellow."""
+    """Colours for confidences, from dark violet (a guess) to yellow (well determined).
+
+    Args:
+        confidence: 0 to 1.
+    """
     rgba = colormaps[_COLOURS](confidence.clamp(0, 1).numpy(), bytes=True)
     return torch.from_numpy(np.ascontiguousarray(rgba[:, :3]))
 
 
 def shown_points(cloud: PointCloud, colouring: str, least: float) -> tuple[Tensor, Tensor]:
-    """(points, RGB bytes) of those with a confidence of at least `least`; colouring: `picture` or `confidence`."""
+    """Points and their colours (RGB in 0 .. 255).
+
+    Args:
+        cloud: of the scene.
+        colouring: `image`, or `confidence` for `confidence_colours`.
+        least: points of less confidence are left out.
+    """
     kept = cloud.select(cloud.confidence >= least)
-    return kept.points, kept.colors if colouring == "picture" else confidence_colours(kept.confidence)
+    return kept.points, kept.colors if colouring == "image" else confidence_colours(kept.confidence)
 
 
-def describe(contents: Contents) -> str:
-    """Two lines of Markdown about a reconstruction."""
-    focal = contents.track.cameras.intrinsics[0, 0].item()
-    certain = contents.track.confidence.mean().item()
+def describe_contents(contents: Contents) -> str:
+    """Two lines of Markdown about a reconstruction, and its notes.
+
+    Args:
+        contents: of the page.
+    """
+    focal = contents.trajectory.cameras.intrinsics[0, 0].item()
+    certain = contents.trajectory.confidence.mean().item()
     text = (
-        f"**{contents.name}** \n{len(contents)} frames, {len(contents.cloud):,} points, focal length {focal:.3f} × "
+        f"**{contents.name}** \n{len(contents)} frames, {len(contents.points):,} points, focal length {focal:.3f} × "
         f"width, mean confidence {certain:.2f}"
     )
     return "\n\n".join([text, *(f"*{note}*" for note in contents.notes)])
 
 
-def mark_of(directory: Path) -> tuple[int, int] | None:
-    """What changes when a reconstruction is replaced: (inode, time) of its summary; None while it is not there."""
+def folder_version(directory: Path) -> tuple[int, int] | None:
+    """What changes when a reconstruction is replaced: (inode, time) of its summary; None while it is not there.
+
+    Args:
+        directory: what `video-ae reconstruct` wrote.
+    """
     try:
         status = (Path(directory) / MARK).stat()
     except OSError:

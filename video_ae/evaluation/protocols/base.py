@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
-from video_ae.datasets.realestate10k import RealEstate10K
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.errors import UserError
 from video_ae.types import Cameras, VideoClip
 

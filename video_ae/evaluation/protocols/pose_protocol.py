@@ -210,6 +210,6 @@ def run_pose_protocol(
                 on_estimate(name, seen, cameras, estimate)
             if on_method:
                 on_method(label, name, clip, cameras, estimate)
-    described = asdict(settings) | {"quarantined": dataset.quarantined}
+    described = asdict(settings) | {"quarantined": dataset.skipped}
     sees_truth = {name for name, other in others.items() if other.sees_truth}
     return collect_result("poses", method, described, rows, sees_truth, find_frozen(dataset.names))

@@ -123,7 +123,7 @@ def run_published_protocol(
             rows[label][name] = _score(run, clip, chosen, metrics, missing or {}) if not dropped else {"frames": 0}
         rows[copied][name] = _score(_run(COPYING, clip), clip, (), metrics, missing or {})
     settings: dict[str, Any] = {"frames": frames, "size": list(size), "reencode_every": REENCODE_EVERY}
-    settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.quarantined}
+    settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.skipped}
     settings |= {"note": f"with {len(dataset)} videos, none was dropped"} if few else {}
     return collect_result("published", method, settings, rows, frozen=find_frozen(dataset.names))
 

@@ -107,7 +107,7 @@ def run_reconstruction_protocol(
             keep = partial(on_frame, label, name) if on_frame else None
             row = _row(build, clip, without_truth(clip, known_focal), truth, metrics, keep)
             rows[label][name] = row | dict.fromkeys(missing or {})
-    settings: dict[str, Any] = {"every": EVERY, "known_focal": known_focal, "quarantined": dataset.quarantined}
+    settings: dict[str, Any] = {"every": EVERY, "known_focal": known_focal, "quarantined": dataset.skipped}
     settings |= {"missing": dict(missing)} if missing else {}
     settings |= {"step_of_the_true_depth": sorted(steps)} if steps else {}
     return collect_result("reconstruction", method, settings, rows, frozen=find_frozen(dataset.names))

@@ -81,7 +81,7 @@ def run_transfer_protocol(
             )
         for label, row in _rows_of_clip(path, scene, truth.depth[0], estimator, builder, chosen).items():
             rows[method if label == "found" else label][f"{name} <- {driver}"] = row
-    settings = {"frames": FRAMES, "every": every, "scene_frames": SCENE_FRAMES, "quarantined": dataset.quarantined}
+    settings = {"frames": FRAMES, "every": every, "scene_frames": SCENE_FRAMES, "quarantined": dataset.skipped}
     return collect_result("pose transfer", method, settings, rows, {"true motion"})
 
 

@@ -184,6 +184,6 @@ def run_view_protocol(
 
             for label, row in _evaluate_clip(clip, views, methods, settings, metrics, keep).items():
                 rows[label].setdefault(name, {})[str(gap)] = _with_missing(row, missing or {})
-    described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.quarantined}
+    described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.skipped}
     sees_truth = {label for label, other in others.items() if other.sees_truth}
     return collect_result("views", method, described, rows, sees_truth, frozen)

@@ -1,4 +1,4 @@
-"""Where a visitor of the page stands, as this project's cameras and as viser's.
+"""What a client of the page looks at, as this package's cameras and as viser's.
 
 viser's cameras have OpenCV axes too: a rotation as (w, x, y, z), a position, and the *vertical* field of view in
 radians. The page is rarely as wide as the video, so the aspect (width / height) of the canvas belongs to a view.
@@ -18,7 +18,14 @@ Quaternion = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class View:
-    """A look into the world: wxyz and position as `world_from_camera`, fov vertical in radians, aspect of the page."""
+    """A camera as viser describes it.
+
+    Args:
+        wxyz: rotation of `world_from_camera`, a unit quaternion.
+        position: centre of the camera in the world.
+        fov: vertical field of view in radians.
+        aspect: width / height of the page.
+    """
 
     wxyz: Quaternion
     position: Vector
@@ -27,7 +34,10 @@ class View:
 
 
 def camera_of_view(view: View) -> Cameras:
-    """One camera (no batch axis, float64) whose picture fills the page.
+    """The camera (one frame, float64) whose image fills the page.
+
+    Args:
+        view: what a client looks at.
 
     >>> quarter = View((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), math.pi / 2, 2.0)
     >>> camera_of_view(quarter).intrinsics[0].round(decimals=6).tolist()
@@ -41,7 +51,13 @@ def camera_of_view(view: View) -> Cameras:
 
 
 def view_of_camera(cameras: Cameras, frame: int, aspect: float) -> View:
-    """The view from a frame's camera that shows all of its picture on a page of this aspect."""
+    """The view from a frame's camera that shows its whole image.
+
+    Args:
+        cameras: of a clip.
+        frame: position in the clip.
+        aspect: width / height of the page.
+    """
     pose = cameras.world_from_camera[frame].double()
     fx, fy = cameras.intrinsics[frame, :2].tolist()
     x, y, z, w = quaternion_from_rotation(pose[:3, :3]).tolist()
@@ -53,7 +69,11 @@ def view_of_camera(cameras: Cameras, frame: int, aspect: float) -> View:
 def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
     """(position, point looked at) from which the path and what it shows are seen: behind and above the first camera.
 
-    depth: a typical depth of the scene. Up is the first camera's up, -y.
+    Up is the first camera's up, -y.
+
+    Args:
+        cameras: the path.
+        depth: a typical depth of the scene.
     """
     first, middle = cameras.world_from_camera[0].double(), cameras.world_from_camera[len(cameras) // 2].double()
     back = first[:3, :3] @ torch.tensor([0.08, -0.16, -0.3], dtype=torch.float64) * depth
@@ -62,39 +82,53 @@ def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
 
 
 def frustum_scale(cameras: Cameras, depth: float) -> float:
-    """How long the drawn cameras are: small beside the scene, and beside the path where there is one."""
-    centres = cameras.world_from_camera[:, :3, 3]
-    extent = (centres - centres[:1]).norm(dim=-1).max().item()
+    """Length of the drawn cameras: small beside the scene, and beside the path where there is one.
+
+    Args:
+        cameras: the path.
+        depth: a typical depth of the scene.
+    """
+    extent = (cameras.centers - cameras.centers[:1]).norm(dim=-1).max().item()
     return min(max(0.25 * extent, 0.04 * depth), 0.07 * depth)
 
 
 @dataclass(frozen=True)
-class Ride:
-    """A visitor who was put at a camera of the path (`place`). Old positions still come in until they `arrived`."""
+class CameraFollow:
+    """A client whose view was set to a camera of the path. Earlier positions are still reported until it arrives.
 
-    place: Vector
+    Args:
+        position: of that camera in the world.
+        arrived: whether the client has reported that position.
+    """
+
+    position: Vector
     arrived: bool = False
 
-    def seen_at(self, position: Vector, scale: float) -> "Ride | None":
-        """The ride after the page has reported a position; None when the visitor has moved away on their own."""
-        if math.dist(position, self.place) <= scale / 2:
-            return Ride(self.place, True)
+    def update(self, reported: Vector, scale: float) -> "CameraFollow | None":
+        """The state after the client has reported its position; None once the client has moved away.
+
+        Args:
+            reported: position of the client.
+            scale: length of the drawn cameras; half of it still counts as the camera's position.
+        """
+        if math.dist(reported, self.position) <= scale / 2:
+            return CameraFollow(self.position, True)
         return None if self.arrived else self
 
 
 def frame_at(start: int, seconds: float, rate: float, count: int) -> int:
-    """Which frame playback shows so many seconds after it started at `start`; after the last comes the first.
+    """The frame that playback shows; after the last frame comes the first.
+
+    Args:
+        start: frame at which playback started.
+        seconds: time since then.
+        rate: frames a second.
+        count: number of frames.
 
     >>> frame_at(8, 0.5, 10.0, 10)
     3
     """
     return (start + math.floor(max(seconds, 0.0) * rate + 1e-6)) % count
-
-
-def spread(count: int, most: int) -> list[int]:
-    """Numbers of at most `most` of `count` frames, evenly spread, the first and last among them."""
-    chosen = torch.linspace(0, count - 1, min(count, most)).round().long().tolist()
-    return sorted(set(chosen))
 
 
 def _vector(tensor: torch.Tensor) -> Vector:

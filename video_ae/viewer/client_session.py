@@ -1,4 +1,4 @@
-"""One visitor of the page: controls, what is shown, and where they look. Visitors do not disturb each other."""
+"""What one client of the page sees and can do. Clients do not disturb each other."""
 
 import threading
 import time
@@ -8,93 +8,126 @@ import numpy as np
 import viser
 
 from video_ae.errors import UserError
-from video_ae.viewer.contents import Contents, describe, shown_points
+from video_ae.geometry.trajectories import spread_frames
+from video_ae.viewer.contents import Contents, describe_contents, shown_points
 from video_ae.viewer.downloads import DOWNLOADS, download
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
-from video_ae.viewer.frusta import Ride, View, frame_at, frustum_scale, spread, view_of_camera
-from video_ae.viewer.worker import RenderWorker
+from video_ae.viewer.render_worker import RenderWorker
+from video_ae.viewer.views import CameraFollow, View, frame_at, frustum_scale, view_of_camera
 
 MOST_FRUSTA = 60
 JPEG_QUALITY = 90
 
 
-class Visit:
-    """Everything that one browser tab sees and can do."""
+class ClientSession:
+    """The controls, the scene and the camera of one browser tab.
+
+    Args:
+        client: viser's handle of the tab.
+        directory: the folder that is shown, for downloads.
+        worker: renders what the client looks at.
+    """
 
     def __init__(self, client: viser.ClientHandle, directory: Path, worker: RenderWorker) -> None:
         self._client, self._worker, self._directory = client, worker, directory
         self._lock = threading.RLock()
-        self._ride: Ride | None = None
+        self._follow: CameraFollow | None = None
         self._playing: tuple[int, float] | None = None  # frame and time at which playback started
 
-    def begin(self, contents: Contents) -> None:
-        """Shows the page for the first time, and follows the visitor from then on."""
+    def start(self, contents: Contents) -> None:
+        """Shows the page for the first time, and follows the client's camera from then on.
+
+        Args:
+            contents: what is shown.
+        """
         self.show(contents)
         self._client.camera.on_update(lambda _: self._moved())
 
     def show(self, contents: Contents) -> None:
-        """Builds the page anew, for the first time or after the reconstruction was replaced."""
+        """Builds the page, for the first time or after the reconstruction was replaced.
+
+        Args:
+            contents: what is shown.
+        """
         with self._lock, self._client.atomic():
             self._contents, self._playing = contents, None
             self._client.scene.reset()
             self._client.gui.reset()
             self._client.scene.set_up_direction("-y")
             self._client.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
-            self._scale = frustum_scale(contents.track.cameras, contents.depth)
+            self._scale = frustum_scale(contents.trajectory.cameras, contents.scene_depth)
             self._add_controls()
             self._add_downloads()
             self._draw_points()
-            numbers = spread(len(contents), MOST_FRUSTA)
+            numbers = spread_frames(len(contents), MOST_FRUSTA)
             self._path = draw_cameras(
-                self._client.scene, contents.track.cameras, contents.frames, numbers, self._scale, self.go_to
+                self._client.scene, contents.trajectory.cameras, contents.frames, numbers, self._scale, self.go_to
             )
             self._update_cameras()
         self._moved()
 
-    def say(self, title: str, text: str) -> None:
+    def notify(self, title: str, text: str) -> None:
+        """Shows a note for ten seconds.
+
+        Args:
+            title: of the note.
+            text: below it.
+        """
         self._client.add_notification(title, text, auto_close_seconds=10)
 
     def go_to(self, frame: int) -> None:
-        """Looks through the camera of a frame and shows its picture."""
+        """Looks through the camera of a frame and shows the frame.
+
+        Args:
+            frame: position in the clip.
+        """
         with self._lock, self._client.atomic():
             self._frame = frame
-            view = view_of_camera(self._contents.track.cameras, frame, self._client.camera.aspect)
-            self._ride = Ride(view.position)
+            view = view_of_camera(self._contents.trajectory.cameras, frame, self._client.camera.aspect)
+            self._follow = CameraFollow(view.position)
             self._client.camera.position = view.position
             self._client.camera.wxyz = view.wxyz
             self._client.camera.fov = view.fov
-            self._picture.image = self._contents.frames[frame].permute(1, 2, 0).numpy()
-            self._picture.label = self._label(frame)
+            self._image.image = self._contents.frames[frame].permute(1, 2, 0).numpy()
+            self._image.label = self._label(frame)
             self._slider.value = frame  # type: ignore[misc]
-            self._update_cameras()  # the page reports where it is by then, which asks for a new picture
+            self._update_cameras()  # the client reports its camera by then, which asks for a new rendering
 
-    def tick(self, now: float) -> None:
-        """Moves playback on; called many times a second."""
+    def advance_playback(self, now: float) -> None:
+        """Shows the frame whose time has come; called many times a second.
+
+        Args:
+            now: time of `time.monotonic`.
+        """
         with self._lock:
             if self._playing is None:
                 return
             start, since = self._playing
-            frame = frame_at(start, now - since, self._contents.rate, len(self._contents))
+            frame = frame_at(start, now - since, self._contents.frame_rate, len(self._contents))
             if frame != self._frame:
                 self.go_to(frame)
 
-    def draw(self, picture: np.ndarray) -> None:
-        """The model's picture of what this visitor looks at, behind everything else."""
+    def show_rendering(self, image: np.ndarray) -> None:
+        """Shows the model's image of what this client looks at, behind everything else.
+
+        Args:
+            image: [height, width, 3] in 0 .. 255.
+        """
         if self._rendering.value:
-            self._client.scene.set_background_image(picture, format="jpeg", jpeg_quality=JPEG_QUALITY)
+            self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=JPEG_QUALITY)
 
     def _add_controls(self) -> None:
         gui, contents = self._client.gui, self._contents
-        gui.add_markdown(describe(contents))
+        gui.add_markdown(describe_contents(contents))
         self._frame = 0
-        self._picture = gui.add_image(contents.frames[0].permute(1, 2, 0).numpy(), label=self._label(0))
+        self._image = gui.add_image(contents.frames[0].permute(1, 2, 0).numpy(), label=self._label(0))
         self._slider = gui.add_slider("Frame", 0, len(contents) - 1, 1, 0)
         self._play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
         with gui.add_folder("Show"):
-            self._rendering = gui.add_checkbox("Rendering", True, hint="the model's picture of what you look at")
+            self._rendering = gui.add_checkbox("Rendering", True, hint="the model's image of what you look at")
             self._points = gui.add_checkbox("Points", False)
             self._cameras = gui.add_checkbox("Cameras", True, hint="click one to look through it")
-            self._colouring = gui.add_dropdown("Colours", ("picture", "confidence"))
+            self._colouring = gui.add_dropdown("Colours", ("image", "confidence"))
             self._size = gui.add_slider("Point size", 0.2, 5.0, 0.1, 1.0)
             self._least = gui.add_slider("Confidence", 0.0, 1.0, 0.05, 0.0, hint="hide points below this")
         self._slider.on_update(lambda _: self._slid())
@@ -117,26 +150,26 @@ class Visit:
         try:
             content = download(name, self._directory, self._contents)
         except UserError as error:
-            self.say(f"No {name}", str(error))
+            self.notify(f"No {name}", str(error))
         else:
             self._client.send_file_download(name, content, save_immediately=True)
 
     def _label(self, frame: int) -> str:
-        track = self._contents.track
-        return f"frame {int(track.indices[frame])}, confidence {track.confidence[frame].item():.2f}"
+        path = self._contents.trajectory
+        return f"frame {int(path.indices[frame])}, confidence {path.confidence[frame].item():.2f}"
 
     def _slid(self) -> None:
         if self._slider.value != self._frame:
             self._playing = None
-            self._say_playback()
+            self._label_playback()
             self.go_to(self._slider.value)
 
     def _toggle_playback(self) -> None:
         with self._lock:
             self._playing = None if self._playing else (self._frame, time.monotonic())
-            self._say_playback()
+            self._label_playback()
 
-    def _say_playback(self) -> None:
+    def _label_playback(self) -> None:
         self._play.label = "Pause" if self._playing else "Play"
         self._play.icon = viser.Icon.PLAYER_PAUSE if self._playing else viser.Icon.PLAYER_PLAY
 
@@ -144,28 +177,28 @@ class Visit:
         if self._rendering.value:
             self._moved()
         else:
-            self._worker.forget(self._client.client_id)
+            self._worker.remove(self._client.client_id)
             self._client.scene.set_background_image(None)
 
     def _moved(self) -> None:
-        """The visitor looks elsewhere, or the page has changed its size."""
+        """The client looks elsewhere, or the page has changed its size."""
         camera = self._client.camera
         with self._lock:
             position = (float(camera.position[0]), float(camera.position[1]), float(camera.position[2]))
-            if self._ride is not None:
-                self._ride = self._ride.seen_at(position, self._scale)
+            if self._follow is not None:
+                self._follow = self._follow.update(position, self._scale)
                 self._update_cameras()
             w, x, y, z = (float(value) for value in camera.wxyz)
             view = View((w, x, y, z), position, float(camera.fov), float(camera.aspect))
         if self._rendering.value:
-            self._worker.look(self._client.client_id, view)
+            self._worker.set_view(self._client.client_id, view)
 
     def _update_cameras(self) -> None:
-        """On the path they would stand in the way: each is right in front of the one behind it."""
-        self._path.visible = self._cameras.value and self._ride is None
+        """Hides them while the client follows one: each stands right in front of the one behind it."""
+        self._path.visible = self._cameras.value and self._follow is None
 
     def _draw_points(self) -> None:
-        points, colours = shown_points(self._contents.cloud, self._colouring.value, self._least.value)
+        points, colours = shown_points(self._contents.points, self._colouring.value, self._least.value)
         self._points_handle = draw_points(self._client.scene, points, colours, self._point_size(), self._points.value)
 
     def _restyle_points(self) -> None:
@@ -173,4 +206,4 @@ class Visit:
         self._points_handle.point_size = self._point_size()
 
     def _point_size(self) -> float:
-        return POINT_SIZE * self._contents.depth * self._size.value
+        return POINT_SIZE * self._contents.scene_depth * self._size.value

@@ -1,4 +1,4 @@
-"""The validation picture has a column for what a model has, and no others."""
+"""The validation figure has a column for what a model has, and no others."""
 
 import io
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from video_ae.training.validation_pictures import validation_picture
+from video_ae.training.validation_figure import validation_figure
 from video_ae.types import ModelOutput, VideoClip
 
 
@@ -24,5 +24,5 @@ def test_columns_that_would_be_empty_are_left_out(targets, has_disparity, column
     clip = _clip()
     disparity = torch.rand(2, len(targets), 12, 16) if has_disparity else None
     out = ModelOutput(clip.frames[:, targets], torch.tensor(targets), disparity)
-    picture = Image.open(io.BytesIO(validation_picture(clip, out)))
-    assert picture.width == pytest.approx(2.4 * 90 * columns, abs=2)
+    figure = Image.open(io.BytesIO(validation_figure(clip, out)))
+    assert figure.width == pytest.approx(2.4 * 90 * columns, abs=2)

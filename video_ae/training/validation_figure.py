@@ -1,4 +1,4 @@
-"""One picture that shows a person what a model makes of the validation clips."""
+"""One figure that shows a person what a model makes of the validation clips."""
 
 import io
 from collections.abc import Callable
@@ -17,12 +17,17 @@ from video_ae.types import Cameras, ModelOutput, VideoClip
 Panel = Callable[[Axes, int], None]  # draws one thing of clip `row` of the batch
 
 
-def validation_picture(clip: VideoClip, reconstruction: ModelOutput, rows: int = 4) -> bytes:
+def validation_figure(clip: VideoClip, reconstruction: ModelOutput, rows: int = 4) -> bytes:
     """A PNG with a row per clip of the batch: context, target, prediction (with its PSNR), disparity, trajectory.
 
     The target is the middle one of those rendered, the context the nearest frame that was not rendered. Columns that
     the model has nothing for are left out: the context where all frames are rendered, disparity and trajectory of
     models without depth and cameras.
+
+    Args:
+        clip: a batch of clips.
+        reconstruction: of that batch.
+        rows: at most so many clips.
     """
     rows = min(rows, len(clip.frames))
     panels = _panels(clip, reconstruction)
@@ -41,7 +46,12 @@ def validation_picture(clip: VideoClip, reconstruction: ModelOutput, rows: int =
 
 
 def comparison(clip: VideoClip, reconstruction: ModelOutput) -> Float[Tensor, "target 3 height width2"]:
-    """The frames of the batch's first clip that were rendered, in their order: input on the left, rendering beside."""
+    """The rendered frames of the batch's first clip, in order: the input on the left, the rendering beside it.
+
+    Args:
+        clip: a batch of clips.
+        reconstruction: of that batch.
+    """
     order = reconstruction.targets.argsort()
     inputs = clip.frames[0, reconstruction.targets[order]]
     rendered = reconstruction.frames[0, order].detach().float().clamp(0, 1)
@@ -49,7 +59,11 @@ def comparison(clip: VideoClip, reconstruction: ModelOutput) -> Float[Tensor, "t
 
 
 def camera_plot(reconstruction: ModelOutput) -> bytes | None:
-    """A PNG of where the first clip's cameras are: from above and from the right; None for models without cameras."""
+    """A PNG of the first clip's camera path from above and from the right; None for models without cameras.
+
+    Args:
+        reconstruction: of a batch of clips.
+    """
     if reconstruction.camera is None:
         return None
     pose = reconstruction.camera.cameras.world_from_camera[0].detach().float().cpu()
