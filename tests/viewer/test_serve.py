@@ -144,7 +144,7 @@ def test_a_new_reconstruction_is_shown_and_a_damaged_one_is_not(reconstructions,
     [
         (["missing"], "is no folder"),
         (["."], "holds no reconstruction"),
-        (["walk", "--port", "PORT"], "is in use"),
+        (["walk", "--port", "PORT"], "is in use: choose another one. (option --port)"),
         (["walk", "--port", "99999"], "99999 is not possible"),
         (["walk", "--host", "no.such.host.invalid", "--port", "0"], "no host"),
         (["walk", "--device", "toaster"], "toaster"),

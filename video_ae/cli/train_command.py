@@ -14,6 +14,21 @@ def add_to(commands: Any) -> None:
     add_command(commands, "train", "train an autoencoder on videos (see `video-ae train --help`)", run)
 
 
+def option_of(argument: str) -> str | None:
+    """The option that sets a value: `data.size` with its group, or `decoder` where one group has such a value.
+
+    Args:
+        argument: its name in the settings of a run or in the function that uses it.
+    """
+    from video_ae.training.config import run_parser
+
+    if "." in argument:  # also values of classes, which the parser knows only once the class is chosen
+        return f"--{argument}"
+    options = [name for action in run_parser()._actions for name in action.option_strings]
+    found = [name for name in options if name == f"--{argument}" or name.endswith(f".{argument}")]
+    return found[0] if len(found) == 1 else None
+
+
 def run(arguments: list[str]) -> None:
     """Trains.
 
