@@ -14,7 +14,7 @@ from video_ae.cli import main
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.models.open import build_model, load_model
-from video_ae.types import Cameras, MultiplaneVolume, ModelOutput, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
@@ -86,7 +86,7 @@ def test_commands_train_and_what_they_wrote_loads(folder: Path, command: str) ->
 def test_data_set_gives_the_arrays_and_sets_the_rest_aside(folder: Path) -> None:
     source = open_dataset("numpy_videos.NumpyVideos:ARRAYS")
     assert list(source.names) == ["back", "walk"]
-    assert "bytes [frame, height, width, 3] are needed" in source.quarantined["sound"]
+    assert "bytes [frame, height, width, 3] are needed" in source.skipped["sound"]
     clip = source.load(1, [5, 0])
     true = torch.from_numpy(np.load(folder / "ARRAYS" / "walk.npy")).permute(0, 3, 1, 2) / 255
     assert torch.equal(clip.frames, true[[5, 0]])

@@ -17,7 +17,7 @@ from video_ae.models.keyframes import (
     render_keyframes,
     widened,
 )
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, VideoClip
 
 

@@ -4,8 +4,8 @@ import torch
 
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.base import Autoencoder
-from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, ModelOutput, RenderedViews, Scene, VideoClip
+from video_ae.renderers.frustum_renderer import FrustumRenderer
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
 FOCAL = 0.8
 NEAR, FAR = 1.6, 0.5  # inverse depths of the walls

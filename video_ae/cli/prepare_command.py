@@ -27,5 +27,5 @@ def _prepare(**given: Any) -> None:
     kept = sum(len(segment.frames) for segment in packed.kept)
     print(
         f"Wrote {given['out']}: {len(packed.kept)} segments, {kept} of {packed.frames} frames, "
-        f"{len(packed.quarantined)} videos left out; report.md says why. Train with --data.root {given['out']}."
+        f"{len(packed.skipped)} videos left out; report.md says why. Train with --data.root {given['out']}."
     )

@@ -42,7 +42,11 @@ def run(arguments: list[str]) -> None:
         from video_ae.viewer import require_viser
 
         require_viser()
-        from video_ae.viewer.training_view import train_in_view as train
+        from video_ae.viewer.training_view import train_in_view
+
+        run = train_in_view(settings)
     else:
         from video_ae.training.train import train
-    print(f"Wrote {train(settings)}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")
+
+        run = train(settings)
+    print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")

@@ -1,31 +1,35 @@
-"""`points.ply`: coloured points with a confidence each, binary little endian (MeshLab, CloudCompare, trimesh)."""
+"""`points.ply`: coloured points with a confidence each (MeshLab, CloudCompare, trimesh); and tables of vertices at all.
 
+Written are binary little-endian files; read are also ASCII and big-endian ones, with other properties beside, in any
+order.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
+from plyfile import PlyData, PlyElement, PlyParseError
 from torch import Tensor
 
-from video_ae.formats.vertices import read_vertices, write_vertices
+from video_ae.errors import UserError
+from video_ae.formats.atomic import write_atomically
 
-_VERTEX = np.dtype(
-    [
-        ("x", "<f4"),
-        ("y", "<f4"),
-        ("z", "<f4"),
-        ("red", "u1"),
-        ("green", "u1"),
-        ("blue", "u1"),
-        ("confidence", "<f4"),
-    ]
-)
+_POSITION, _COLOR = ("x", "y", "z"), ("red", "green", "blue")
+_VERTEX = np.dtype([*((name, "<f4") for name in _POSITION), *((name, "u1") for name in _COLOR), ("confidence", "<f4")])
 
 
 @dataclass(frozen=True)
 class PointCloud:
-    """points: in the world of the cameras they were found with, in its scale. confidence: 0 to 1."""
+    """Coloured points.
+
+    Args:
+        points: in the world of the cameras they were found with, in its scale.
+        colors: RGB.
+        confidence: 0 to 1.
+    """
 
     points: Float32[Tensor, "point 3"]
     colors: UInt8[Tensor, "point 3"]
@@ -35,14 +39,23 @@ class PointCloud:
         return len(self.points)
 
     def select(self, chosen: Tensor) -> "PointCloud":
-        """Some of the points: a mask or numbers."""
+        """Some of the points.
+
+        Args:
+            chosen: a mask or indices.
+        """
         return PointCloud(self.points[chosen], self.colors[chosen], self.confidence[chosen])
 
 
 def write_ply(path: Path, cloud: PointCloud) -> None:
-    """Writes x, y, z, confidence as float32 and red, green, blue as bytes."""
+    """Writes x, y, z, confidence as float32 and red, green, blue as bytes.
+
+    Args:
+        path: the file.
+        cloud: the points.
+    """
     vertices = np.empty(len(cloud), _VERTEX)
-    for names, values in {"xyz": cloud.points, ("red", "green", "blue"): cloud.colors}.items():
+    for names, values in {_POSITION: cloud.points, _COLOR: cloud.colors}.items():
         for column, name in enumerate(names):
             vertices[name] = values[:, column].cpu().numpy()
     vertices["confidence"] = cloud.confidence.cpu().numpy()
@@ -50,11 +63,54 @@ def write_ply(path: Path, cloud: PointCloud) -> None:
 
 
 def read_ply(path: str | Path) -> PointCloud:
-    """The points that `write_ply` wrote. Raises UserError for a missing, cut-off or differently laid out file."""
-    vertices = read_vertices(path, _VERTEX, "a point cloud: give a points.ply")
-    columns = {name: torch.from_numpy(vertices[name].copy()) for name in _VERTEX.names or ()}
+    """The points of a file, which may be from another program.
+
+    Args:
+        path: a PLY file whose vertices have x, y, z, and red, green, blue as bytes. Where they have no `confidence`, it
+            is 1.
+
+    Raises:
+        UserError: when the file is missing, damaged or has other properties.
+    """
+    what = "a point cloud: positions x, y, z and colours red, green, blue as bytes are expected"
+    vertices = read_vertices(path, (*_POSITION, *_COLOR), what)
+    if any(vertices[name].dtype != np.uint8 for name in _COLOR):
+        raise UserError(f"{str(path)!r} cannot be read as {what}.")
+    confidence = vertices.get("confidence", np.ones(len(vertices["x"])))
     return PointCloud(
-        torch.stack([columns[name] for name in "xyz"], -1),
-        torch.stack([columns[name] for name in ("red", "green", "blue")], -1),
-        columns["confidence"],
+        torch.from_numpy(np.stack([vertices[name] for name in _POSITION], -1).astype(np.float32)),
+        torch.from_numpy(np.stack([vertices[name] for name in _COLOR], -1)),
+        torch.from_numpy(confidence.astype(np.float32)),
     )
+
+
+def write_vertices(path: Path, vertices: np.ndarray) -> None:
+    """Writes a table of vertices as binary little endian.
+
+    Args:
+        path: the file.
+        vertices: a structured array; each field becomes a property.
+    """
+    element = PlyElement.describe(vertices, "vertex")
+    write_atomically(path, lambda temporary: PlyData([element], byte_order="<").write(str(temporary)))
+
+
+def read_vertices(path: str | Path, required: Sequence[str], what: str) -> Mapping[str, np.ndarray]:
+    """The properties of the vertices of a PLY file, by name; those that are lists are left out.
+
+    Args:
+        path: ASCII or binary.
+        required: properties that must be there.
+        what: is read, and what is expected of it, for the message.
+
+    Raises:
+        UserError: when the file is missing or damaged, or lacks a property.
+    """
+    try:
+        table = PlyData.read(str(path), mmap=False)["vertex"].data
+        missing = [name for name in required if name not in (table.dtype.names or ()) or table[name].dtype.hasobject]
+        if missing:
+            raise ValueError(f"its vertices have no {', '.join(missing)}")
+    except (OSError, PlyParseError, ValueError, KeyError, OverflowError, MemoryError) as error:
+        raise UserError(f"{str(path)!r} cannot be read as {what} ({error}).") from error
+    return {name: table[name] for name in table.dtype.names if not table[name].dtype.hasobject}

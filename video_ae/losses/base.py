@@ -12,6 +12,9 @@ class LossTerm(nn.Module, ABC):
     """A scalar that measures how far a reconstruction is from its clip, times `weight`.
 
     The frames to compare with are `clip.frames[:, reconstruction.targets]`.
+
+    Args:
+        weight: factor of the term in the sum of a run's terms.
     """
 
     def __init__(self, weight: float = 1.0):
@@ -20,4 +23,9 @@ class LossTerm(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        """The unweighted term."""
+        """The unweighted term.
+
+        Args:
+            reconstruction: what the model made of the clip.
+            clip: a batch of true clips.
+        """

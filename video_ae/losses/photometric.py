@@ -1,4 +1,4 @@
-"""How a rendered picture differs from the true one."""
+"""Differences of colours between rendered and true frames."""
 
 import torch
 from jaxtyping import Float
@@ -33,7 +33,7 @@ class StructuralDissimilarity(LossTerm):
 
 
 class Gradient(LossTerm):
-    """Mean absolute difference of the horizontal and vertical picture gradients: keeps edges in place."""
+    """Mean absolute difference of the horizontal and vertical image gradients: keeps edges sharp."""
 
     def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         difference = reconstruction.frames - clip.frames[:, reconstruction.targets]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,10 +11,11 @@ from video_ae.camera.base import CameraEncoder
 from video_ae.camera.cache import CameraCache
 from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.frustum import inverse_depth_planes
+from video_ae.geometry.resize import resize_images, short_side_size
 from video_ae.models.base import VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes, widened
-from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.structure.plane_sweep import PlaneSweepEncoder
+from video_ae.renderers.base import Renderer
+from video_ae.structure.base import StructureEncoder
 from video_ae.types import (
     CameraEstimate,
     Cameras,
@@ -33,7 +33,13 @@ SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split
 
 @dataclass(frozen=True)
 class Split:
-    """Which frames of a clip are seen, which one holds the code, which are held out and must be rendered."""
+    """Which frames of a clip are seen, which one holds the code, which are held out and must be rendered.
+
+    Args:
+        contexts: positions of the frames that the code is made of.
+        reference: position of the frame whose camera holds the code.
+        targets: positions of the frames that are rendered.
+    """
 
     contexts: list[int]
     reference: int
@@ -41,7 +47,11 @@ class Split:
 
 
 def fixed_split(frames: int) -> Split:
-    """Every second frame is held out; the code sits at the middle one."""
+    """Every second frame is held out; the code sits at the middle one of them.
+
+    Args:
+        frames: in the clip.
+    """
     contexts = list(range(0, frames, 2))
     targets = [i for i in range(frames) if i not in contexts] or [frames - 1]
     return Split(contexts, targets[len(targets) // 2], targets)
@@ -53,6 +63,10 @@ def random_split(frames: int, most_contexts: int, most_targets: int) -> Split:
     They lie in a stretch of the clip that is four frames long or longer, evenly drawn in the logarithm, so that of a
     long clip near and far contexts are learnt from alike. The reference is the first target half of the time (the code
     of a view nobody has seen) and a context otherwise.
+
+    Args:
+        frames: in the clip.
+        most_contexts, most_targets: at most so many of each.
     """
     shortest = min(SHORTEST_STRETCH, frames)
     length = round(shortest * (frames / shortest) ** float(torch.rand(())))
@@ -67,16 +81,18 @@ def random_split(frames: int, most_contexts: int, most_targets: int) -> Split:
 class PerspectiveAutoencoder(VideoModel):
     """A pinhole camera solved by alignment, frustum voxels by plane sweep, perspective volume rendering.
 
-    camera, structure, renderer: the parts. training_camera: a cheaper camera encoder for the short clips of training;
-    null takes `camera` there too.
-    planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is learnt.
-    most_contexts, most_targets: bounds of the random splits in training.
-    scene_contexts: at most so many contexts for the codes of whole videos and of single views.
-    splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
-        are solved once.
-    working_side: longest short side, in pixels, of the pictures that structure is made from outside training;
-    scene_side: the same for the keyframes of whole videos, which are many. view_side: for codes of single views, whose
-        geometry matters more than their colours.
+    Args:
+        camera, structure, renderer: the parts.
+        training_camera: a cheaper camera encoder for the short clips of training; null takes `camera` there too.
+        planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is
+            learnt.
+        most_contexts, most_targets: bounds of the random splits in training.
+        scene_contexts: at most so many contexts for the codes of whole videos and of single views.
+        splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
+            are solved once.
+        working_side: longest short side, in pixels, of the images that structure is made from outside training.
+        scene_side: the same for the keyframes of whole videos, which are many.
+        view_side: the same for codes of single views, whose geometry matters more than their colours.
     """
 
     refines = True
@@ -84,8 +100,8 @@ class PerspectiveAutoencoder(VideoModel):
     def __init__(
         self,
         camera: CameraEncoder,
-        structure: PlaneSweepEncoder,
-        renderer: FrustumRenderer,
+        structure: StructureEncoder,
+        renderer: Renderer,
         training_camera: CameraEncoder | None = None,
         planes: int = 32,
         most_contexts: int = 4,
@@ -199,8 +215,8 @@ class PerspectiveAutoencoder(VideoModel):
         structure = self.encode_structure(frames[None], estimate[None], contexts, camera[None])
         views = self.renderer(structure, camera[None], *frames.shape[-2:])[0]
         size = clip.image_size
-        maps = [_resize(part[:, None], size)[:, 0] for part in (views.disparity, views.opacity)]
-        return RenderedViews(_resize(views.rgb, size).clamp(0, 1), *maps)
+        maps = [resize_images(part[:, None], size)[:, 0] for part in (views.disparity, views.opacity)]
+        return RenderedViews(resize_images(views.rgb, size).clamp(0, 1), *maps)
 
     @torch.no_grad()
     def encode_scene(
@@ -249,7 +265,7 @@ class PerspectiveAutoencoder(VideoModel):
         camera = camera.to(device, torch.float32)
         planes = inverse_depth_planes(nearest_inverse_depth(found.inverse_depth[None]), self.planes)
         code = self.structure(
-            frames[None], found.cameras[None], camera[None], planes, found_depth=found.inverse_depth[None]
+            frames[None], found.cameras[None], camera[None], planes, sfm_depth=found.inverse_depth[None]
         )
         views = self.renderer(code, camera[None], height, width)[0]
         seen = inside_others(camera, views.disparity[0], found.cameras).amax(0)
@@ -287,14 +303,10 @@ def nearest_inverse_depth(inverse_depth: Float[Tensor, "batch frame rows columns
 def resize_short_side(
     frames: Float[Tensor, "frame 3 height width"], side: int
 ) -> Float[Tensor, "frame 3 rows columns"]:
-    """Frames made smaller so that their short side has at most `side` pixels."""
-    height, width = frames.shape[-2:]
-    scale = side / min(height, width)
-    return frames if scale >= 1 else _resize(frames, (round(width * scale), round(height * scale)))
+    """Frames made smaller so that their short side has at most `side` pixels.
 
-
-def _resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    width, height = size
-    if frames.shape[-2:] == (height, width):
-        return frames
-    return F.interpolate(frames, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
+    Args:
+        frames: of one size.
+        side: in pixels.
+    """
+    return resize_images(frames, short_side_size((frames.shape[-1], frames.shape[-2]), side))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.formats.output_folder import MARK
+from video_ae.formats.atomic import MARK
 from video_ae.formats.scene import SavedScene, load_scene, move
-from video_ae.formats.trajectory import track_of
+from video_ae.formats.trajectory import trajectory_of
 from video_ae.pipelines.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
 from video_ae.scene.exporters import (
     PRODUCTS,
@@ -78,7 +78,7 @@ def _job(directory: Path, saved: SavedScene, source: Path | None, device: str) -
     scene = saved.scene
     cameras = scene.camera.cameras
     path = Cameras(cameras.world_from_camera[0], cameras.intrinsics[0])
-    track = track_of(path, scene.clip, scene.camera.confidence[0], saved.source_size)
+    track = trajectory_of(path, scene.clip, scene.camera.confidence[0], saved.source_size)
 
     @cache
     def reader() -> VideoReader:

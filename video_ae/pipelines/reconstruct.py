@@ -13,12 +13,11 @@ import torch
 
 import video_ae
 from video_ae.device import choose_device
-from video_ae.formats.atomic import write_atomically
-from video_ae.formats.cameras_json import write_track_json
-from video_ae.formats.output_folder import MARK, output_folder
+from video_ae.formats.atomic import MARK, output_folder, write_atomically
+from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.ply import PointCloud
 from video_ae.formats.scene import frame_rate, save_scene
-from video_ae.formats.trajectory import CameraTrajectory, track_of
+from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.trajectories import novel, scene_depth
 from video_ae.models.base import DEFAULT_REFINE_STEPS, Autoencoder
 from video_ae.models.open import save_weights
@@ -73,7 +72,7 @@ class TakenVideo:
     @cached_property
     def track(self) -> CameraTrajectory:
         """The cameras as files hold them."""
-        return track_of(self.cameras, self.clip, self.scene.camera.confidence[0], self.reader.image_size)
+        return trajectory_of(self.cameras, self.clip, self.scene.camera.confidence[0], self.reader.image_size)
 
     @cached_property
     def depth(self) -> float:
@@ -156,7 +155,7 @@ def take_video(
 def write_results(folder: Path, taken: TakenVideo, export: Sequence[str], stages: Stages) -> None:
     """The second half of `reconstruct_video`: all files, into a folder that is there and empty."""
     names = possible_exports(taken.scene) if "all" in export else chosen_exports(export)
-    write_track_json(folder / "cameras.json", taken.track)
+    write_cameras_json(folder / "cameras.json", taken.track)
     shown = shown_frames(taken)
     pictures, rendered = _render_input(folder / INPUT_VIDEO, taken, shown, stages)
     report = lambda done: stages("rendering new views", done)  # noqa: E731
@@ -172,7 +171,7 @@ def write_results(folder: Path, taken: TakenVideo, export: Sequence[str], stages
     stages("exports", 1)
     _write_scene(folder / SCENE_FOLDER, taken.scene, taken.module, taken.reader.image_size)
     stages("writing", 1)
-    stages.close_account()
+    stages.flush_timer()
     settings = taken.settings | {"export": list(names)}
     summary = _summary(taken, settings, len(exports.cloud), stages.seconds)
     text = json.dumps(summary, indent=1, allow_nan=False)

@@ -12,7 +12,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.colmap import no_points, write_colmap
 from video_ae.formats.depth_maps import write_depth
-from video_ae.formats.frame_images import picture_names, write_pictures
+from video_ae.formats.frame_images import frame_image_names, write_frame_images
 from video_ae.formats.gaussian_ply import write_gaussians
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
@@ -137,9 +137,9 @@ def _depth(folder: Path, job: ExportJob) -> None:
 def _pictures(folder: Path, job: ExportJob) -> list[str]:
     """Names of the frames' pictures in `images/`, which two formats share and the first of them writes."""
     indices = job.track.indices.tolist()
-    names = picture_names(indices)
+    names = frame_image_names(indices)
     if not all((folder / PICTURES / name).is_file() for name in names):
-        write_pictures(folder / PICTURES, job.reader(), indices)
+        write_frame_images(folder / PICTURES, job.reader(), indices)
     return names
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.output_folder import output_folder
+from video_ae.formats.atomic import output_folder
 from video_ae.formats.ply import PointCloud
 from video_ae.geometry.trajectories import PATHS
 from video_ae.models.base import DEFAULT_REFINE_STEPS

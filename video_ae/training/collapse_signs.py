@@ -13,7 +13,7 @@ from video_ae.evaluation.metrics.collapse import Finding
 from video_ae.models.base import Autoencoder
 from video_ae.types import CameraEstimate, ModelOutput, VideoClip
 
-_HEIGHT = 64  # pixels: enough to see whether a picture is a copy
+_HEIGHT = 64  # pixels: enough to see whether a frame is a copy
 
 
 class CollapseSigns(Callback):
@@ -47,8 +47,15 @@ class CollapseSigns(Callback):
 
 @torch.no_grad()
 def signs_of_collapse(model: Autoencoder, clip: VideoClip, reconstruction: ModelOutput) -> dict[str, Finding]:
-    """By a short name, what can be said without any truth of a batch of clips and of what a model made of it; the
-    clip with the worst value stands for the batch."""
+    """The signs of collapse in a model's reconstruction, by a short name, found without any ground truth.
+
+    The clip with the worst value stands for the batch.
+
+    Args:
+        model: what made the reconstruction.
+        clip: a batch of clips.
+        reconstruction: of that batch.
+    """
     found: dict[str, list[Finding | None]] = {"copies_context": [_copying(clip, reconstruction)]}
     if reconstruction.disparity is not None:
         found["flat_structure"] = [collapse.flat_structure(maps) for maps in reconstruction.disparity.float().cpu()]
@@ -77,8 +84,8 @@ def _camera_signs(clip: VideoClip, camera: CameraEstimate) -> dict[str, list[Fin
 def _encodes_time(model: Autoencoder, clip: VideoClip) -> Finding | None:
     """The first clip of the batch, played there and back."""
     first = VideoClip(clip.frames[0], clip.indices[0], clip.times[0])
-    turned = collapse.there_and_back(first)
-    camera = model(VideoClip(turned.frames[None], turned.indices[None], turned.times[None])).camera
+    played = collapse.there_and_back(first)
+    camera = model(VideoClip(played.frames[None], played.indices[None], played.times[None])).camera
     return None if camera is None else collapse.poses_encode_time(camera.cameras.world_from_camera[0].cpu())
 
 

@@ -1,4 +1,4 @@
-"""What one training step does."""
+"""One training step: forward, loss, gradients, optimizer."""
 
 import math
 from typing import Any
@@ -23,6 +23,12 @@ class TrainingModule(LightningModule):
 
     Each step's random numbers are a function of (seed, samples seen), so a resumed run draws what an uninterrupted one
     would have drawn.
+
+    Args:
+        model: the autoencoder to train.
+        losses: name -> term.
+        optimizer: learning rate, weight decay, clipping.
+        seed: of the random numbers in the model.
     """
 
     def __init__(
@@ -35,7 +41,12 @@ class TrainingModule(LightningModule):
         self.skipped = self.skipped_in_a_row = self.bad_in_a_row = 0
 
     def loss(self, reconstruction: ModelOutput, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum, and each term before its weight."""
+        """The weighted sum, and each term before its weight.
+
+        Args:
+            reconstruction: what the model made of the clip.
+            clip: a batch of true clips.
+        """
         terms = {name: term(reconstruction, clip) for name, term in self.losses.items()}
         total = sum(self.losses[name].weight * value for name, value in terms.items())
         assert isinstance(total, Tensor), "a run needs a loss term"
@@ -70,7 +81,7 @@ class TrainingModule(LightningModule):
         if self.bad_in_a_row >= BAD_STEPS_IN_A_ROW:
             raise UserError(
                 f"The last {BAD_STEPS_IN_A_ROW} steps had gradients that are not finite: resume from an earlier "
-                "checkpoint with a smaller --optimizer.lr."
+                "checkpoint with a smaller optimizer.lr."
             )
         too_long = settings.skip_norm is not None and float(norm) > settings.skip_norm
         too_long = too_long and self.global_step >= settings.warmup_steps and self.skipped_in_a_row < SKIPS_IN_A_ROW
@@ -103,6 +114,10 @@ class TrainingModule(LightningModule):
 
 def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:
     """What the learning rate is multiplied with at a step: linear warm-up, then the cosine or the halvings, if any.
+
+    Args:
+        settings: which schedule.
+        step: from 0.
 
     >>> settings = OptimizerSettings(warmup_steps=4, decay_steps=12)
     >>> [round(learning_rate_factor(settings, step), 3) for step in (0, 3, 4, 8, 12, 99)]

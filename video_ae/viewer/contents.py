@@ -10,10 +10,10 @@ from matplotlib import colormaps
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.output_folder import MARK
+from video_ae.formats.atomic import MARK
 from video_ae.formats.ply import PointCloud, read_ply
 from video_ae.formats.scene import frame_rate, read_scene
-from video_ae.formats.trajectory import CameraTrajectory, track_of
+from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import plan_resizing
 from video_ae.geometry.trajectories import scene_depth
 from video_ae.pipelines.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
@@ -101,7 +101,7 @@ def load_contents(directory: Path, device: torch.device) -> Contents:
     scene = saved.scene.to(device)
     return Contents(
         name=clip.name or directory.name,
-        trajectory=track_of(camera.cameras, clip, camera.confidence, saved.source_size),
+        trajectory=trajectory_of(camera.cameras, clip, camera.confidence, saved.source_size),
         frames=_frames(directory / "reconstruction.mp4", len(clip)),
         points=_points(directory / "points.ply", model, scene, depth),
         scene_depth=depth,

@@ -5,7 +5,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from video_ae.formats.cameras_json import write_track_json
+from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.ply import write_ply
 from video_ae.pipelines.export import export_reconstruction
 from video_ae.viewer.contents import Contents
@@ -29,7 +29,7 @@ def download(name: str, directory: Path, contents: Contents) -> bytes:
         if name == "points.ply":
             write_ply(target, contents.points)
         elif name == "cameras.json":
-            write_track_json(target, contents.trajectory)
+            write_cameras_json(target, contents.trajectory)
         else:
             model = Path(directory) / "colmap"
             if not model.is_dir():
