@@ -128,8 +128,8 @@ def _check_part(value: dict[str, Any], base: type[nn.Module], name: str) -> None
     if kind is None:
         names = _listed([*sorted(known), _OWN_CLASS])
         raise UserError(f"There is no {base.__name__} {given!r}{_hint(given, known)} for {name}: {names}.")
-    arguments = {key: one for key, one in value.items() if key not in ("class_path", "init_args", "dict_kwargs")}
-    arguments |= value.get("init_args") or {}
+    beside = {key: one for key, one in value.items() if key not in ("class_path", "init_args", "dict_kwargs")}
+    arguments = _merged(value.get("init_args") or {}, beside)  # beside the class stands what was given later
     parameters, hints = inspect.signature(kind).parameters, get_type_hints(kind.__init__)  # type: ignore[misc]
     if any(one.kind == inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
         return
