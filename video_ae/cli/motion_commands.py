@@ -39,7 +39,7 @@ def add_to(commands: Any) -> None:
     _add_settings(parser)
 
     parser = add_command(commands, "animate", "a photo or painting moved in 3D", _animate)
-    parser.add_argument("picture", type=Path, metavar="IMAGE")
+    parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument(
         "--path", required=True, metavar="PATH", help="spiral, dolly, orbit, or follow:A.mp4 (the path of a video)"
     )
@@ -57,7 +57,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _settings(given: dict[str, Any]) -> Any:
     """The shared settings, removed from what was given."""
-    from video_ae.pipelines.take_apart import Settings
+    from video_ae.pipelines.inputs import Settings
 
     return Settings(**{name: given.pop(name) for name in _SETTINGS if name in given})
 
@@ -70,10 +70,10 @@ def _follow(**given: Any) -> None:
 
 
 def _animate(**given: Any) -> None:
-    from video_ae.pipelines.follow import animate_picture
+    from video_ae.pipelines.animate import animate_image
 
     settings = _settings(given)
-    _say(given["out"], animate_picture(settings=settings, **given))
+    _say(given["out"], animate_image(settings=settings, **given))
 
 
 def _say(out: Path, report: Any) -> None:
