@@ -122,14 +122,14 @@ def test_structure_puts_a_surface_where_colours_agree(folder: Path) -> None:
 
 def test_renderer_is_white_where_nothing_was_seen(folder: Path) -> None:
     settings = yaml.safe_load(FILES["mine.yaml"])["model"] | {}
-    settings["class_path"] = "video_ae.models.perspective.PerspectiveAutoencoder"
+    settings["class_path"] = "PerspectiveAutoencoder"
     renderer = build_model(settings).renderer
     camera = Cameras(torch.eye(4)[None, None], torch.tensor([[[1.0, 1.0, 0.5, 0.5]]]))
-    turned = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))[None, None]  # looks the other way
+    rotated = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))[None, None]  # looks the other way
     density = torch.cat([torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 12.0)], 1)
     code = MultiplaneVolume(density, torch.full((1, 3, 2, 4, 4), 0.25), torch.tensor([[1.0, 0.5]]), camera)
-    assert (renderer(code, camera, 4, 4).frames - 0.25).abs().max() < 1e-4
-    assert (renderer(code, Cameras(turned, camera.intrinsics), 4, 4).frames == 1).all()
+    assert (renderer(code, camera, 4, 4).rgb - 0.25).abs().max() < 1e-4
+    assert (renderer(code, Cameras(rotated, camera.intrinsics), 4, 4).rgb == 1).all()
 
 
 def test_loss_is_the_formula(folder: Path) -> None:

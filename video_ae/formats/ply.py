@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from plyfile import PlyData, PlyElement, PlyParseError
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -89,17 +88,20 @@ def write_vertices(path: Path, vertices: np.ndarray) -> None:
 
     Args:
         path: the file.
-        vertices: a structured array; each field becomes a property.
+        vertices: a structured array of little-endian float32 and bytes; each field becomes a property.
     """
-    element = PlyElement.describe(vertices, "vertex")
-    write_atomically(path, lambda temporary: PlyData([element], byte_order="<").write(str(temporary)))
+    names = {"<f4": "float", "|u1": "uchar"}
+    fields = "".join(f"property {names[vertices.dtype[name].str]} {name}\n" for name in vertices.dtype.names or ())
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(vertices)}\n{fields}end_header\n"
+    content = header.encode() + vertices.tobytes()
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def read_vertices(path: str | Path, required: Sequence[str], what: str) -> Mapping[str, np.ndarray]:
-    """The properties of the vertices of a PLY file, by name; those that are lists are left out.
+    """The properties of the vertices of a PLY file, by name.
 
     Args:
-        path: ASCII or binary.
+        path: ASCII or binary (Turk 1994, "The PLY polygon file format").
         required: properties that must be there.
         what: is read, and what is expected of it, for the message.
 
@@ -107,10 +109,56 @@ def read_vertices(path: str | Path, required: Sequence[str], what: str) -> Mappi
         UserError: when the file is missing or damaged, or lacks a property.
     """
     try:
-        table = PlyData.read(str(path), mmap=False)["vertex"].data
-        missing = [name for name in required if name not in (table.dtype.names or ()) or table[name].dtype.hasobject]
+        content = Path(path).read_bytes()
+        head, end, body = content.partition(b"end_header")
+        lines = head.decode("ascii").splitlines()
+        if not end or not lines or lines[0].strip() != "ply":
+            raise ValueError("it does not begin with the header of a PLY file")
+        table = _vertex_table(lines[1:], body.partition(b"\n")[2])
+        missing = [name for name in required if name not in (table.dtype.names or ())]
         if missing:
             raise ValueError(f"its vertices have no {', '.join(missing)}")
-    except (OSError, PlyParseError, ValueError, KeyError, OverflowError, MemoryError) as error:
+    except (OSError, ValueError, IndexError, OverflowError) as error:
         raise UserError(f"{str(path)!r} cannot be read as {what} ({error}).") from error
-    return {name: table[name] for name in table.dtype.names if not table[name].dtype.hasobject}
+    return {name: table[name] for name in table.dtype.names or ()}
+
+
+def _vertex_table(header: list[str], body: bytes) -> np.ndarray:
+    """The vertices as a structured array; ValueError, IndexError or OverflowError where it is damaged."""
+    words = [line.split() for line in header if line.strip() and line.split()[0] not in ("comment", "obj_info")]
+    form = next((line[1] for line in words if line[0] == "format"), "unknown")
+    if form not in _ORDERS:
+        raise ValueError(f"its format is {form}")
+    elements: list[tuple[str, int, list[tuple[str, str]]]] = []
+    for line in words:
+        if line[0] == "element":
+            elements.append((line[1], int(line[2]), []))
+        elif line[0] == "property":
+            if elements[-1][0] == "vertex" and line[1] == "list":
+                raise ValueError("its vertices hold lists")
+            elements[-1][2].append((line[-1], _ORDERS[form] + _TYPES.get(line[1], "V")))
+    names = [name for name, _, _ in elements]
+    if "vertex" not in names:
+        raise ValueError("it has no vertices")
+    if names[0] != "vertex":
+        raise ValueError("its vertices do not come first")
+    _, count, properties = elements[0]
+    layout = np.dtype(properties)
+    if count < 0:
+        raise ValueError(f"it has {count} vertices")
+    if form != "ascii":
+        if len(body) < count * layout.itemsize:
+            raise ValueError("it is cut off")
+        return np.frombuffer(body, layout, count)
+    rows = [tuple(map(float, line.split())) for line in body.decode("ascii").splitlines()[:count]]
+    if len(rows) < count or any(len(row) != len(properties) for row in rows):
+        raise ValueError("it is cut off, or a line has another number of values")
+    return np.array(rows, layout)
+
+
+_ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
+_TYPES = {
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
+    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
+    "double": "f8", "float64": "f8",
+}  # fmt: skip

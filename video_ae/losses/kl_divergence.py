@@ -40,8 +40,8 @@ class KLDivergence(LossTerm):
         UserError: the model has no latent distribution.
     """
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        extras = reconstruction.extras
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        extras = output.extras
         if "latent_mean" not in extras or "latent_log_variance" not in extras:
             raise UserError("KLDivergence needs a model with a latent distribution: use VariationalAutoencoder.")
         divergence = normal_divergence(extras["latent_mean"], extras["latent_log_variance"])

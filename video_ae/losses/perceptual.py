@@ -49,12 +49,12 @@ class Vgg16Perceptual(LossTerm):
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         if self.network is None:
-            return reconstruction.frames.new_zeros(())
+            return output.frames.new_zeros(())
         with torch.no_grad():
-            true = self.network(self._prepare(clip.frames[:, reconstruction.targets]))
-        rendered = self.network(self._prepare(reconstruction.frames))
+            true = self.network(self._prepare(clip.frames[:, output.targets]))
+        rendered = self.network(self._prepare(output.frames))
         return torch.stack([l1_loss(a, b) for a, b in zip(rendered, true, strict=True)]).sum()
 
     def _prepare(self, frames: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ class VoxelConsistency(LossTerm):
         UserError: the model has no voxels of two or more frames.
     """
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        carried, own = reconstruction.extras.get("carried_voxels"), reconstruction.extras.get("voxels")
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        carried, own = output.extras.get("carried_voxels"), output.extras.get("voxels")
         if carried is None or own is None:
             raise UserError(
                 "VoxelConsistency needs the voxels of two or more frames: use it with PaperVideoAutoencoder and clips "

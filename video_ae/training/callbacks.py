@@ -41,7 +41,7 @@ class ValidationFigures(Callback):
         if batch_idx > 0 or not trainer.is_global_zero:
             return
         path = self._folder / f"step_{trainer.global_step}.png"
-        figure = validation_figure(batch, outputs["reconstruction"])
+        figure = validation_figure(batch, outputs["output"])
         write_atomically(path, lambda temporary: temporary.write_bytes(figure))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

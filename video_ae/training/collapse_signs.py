@@ -30,7 +30,7 @@ class CollapseSigns(Callback):
             return
         model = module.model
         assert isinstance(model, Autoencoder)
-        found = signs_of_collapse(model, batch, outputs["reconstruction"])
+        found = signs_of_collapse(model, batch, outputs["output"])
         module.log_dict(
             {f"signs/{name}": finding.value for name, finding in found.items()}, sync_dist=True, batch_size=1
         )
@@ -46,21 +46,21 @@ class CollapseSigns(Callback):
 
 
 @torch.no_grad()
-def signs_of_collapse(model: Autoencoder, clip: VideoClip, reconstruction: ModelOutput) -> dict[str, Finding]:
-    """The signs of collapse in a model's reconstruction, by a short name, found without any ground truth.
+def signs_of_collapse(model: Autoencoder, clip: VideoClip, output: ModelOutput) -> dict[str, Finding]:
+    """The signs of collapse in a model's output, by a short name, found without any ground truth.
 
     The clip with the worst value stands for the batch.
 
     Args:
-        model: what made the reconstruction.
+        model: what made the output.
         clip: a batch of clips.
-        reconstruction: of that batch.
+        output: of that batch.
     """
-    found: dict[str, list[Finding | None]] = {"copies_context": [_copying(clip, reconstruction)]}
-    if reconstruction.disparity is not None:
-        found["flat_structure"] = [collapse.flat_structure(maps) for maps in reconstruction.disparity.float().cpu()]
-    if reconstruction.camera is not None:
-        found |= _camera_signs(clip, reconstruction.camera)
+    found: dict[str, list[Finding | None]] = {"copies_context": [_copying(clip, output)]}
+    if output.disparity is not None:
+        found["flat_structure"] = [collapse.flat_structure(maps) for maps in output.disparity.float().cpu()]
+    if output.camera is not None:
+        found |= _camera_signs(clip, output.camera)
         found["poses_encode_time"] = [_encodes_time(model, clip)]
     listed = {name: [finding for finding in findings if finding is not None] for name, findings in found.items()}
     return {name: max(findings, key=_badness) for name, findings in listed.items() if findings}
@@ -89,14 +89,14 @@ def _encodes_time(model: Autoencoder, clip: VideoClip) -> Finding | None:
     return None if camera is None else collapse.poses_encode_time(camera.cameras.world_from_camera[0].cpu())
 
 
-def _copying(clip: VideoClip, reconstruction: ModelOutput) -> Finding | None:
+def _copying(clip: VideoClip, output: ModelOutput) -> Finding | None:
     """Whether held-out frames are rendered as the nearest frame that was given; None in a model that is given all."""
-    targets = reconstruction.targets.tolist()
+    targets = output.targets.tolist()
     given = [frame for frame in range(len(clip)) if frame not in targets]
     if not given:
         return None
     small = _small(clip.frames)
-    predictions = _small(reconstruction.frames.clamp(0, 1)).flatten(0, 1)
+    predictions = _small(output.frames.clamp(0, 1)).flatten(0, 1)
     contexts = small[:, None, given].expand(-1, len(targets), -1, -1, -1, -1).flatten(0, 1)
     return collapse.copies_context(predictions, contexts, small[:, targets].flatten(0, 1))
 

@@ -40,14 +40,14 @@ class TrainingModule(LightningModule):
         self.samples_seen = 0  # by all devices together: the next step's samples start here
         self.skipped = self.skipped_in_a_row = self.bad_in_a_row = 0
 
-    def loss(self, reconstruction: ModelOutput, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, output: ModelOutput, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and each term before its weight.
 
         Args:
-            reconstruction: what the model made of the clip.
+            output: what the model made of the clip.
             clip: a batch of true clips.
         """
-        terms = {name: term(reconstruction, clip) for name, term in self.losses.items()}
+        terms = {name: term(output, clip) for name, term in self.losses.items()}
         total = sum(self.losses[name].weight * value for name, value in terms.items())
         assert isinstance(total, Tensor), "a run needs a loss term"
         return total, terms
@@ -56,22 +56,22 @@ class TrainingModule(LightningModule):
         torch.manual_seed((self.seed * 1_000_003 + self.samples_seen) * 1009 + self.global_rank)
 
     def training_step(self, clip: VideoClip, batch_idx: int) -> Tensor:
-        reconstruction = self.model(clip)
-        total, terms = self.loss(reconstruction, clip)
+        output = self.model(clip)
+        total, terms = self.loss(output, clip)
         batch = len(clip.frames)
         self.samples_seen += batch * self.trainer.world_size
         values = {f"train/{name}": value.detach() for name, value in terms.items()}
-        values |= {"train/loss": total.detach(), "train/psnr": _psnr(reconstruction, clip)}
+        values |= {"train/loss": total.detach(), "train/psnr": _psnr(output, clip)}
         self.log_dict(values, batch_size=batch)
         return total
 
     def validation_step(self, clip: VideoClip, batch_idx: int) -> dict[str, Any]:
-        reconstruction = self.model(clip)
-        total, terms = self.loss(reconstruction, clip)
+        output = self.model(clip)
+        total, terms = self.loss(output, clip)
         values = {f"validation/{name}": value for name, value in terms.items()}
-        values |= {"validation/loss": total, "validation/psnr": _psnr(reconstruction, clip)}
+        values |= {"validation/loss": total, "validation/psnr": _psnr(output, clip)}
         self.log_dict(values, batch_size=len(clip.frames), on_step=False, on_epoch=True, sync_dist=True)
-        return {"reconstruction": reconstruction}
+        return {"output": output}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         settings = self.optimizer_settings
@@ -135,6 +135,6 @@ def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:
     return 0.05 + 0.95 * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _psnr(reconstruction: ModelOutput, clip: VideoClip) -> Tensor:
-    target = clip.frames[:, reconstruction.targets].flatten(0, 1)
-    return psnr(reconstruction.frames.detach().flatten(0, 1).clamp(0, 1).float(), target).mean()
+def _psnr(output: ModelOutput, clip: VideoClip) -> Tensor:
+    target = clip.frames[:, output.targets].flatten(0, 1)
+    return psnr(output.frames.detach().flatten(0, 1).clamp(0, 1).float(), target).mean()

@@ -17,7 +17,7 @@ from video_ae.types import Cameras, ModelOutput, VideoClip
 Panel = Callable[[Axes, int], None]  # draws one thing of clip `row` of the batch
 
 
-def validation_figure(clip: VideoClip, reconstruction: ModelOutput, rows: int = 4) -> bytes:
+def validation_figure(clip: VideoClip, output: ModelOutput, rows: int = 4) -> bytes:
     """A PNG with a row per clip of the batch: context, target, prediction (with its PSNR), disparity, trajectory.
 
     The target is the middle one of those rendered, the context the nearest frame that was not rendered. Columns that
@@ -26,11 +26,11 @@ def validation_figure(clip: VideoClip, reconstruction: ModelOutput, rows: int = 
 
     Args:
         clip: a batch of clips.
-        reconstruction: of that batch.
+        output: of that batch.
         rows: at most so many clips.
     """
     rows = min(rows, len(clip.frames))
-    panels = _panels(clip, reconstruction)
+    panels = _panels(clip, output)
     figure = Figure(figsize=(2.4 * len(panels), 1.9 * rows + 0.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, len(panels), squeeze=False)
@@ -45,29 +45,29 @@ def validation_figure(clip: VideoClip, reconstruction: ModelOutput, rows: int = 
     return buffer.getvalue()
 
 
-def comparison(clip: VideoClip, reconstruction: ModelOutput) -> Float[Tensor, "target 3 height width2"]:
+def comparison(clip: VideoClip, output: ModelOutput) -> Float[Tensor, "target 3 height width2"]:
     """The rendered frames of the batch's first clip, in order: the input on the left, the rendering beside it.
 
     Args:
         clip: a batch of clips.
-        reconstruction: of that batch.
+        output: of that batch.
     """
-    order = reconstruction.targets.argsort()
-    inputs = clip.frames[0, reconstruction.targets[order]]
-    rendered = reconstruction.frames[0, order].detach().float().clamp(0, 1)
+    order = output.targets.argsort()
+    inputs = clip.frames[0, output.targets[order]]
+    rendered = output.frames[0, order].detach().float().clamp(0, 1)
     return torch.cat([inputs.to(rendered), rendered], -1).cpu()
 
 
-def camera_plot(reconstruction: ModelOutput) -> bytes | None:
+def camera_plot(output: ModelOutput) -> bytes | None:
     """A PNG of the first clip's camera path from above and from the right; None for models without cameras.
 
     Args:
-        reconstruction: of a batch of clips.
+        output: of a batch of clips.
     """
-    if reconstruction.camera is None:
+    if output.camera is None:
         return None
-    pose = reconstruction.camera.cameras.world_from_camera[0].detach().float().cpu()
-    focal = reconstruction.camera.cameras.intrinsics[0, 0, 0].item()
+    pose = output.camera.cameras.world_from_camera[0].detach().float().cpu()
+    focal = output.camera.cameras.intrinsics[0, 0, 0].item()
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"focal length {focal:.3f} x width", fontsize=9)
@@ -93,22 +93,22 @@ def camera_plot(reconstruction: ModelOutput) -> bytes | None:
     return buffer.getvalue()
 
 
-def _panels(clip: VideoClip, reconstruction: ModelOutput) -> dict[str, Panel]:
-    which = len(reconstruction.targets) // 2
-    target = int(reconstruction.targets[which])
-    context = _context(reconstruction.targets, len(clip), target)
+def _panels(clip: VideoClip, output: ModelOutput) -> dict[str, Panel]:
+    which = len(output.targets) // 2
+    target = int(output.targets[which])
+    context = _context(output.targets, len(clip), target)
     panels: dict[str, Panel] = {}
     if context != target:
         panels["context"] = lambda axis, row: _show(axis, clip.frames[row, context])
     panels["target"] = lambda axis, row: _show(axis, clip.frames[row, target])
 
     def prediction(axis: Axes, row: int) -> None:
-        shown = reconstruction.frames[row, which].detach().float().clamp(0, 1)
+        shown = output.frames[row, which].detach().float().clamp(0, 1)
         _show(axis, shown)
         axis.set_title(f"{psnr(shown[None], clip.frames[row, target][None]).item():.1f} dB", fontsize=9)
 
     panels["prediction"] = prediction
-    disparity, camera = reconstruction.disparity, reconstruction.camera
+    disparity, camera = output.disparity, output.camera
     if disparity is not None:
         panels["disparity"] = lambda axis, row: _show_map(axis, disparity[row, which])
     if camera is not None:

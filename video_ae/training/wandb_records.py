@@ -36,11 +36,11 @@ class WandbRecords(Callback):
     ) -> None:  # fmt: skip
         if batch_idx > 0 or not trainer.is_global_zero:
             return
-        reconstruction, step = outputs["reconstruction"], trainer.global_step
-        plot = camera_plot(reconstruction)
+        output, step = outputs["output"], trainer.global_step
+        plot = camera_plot(output)
         with tempfile.TemporaryDirectory() as folder:
             video, figure = Path(folder) / "clip.mp4", Path(folder) / "cameras.png"
-            write_video(video, comparison(batch, reconstruction), VIDEO_RATE)
+            write_video(video, comparison(batch, output), VIDEO_RATE)
             if plot is not None:
                 figure.write_bytes(plot)
             for logger in _loggers(trainer):  # wandb copies the files at once

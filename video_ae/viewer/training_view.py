@@ -153,7 +153,7 @@ class TrainingView(Callback):
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         if batch_idx == 0 and trainer.is_global_zero:
-            self._offer(snapshot(trainer.global_step, batch, outputs["reconstruction"]))
+            self._offer(snapshot(trainer.global_step, batch, outputs["output"]))
 
     def close(self) -> None:
         """Ends the page, after the latest snapshot has been drawn."""
