@@ -218,6 +218,13 @@ def test_a_sentence_ends_with_the_option_that_helps(line, argument, ending, monk
     assert run(capsys, *line.split()) == (2, f"video-ae: error: It failed.{ending}\n")
 
 
+def test_without_viser_a_sentence_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr("video_ae.viewer.find_spec", lambda name: None)
+    code, text = run(capsys, "view", "walk")
+    assert code == 2
+    assert "pip install 'video-ae[viewer]'" in text
+
+
 def test_debug_shows_the_traceback(monkeypatch):
     def fail(arguments):
         raise RuntimeError("bug")

@@ -177,9 +177,3 @@ def test_nobody_can_publish_the_page():
         assert page.request_share_url() is None
     finally:
         page.stop()
-
-
-def test_without_viser_a_sentence_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr("video_ae.viewer.find_spec", lambda name: None)
-    assert main(["view", "walk"]) == 2
-    assert "pip install 'video-ae[viewer]'" in capsys.readouterr().err
