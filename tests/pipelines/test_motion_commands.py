@@ -141,7 +141,7 @@ def test_follow_shows_the_scene_at_the_pace_and_with_the_sound_of_the_motion(run
     line = f"follow --motion aac.mp4 --scene {scene} --out OUT/x.mp4 --refine 0 --frames 5 --scale 0.5"
     code, said, error = run(f"{line} --weights moving")
     assert code == 0, error
-    assert "of the pictures were seen" in said
+    assert "of the images were seen" in said
     video = open_video(tmp_path / "x.mp4")
     assert (len(video), video.image_size) == (5, SIZE)
     assert seconds_of_sound(tmp_path / "x.mp4") == pytest.approx(5 / RATE, abs=0.06)
