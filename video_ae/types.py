@@ -15,7 +15,7 @@ Conventions, used everywhere in the package (worked numbers stand in `video_ae.g
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +23,9 @@ from torch import Tensor
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, from 0 to 1."""
+
+
+Record = TypeVar("Record", bound="TensorRecord")  # the shape checker of the tests does not know `Self`
 
 
 class TensorRecord:
@@ -35,7 +38,7 @@ class TensorRecord:
     axis: ClassVar[str] = "frame"
     """The axis that `select` and `cat` work on where none is named."""
 
-    def to(self, *args: Any, **kwargs: Any) -> Self:
+    def to(self: Record, *args: Any, **kwargs: Any) -> Record:
         """The same values on another device or, those with a decimal point, in another precision.
 
         Args:
@@ -49,11 +52,11 @@ class TensorRecord:
 
         return self._map(move)
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self: Record, index: Any) -> Record:
         """Every tensor indexed along its first axes: `batch[0]` is one clip of a batch, `clip[None]` a batch of one."""
         return self._map(lambda tensor, axes: tensor[index])
 
-    def select(self, chosen: Any, axis: str | None = None) -> Self:
+    def select(self: Record, chosen: Any, axis: str | None = None) -> Record:
         """Some entries along one axis.
 
         Args:
@@ -70,7 +73,7 @@ class TensorRecord:
         return self._map(pick)
 
     @classmethod
-    def cat(cls, records: Sequence[Self], axis: str | None = None) -> Self:
+    def cat(cls: type[Record], records: Sequence[Record], axis: str | None = None) -> Record:
         """Records joined along an axis that they have.
 
         Args:
@@ -85,7 +88,7 @@ class TensorRecord:
         return cls._join(records, join)
 
     @classmethod
-    def stack(cls, records: Sequence[Self]) -> Self:
+    def stack(cls: type[Record], records: Sequence[Record]) -> Record:
         """Records of one shape side by side, on a new first axis: clips become a batch.
 
         Args:
@@ -93,14 +96,16 @@ class TensorRecord:
         """
         return cls._join(records, lambda tensors, axes: torch.stack(tensors))
 
-    def _map(self, change: Callable[[Tensor, tuple[str, ...]], Tensor]) -> Self:
+    def _map(self: Record, change: Callable[[Tensor, tuple[str, ...]], Tensor]) -> Record:
         assert is_dataclass(self)
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         axes = _axes(type(self))
         return replace(self, **{name: _changed(value, axes[name], change) for name, value in values.items()})  # type: ignore[type-var]
 
     @classmethod
-    def _join(cls, records: Sequence[Self], join: Callable[[list[Tensor], tuple[str, ...]], Tensor]) -> Self:
+    def _join(
+        cls: type[Record], records: Sequence[Record], join: Callable[[list[Tensor], tuple[str, ...]], Tensor]
+    ) -> Record:
         first, axes = records[0], _axes(cls)
         joined = {name: _joined([getattr(one, name) for one in records], axes[name], join) for name in axes}
         return replace(first, **joined)  # type: ignore[type-var]
