@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from video_ae.datasets.realestate10k import RealEstate10K
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.se3 import invert
-from video_ae.models.keyframes import widened
+from video_ae.geometry.frustum import widened_camera
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.scene.image_based_rendering import fill_unseen
 from video_ae.scene.rendering import load_scene_model
@@ -64,7 +64,7 @@ def _views(model, clip, depth: torch.Tensor) -> dict[str, torch.Tensor]:
     camera, target = cameras.select([0]), cameras.select([1])
     estimate = picture_estimate(camera)
     code = model.encode_structure(first[None, None], estimate, [0], camera, (192, 144))
-    reference, size = widened(camera, 192, 144)
+    reference, size = widened_camera(camera, 192, 144)
     maps = {
         "a wall at the typical depth": torch.ones(144, 192),
         "video-ae animate": guessed_inverse_depth(code),

@@ -11,9 +11,9 @@ from torch import Tensor
 from video_ae.camera.base import CameraEncoder
 from video_ae.camera.cache import CameraCache
 from video_ae.geometry.covisibility import inside_others
-from video_ae.geometry.frustum import inverse_depth_planes
+from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
 from video_ae.models.base import VideoModel, camera_between
-from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes, widened
+from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import (
@@ -220,7 +220,7 @@ class PerspectiveAutoencoder(VideoModel):
         for number, keyframe in enumerate(keyframes):
             report("structure", number / len(keyframes))
             contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
-            reference, size = widened(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
+            reference, size = widened_camera(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
             volumes.append(self.encode_structure(frames, batch, contexts, reference[None], size, use_sfm_depth=True)[0])
         report("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(volumes))
