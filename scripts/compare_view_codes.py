@@ -33,7 +33,7 @@ class WithoutDepth(nn.Module):
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, *arguments: Any, found_depth: torch.Tensor | None = None) -> MultiplaneVolume:
+    def forward(self, *arguments: Any, sfm_depth: torch.Tensor | None = None) -> MultiplaneVolume:
         return self.encoder(*arguments)
 
 

@@ -25,7 +25,7 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, from 0 to 1."""
 
 
-Record = TypeVar("Record", bound="TensorRecord")  # the shape checker of the tests does not know `Self`
+Record = TypeVar("Record", bound="TensorRecord")  # not typing.Self, which the tests' shape checker does not know
 
 
 class TensorRecord:

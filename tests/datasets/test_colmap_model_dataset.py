@@ -16,8 +16,7 @@ from video_ae.evaluation.protocols.base import true_cameras
 from video_ae.formats.colmap import no_points, write_colmap
 from video_ae.formats.colmap_layout import ColmapCamera
 from video_ae.formats.trajectory import track_of
-from video_ae.geometry.quaternions import quaternion_from_rotation
-from video_ae.geometry.se3 import invert
+from video_ae.geometry.se3 import invert, quaternion_from_rotation
 from video_ae.types import Cameras, VideoClip
 
 FX, FY, CX, CY = INTRINSICS = (70.0, 66.0, 41.0, 29.0)

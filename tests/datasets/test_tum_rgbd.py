@@ -11,8 +11,7 @@ from video_ae.datasets.open import open_dataset
 from video_ae.datasets.training_clips import TrainingClips
 from video_ae.datasets.tum_rgbd import PUBLISHED, SIZE, TumRgbd, intrinsics_of, nearest_in_time
 from video_ae.errors import UserError
-from video_ae.geometry.quaternions import quaternion_from_rotation
-from video_ae.geometry.se3 import invert
+from video_ae.geometry.se3 import invert, quaternion_from_rotation
 
 NAME = "rgbd_dataset_freiburg1_desk"
 START, STEP = 1305031102.175304, 1 / 30  # seconds

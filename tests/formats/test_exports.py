@@ -19,8 +19,7 @@ from video_ae.formats.ply import PointCloud, read_ply, write_ply
 from video_ae.formats.trajectory import track_of
 from video_ae.formats.tum import read_tum, write_tum
 from video_ae.geometry.pinhole import project
-from video_ae.geometry.quaternions import quaternion_from_rotation, rotation_from_quaternion
-from video_ae.geometry.se3 import invert, se3_exp, so3_exp
+from video_ae.geometry.se3 import invert, quaternion_from_rotation, rotation_from_quaternion, se3_exp, so3_exp
 from video_ae.types import Cameras, VideoClip
 
 COUNT = 7

@@ -1,12 +1,17 @@
-"""How far the picture moves between two cameras."""
+"""How far the image moves between two cameras, and what they both see."""
 
 import math
 
 import torch
 
-from video_ae.geometry.covisibility import inside_others, view_displacement, viewpoint_distance
-from video_ae.geometry.pinhole import pinhole_intrinsics
-from video_ae.geometry.se3 import se3_exp
+from video_ae.geometry.covisibility import (
+    covisible_fraction,
+    inside_others,
+    view_displacement,
+    viewpoint_distance,
+)
+from video_ae.geometry.pinhole import camera_rays, pinhole_intrinsics, project, transform
+from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.types import Cameras
 
 
@@ -74,3 +79,38 @@ def test_circling_a_thing_keeps_it_in_place_and_is_another_viewpoint_all_the_sam
     assert abs(viewpoint_distance(still, half, circled).item() - expected) < 0.006
     turned = cameras([[0.0, angle, 0.0, 0.0, 0.0, 0.0]])
     torch.testing.assert_close(viewpoint_distance(still, half, turned), view_displacement(still, half, turned))
+
+
+def test_the_covisible_fraction_is_that_of_points_inside_the_other_image():
+    """A wall two units away: each unit to the side moves the image by 0.8 / 2 of its width; 10 columns of points."""
+    views = cameras([[0.0] * 6, [0.0, 0.0, 0.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.0, 1.25, 0.0, 0.0]])
+    wall = torch.full((3, 8, 10), 0.5)
+    expected = torch.tensor([1.0, 0.8, 0.5])
+    torch.testing.assert_close(covisible_fraction(views.select([0]), wall[:1], views), expected)
+    torch.testing.assert_close(covisible_fraction(views, wall, views.select([0])), expected)
+    pairs = covisible_fraction(views, wall, views.select([1, 1, 0]))
+    torch.testing.assert_close(pairs, torch.tensor([0.8, 1.0, 0.5]))
+
+
+def test_points_behind_or_at_infinity_count_by_where_they_are_seen():
+    back = cameras([[0.0, math.pi, 0.0, 0.0, 0.0, 0.0]])
+    still, moved = cameras([[0.0] * 6]), cameras([[0.0, 0.0, 0.0, 50.0, 0.0, 0.0]])
+    assert covisible_fraction(still, torch.ones(1, 4, 6), back).item() == 0
+    assert covisible_fraction(still, torch.zeros(1, 4, 6), moved).item() == 1, "no motion reaches infinity"
+    assert covisible_fraction(still, torch.ones(1, 4, 6), moved).item() == 0
+
+
+def test_covisibility_does_not_depend_on_the_world_and_equals_the_definition():
+    generator = torch.Generator().manual_seed(0)
+    views = cameras((0.2 * torch.randn(6, 6, generator=generator)).tolist())
+    inverse_depth = 0.2 + torch.rand(6, 7, 9, generator=generator)
+    others = views.select([1, 2, 3, 4, 5, 0])
+    found = covisible_fraction(views, inverse_depth, others)
+    for pair in range(6):
+        rays = camera_rays(views.intrinsics[pair], 7, 9)
+        world = transform(views.world_from_camera[pair], rays / inverse_depth[pair, ..., None])
+        local = transform(invert(others.world_from_camera[pair]), world)
+        uv = project(local, others.intrinsics[pair].expand(7, 9, 4))
+        inside = ((uv > 0) & (uv < 1)).all(-1) & (local[..., 2] > 0)
+        assert found[pair].item() == inside.float().mean().item()
+    assert 0.2 < found.min() < found.max() < 1

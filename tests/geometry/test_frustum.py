@@ -6,9 +6,9 @@ import torch
 
 from video_ae.geometry.frustum import (
     intersect_frustum,
-    inverse_depth_in_views,
     inverse_depth_planes,
     project_frustum,
+    project_frustum_with_depth,
 )
 from video_ae.geometry.pinhole import pixel_centres, project, transform, unproject
 from video_ae.geometry.se3 import invert, se3_exp
@@ -37,7 +37,7 @@ def test_the_reference_sees_every_voxel_in_its_own_pixel():
     coordinates, in_front = project_frustum(own, planes, own, ROWS, COLUMNS)
     torch.testing.assert_close(coordinates, expected, atol=1e-5, rtol=0)
     assert in_front.all()
-    inverse_depth = inverse_depth_in_views(own, planes, own, ROWS, COLUMNS)
+    inverse_depth = project_frustum_with_depth(own, planes, own, ROWS, COLUMNS)[2]
     torch.testing.assert_close(inverse_depth, planes[:, None, :, None, None].expand_as(inverse_depth))
     coordinates, inverse_depth = intersect_frustum(own, planes, own, ROWS, COLUMNS)
     torch.testing.assert_close(coordinates, expected, atol=1e-5, rtol=0)
@@ -57,7 +57,7 @@ def test_a_marked_voxel_from_a_camera_turned_by_a_quarter():
     half = torch.tensor([[0.5]])
     coordinates, _ = project_frustum(reference, half, view, 1, 1)
     torch.testing.assert_close(coordinates.flatten(), torch.tensor([0.5, 0.5]), atol=1e-6, rtol=0)
-    inverse_depth = inverse_depth_in_views(reference, half, view, 1, 1)
+    inverse_depth = project_frustum_with_depth(reference, half, view, 1, 1)[2]
     torch.testing.assert_close(inverse_depth.flatten(), torch.tensor([0.25]))
     # The voxel one pixel right of the centre in a 1 x 3 grid lies at x = 2/3: nothing but its depth changes.
     coordinates, _ = project_frustum(reference, half, view, 1, 3)
@@ -100,7 +100,7 @@ def test_planes_behind_a_view_are_not_seen():
     _, in_front = project_frustum(camera(), planes, ahead, ROWS, COLUMNS)
     assert not in_front[:, :, 0].any()
     assert in_front[:, :, 1].all()
-    inverse_depth = inverse_depth_in_views(camera(), planes, ahead, ROWS, COLUMNS)
+    inverse_depth = project_frustum_with_depth(camera(), planes, ahead, ROWS, COLUMNS)[2]
     torch.testing.assert_close(inverse_depth[:, :, 1], torch.ones(1, 1, ROWS, COLUMNS))
     _, inverse_depth = intersect_frustum(camera(), planes, ahead, ROWS, COLUMNS)
     assert (inverse_depth[:, :, 0] <= 0).all()

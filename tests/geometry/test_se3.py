@@ -7,10 +7,14 @@ import torch
 from torch.autograd import gradcheck
 
 from video_ae.geometry.se3 import (
+    adjoint,
     invert,
     orthonormal,
+    quaternion_from_rotation,
+    relative_to_first,
     rigid,
     rotation_angle,
+    rotation_from_quaternion,
     se3_exp,
     se3_log,
     skew,
@@ -115,3 +119,36 @@ def test_chained_inverses_stay_rotations_only_when_made_orthonormal():
     assert departure[1] < 1e-6
     near = se3_exp(torch.tensor([0.3, -0.5, 0.2, 1.0, 2.0, 3.0]))
     assert torch.allclose(orthonormal(near + 1e-3 * torch.eye(4)[[1, 0, 2, 3]]), near, atol=2e-3)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.1, 2.5])
+def test_the_adjoint_carries_a_twist_to_the_other_side(angle):
+    pose, small = se3_exp(twists(angle)), twists(0.2).flip(0)
+    carried = (adjoint(pose) @ small[..., None]).squeeze(-1)
+    torch.testing.assert_close(se3_exp(carried) @ pose, pose @ se3_exp(small))
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_quaternions_are_of_unit_length_and_keep_the_rotation(angle):
+    rotation = so3_exp(twists(angle)[:, :3])
+    quaternion = quaternion_from_rotation(rotation)
+    torch.testing.assert_close(quaternion.norm(dim=-1), torch.ones(len(rotation), dtype=torch.float64))
+    assert (quaternion[:, 3] >= 0).all()
+    torch.testing.assert_close(rotation_from_quaternion(quaternion), rotation)
+    torch.testing.assert_close(rotation_from_quaternion(-3 * quaternion), rotation)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_relative_to_first_moves_the_world_and_nothing_else(dtype):
+    poses = se3_exp(twists(0.7)).to(dtype).unflatten(0, (4, 5))
+    relative = relative_to_first(poses)
+    assert relative.dtype == dtype
+    assert torch.equal(relative[:, 0], torch.eye(4, dtype=dtype).expand(4, 4, 4))
+    torch.testing.assert_close(invert(relative[:, 1:-1]) @ relative[:, 2:], invert(poses[:, 1:-1]) @ poses[:, 2:])
+    torch.testing.assert_close(poses[:, :1] @ relative, poses)
+    assert relative_to_first(poses[:, :0]).shape == (4, 0, 4, 4)
+
+
+def test_relative_to_first_has_gradients():
+    twist = twists(0.5, 3).requires_grad_()
+    assert gradcheck(lambda t: relative_to_first(se3_exp(t)), twist)

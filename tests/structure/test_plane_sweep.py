@@ -12,16 +12,16 @@ from video_ae.renderers.compositing import absorption_weights
 from video_ae.renderers.frustum import FrustumRenderer
 from video_ae.structure.plane_sweep import (
     AGREEMENT_WINDOWS,
-    FOUND_DEPTH_WEIGHT,
     FREE_SPACE_WEIGHT,
     LEAST_PARALLAX,
     OPAQUE,
+    SFM_DEPTH_WEIGHT,
     TYPICAL_PARALLAX,
     UNCOMPARED_DIFFERENCE,
     PlaneSweepEncoder,
     _agreement,
     _differences,
-    _found_depth_logit,
+    _sfm_depth_logit,
     _sweep,
     _widest,
     ending_density,
@@ -263,29 +263,29 @@ def test_where_colours_agree_at_any_depth_rays_end_at_the_depth_that_was_found(e
     grey = torch.full((1, 3, 3, 24, 32), 0.5)
     for found in (0.5, 1.2):
         depth = torch.full((1, 3, 4, 6), found)
-        told = mean_disparity(encoder(grey, cameras, cameras.select([0]), planes, found_depth=depth))
+        told = mean_disparity(encoder(grey, cameras, cameras.select([0]), planes, sfm_depth=depth))
         assert (told - found).abs().max() < 0.2 * found
 
 
-def test_found_depth_is_looked_up_in_each_context_and_in_its_own_axes(encoder):
+def test_sfm_depth_is_looked_up_in_each_context_and_in_its_own_axes(encoder):
     """A context one ahead of the reference has found something one ahead of itself: two ahead of the reference."""
     intrinsics = pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24)
     reference = Cameras(torch.eye(4)[None, None], intrinsics)
     ahead = Cameras(se3_exp(torch.tensor([[[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]])), intrinsics)
     planes = inverse_depth_planes(torch.tensor([0.9]), 24)
     grey = torch.full((1, 1, 3, 24, 32), 0.5)
-    code = encoder(grey, ahead, reference, planes, found_depth=torch.ones(1, 1, 4, 6))
+    code = encoder(grey, ahead, reference, planes, sfm_depth=torch.ones(1, 1, 4, 6))
     assert (mean_disparity(code)[6:-6, 8:-8] - 0.5).abs().max() < 0.05
 
 
-def test_found_depth_speaks_for_its_own_plane_and_against_what_was_seen_through():
+def test_sfm_depth_speaks_for_its_own_plane_and_against_what_was_seen_through():
     camera = Cameras(torch.eye(4)[None, None], pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24))
     planes = inverse_depth_planes(torch.tensor([2.0]), 20)
-    logit = _found_depth_logit(torch.full((1, 1, 4, 6), 0.4), camera, camera, planes, 24, 32)
+    logit = _sfm_depth_logit(torch.full((1, 1, 4, 6), 0.4), camera, camera, planes, 24, 32)
     assert logit.shape == (1, 20, 24, 32)
     said = logit[0, :, 12, 16]
     at = {round(plane, 1): value for plane, value in zip(planes[0].tolist(), said.tolist(), strict=True)}
-    assert at[0.4] == pytest.approx(FOUND_DEPTH_WEIGHT, rel=0.01)
+    assert at[0.4] == pytest.approx(SFM_DEPTH_WEIGHT, rel=0.01)
     assert at[1.0] == pytest.approx(0.0, abs=0.1), "not far enough off: the coarse map may have missed it"
     assert all(at[near] == pytest.approx(-FREE_SPACE_WEIGHT, rel=0.01) for near in (1.3, 1.6, 2.0))
 
@@ -295,7 +295,7 @@ def test_a_context_that_does_not_see_a_voxel_says_nothing_of_its_depth():
     camera = Cameras(torch.eye(4)[None, None], intrinsics)
     away = Cameras(se3_exp(torch.tensor([[[0.0, math.pi, 0.0, 0.0, 0.0, 0.0]]])), intrinsics)
     planes = inverse_depth_planes(torch.tensor([2.0]), 20)
-    logit = _found_depth_logit(torch.full((1, 1, 4, 6), 0.4), away, camera, planes, 24, 32)
+    logit = _sfm_depth_logit(torch.full((1, 1, 4, 6), 0.4), away, camera, planes, 24, 32)
     assert (logit == 0).all()
 
 

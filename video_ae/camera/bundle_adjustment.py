@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from video_ae.camera.problem import FreeParameters, Matches, Priors, SceneState
-from video_ae.geometry.se3 import invert, orthonormal, se3_exp, skew
+from video_ae.geometry.se3 import adjoint, invert, orthonormal, se3_exp, skew
 
 MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
 MINIMUM_INVERSE_DEPTH = 1e-3
@@ -70,13 +70,6 @@ def predict_points(state: SceneState, points: Tensor, source: Tensor, target: Te
     rotated = rays @ target_from_source[:, :3, :3].transpose(-1, -2)
     moved = rotated + state.inverse_depth[source][..., None] * target_from_source[:, None, :3, 3]
     return PredictedPoints(focal * moved[..., :2] / moved[..., 2:].clamp_min(_NEAREST), moved, rays, target_from_source)
-
-
-def adjoint(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"]:
-    """Carries left twists (rotation first): exp(adjoint(pose) @ twist) @ pose = pose @ exp(twist)."""
-    rotation = pose[..., :3, :3]
-    top = torch.cat([rotation, torch.zeros_like(rotation)], -1)
-    return torch.cat([top, torch.cat([skew(pose[..., :3, 3]) @ rotation, rotation], -1)], -2)
 
 
 def linearise(state: SceneState, matches: Matches) -> Linearisation:

@@ -1,63 +1,127 @@
-"""Dense matching between frames by coarse-to-fine Lucas-Kanade on feature maps (Baker & Matthews 2004)."""
+"""Dense optical flow between frames by coarse-to-fine Lucas-Kanade on feature maps (Baker & Matthews 2004)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.camera.features import blur
 from video_ae.geometry.pinhole import pixel_centres, sample
+from video_ae.types import TensorRecord
 
 _ERROR_SCALE = 0.5  # squared feature difference at which a pixel counts half (features have a spread near 1)
 _MAXIMUM_STEP = 1.5  # pixels of a level per iteration: beyond that the linearisation means nothing
 
 
 @dataclass(frozen=True)
-class FlowFields:
-    """Where each pixel of the source frames is seen in the target frames.
+class OpticalFlow(TensorRecord):
+    """Where each pixel of the source frames is seen in the target frames, for each edge of a frame graph.
 
-    flow: displacement (x, y) in pixels.
-    structure: structure tensor (xx, xy, yy) of the features around each pixel, averaged over a small window.
-    error: mean squared feature difference after alignment, over the same window.
-    inside: 1 where the match lies within the target frame, else 0.
+    Args:
+        flow: displacement (x, y) in pixels.
+        structure: structure tensor (xx, xy, yy) of the features around each pixel, averaged over a small window.
+        error: mean squared feature difference after alignment, over the same window.
+        inside: 1 where the match lies within the target frame, else 0.
     """
+
+    axis: ClassVar[str] = "edge"
 
     flow: Float[Tensor, "edge 2 height width"]
     structure: Float[Tensor, "edge 3 height width"]
     error: Float[Tensor, "edge height width"]
     inside: Float[Tensor, "edge height width"]
 
-    def __iter__(self) -> Iterator[Tensor]:
-        """Its maps, in this order."""
-        return iter((self.flow, self.structure, self.error, self.inside))
+    @property
+    def mean_error(self) -> Float[Tensor, "edge"]:
+        """Of what stays inside the target frame; large where next to nothing does."""
+        inside = self.inside.flatten(1)
+        return ((self.error.flatten(1) * inside).sum(1) + 1) / (inside.sum(1) + 1)
+
+    def replaced(self, other: "OpticalFlow", edges: Bool[Tensor, "edge"]) -> "OpticalFlow":
+        """The same flow with some edges of another one.
+
+        Args:
+            other: flow of the same edges.
+            edges: which of them to take from it.
+        """
+        numbers = torch.arange(len(edges), device=edges.device) + len(edges) * edges
+        return OpticalFlow.cat([self, other]).select(numbers)
 
 
 def gradients(maps: Float[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
-    """Central differences along x and y, per pixel."""
+    """Central differences along x and y, per pixel.
+
+    Args:
+        maps: any number of channels; borders are replicated.
+    """
     padded = F.pad(maps, (1, 1, 1, 1), mode="replicate")
     return (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2, (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
 
 
-def warp(maps: Tensor, flow: Float[Tensor, "edge 2 height width"]) -> tuple[Tensor, Tensor]:
-    """(target maps drawn to the source pixels, 1 where the drawn position lies inside the frame)."""
+def warp(
+    maps: Float[Tensor, "edge channel height width"], flow: Float[Tensor, "edge 2 height width"]
+) -> tuple[Float[Tensor, "edge channel height width"], Float[Tensor, "edge 1 height width"]]:
+    """Maps of the target drawn to the source's pixels, and 1 where they come from inside the frame.
+
+    Args:
+        maps: of the target frames.
+        flow: from source to target, in pixels.
+    """
     height, width = flow.shape[-2:]
     size = torch.tensor([width, height], device=flow.device, dtype=flow.dtype)
-    coordinates = pixel_centres(height, width, flow.device, flow.dtype) + flow.permute(0, 2, 3, 1) / size
-    inside = ((coordinates > 0) & (coordinates < 1)).all(-1)[:, None].to(flow.dtype)
-    return sample(maps, coordinates, "border"), inside
+    uv = pixel_centres(height, width, flow.device, flow.dtype) + flow.permute(0, 2, 3, 1) / size
+    inside = ((uv > 0) & (uv < 1)).all(-1)[:, None].to(flow.dtype)
+    return sample(maps, uv, "border"), inside
 
 
 def resize_flow(flow: Float[Tensor, "edge 2 rows columns"], height: int, width: int) -> Tensor:
-    """The same flow on another pixel grid, displacements in the new pixels."""
+    """The same flow on another pixel grid, displacements in the new pixels.
+
+    Args:
+        flow: in pixels of its own grid.
+        height, width: of the new grid.
+    """
     ratio = torch.tensor([width / flow.shape[-1], height / flow.shape[-2]], device=flow.device, dtype=flow.dtype)
     return F.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False) * ratio.view(1, 2, 1, 1)
 
 
-def _refine_level(source, target, flow, radius, iterations, smooth, stiffness) -> FlowFields:
-    """Gauss-Newton on one level. `stiffness` pulls each pixel towards the texture-weighted mean of its neighbours."""
+def estimate_flow(
+    source: list[Tensor],
+    target: list[Tensor],
+    start: Float[Tensor, "edge 2 height width"] | None = None,
+    radius: int = 2,
+    iterations: int = 6,
+    smooth: int = 2,
+    stiffness: float = 0.05,
+) -> OpticalFlow:
+    """Displacement of every source pixel, coarse to fine.
+
+    Args:
+        source, target: feature pyramids of the two frames of each edge, finest first, `edge channel height width`.
+        start: flow on the finest grid to begin from (zero without it).
+        radius, smooth: windows in pixels of a level, of the matching and of the smoothness.
+        iterations: Gauss-Newton steps on each level.
+        stiffness: pulls each pixel towards the texture-weighted mean of its neighbours.
+    """
+    flow = start
+    for level in reversed(range(len(source))):
+        height, width = source[level].shape[-2:]
+        if flow is None:
+            flow = source[level].new_zeros(len(source[level]), 2, height, width)
+        else:
+            flow = resize_flow(flow, height, width)
+        found = _refine_level(source[level], target[level], flow, radius, iterations, smooth, stiffness)
+        flow = found.flow
+    return found
+
+
+def _refine_level(
+    source: Tensor, target: Tensor, flow: Tensor, radius: int, iterations: int, smooth: int, stiffness: float
+) -> OpticalFlow:
+    """Gauss-Newton on one level."""
     gx, gy = gradients(source)
     for _ in range(iterations):
         warped, inside = warp(target, flow)
@@ -74,31 +138,4 @@ def _refine_level(source, target, flow, radius, iterations, smooth, stiffness) -
         flow = flow + step.clamp(-_MAXIMUM_STEP, _MAXIMUM_STEP)
     warped, inside = warp(target, flow)
     error = blur((warped - source).square().mean(1, keepdim=True), radius)
-    return FlowFields(flow, moments[:, :3], error[:, 0], inside[:, 0])
-
-
-def dense_flow(
-    source: list[Tensor],
-    target: list[Tensor],
-    start: Float[Tensor, "edge 2 height width"] | None = None,
-    radius: int = 2,
-    iterations: int = 6,
-    smooth: int = 2,
-    stiffness: float = 0.05,
-) -> FlowFields:
-    """Displacement of every source pixel, coarse to fine.
-
-    source, target: feature pyramids of the two frames of each edge, finest first, `edge channel height width`.
-    start: flow on the finest grid to begin from (zero without it).
-    radius, smooth: windows in pixels of a level, of the matching and of the smoothness.
-    """
-    flow = start
-    for level in reversed(range(len(source))):
-        height, width = source[level].shape[-2:]
-        if flow is None:
-            flow = source[level].new_zeros(len(source[level]), 2, height, width)
-        else:
-            flow = resize_flow(flow, height, width)
-        fields = _refine_level(source[level], target[level], flow, radius, iterations, smooth, stiffness)
-        flow = fields.flow
-    return fields
+    return OpticalFlow(flow, moments[:, :3], error[:, 0], inside[:, 0])

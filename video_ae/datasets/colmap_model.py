@@ -10,8 +10,7 @@ from video_ae.datasets.lenses import Lens, pinhole_intrinsics
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
 from video_ae.errors import UserError
 from video_ae.formats.colmap_layout import SUFFIXES, ColmapCamera, read_cameras, read_images
-from video_ae.geometry.quaternions import rotation_from_quaternion
-from video_ae.geometry.se3 import invert, rigid
+from video_ae.geometry.se3 import invert, rigid, rotation_from_quaternion
 from video_ae.videos.image_folder import ImageFolderReader, natural_key
 
 MODELS = ("sparse/0", "sparse", "colmap/sparse/0", ".")  # the first of these holds a scene's model

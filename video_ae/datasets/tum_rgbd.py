@@ -13,8 +13,7 @@ from video_ae.datasets.lenses import Lens
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
 from video_ae.errors import UserError
 from video_ae.formats.number_files import as_numbers, read_lines, read_table
-from video_ae.geometry.quaternions import rotation_from_quaternion
-from video_ae.geometry.se3 import rigid
+from video_ae.geometry.se3 import rigid, rotation_from_quaternion
 from video_ae.videos.image_folder import ImageFolderReader
 
 LONGEST_WAIT = 0.02  # seconds between a picture and its pose, as in the benchmark's associate.py

@@ -27,8 +27,7 @@ from video_ae.formats.colmap_layout import (
     images_as_text,
 )
 from video_ae.formats.trajectory import CameraTrajectory
-from video_ae.geometry.quaternions import quaternion_from_rotation
-from video_ae.geometry.se3 import invert
+from video_ae.geometry.se3 import invert, quaternion_from_rotation
 
 
 @dataclass(frozen=True)

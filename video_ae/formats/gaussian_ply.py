@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from video_ae.formats.vertices import read_vertices, write_vertices
-from video_ae.geometry.quaternions import quaternion_from_rotation, rotation_from_quaternion
+from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
 
 SH_DEGREE_0 = 0.28209479177387814  # 1 / (2 sqrt(pi)), the constant harmonic
 _NAMES = (

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from video_ae.geometry.se3 import invert
+from video_ae.geometry.se3 import relative_to_first
 from video_ae.types import Cameras, VideoClip
 
 
@@ -27,14 +27,6 @@ class CameraTrajectory:
     image_size: tuple[int, int]
 
 
-def relative_to_first(world_from_camera: Float[Tensor, "frame 4 4"]) -> Float64[Tensor, "frame 4 4"]:
-    """The same poses in the world that is the first frame's camera, whose pose becomes exactly the identity."""
-    pose = world_from_camera.detach().cpu().double()
-    moved = invert(pose[:1]) @ pose
-    moved[0] = torch.eye(4, dtype=torch.float64)
-    return moved
-
-
 def track_of(
     cameras: Cameras,
     clip: VideoClip,
@@ -48,7 +40,7 @@ def track_of(
     intrinsics = cameras.intrinsics[:1].detach().cpu().double().expand(len(cameras), 4)
     certain = torch.ones(len(cameras)) if confidence is None else confidence
     return CameraTrajectory(
-        cameras=Cameras(relative_to_first(cameras.world_from_camera), intrinsics),
+        cameras=Cameras(relative_to_first(cameras.world_from_camera.detach().cpu().double()), intrinsics),
         indices=clip.indices.cpu(),
         times=clip.times.cpu().double(),
         confidence=certain.detach().cpu().double().clamp(0, 1),

@@ -13,8 +13,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
 from video_ae.formats.trajectory import CameraTrajectory
-from video_ae.geometry.quaternions import quaternion_from_rotation, rotation_from_quaternion
-from video_ae.geometry.se3 import rigid
+from video_ae.geometry.se3 import quaternion_from_rotation, rigid, rotation_from_quaternion
 
 
 def write_tum(path: Path, track: CameraTrajectory) -> None:

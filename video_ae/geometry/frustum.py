@@ -18,7 +18,11 @@ _IN_FRONT = 0.05  # of homogeneous depth: voxels nearer to a camera's own plane 
 
 
 def inverse_depth_planes(nearest: Float[Tensor, "batch"], planes: int) -> Float[Tensor, "batch {planes}"]:
-    """Planes evenly spaced in inverse depth from `nearest` (1 / z of the nearest plane) almost to infinity.
+    """Planes evenly spaced in inverse depth from the nearest one almost to infinity.
+
+    Args:
+        nearest: 1 / z of the nearest plane.
+        planes: their number.
 
     >>> [round(x, 2) for x in inverse_depth_planes(torch.tensor([2.0]), 4)[0].tolist()]
     [2.0, 1.5, 1.0, 0.5]
@@ -32,20 +36,44 @@ def project_frustum(
 ) -> tuple[Float[Tensor, "batch view plane {rows} {columns} 2"], Bool[Tensor, "batch view plane {rows} {columns}"]]:
     """Image coordinates in each view of all voxels of the reference camera's frustum, and whether they are in front.
 
-    reference has one frame, views any number; both with one batch axis.
+    Args:
+        reference: one camera per batch item.
+        inverse_depth: 1 / z of the frustum's planes, in the reference camera's axes.
+        views: any number of cameras per batch item.
+        rows, columns: voxels of a plane.
+    """
+    return _projected(_voxels_in_views(reference, inverse_depth, views, rows, columns), views)
+
+
+def project_frustum_with_depth(
+    reference: Cameras, inverse_depth: Float[Tensor, "batch plane"], views: Cameras, rows: int, columns: int
+) -> tuple[
+    Float[Tensor, "batch view plane {rows} {columns} 2"],
+    Bool[Tensor, "batch view plane {rows} {columns}"],
+    Float[Tensor, "batch view plane {rows} {columns}"],
+]:
+    """What `project_frustum` returns, and 1 / z of the voxels in each view, valid only where they are in front.
+
+    Args:
+        reference: one camera per batch item.
+        inverse_depth: 1 / z of the frustum's planes, in the reference camera's axes.
+        views: any number of cameras per batch item.
+        rows, columns: voxels of a plane.
     """
     points = _voxels_in_views(reference, inverse_depth, views, rows, columns)
-    focal, centre = views.intrinsics[:, :, None, None, None].split(2, -1)
+    view_inverse_depth = inverse_depth[:, None, :, None, None] / points[..., 2].clamp_min(_IN_FRONT)
+    return *_projected(points, views), view_inverse_depth
+
+
+def _projected(points: Tensor, views: Cameras) -> tuple[Tensor, Tensor]:
+    focal, centre = _focal_and_centre(views)
     coordinates = points[..., :2] / points[..., 2:].clamp_min(_IN_FRONT) * focal + centre
     return coordinates, points[..., 2] > _IN_FRONT
 
 
-def inverse_depth_in_views(
-    reference: Cameras, inverse_depth: Float[Tensor, "batch plane"], views: Cameras, rows: int, columns: int
-) -> Float[Tensor, "batch view plane {rows} {columns}"]:
-    """1 / z in each view of the voxels that `project_frustum` projects: of use only where they are in front."""
-    points = _voxels_in_views(reference, inverse_depth, views, rows, columns)
-    return inverse_depth[:, None, :, None, None] / points[..., 2].clamp_min(_IN_FRONT)
+def _focal_and_centre(cameras: Cameras) -> tuple[Tensor, Tensor]:
+    intrinsics = cameras.intrinsics[:, :, None, None, None]
+    return intrinsics[..., :2], intrinsics[..., 2:]
 
 
 @full_precision
@@ -53,9 +81,9 @@ def _voxels_in_views(reference: Cameras, inverse_depth: Tensor, views: Cameras, 
     """Homogeneous points in each view's axes: their inverse depth in the reference is the fourth number."""
     view_from_reference = invert(views.world_from_camera) @ reference.world_from_camera  # [b, v, 4, 4]
     rays = camera_rays(reference.intrinsics[:, 0], rows, columns)  # [b, h, w, 3]
-    turned = torch.einsum("bvij,bhwj->bvhwi", view_from_reference[..., :3, :3], rays)
+    rotated = torch.einsum("bvij,bhwj->bvhwi", view_from_reference[..., :3, :3], rays)
     shift = torch.einsum("bp,bvi->bvpi", inverse_depth, view_from_reference[..., :3, 3])
-    return turned[:, :, None] + shift[:, :, :, None, None]
+    return rotated[:, :, None] + shift[:, :, :, None, None]
 
 
 @full_precision
@@ -64,20 +92,27 @@ def intersect_frustum(
 ) -> tuple[Float[Tensor, "batch view plane {height} {width} 2"], Float[Tensor, "batch view plane {height} {width}"]]:
     """Where the rays of each view's pixels meet the planes of the reference camera.
 
-    Returns image coordinates in the reference camera, and the inverse depth of the meeting points along z of the view
-    (not positive where the plane lies behind the view).
+    Args:
+        reference: one camera per batch item.
+        inverse_depth: 1 / z of the planes, in the reference camera's axes.
+        views: any number of cameras per batch item.
+        height, width: pixels of a view.
+
+    Returns:
+        Image coordinates in the reference camera, and 1 / z of the intersections along z of the view (not positive
+        where the plane lies behind the view).
     """
     reference_from_view = invert(reference.world_from_camera) @ views.world_from_camera
     rays = camera_rays(views.intrinsics, height, width)  # [b, v, h, w, 3]
-    turned = torch.einsum("bvij,bvhwj->bvhwi", reference_from_view[..., :3, :3], rays)[:, :, None]
+    rotated = torch.einsum("bvij,bvhwj->bvhwi", reference_from_view[..., :3, :3], rays)[:, :, None]
     translation = reference_from_view[..., :3, 3][:, :, None, None, None]
     q = inverse_depth[:, None, :, None, None]
-    # With z in the reference equal to 1 / q, the ray's parameter is (1 / q - t_z) / turned_z; times q, it is:
-    forward = turned[..., 2].clamp_min(1e-3)
+    # With z in the reference equal to 1 / q, the ray's parameter is (1 / q - t_z) / rotated_z; times q, it is:
+    forward = rotated[..., 2].clamp_min(1e-3)
     scaled = (1 - q * translation[..., 2]) / forward
-    xy = scaled[..., None] * turned[..., :2] + q[..., None] * translation[..., :2]
-    focal, centre = reference.intrinsics[:, :, None, None, None].split(2, -1)
-    ahead = (scaled > 1e-3) & (turned[..., 2] > 1e-3)
+    xy = scaled[..., None] * rotated[..., :2] + q[..., None] * translation[..., :2]
+    focal, centre = _focal_and_centre(reference)
+    ahead = (scaled > 1e-3) & (rotated[..., 2] > 1e-3)
     view_inverse_depth = torch.where(ahead, q / scaled.clamp_min(1e-3), torch.zeros_like(scaled))
     return xy * focal + centre, view_inverse_depth
 

@@ -1,56 +1,145 @@
-"""Frames at another size, and what that does to the intrinsics."""
+"""Resizing of images and maps, and what it does to the intrinsics. Sizes are (width, height) in pixels."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from video_ae.errors import UserError
 
 Fit = Literal["stretch", "crop"]
 
 
+def resize_images(
+    images: Shaped[Tensor, "*batch channel height width"], size: tuple[int, int]
+) -> Shaped[Tensor, "*batch channel height2 width2"]:
+    """Images scaled bilinearly with antialiasing; the input itself where it has this size.
+
+    Bytes stay bytes, which is several times faster than going through floats and costs at most one step of 1/255. CUDA
+    has no such kernel, so there they go through floats and are rounded.
+
+    Args:
+        images: floats, or bytes in 0 .. 255.
+        size: (width, height).
+    """
+    if images.dtype == torch.uint8 and images.device.type != "cpu":
+        return _interpolated(images.float(), size, antialias=True).round().clamp(0, 255).to(torch.uint8)
+    return _interpolated(images, size, antialias=True)
+
+
+def resize_maps(
+    maps: Float[Tensor, "*batch channel height width"], size: tuple[int, int]
+) -> Float[Tensor, "*batch channel height2 width2"]:
+    """Maps (inverse depth, weights) interpolated bilinearly without antialiasing; the input itself if it has this size.
+
+    Args:
+        maps: values at pixel centres.
+        size: (width, height).
+    """
+    return _interpolated(maps, size, antialias=False)
+
+
+def _interpolated(images: Tensor, size: tuple[int, int], antialias: bool) -> Tensor:
+    width, height = size
+    if images.shape[-2:] == (height, width):
+        return images
+    flat = images.reshape(-1, *images.shape[-3:])
+    scaled = interpolate(flat, (height, width), mode="bilinear", align_corners=False, antialias=antialias)
+    return scaled.view(*images.shape[:-2], height, width) if images.ndim != 4 else scaled
+
+
+def short_side_size(
+    size: tuple[int, int], shorter_side: int, multiple: int = 1, smallest: int | None = None, enlarge: bool = False
+) -> tuple[int, int]:
+    """The size at which the shorter side has `shorter_side` pixels and the aspect is kept.
+
+    Args:
+        size: (width, height) of the source.
+        shorter_side: pixels wanted.
+        multiple: both sides are rounded to a multiple of this.
+        smallest: no side gets less than this; by default `multiple`.
+        enlarge: whether smaller sources are enlarged; they keep their size otherwise.
+
+    >>> short_side_size((640, 361), 180), short_side_size((640, 361), 1080)
+    ((319, 180), (640, 361))
+    """
+    factor = shorter_side / min(size)
+    if not enlarge:
+        factor = min(1.0, factor)
+    least = multiple if smallest is None else smallest
+    width, height = (max(least, multiple * round(side * factor / multiple)) for side in size)
+    return width, height
+
+
+def even_size(size: tuple[int, int], shorter_side: int | None = None) -> tuple[int, int]:
+    """The size with even sides, as video codecs want them, and the shorter one reduced to `shorter_side`.
+
+    Args:
+        size: (width, height) of the source.
+        shorter_side: pixels wanted; smaller sources are not enlarged. None keeps the size.
+
+    >>> even_size((640, 361), 180)
+    (320, 180)
+    """
+    return short_side_size(size, min(size) if shorter_side is None else shorter_side, multiple=2)
+
+
 @dataclass(frozen=True)
 class Resizing:
-    """Scale the picture to `scaled`, then cut out `size` with its top-left corner at `corner`; all (x, y) in pixels."""
+    """Scaling of an image, followed by a cut.
+
+    Args:
+        scaled: (width, height) to which the whole image is scaled.
+        corner: (x, y) of the top-left corner of what is cut out, in pixels of the scaled image.
+        size: (width, height) of what is cut out.
+    """
 
     scaled: tuple[int, int]
     corner: tuple[int, int]
     size: tuple[int, int]
 
     def frames(self, frames: UInt8[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame 3 height2 width2"]:
-        """RGB in [0, 1], scaled bilinearly with antialiasing."""
+        """Resized frames in [0, 1].
+
+        Args:
+            frames: RGB in 0 .. 255.
+        """
         return self.bytes(frames).to(torch.float32) / 255
 
     def bytes(self, frames: UInt8[Tensor, "frame 3 height width"]) -> UInt8[Tensor, "frame 3 height2 width2"]:
-        """The same, left as bytes.
+        """Resized frames, left as bytes.
 
-        Scales the bytes themselves, which is several times faster than going through floats and costs at most one
-        step of 1/255. CUDA has no such kernel, so there it goes through floats.
+        Args:
+            frames: RGB in 0 .. 255.
         """
-        if self.scaled != (frames.shape[-1], frames.shape[-2]):
-            scaled = torch.nn.functional.interpolate(
-                frames if frames.device.type == "cpu" else frames.float(),
-                size=self.scaled[::-1], mode="bilinear", antialias=True, align_corners=False,
-            )  # fmt: skip
-            frames = scaled if scaled.dtype == torch.uint8 else scaled.round().clamp(0, 255).to(torch.uint8)
         (x, y), (width, height) = self.corner, self.size
-        return frames[..., y : y + height, x : x + width]
+        return resize_images(frames, self.scaled)[..., y : y + height, x : x + width]
 
     def intrinsics(self, intrinsics: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 4"]:
-        """Normalised (fx, fy, cx, cy) of the resized picture. Stretching leaves them as they are; cropping does not."""
+        """Intrinsics of the resized image. Scaling leaves them as they are, since they are normalised; a cut does not.
+
+        Args:
+            intrinsics: (fx, fy, cx, cy) of the source, divided by its width (fx, cx) and height (fy, cy).
+        """
         scaled = torch.tensor([*self.scaled, *self.scaled], dtype=intrinsics.dtype)
         corner = torch.tensor([0, 0, *self.corner], dtype=intrinsics.dtype)
         return (intrinsics * scaled - corner) / torch.tensor([*self.size, *self.size], dtype=intrinsics.dtype)
 
 
 def plan_resizing(source: tuple[int, int], size: int | tuple[int, int] | None, fit: Fit = "stretch") -> Resizing:
-    """How pictures of `source` (width, height) become `size`: None (as they are), the shorter side, or (width, height).
+    """How images of one size become images of another.
 
-    With (width, height), `stretch` keeps the whole picture and changes its aspect; `crop` keeps the aspect: the picture
-    is scaled until it covers the size, and its centre is cut out. Raises UserError for a size below 1.
+    Args:
+        source: (width, height) of the source.
+        size: None (as they are), the length of the shorter side, or (width, height).
+        fit: with (width, height), "stretch" keeps the whole image and changes its aspect; "crop" keeps the aspect: the
+            image is scaled until it covers the size, and its centre is cut out.
+
+    Raises:
+        UserError: for a size below 1.
 
     >>> plan_resizing((640, 480), 96).size
     (128, 96)
@@ -60,7 +149,7 @@ def plan_resizing(source: tuple[int, int], size: int | tuple[int, int] | None, f
     if size is None:
         return Resizing(source, (0, 0), source)
     if min([size] if isinstance(size, int) else size) < 1:
-        raise UserError(f"The picture size {size} is not possible: give at least one pixel.")
+        raise UserError(f"The image size {size} is too small: give at least one pixel.")
     if isinstance(size, int):
         width, height = (max(1, round(side * size / min(source))) for side in source)
         return Resizing((width, height), (0, 0), (width, height))

@@ -7,7 +7,7 @@ kornia's counterparts are not used for learned poses: `axis_angle_to_rotation_ma
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 _SMALL_ANGLE = 0.25  # below this the Taylor series are exact to float64, and the quotients lose digits to cancellation
@@ -139,6 +139,35 @@ def invert(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
     return rigid(transposed, -(transposed @ pose[..., :3, 3:]).squeeze(-1))
 
 
+def relative_to_first(world_from_camera: Float[Tensor, "*batch frame 4 4"]) -> Float[Tensor, "*batch frame 4 4"]:
+    """The same poses in the coordinates of the first frame's camera, whose pose becomes exactly the identity.
+
+    Args:
+        world_from_camera: poses in any world. Dtype and device are kept.
+
+    >>> poses = se3_exp(torch.tensor([[0.1, 0.2, 0.3, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 4.0, 5.0, 6.0]]))
+    >>> torch.equal(relative_to_first(poses)[0], torch.eye(4))
+    True
+    """
+    relative = invert(world_from_camera[..., :1, :, :]) @ world_from_camera
+    relative[..., :1, :, :] = torch.eye(4, dtype=relative.dtype, device=relative.device)
+    return relative
+
+
+def adjoint(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"]:
+    """The adjoint matrix, which carries twists through a motion: exp(adjoint(pose) @ twist) @ pose = pose @ exp(twist).
+
+    Sola, Deray & Atchuthan 2018, "A micro Lie theory for state estimation in robotics", eq. 175, with the rotation
+    first.
+
+    Args:
+        pose: rigid motions; twists have three rotations (radians), then three translations.
+    """
+    rotation = pose[..., :3, :3]
+    top = torch.cat([rotation, torch.zeros_like(rotation)], -1)
+    return torch.cat([top, torch.cat([skew(pose[..., :3, 3]) @ rotation, rotation], -1)], -2)
+
+
 def orthonormal(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
     """The same motion with rounding taken out of its rotation: one Newton step to the nearest rotation (Higham 1986).
 
@@ -164,3 +193,31 @@ def is_rotation(matrix: Float[Tensor, "*batch 3 3"], tolerance: float = 1e-2) ->
     identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
     square = (matrix @ matrix.mT - identity).abs().flatten(-2).amax(-1) < tolerance
     return square & (torch.linalg.det(matrix) > 0)
+
+
+def quaternion_from_rotation(rotation: Float64[Tensor, "*batch 3 3"]) -> Float64[Tensor, "*batch 4"]:
+    """The unit quaternion (x, y, z, w), with w >= 0, of a rotation.
+
+    Args:
+        rotation: rotation matrices.
+
+    >>> quarter = so3_exp(torch.tensor([0.0, 0.0, torch.pi / 2], dtype=torch.float64))
+    >>> quaternion_from_rotation(quarter).round(decimals=4).tolist()
+    [0.0, 0.0, 0.7071, 0.7071]
+    """
+    vector = so3_log(rotation)
+    angle = vector.norm(dim=-1, keepdim=True)
+    factor = 0.5 * torch.sinc(angle / (2 * torch.pi))  # sin(angle / 2) / angle
+    return torch.cat([vector * factor, (angle / 2).cos()], -1)
+
+
+def rotation_from_quaternion(quaternion: Float64[Tensor, "*batch 4"]) -> Float64[Tensor, "*batch 3 3"]:
+    """The rotation matrix of a quaternion.
+
+    Args:
+        quaternion: (x, y, z, w), of any length and sign.
+    """
+    vector, w = quaternion[..., :3], quaternion[..., 3:]
+    sine = vector.norm(dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(sine, w)
+    return so3_exp(torch.where(sine > 0, angle * vector / sine.clamp_min(1e-300), torch.zeros_like(vector)))

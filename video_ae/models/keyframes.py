@@ -6,7 +6,7 @@ from torch import Tensor
 
 from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement, viewpoint_distance
 from video_ae.geometry.trajectories import spread_frames
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.base import Renderer
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, RenderedViews, Scene
 
 KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
@@ -73,7 +73,7 @@ def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> F
     return view_displacement(cameras.select([frame]), typical[[frame]], cameras)[0]
 
 
-def render_keyframes(scene: Scene, views: Cameras, renderer: FrustumRenderer, size: tuple[int, int]) -> RenderedViews:
+def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tuple[int, int]) -> RenderedViews:
     """Each view rendered from its nearest codes, blended by nearness and opacity.
 
     Two codes as a rule; up to five where these leave some of the view unseen. size: (width, height) of the images.
@@ -90,7 +90,7 @@ def _render_view(
     volumes: tuple[MultiplaneVolume, ...],
     distance: Tensor,
     view: Cameras,
-    renderer: FrustumRenderer,
+    renderer: Renderer,
     size: tuple[int, int],
 ) -> RenderedViews:
     nearest = distance.argsort()[:MOST_CODES].tolist()

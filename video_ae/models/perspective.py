@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,10 +11,11 @@ from video_ae.camera.base import CameraEncoder
 from video_ae.camera.cache import CameraCache
 from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
+from video_ae.geometry.resize import resize_images, short_side_size
 from video_ae.models.base import VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes
-from video_ae.renderers.frustum import FrustumRenderer
-from video_ae.structure.plane_sweep import PlaneSweepEncoder
+from video_ae.renderers.base import Renderer
+from video_ae.structure.base import StructureEncoder
 from video_ae.types import (
     CameraEstimate,
     Cameras,
@@ -84,8 +84,8 @@ class PerspectiveAutoencoder(VideoModel):
     def __init__(
         self,
         camera: CameraEncoder,
-        structure: PlaneSweepEncoder,
-        renderer: FrustumRenderer,
+        structure: StructureEncoder,
+        renderer: Renderer,
         training_camera: CameraEncoder | None = None,
         planes: int = 32,
         most_contexts: int = 4,
@@ -199,8 +199,8 @@ class PerspectiveAutoencoder(VideoModel):
         structure = self.encode_structure(frames[None], estimate[None], contexts, camera[None])
         views = self.renderer(structure, camera[None], *frames.shape[-2:])[0]
         size = clip.image_size
-        maps = [_resize(part[:, None], size)[:, 0] for part in (views.disparity, views.opacity)]
-        return RenderedViews(_resize(views.rgb, size).clamp(0, 1), *maps)
+        maps = [resize_images(part[:, None], size)[:, 0] for part in (views.disparity, views.opacity)]
+        return RenderedViews(resize_images(views.rgb, size).clamp(0, 1), *maps)
 
     @torch.no_grad()
     def encode_scene(
@@ -249,7 +249,7 @@ class PerspectiveAutoencoder(VideoModel):
         camera = camera.to(device, torch.float32)
         planes = inverse_depth_planes(nearest_inverse_depth(found.inverse_depth[None]), self.planes)
         code = self.structure(
-            frames[None], found.cameras[None], camera[None], planes, found_depth=found.inverse_depth[None]
+            frames[None], found.cameras[None], camera[None], planes, sfm_depth=found.inverse_depth[None]
         )
         views = self.renderer(code, camera[None], height, width)[0]
         seen = inside_others(camera, views.disparity[0], found.cameras).amax(0)
@@ -287,14 +287,10 @@ def nearest_inverse_depth(inverse_depth: Float[Tensor, "batch frame rows columns
 def resize_short_side(
     frames: Float[Tensor, "frame 3 height width"], side: int
 ) -> Float[Tensor, "frame 3 rows columns"]:
-    """Frames made smaller so that their short side has at most `side` pixels."""
-    height, width = frames.shape[-2:]
-    scale = side / min(height, width)
-    return frames if scale >= 1 else _resize(frames, (round(width * scale), round(height * scale)))
+    """Frames made smaller so that their short side has at most `side` pixels.
 
-
-def _resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    width, height = size
-    if frames.shape[-2:] == (height, width):
-        return frames
-    return F.interpolate(frames, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
+    Args:
+        frames: of one size.
+        side: in pixels.
+    """
+    return resize_images(frames, short_side_size((frames.shape[-1], frames.shape[-2]), side))

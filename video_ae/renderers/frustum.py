@@ -1,41 +1,44 @@
-"""Perspective volume rendering of frustum voxels from any camera."""
+"""Perspective volume rendering of a multiplane volume from any camera."""
 
 from typing import Literal
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from video_ae.geometry.frustum import intersect_frustum
 from video_ae.geometry.pinhole import sample
+from video_ae.renderers.base import Renderer
 from video_ae.renderers.compositing import absorption_weights
-from video_ae.renderers.pytorch3d.bridge import load_pytorch3d, march_with_pytorch3d
 from video_ae.types import Cameras, MultiplaneVolume, RenderedViews
 
 
-class FrustumRenderer(nn.Module):
-    """Meets each plane of the code once per ray, in the planes' own order, and absorbs along the ray.
+class FrustumRenderer(Renderer):
+    """Intersects each ray with the volume's planes, in their own order, and composites by absorption.
 
     Exact for the piecewise constant medium that the planes describe, as long as the cameras look roughly the same way
-    (a ray that turns its back on the reference camera sees nothing).
+    (a ray that points against the reference camera's viewing direction sees nothing).
 
-    marcher: who absorbs along the rays: "native", or "pytorch3d" (its `EmissionAbsorptionRaymarcher`; same pictures
-        and gradients, slower). Raises UserError where pytorch3d is asked for and not installed.
+    Args:
+        marcher: what composites along the rays: "native", or "pytorch3d" (its `EmissionAbsorptionRaymarcher`; same
+            values and gradients, slower).
+
+    Raises:
+        UserError: pytorch3d is asked for and not installed.
     """
 
     def __init__(self, marcher: Literal["native", "pytorch3d"] = "native"):
         super().__init__()
         if marcher == "pytorch3d":
+            from video_ae.renderers.pytorch3d.bridge import load_pytorch3d
+
             load_pytorch3d()
         self.marcher = marcher
 
-    def forward(self, structure: MultiplaneVolume, views: Cameras, height: int, width: int) -> RenderedViews:
-        """Pictures of `height` x `width` pixels; views has shape [batch, view]."""
-        density, features = structure.density, structure.features
+    def forward(self, volume: MultiplaneVolume, views: Cameras, height: int, width: int) -> RenderedViews:
+        density, features = volume.density, volume.features
         planes = density.shape[1]
-        coordinates, inverse_depth = intersect_frustum(
-            structure.reference, structure.inverse_depth, views, height, width
-        )
+        coordinates, inverse_depth = intersect_frustum(volume.reference, volume.inverse_depth, views, height, width)
         count = coordinates.shape[1]
         maps = torch.cat([density[:, :, None], rearrange(features, "b c p h w -> b p c h w")], 2)
         maps = maps[:, None].expand(-1, count, *([-1] * 4)).flatten(0, 2)
@@ -43,18 +46,20 @@ class FrustumRenderer(nn.Module):
         sampled = rearrange(sampled, "(b v p) c h w -> b v p c h w", v=count, p=planes)
         inside = ((coordinates > 0) & (coordinates < 1)).all(-1) & (inverse_depth > 0)
         opacity = (1 - torch.exp(-sampled[:, :, :, 0])) * inside
-        absorb = _absorb_with_pytorch3d if self.marcher == "pytorch3d" else _absorb
-        return absorb(opacity, sampled[:, :, :, 1:4], inverse_depth)
+        composite = _composite_with_pytorch3d if self.marcher == "pytorch3d" else _composite
+        return composite(opacity, sampled[:, :, :, 1:4], inverse_depth)
 
 
-def _absorb(opacity: Tensor, colours: Tensor, inverse_depth: Tensor) -> RenderedViews:
-    """[b, v, p, (c,) h, w]; sums over the planes where they lie: 1.5 times as fast as `march` on permuted tensors."""
+def _composite(opacity: Tensor, colours: Tensor, inverse_depth: Tensor) -> RenderedViews:
+    """[b, v, p, (c,) h, w]; sums over the planes in place: 1.5 times as fast as `march` on permuted tensors."""
     weights = rearrange(absorption_weights(rearrange(opacity, "b v p h w -> b v h w p")), "b v h w p -> b v p h w")
-    frames = (weights[:, :, :, None] * colours).sum(2)
-    return RenderedViews(frames, (weights * inverse_depth).sum(2), weights.sum(2))
+    rgb = (weights[:, :, :, None] * colours).sum(2)
+    return RenderedViews(rgb, (weights * inverse_depth).sum(2), weights.sum(2))
 
 
-def _absorb_with_pytorch3d(opacity: Tensor, colours: Tensor, inverse_depth: Tensor) -> RenderedViews:
+def _composite_with_pytorch3d(opacity: Tensor, colours: Tensor, inverse_depth: Tensor) -> RenderedViews:
+    from video_ae.renderers.pytorch3d.bridge import march_with_pytorch3d
+
     emitted = rearrange(torch.cat([colours, inverse_depth[:, :, :, None]], 3), "b v p c h w -> b v h w p c")
     seen, total = march_with_pytorch3d(rearrange(opacity, "b v p h w -> b v h w p"), emitted)
     return RenderedViews(rearrange(seen[..., :3], "b v h w c -> b v c h w"), seen[..., 3], total)

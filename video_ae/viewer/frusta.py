@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from video_ae.geometry.quaternions import quaternion_from_rotation, rotation_from_quaternion
-from video_ae.geometry.se3 import rigid
+from video_ae.geometry.se3 import quaternion_from_rotation, rigid, rotation_from_quaternion
 from video_ae.types import Cameras
 
 Vector = tuple[float, float, float]

@@ -7,10 +7,10 @@ import torch
 from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
+from video_ae.geometry.resize import resize_images
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.models.base import VideoModel
 from video_ae.models.video_autoencoder.affine_warp import AffineWarp, FoldedDecoder, warp_voxels
@@ -115,7 +115,7 @@ class PaperVideoAutoencoder(VideoModel):
             refine_steps: ignored.
         """
         del refine_steps
-        frames = self._bring(clip.frames)
+        frames = resize_images(clip.frames, self.image_size)
         steps = self._calibrated(frames[:-1], frames[1:])
         return _estimate(compose_motions(steps), clip, focal_over_width)
 
@@ -131,7 +131,10 @@ class PaperVideoAutoencoder(VideoModel):
             focal_over_width, refine_steps: ignored.
         """
         del focal_over_width, refine_steps
-        reference, frame = self._bring(contexts.frames[:1]), self._bring(target.frames)
+        reference, frame = (
+            resize_images(contexts.frames[:1], self.image_size),
+            resize_images(target.frames, self.image_size),
+        )
         warped = self.warp(self.encode_structure(reference), self.encode_camera(reference, frame))
         return _views(self.decode(warped, target.image_size).clamp(0, 1))
 
@@ -150,7 +153,7 @@ class PaperVideoAutoencoder(VideoModel):
             refine_steps: ignored.
         """
         del refine_steps
-        frames = self._bring(clip.frames)
+        frames = resize_images(clip.frames, self.image_size)
         poses: list[Tensor] = []
         keyframes, structures = [], []
         for start in range(0, len(frames), REENCODE_EVERY):
@@ -196,11 +199,6 @@ class PaperVideoAutoencoder(VideoModel):
     def _calibrated(self, references: Tensor, frames: Tensor) -> Tensor:
         bias = _square(self.encode_camera(references, references))
         return invert(bias) @ _square(self.encode_camera(references, frames))
-
-    def _bring(self, frames: Tensor) -> Tensor:
-        if (frames.shape[-1], frames.shape[-2]) == self.image_size:
-            return frames
-        return interpolate(frames, self.image_size[::-1], mode="bilinear", antialias=True, align_corners=False)
 
 
 def compose_motions(steps: Float[Tensor, "step 4 4"], as_published: bool = False) -> Float[Tensor, "frame 4 4"]:

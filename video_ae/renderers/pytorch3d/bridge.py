@@ -37,13 +37,17 @@ class _MissingExtension(ModuleType):
 
 
 def load_pytorch3d() -> ModuleType:
-    """`pytorch3d.renderer`, with or without the compiled extension. Raises UserError where there is no pytorch3d."""
+    """The module `pytorch3d.renderer`, with or without the compiled extension.
+
+    Raises:
+        UserError: pytorch3d is not installed.
+    """
     try:
         package = importlib.import_module("pytorch3d")
     except ImportError as error:
         raise UserError(
             "pytorch3d was asked for and is not installed: run `make pytorch3d` (seconds, nothing is compiled), or "
-            "take the native ray marcher."
+            "choose the native ray marcher."
         ) from error
     try:
         importlib.import_module("pytorch3d._C")
@@ -57,13 +61,29 @@ def load_pytorch3d() -> ModuleType:
 def march_with_pytorch3d(
     opacity: Float[Tensor, "*rays sample"], features: Float[Tensor, "*rays sample channel"]
 ) -> tuple[Float[Tensor, "*rays channel"], Float[Tensor, "*rays"]]:
-    """`video_ae.renderers.compositing.march` by PyTorch3D's `EmissionAbsorptionRaymarcher`. Raises UserError."""
+    """`video_ae.renderers.compositing.march`, computed by PyTorch3D's `EmissionAbsorptionRaymarcher`.
+
+    Args:
+        opacity: 0 to 1, nearest sample first.
+        features: what each sample emits.
+
+    Raises:
+        UserError: pytorch3d is not installed.
+    """
     seen = load_pytorch3d().EmissionAbsorptionRaymarcher()(opacity[..., None], features)
     return seen[..., :-1], seen[..., -1]
 
 
 def pytorch3d_cameras(cameras: Cameras, height: int, width: int) -> Any:
-    """`PerspectiveCameras` (+X left, +Y up, NDC) of cameras without batch axis, for pictures of height x width."""
+    """PyTorch3D's `PerspectiveCameras` (+X left, +Y up, NDC).
+
+    Args:
+        cameras: without batch axis; float32, in which PyTorch3D computes.
+        height, width: of the rendered images, in pixels.
+
+    Raises:
+        UserError: pytorch3d is not installed.
+    """
     load_pytorch3d()
     convert = importlib.import_module("pytorch3d.utils").cameras_from_opencv_projection
     camera_from_world = invert(cameras.world_from_camera)
@@ -73,11 +93,17 @@ def pytorch3d_cameras(cameras: Cameras, height: int, width: int) -> Any:
 
 
 def pytorch3d_volumes(voxels: CartesianVoxels) -> Any:
-    """`Volumes` with our density (per unit of length, not yet an opacity) and features.
+    """PyTorch3D's `Volumes` with our density (per unit of length, not yet an opacity) and features.
 
     `align_corners=True` there means that -1 and 1 are the centres of the outer voxels; it names the same points and
     the same interpolation as our `align_corners=False`, in which they are the outer faces. Without it PyTorch3D (0.7)
     would shrink the grid by (n - 1) / n.
+
+    Args:
+        voxels: a grid along the world's axes.
+
+    Raises:
+        UserError: pytorch3d is not installed.
     """
     load_pytorch3d()
     volumes = importlib.import_module("pytorch3d.structures").Volumes

@@ -20,9 +20,11 @@ from video_ae.types import Cameras, RenderedViews
 class CartesianVoxels:
     """Voxels of a box in the world.
 
-    density: extinction per unit of length, >= 0; nothing outside the box.
-    features: what a voxel emits; the first three channels are RGB in [0, 1].
-    centre: of the box, in the world. voxel_size: along x, y and z.
+    Args:
+        density: extinction per unit of length, >= 0; zero outside the box.
+        features: what a voxel emits; the first three channels are RGB in [0, 1].
+        centre: of the box, in the world.
+        voxel_size: along x, y and z, in the world's scale.
     """
 
     density: Float[Tensor, "batch layer row column"]
@@ -35,6 +37,10 @@ def sample_voxels(
     voxels: CartesianVoxels, points: Float[Tensor, "batch *points 3"]
 ) -> tuple[Float[Tensor, "batch *points"], Float[Tensor, "batch *points channel"]]:
     """Density and features at points of the world, trilinear between voxel centres; zero beyond the box.
+
+    Args:
+        voxels: the grid.
+        points: in world coordinates.
 
     >>> density = torch.zeros(1, 1, 1, 2)
     >>> density[..., 1] = 4.0  # its centre lies half a voxel right of the box's centre
@@ -53,7 +59,12 @@ def sample_voxels(
 
 
 class CartesianRenderer(nn.Module):
-    """Samples each ray at `samples` depths evenly spaced from `nearest` to `farthest` (along z of the view)."""
+    """Samples each ray at evenly spaced depths along z of the view.
+
+    Args:
+        nearest, farthest: depth of the first and the last sample, in the world's scale.
+        samples: per ray.
+    """
 
     def __init__(self, nearest: float, farthest: float, samples: int = 64):
         super().__init__()
@@ -63,9 +74,14 @@ class CartesianRenderer(nn.Module):
 
     @full_precision
     def forward(self, voxels: CartesianVoxels, views: Cameras, height: int, width: int) -> RenderedViews:
-        """Pictures of `height` x `width` pixels; views has shape [batch, view].
+        """The voxels as the cameras see them, over black where they see nothing.
 
         A sample's opacity is 1 - exp(-density * length), with the length of the ray between two samples.
+
+        Args:
+            voxels: the grid.
+            views: any number of cameras per batch item.
+            height, width: of the rendered views, in pixels.
         """
         rays = camera_rays(views.intrinsics, height, width)  # [b, v, h, w, 3], z = 1
         depth = torch.linspace(self.nearest, self.farthest, self.samples, dtype=rays.dtype, device=rays.device)

@@ -1,7 +1,7 @@
-"""Frustum voxels -> voxels of a box in the world, which other libraries know.
+"""Multiplane volume -> voxels of a box in the world, as other libraries have them.
 
-A frustum has fine voxels near its camera and coarse ones far away; a box has one size. What the box cannot hold is
-lost: `resampling_psnr` says how much.
+A frustum has fine voxels near its camera and coarse ones far away; a box has one voxel size. `resampling_psnr` measures
+what resampling loses.
 """
 
 import torch
@@ -21,12 +21,16 @@ _CORNER = 0.9  # of the rays' ends that the default box reaches
 def resample_frustum(
     structure: MultiplaneVolume, resolution: tuple[int, int, int] = (128, 96, 128), farthest: float | None = None
 ) -> CartesianVoxels:
-    """The code (batch of one) in a box along the world's axes that holds its frustum up to the depth `farthest`.
+    """The volume in a box along the world's axes that contains its frustum up to some depth.
 
-    resolution: (columns, rows, layers) along x, y and z of the world. farthest: depth along the reference camera's axis
-    (default: that by which nine of ten rays have ended); what lies beyond is left out. A plane's extinction is spread
-    evenly over its interval of depth, so density is per unit of length in the world's scale, as `CartesianRenderer` and
-    PyTorch3D's `Volumes` want it after `1 - exp(-density * length)`.
+    A plane's extinction is spread evenly over its interval of depth, so density is per unit of length in the world's
+    scale, as `CartesianRenderer` and PyTorch3D's `Volumes` want it after `1 - exp(-density * length)`.
+
+    Args:
+        structure: the volume (batch of one).
+        resolution: (columns, rows, layers) along x, y and z of the world.
+        farthest: depth along the reference camera's axis; what lies beyond is left out. By default the depth by which
+            nine of ten rays have ended.
     """
     device = structure.density.device
     depth = farthest or _typical_end(structure)
@@ -50,7 +54,13 @@ def resample_frustum(
 
 
 def resampling_psnr(structure: MultiplaneVolume, voxels: CartesianVoxels, width: int = 128, height: int = 96) -> float:
-    """Decibels between pictures of the frustum and of the box, both from the reference camera (higher is better)."""
+    """PSNR, in decibels, between renderings of the volume and of the box from the reference camera (higher is better).
+
+    Args:
+        structure: the volume (batch of one).
+        voxels: the same, resampled.
+        width, height: of the renderings, in pixels.
+    """
     nearest = 1 / structure.inverse_depth.max().item()
     camera = structure.reference.world_from_camera[0, 0]
     corners = _corners(voxels)
@@ -93,12 +103,12 @@ def _sampled(structure: MultiplaneVolume, maps: Tensor, points: Tensor, farthest
     view = invert(reference.world_from_camera[0, 0])
     local = points @ view[:3, :3].mT + view[:3, 3]
     z = local[..., 2].clamp_min(1e-6)
-    place = project(local, reference.intrinsics[0, 0].expand(*local.shape[:-1], 4))
+    uv = project(local, reference.intrinsics[0, 0].expand(*local.shape[:-1], 4))
     step = (planes[0] - planes[-1]) / (len(planes) - 1)
     plane = (planes[0] - 1 / z) / step  # 0 at the nearest plane
-    grid = torch.stack([2 * place[..., 0] - 1, 2 * place[..., 1] - 1, (2 * plane + 1) / len(planes) - 1], -1)
+    grid = torch.stack([2 * uv[..., 0] - 1, 2 * uv[..., 1] - 1, (2 * plane + 1) / len(planes) - 1], -1)
     values = torch.nn.functional.grid_sample(maps, grid[None], padding_mode="border", align_corners=False)[0]
-    inside = ((place > 0) & (place < 1)).all(-1) & (plane > -0.5) & (local[..., 2] < farthest)
+    inside = ((uv > 0) & (uv < 1)).all(-1) & (plane > -0.5) & (local[..., 2] < farthest)
     inside = inside & (plane < len(planes) - 0.5)
     along = local.norm(dim=-1) / z  # ray length per unit of depth
     density = values[0] / (step * z.square() * along) * inside

@@ -10,19 +10,26 @@ from video_ae.types import Cameras, MultiplaneVolume
 
 @dataclass(frozen=True)
 class VolumesExport:
-    """volumes: `pytorch3d.structures.Volumes`, density per unit of length. psnr: what the resampling costs, in decibels
-    between pictures of the frustum and of the volume from the code's own camera (`resampling_psnr`)."""
+    """A resampled volume in PyTorch3D's class.
+
+    Args:
+        volumes: `pytorch3d.structures.Volumes`, density per unit of length.
+        psnr: what the resampling costs, in decibels (`resampling_psnr`).
+    """
 
     volumes: Any
     psnr: float
 
 
 def export_cameras(cameras: Cameras, height: int, width: int) -> Any:
-    """`pytorch3d.renderer.PerspectiveCameras` (+X left, +Y up), for pictures of height x width pixels.
+    """`pytorch3d.renderer.PerspectiveCameras` (+X left, +Y up).
 
-    cameras: without batch axis; float32, which PyTorch3D computes in.
+    Args:
+        cameras: without batch axis; float32, in which PyTorch3D computes.
+        height, width: of the rendered images, in pixels.
 
-    Raises UserError where PyTorch3D is not installed.
+    Raises:
+        UserError: PyTorch3D is not installed.
     """
     return pytorch3d_cameras(cameras, height, width)
 
@@ -30,9 +37,15 @@ def export_cameras(cameras: Cameras, height: int, width: int) -> Any:
 def export_volumes(
     structure: MultiplaneVolume, resolution: tuple[int, int, int] = (128, 96, 128), farthest: float | None = None
 ) -> VolumesExport:
-    """A code (batch of one) as `Volumes` on a Cartesian grid of (columns, rows, layers), and the error of that.
+    """A multiplane volume as `Volumes` on a Cartesian grid, and the error of the resampling.
 
-    farthest: depth at which the grid ends (`resample_frustum`). Raises UserError where PyTorch3D is not installed.
+    Args:
+        structure: the volume (batch of one).
+        resolution: (columns, rows, layers) of the grid.
+        farthest: depth at which the grid ends (see `resample_frustum`).
+
+    Raises:
+        UserError: PyTorch3D is not installed.
     """
     voxels = resample_frustum(structure, resolution, farthest)
     return VolumesExport(pytorch3d_volumes(voxels), resampling_psnr(structure, voxels))

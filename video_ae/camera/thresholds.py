@@ -1,0 +1,47 @@
+"""The numbers that the camera solver decides by. Costs are Cauchy costs of a correspondence, on average."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When a solution is kept, tried again or given up, and when its notes say so.
+
+    Args:
+        pure_rotation_cost_ratio: translation must leave less than this part of the cost of a pure rotation, in
+            correspondences of wide gaps, where there is parallax to explain.
+        pure_rotation_cost_ratio_neighbors: the same where only neighbouring frames were matched.
+        reinit_cost: above it, the best initialization of all frames competes with an incremental one.
+        prune_cost_ratio: an initialization whose cost is so many times the best one's after a few steps is given up.
+        resolve_cost_ratio: a submap whose cost is so many times its successor's is solved again, backwards from that
+            one: a wrong submap costs 1.4 times as much, right ones vary by 10 %.
+        lost_cost: above it, a submap that was started from the one before is initialized anew.
+        duplicate_cost: initializations whose costs differ by less than this part are one and the same.
+        moving_pixels: a frame counts as moving where a quarter of the image has moved by more since the last one.
+        keyframe_overlap: part of a keyframe's points that the next one sees at least.
+        loop_overlap: part of both frames' points that a loop closure shares at least.
+        textured_fraction: part of the correspondences that must carry information.
+        standing_pixels: a camera stands where three quarters of the correspondences move by less.
+        parallax_pixels: below it, translation and depth are called a guess.
+        blurred_ratio: of the steepness of a sharp frame's edges, below which a frame is called blurred.
+        little_overlap: part of a frame in the next one, below which overlap is called little.
+    """
+
+    pure_rotation_cost_ratio: float = 0.34
+    pure_rotation_cost_ratio_neighbors: float = 0.4
+    reinit_cost: float = 0.1
+    prune_cost_ratio: float = 1.5
+    resolve_cost_ratio: float = 1.2
+    lost_cost: float = 0.2
+    duplicate_cost: float = 3e-3
+    moving_pixels: float = 0.15
+    keyframe_overlap: float = 0.5
+    loop_overlap: float = 0.5
+    textured_fraction: float = 0.05
+    standing_pixels: float = 0.2
+    parallax_pixels: float = 0.75
+    blurred_ratio: float = 0.5
+    little_overlap: float = 0.5
+
+
+THRESHOLDS = Thresholds()
