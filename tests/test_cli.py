@@ -113,7 +113,7 @@ TRAIN = f"train --config {ROOT / 'configs' / 'quickstart.yaml'} --out out --data
         ("reconstruct missing.mp4 --out out", "'missing.mp4' does not exist"),
         ("reconstruct text.txt --out out", "cannot be read as a video"),
         ("reconstruct zero.mp4 --out out", "zero bytes"),
-        ("reconstruct sound.mp4 --out out", "sound but no pictures"),
+        ("reconstruct sound.mp4 --out out", "sound but no frames"),
         ("reconstruct one.mp4 --out out", "leaves one frame (1 in all"),
         ("reconstruct mixed --out out", "differ in size"),
         ("reconstruct empty --out out", "holds no images"),

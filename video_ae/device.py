@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The device on which torch computes."""
 
 import torch
 
@@ -6,12 +6,19 @@ from video_ae.errors import UserError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU. Raises UserError for a name that torch does not have here."""
+    """The device of a name.
+
+    Args:
+        name: "auto" is CUDA where it is available, else the CPU; or a name that torch knows, such as "cuda:1".
+
+    Raises:
+        UserError: the device is not available here, or cannot compute.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros((), device=device).item()  # it holds numbers and gives them back, which torch's `meta` does not
+        torch.zeros((), device=device).item()  # fails on torch's "meta", which stores no numbers
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"The device {name!r} is not available here: use auto, cpu or cuda.") from error
     return device

@@ -1,4 +1,4 @@
-"""Progress and time of the stages of a command, on standard error."""
+"""Progress bars and timing of the stages of a command, on standard error."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 
 class Stages:
-    """One line a stage. Use it as a context manager and call it with (stage, part done from 0 to 1).
+    """A progress bar for each stage. Use it as a context manager and call it with (stage, fraction done).
 
-    report: a function that is called with the same instead of lines being shown.
+    The attribute `seconds` is the time, by stage, that passed while it was the latest one reported.
 
-    `seconds` holds the time that passed while each stage was the latest one reported.
+    Args:
+        report: is called with (stage, fraction done) instead of bars being shown.
     """
 
     def __init__(self, report: Callable[[str, float], None] | None = None) -> None:
@@ -34,13 +35,13 @@ class Stages:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close_account()
-        if self._bars:  # what failed before its first stage shows no bar, not even an empty line
+        self.flush_timer()
+        if self._bars:  # a command that failed before its first stage shows no bar, not even an empty line
             self._progress.stop()
 
     def __call__(self, stage: str, done: float | int) -> None:
         if stage != self._current:
-            self.close_account()
+            self.flush_timer()
             self._current = stage
         if self._report is not None:
             self._report(stage, float(done))
@@ -50,8 +51,8 @@ class Stages:
             self._bars[stage] = self._progress.add_task(stage, total=1.0)
         self._progress.update(self._bars[stage], completed=done)
 
-    def close_account(self) -> None:
-        """Adds the time since the last change of stage to the latest stage's `seconds`."""
+    def flush_timer(self) -> None:
+        """Adds the time since the last call to the current stage's `seconds`."""
         now = time.perf_counter()
         if self._current is not None:
             self.seconds[self._current] = self.seconds.get(self._current, 0.0) + now - self._since

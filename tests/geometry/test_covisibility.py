@@ -19,13 +19,13 @@ def cameras(twists: list[list[float]]) -> Cameras:
     return Cameras(se3_exp(torch.tensor(twists)), pinhole_intrinsics(torch.full((len(twists),), 0.8), 64, 48))
 
 
-def test_sideways_motion_moves_the_picture_by_focal_times_baseline_times_inverse_depth():
+def test_sideways_motion_moves_the_image_by_focal_times_baseline_times_inverse_depth():
     still, moved = cameras([[0.0] * 6]), cameras([[0.0, 0.0, 0.0, 0.1, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, -0.2, 0.0]])
     found = view_displacement(still, torch.tensor([0.5]), moved)
     torch.testing.assert_close(found, torch.tensor([[0.8 * 0.1 * 0.5, 0.8 * 0.2 * 0.5]]))
 
 
-def test_the_unit_is_the_picture_width_along_both_axes():
+def test_the_unit_is_the_image_width_along_both_axes():
     """Square pixels: a shift along y counts as many widths as the same shift along x."""
     both = cameras([[0.0, 0.0, 0.0, 0.1, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.1, 0.0]])
     found = view_displacement(cameras([[0.0] * 6]), torch.ones(1), both)
@@ -33,14 +33,14 @@ def test_the_unit_is_the_picture_width_along_both_axes():
 
 
 def test_a_turn_counts_at_any_depth():
-    turned = cameras([[0.0, 0.1, 0.0, 0.0, 0.0, 0.0]])
-    near = view_displacement(cameras([[0.0] * 6]), torch.tensor([10.0]), turned)
-    far = view_displacement(cameras([[0.0] * 6]), torch.tensor([0.0]), turned)
+    rotated = cameras([[0.0, 0.1, 0.0, 0.0, 0.0, 0.0]])
+    near = view_displacement(cameras([[0.0] * 6]), torch.tensor([10.0]), rotated)
+    far = view_displacement(cameras([[0.0] * 6]), torch.tensor([0.0]), rotated)
     torch.testing.assert_close(near, far)
     assert 0.8 * math.tan(0.1) <= near.item() < 0.8 * math.tan(0.1) * 1.3
 
 
-def test_views_and_others_keep_their_places_and_the_scene_its_world():
+def test_views_and_others_keep_their_order_and_the_world_does_not_matter():
     three = cameras([[0.0] * 6, [0.0, 0.0, 0.0, 0.1, 0.0, 0.0], [0.0, 0.3, 0.0, 0.0, 0.0, 0.0]])
     found = view_displacement(three, torch.tensor([1.0, 2.0, 1.0]), three)
     torch.testing.assert_close(found.diagonal(), torch.zeros(3), atol=1e-6, rtol=0)
@@ -57,8 +57,8 @@ def test_a_camera_that_looks_the_other_way_is_one_width_away():
     assert view_displacement(cameras([[0.0] * 6]), torch.ones(1), back).item() == 1.0
 
 
-def test_what_a_view_sees_lies_inside_another_picture_or_beyond_its_border():
-    """A wall two units away, seen from 1.25 units to the right: 0.8 * 1.25 / 2 = half of the picture is shared."""
+def test_what_a_view_sees_lies_inside_another_image_or_beyond_its_border():
+    """A wall two units away, seen from 1.25 units to the right: 0.8 * 1.25 / 2 = half of the image is shared."""
     still, right = cameras([[0.0] * 6]), cameras([[0.0, 0.0, 0.0, 1.25, 0.0, 0.0], [0.0, math.pi, 0.0, 0.0, 0.0, 0.0]])
     found = inside_others(still, torch.full((6, 20), 0.5), right)
     assert found.shape == (2, 6, 20)
@@ -68,7 +68,7 @@ def test_what_a_view_sees_lies_inside_another_picture_or_beyond_its_border():
     torch.testing.assert_close(inside_others(still, torch.full((6, 20), 0.5), still)[0, 2, 1:-1], torch.ones(18))
 
 
-def test_circling_a_thing_keeps_it_in_place_and_is_another_viewpoint_all_the_same():
+def test_circling_an_object_keeps_it_in_the_middle_and_is_another_viewpoint_all_the_same():
     angle = 0.1
     circled = cameras([[0.0, angle, 0.0, 0.0, 0.0, 0.0]])
     circled.world_from_camera[0, :3, 3] = torch.tensor([-2 * math.sin(angle), 0.0, 2 - 2 * math.cos(angle)])
@@ -77,8 +77,8 @@ def test_circling_a_thing_keeps_it_in_place_and_is_another_viewpoint_all_the_sam
     # What is far moves by 3/4 of f times the angle to one side, what is twice as near by all of it to the other.
     expected = 0.8 * angle * (0.75 + 1) / 3
     assert abs(viewpoint_distance(still, half, circled).item() - expected) < 0.006
-    turned = cameras([[0.0, angle, 0.0, 0.0, 0.0, 0.0]])
-    torch.testing.assert_close(viewpoint_distance(still, half, turned), view_displacement(still, half, turned))
+    rotated = cameras([[0.0, angle, 0.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(viewpoint_distance(still, half, rotated), view_displacement(still, half, rotated))
 
 
 def test_the_covisible_fraction_is_that_of_points_inside_the_other_image():

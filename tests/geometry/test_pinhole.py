@@ -60,10 +60,10 @@ def test_square_pixels_have_one_focal_length_in_pixels():
     torch.testing.assert_close(matrix[:, :2, 2], torch.tensor([[160.0, 100.0]] * 2))
 
 
-def test_sampling_at_pixel_centres_returns_the_picture():
-    picture = torch.rand(2, 3, 5, 7)
-    drawn = sample(picture, pixel_centres(5, 7).expand(2, 5, 7, 2))
-    torch.testing.assert_close(drawn, picture)
+def test_sampling_at_pixel_centres_returns_the_image():
+    image = torch.rand(2, 3, 5, 7)
+    drawn = sample(image, pixel_centres(5, 7).expand(2, 5, 7, 2))
+    torch.testing.assert_close(drawn, image)
 
 
 @pytest.mark.parametrize(("padding", "expected"), [("zeros", 0.0), ("border", 1.0)])

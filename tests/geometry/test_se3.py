@@ -110,11 +110,11 @@ def test_gradients(angle):
 
 def test_chained_inverses_stay_rotations_only_when_made_orthonormal():
     """`pose @ invert(pose)` doubles what is wrong with a rotation; in a chain that ends in nonsense."""
-    drifting = held = se3_exp(torch.tensor([0.3, -0.5, 0.2, 1.0, 2.0, 3.0])) + 1e-6 * torch.eye(4)
+    drifting = corrected = se3_exp(torch.tensor([0.3, -0.5, 0.2, 1.0, 2.0, 3.0])) + 1e-6 * torch.eye(4)
     for _ in range(15):
         drifting = drifting @ invert(drifting) @ drifting
-        held = orthonormal(held @ invert(held) @ held)
-    departure = [(r.mT @ r - torch.eye(3)).abs().max() for r in (drifting[:3, :3], held[:3, :3])]
+        corrected = orthonormal(corrected @ invert(corrected) @ corrected)
+    departure = [(r.mT @ r - torch.eye(3)).abs().max() for r in (drifting[:3, :3], corrected[:3, :3])]
     assert departure[0] > 1e-2
     assert departure[1] < 1e-6
     near = se3_exp(torch.tensor([0.3, -0.5, 0.2, 1.0, 2.0, 3.0]))

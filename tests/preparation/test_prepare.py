@@ -165,8 +165,8 @@ def test_ten_damaged_files_are_named_and_the_good_one_is_kept(tmp_path: Path) ->
     assert {f"damaged/{way}" for way in script.WAYS} <= named
     expected = {
         "zero_bytes": "zero bytes", "no_index": "cannot be read", "text": "cannot be read", "picture": "one frame",
-        "sound_only": "no pictures", "one_frame": "one frame", "noise": "cannot be read",
-        "mixed_size": "changes its picture size",
+        "sound_only": "no frames", "one_frame": "one frame", "noise": "cannot be read",
+        "mixed_size": "changes its frame size",
     }  # fmt: skip
     for way, reason in expected.items():
         assert reason in found.quarantined[f"damaged/{way}"]

@@ -18,15 +18,13 @@ def identity(intrinsics: tuple[float, ...] = (0.8, 1.1, 0.47, 0.53)) -> Cameras:
     return cameras([[0.0] * 6], intrinsics)
 
 
-def textured_plane(
-    picture: torch.Tensor, inverse_depth: list[float], layer: int, reference: Cameras
-) -> MultiplaneVolume:
-    """An opaque picture [3, h, w] on one plane of an otherwise empty code."""
+def textured_plane(image: torch.Tensor, inverse_depth: list[float], layer: int, reference: Cameras) -> MultiplaneVolume:
+    """An opaque image [3, h, w] on one plane of an otherwise empty code."""
     planes = torch.tensor([inverse_depth])
-    density = torch.zeros(1, len(inverse_depth), *picture.shape[-2:])
+    density = torch.zeros(1, len(inverse_depth), *image.shape[-2:])
     density[:, layer] = OPAQUE
-    features = torch.zeros(1, 3, len(inverse_depth), *picture.shape[-2:])
-    features[:, :, layer] = picture
+    features = torch.zeros(1, 3, len(inverse_depth), *image.shape[-2:])
+    features[:, :, layer] = image
     return MultiplaneVolume(density, features, planes, reference)
 
 

@@ -1,4 +1,7 @@
-"""Frustum voxels seen from cameras: known pictures, known shifts, occlusion, a slow and obvious twin."""
+"""Multiplane volumes seen from cameras: known images, known shifts, occlusion, a slow and obvious twin."""
+
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,12 +14,12 @@ from video_ae.types import Cameras, MultiplaneVolume, RenderedViews
 RENDER = FrustumRenderer()
 
 
-def picture(height: int, width: int) -> torch.Tensor:
+def image(height: int, width: int) -> torch.Tensor:
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))
 
 
 def test_the_reference_camera_sees_an_opaque_plane_exactly():
-    original = picture(12, 16)
+    original = image(12, 16)
     own = cameras([[0.1, -0.2, 0.3, 1.0, 2.0, 3.0]])
     code = textured_plane(original, [2.0, 0.5, 0.25], 1, own)
     seen = RENDER(code, own, 12, 16)
@@ -27,7 +30,7 @@ def test_the_reference_camera_sees_an_opaque_plane_exactly():
 
 def test_a_camera_moved_right_sees_the_plane_moved_left_by_focal_times_baseline_times_inverse_depth():
     """0.8 widths * 0.3125 * 0.5 = 1/8 of the width: 2 of 16 columns."""
-    original = picture(12, 16)
+    original = image(12, 16)
     seen = RENDER(textured_plane(original, [2.0, 0.5], 1, identity()), cameras([[0, 0, 0, 0.3125, 0, 0]]), 12, 16)
     torch.testing.assert_close(seen.rgb[0, 0, :, :, :14], original[:, :, 2:], atol=2e-5, rtol=0)
     assert seen.opacity[..., 14:].max() == 0, "nothing was ever seen beyond the right edge"
@@ -36,7 +39,7 @@ def test_a_camera_moved_right_sees_the_plane_moved_left_by_focal_times_baseline_
 
 def test_a_camera_that_walks_forward_sees_a_smaller_part_at_a_smaller_depth():
     intrinsics = (0.8, 1.1, 0.5, 0.5)
-    original = picture(12, 16)
+    original = image(12, 16)
     code = textured_plane(original, [2.0, 0.5], 1, identity(intrinsics))
     seen = RENDER(code, cameras([[0, 0, 0, 0, 0, 1.0]], intrinsics), 12, 16)  # half way to it: twice as large
     middle = torch.nn.functional.interpolate(original[None], scale_factor=2, mode="bilinear", align_corners=False)[
@@ -46,7 +49,7 @@ def test_a_camera_that_walks_forward_sees_a_smaller_part_at_a_smaller_depth():
     torch.testing.assert_close(seen.disparity, torch.ones(1, 1, 12, 16), atol=1e-5, rtol=0)
 
 
-def test_warped_there_and_back_a_smooth_picture_returns():
+def test_warped_there_and_back_a_smooth_image_returns():
     ramp = torch.linspace(0, 1, 32).expand(3, 24, 32).clone()
     ramp[1] = torch.linspace(0, 1, 24)[:, None]
     moved = cameras([[0.0, 0.0, 0.05, 0.1, 0.05, 0.0]])  # the plane keeps its depth: shifts and a turn about z
@@ -72,7 +75,7 @@ def test_near_planes_hide_far_ones():
 
 
 def test_planes_behind_the_camera_are_not_seen():
-    code = textured_plane(picture(4, 6), [2.0, 0.5], 0, identity())
+    code = textured_plane(image(4, 6), [2.0, 0.5], 0, identity())
     assert RENDER(code, cameras([[0, 0, 0, 0, 0, 1.0]]), 4, 6).opacity.max() == 0
 
 
@@ -159,3 +162,12 @@ def test_equals_its_slow_twin_in_values_and_gradients(marcher):
     assert 0.1 < results[0][2].mean() < 0.95, "the scene would prove little"
     for fast, slow in zip(*results, strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-7, rtol=1e-6)
+
+
+def test_the_native_renderer_does_not_import_the_optional_package():
+    script = (
+        "import sys; from video_ae.renderers.frustum import FrustumRenderer; FrustumRenderer(); "
+        "print([name for name in sys.modules if 'pytorch3d' in name])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"

@@ -54,7 +54,7 @@ def difference(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...])
 
 @needs_pytorch3d
 @pytest.mark.parametrize(("height", "width"), [(10, 14), (13, 8)])
-def test_cameras_project_to_the_same_places(height, width):
+def test_cameras_project_to_the_same_coordinates(height, width):
     """NDC is +1 at the left and upper edge along the shorter side; ours runs from 0 to 1 from left and top."""
     ours, points = view(), torch.rand(20, 3) + torch.tensor([-0.5, -0.5, 2.0])
     camera_from_world = invert(ours.world_from_camera)[0, 0]
@@ -175,7 +175,7 @@ def test_frustum_voxels_render_as_a_volumetric_function_of_their_implicit_render
     assert difference((ours.rgb[0, 0], ours.opacity[0, 0]), expected) <= 2e-5
 
 
-def test_without_pytorch3d_the_user_is_told_what_to_do(monkeypatch):
+def test_without_pytorch3d_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch3d", None)
     with pytest.raises(UserError, match="make pytorch3d"):
         FrustumRenderer("pytorch3d")

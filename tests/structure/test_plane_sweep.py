@@ -58,7 +58,7 @@ def test_shapes_and_ranges(encoder, contexts, height, width):
     torch.testing.assert_close(code.inverse_depth, planes)
 
 
-def test_one_plane_is_a_picture(encoder):
+def test_one_plane_is_a_image(encoder):
     cameras = small_motions(1, 1, 32, 24)
     frames = torch.rand(1, 1, 3, 24, 32)
     code = encoder(frames, cameras, cameras, torch.tensor([[0.5]]))
@@ -144,7 +144,7 @@ def test_contexts_agree_at_the_right_plane_and_disagree_at_the_wrong_one():
     assert (share[:, 0, 0, :, :4] == 0.5).all(), "the left edge at the near plane lies outside the second frame"
 
 
-def test_a_voxel_that_nobody_sees_is_marked_and_finite(encoder):
+def test_a_voxel_that_no_context_observes_is_marked_and_finite(encoder):
     frames, cameras = two_plane_scene()
     beside = Cameras(cameras.world_from_camera.clone(), cameras.intrinsics)
     beside.world_from_camera[..., 0, 3] += 10.0
@@ -176,10 +176,10 @@ def test_parallax_is_the_angle_from_where_a_context_sees_the_same_ray_at_infinit
     torch.testing.assert_close(widest[0, :, :4], torch.full((16, 4), LEAST_PARALLAX))  # the second does not see them
 
 
-def test_turning_is_no_parallax():
+def test_pure_rotation_is_no_parallax():
     _, cameras = two_plane_scene()
-    turned = Cameras(se3_exp(torch.tensor([[[0.0] * 6, [0.02, 0.1, 0.0, 0.0, 0.0, 0.0]]])), cameras.intrinsics)
-    _, _, parallax = _sweep(torch.rand(1, 2, 3, 16, 32), turned, turned.select([0]), torch.tensor([[1.0]]), 16, 32)
+    rotated = Cameras(se3_exp(torch.tensor([[[0.0] * 6, [0.02, 0.1, 0.0, 0.0, 0.0, 0.0]]])), cameras.intrinsics)
+    _, _, parallax = _sweep(torch.rand(1, 2, 3, 16, 32), rotated, rotated.select([0]), torch.tensor([[1.0]]), 16, 32)
     torch.testing.assert_close(TYPICAL_PARALLAX * parallax.exp(), torch.full_like(parallax, LEAST_PARALLAX))
 
 
@@ -241,14 +241,14 @@ def test_extreme_logits_stay_finite(size):
     assert logit.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("witnesses", [0, 1, 2])
-def test_a_voxel_with_fewer_than_two_witnesses_counts_as_moderately_different(witnesses):
+@pytest.mark.parametrize("observers", [0, 1, 2])
+def test_a_voxel_with_fewer_than_two_observing_contexts_counts_as_moderately_different(observers):
     seen = torch.zeros(1, 3, 1, 2, 12, 12)
-    seen[:, :witnesses] = 1
+    seen[:, :observers] = 1
     variance = torch.full((1, 3, 2, 12, 12), 0.3**2)
     difference = _differences(variance, seen)
     assert difference.shape == (1, len(AGREEMENT_WINDOWS), 2, 12, 12)
-    expected = torch.full_like(difference, 0.3 if witnesses == 2 else UNCOMPARED_DIFFERENCE)
+    expected = torch.full_like(difference, 0.3 if observers == 2 else UNCOMPARED_DIFFERENCE)
     torch.testing.assert_close(difference, expected, atol=1e-4, rtol=0)
 
 
@@ -263,8 +263,8 @@ def test_where_colours_agree_at_any_depth_rays_end_at_the_depth_that_was_found(e
     grey = torch.full((1, 3, 3, 24, 32), 0.5)
     for found in (0.5, 1.2):
         depth = torch.full((1, 3, 4, 6), found)
-        told = mean_disparity(encoder(grey, cameras, cameras.select([0]), planes, sfm_depth=depth))
-        assert (told - found).abs().max() < 0.2 * found
+        guided = mean_disparity(encoder(grey, cameras, cameras.select([0]), planes, sfm_depth=depth))
+        assert (guided - found).abs().max() < 0.2 * found
 
 
 def test_sfm_depth_is_looked_up_in_each_context_and_in_its_own_axes(encoder):
@@ -299,7 +299,7 @@ def test_a_context_that_does_not_see_a_voxel_says_nothing_of_its_depth():
     assert (logit == 0).all()
 
 
-def test_many_witnesses_make_rays_end_more_sharply(encoder):
+def test_many_contexts_make_rays_end_more_sharply(encoder):
     """The same context twelve times says no more than once, but with more certainty."""
     cameras = small_motions(1, 2, 32, 24)
     planes = inverse_depth_planes(torch.tensor([1.5]), PLANES)

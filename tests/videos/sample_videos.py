@@ -19,7 +19,7 @@ HEVC = {"x265-params": "keyint=15:min-keyint=15:bframes=3:open-gop=0:log-level=n
 VP8 = {"g": "15", "b": "400k", "auto-alt-ref": "1", "lag-in-frames": "10", "arnr-maxframes": "5"}
 
 
-def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+def image(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     """A moving ramp with the frame's number written in binary as bright and dark columns along the top."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     image = np.stack([(x * 3 + number * 4) % 200, y * 3 + 0 * x, 90 + 0 * x], -1)
@@ -29,7 +29,7 @@ def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray
 
 
 def number_in(image: np.ndarray) -> int:
-    """The number that `picture` wrote, read back from an upright decoded picture [height, width, 3]."""
+    """The number that `image` wrote, read back from an upright decoded image [height, width, 3]."""
     width = image.shape[1]
     centres = [int((bit + 0.5) * width / 8) for bit in range(8)]
     return sum(1 << bit for bit, x in enumerate(centres) if image[image.shape[0] // 8, x].mean() > 125)
@@ -44,13 +44,13 @@ def encode(
     size: tuple[int, int] = (WIDTH, HEIGHT),
     pixel_format: str = "yuv420p",
 ) -> Path:
-    """`count` numbered pictures; `ticks` are presentation times in 1/30 s (0, 1, 2.. by default)."""
+    """`count` numbered images; `ticks` are presentation times in 1/30 s (0, 1, 2.. by default)."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=30, options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
         stream.time_base = stream.codec_context.time_base = Fraction(1, 30)
         for number in range(count):
-            frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image(number, *size), format="rgb24")
             frame.pts, frame.time_base = number if ticks is None else ticks[number], Fraction(1, 30)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -84,7 +84,7 @@ def trim(source: Path, path: Path, first: int) -> Path:
 
 
 def sound(path: Path) -> Path:
-    """Half a second of silence and no picture."""
+    """Half a second of silence and no image."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac" if path.suffix == ".mp4" else "pcm_s16le", rate=16000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")

@@ -46,7 +46,7 @@ def test_shrinking_averages_instead_of_skipping() -> None:
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
-def test_intrinsics_follow_the_picture(fit) -> None:
+def test_intrinsics_follow_the_image(fit) -> None:
     """A bright dot stays where the camera projects the point behind it."""
     frames = torch.zeros(1, 3, 96, 128, dtype=torch.uint8)
     frames[..., 40:44, 80:84] = 255  # centre (82, 42)
@@ -67,7 +67,7 @@ def test_covering_crop_keeps_the_aspect_and_the_centre() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"stride": 0}, {"frames": 0}, {"size": 0}, {"size": (0, 8)}])
-def test_impossible_wishes(videos: dict[str, Path], wrong: dict) -> None:
+def test_sizes_and_counts_below_one_are_refused(videos: dict[str, Path], wrong: dict) -> None:
     with pytest.raises(UserError, match="at least"):
         load_clip(videos["closed"], **wrong)
 

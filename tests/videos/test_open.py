@@ -31,7 +31,7 @@ def _empty(path: Path) -> Path:
 
 def _folder(path: Path) -> Path:
     path.mkdir()
-    (path / "notes.txt").write_text("no pictures")
+    (path / "notes.txt").write_text("no images")
     return path
 
 
@@ -41,8 +41,8 @@ BAD = {
     "text.txt": (_text, "not a video|cannot be read as a video"),
     "empty.mp4": (_empty, "zero bytes"),
     "headless.mp4": (_headless, "cannot be read as a video"),
-    "sound.mp4": (sound, "sound but no pictures"),
-    "sound.wav": (sound, "sound but no pictures"),
+    "sound.mp4": (sound, "sound but no frames"),
+    "sound.wav": (sound, "sound but no frames"),
     "folder": (_folder, "holds no images"),
 }
 
@@ -79,7 +79,7 @@ def test_images_of_several_sizes(tmp_path: Path) -> None:
         open_video(tmp_path)
 
 
-def test_a_picture_that_is_none(tmp_path: Path) -> None:
+def test_a_image_that_is_none(tmp_path: Path) -> None:
     Image.new("RGB", (8, 6)).save(tmp_path / "0.png")
     _text(tmp_path / "1.png")
     with pytest.raises(UserError, match=r"1\.png' cannot be read as an image"):

@@ -1,4 +1,4 @@
-"""Every decoder shows the same pictures as decoding the file from its start, or refuses the file."""
+"""Every decoder shows the same images as decoding the file from its start, or refuses the file."""
 
 import random
 from pathlib import Path
@@ -28,16 +28,16 @@ def decoder(request: pytest.FixtureRequest) -> str:
 
 
 def decoded_from_the_start(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """The slow, obvious twin: (pictures, times) of plain sequential decoding."""
+    """The slow, obvious twin: (images, times) of plain sequential decoding."""
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
-    pictures = np.stack([np.rot90(f.to_ndarray(format="rgb24"), round(f.rotation / 90)) for f in frames])
+    images = np.stack([np.rot90(f.to_ndarray(format="rgb24"), round(f.rotation / 90)) for f in frames])
     times = [float((frame.pts - frames[0].pts) * frame.time_base) for frame in frames]
-    return torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2), torch.tensor(times, dtype=torch.float64)
+    return torch.from_numpy(images.copy()).permute(0, 3, 1, 2), torch.tensor(times, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_order_of_reading_shows_the_same_pictures(videos: dict[str, Path], decoder: str, kind: str) -> None:
+def test_every_order_of_reading_shows_the_same_images(videos: dict[str, Path], decoder: str, kind: str) -> None:
     path = videos[kind]
     if (decoder, kind) in REFUSED:
         with pytest.raises(UserError, match=r"use the decoder .*pyav"):
@@ -65,9 +65,9 @@ def test_auto_opens_everything_and_counts_as_written(videos: dict[str, Path], ki
     first = 22 if kind == "trimmed" else 0
     assert len(reader) == COUNT - first
     turns = {"turned90": 1, "turned180": 2, "turned270": 3}.get(kind, 0)
-    pictures = reader.read([40 - first, 5]).permute(0, 2, 3, 1).numpy()
-    undone = np.rot90(pictures, turns, (1, 2))  # the flag says how far clockwise to turn the stored picture
-    assert [number_in(picture) for picture in undone] == [40, 5 + first]
+    images = reader.read([40 - first, 5]).permute(0, 2, 3, 1).numpy()
+    undone = np.rot90(images, turns, (1, 2))  # the flag says how far clockwise to turn the stored image
+    assert [number_in(image) for image in undone] == [40, 5 + first]
 
 
 def test_times_of_uneven_frames(videos: dict[str, Path], decoder: str) -> None:
@@ -126,5 +126,5 @@ def test_changing_size_is_named(tmp_path: Path) -> None:
             packet.pts = packet.dts = number * 48000
             packet.stream = out
             writer.mux(packet)
-    with pytest.raises(UserError, match="changes its picture size from 64x48 to 96x48"):
+    with pytest.raises(UserError, match="changes its frame size from 64x48 to 96x48"):
         open_video(mixed, "pyav").read(range(10))

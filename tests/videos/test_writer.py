@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import pytest
 import torch
-from sample_videos import picture
+from sample_videos import image
 
 from video_ae.errors import UserError
 from video_ae.videos.open import open_video
@@ -14,9 +14,7 @@ from video_ae.videos.writer import write_video
 
 
 def _frames(count: int = 6, width: int = 64, height: int = 48) -> torch.Tensor:
-    return torch.stack([torch.from_numpy(picture(number, width, height)) for number in range(count)]).permute(
-        0, 3, 1, 2
-    )
+    return torch.stack([torch.from_numpy(image(number, width, height)) for number in range(count)]).permute(0, 3, 1, 2)
 
 
 def test_reads_back_what_was_written(tmp_path: Path) -> None:

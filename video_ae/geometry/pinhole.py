@@ -1,8 +1,8 @@
 """The pinhole camera, and this project's conventions with worked numbers.
 
-A camera looks along +z, x points right and y down (OpenCV). Intrinsics (fx, fy, cx, cy) are divided by the picture's
-width (fx, cx) and height (fy, cy), so they hold at any size. Image coordinates (u, v) run from 0 to 1 between the
-outer edges of the picture; the centre of pixel column `i` of `width` lies at `(i + 0.5) / width`.
+A camera looks along +z, x points right and y down (OpenCV). Intrinsics (fx, fy, cx, cy) are divided by the image's
+width (fx, cx) and height (fy, cy), so they are valid at any size. Image coordinates (u, v) run from 0 to 1 between the
+outer edges of the image; the centre of pixel column `i` of `width` lies at `(i + 0.5) / width`.
 """
 
 import torch
@@ -18,6 +18,11 @@ def pixel_centres(
 ) -> Float[Tensor, "{height} {width} 2"]:
     """Image coordinates (u, v) of all pixel centres.
 
+    Args:
+        height, width: of the image, in pixels.
+        device: of the result; by default torch's.
+        dtype: of the result.
+
     >>> pixel_centres(1, 4)[0, :, 0].tolist()
     [0.125, 0.375, 0.625, 0.875]
     """
@@ -29,7 +34,11 @@ def pixel_centres(
 def pinhole_intrinsics(focal_over_width: Float[Tensor, "*batch"], width: int, height: int) -> Float[Tensor, "*batch 4"]:
     """Intrinsics of a camera with square pixels and centred principal point.
 
-    A focal length of 0.9 widths on a 320x240 picture is 1.2 heights:
+    Args:
+        focal_over_width: focal length divided by the image's width.
+        width, height: of the image, in pixels; only their ratio counts.
+
+    A focal length of 0.9 widths on a 320x240 image is 1.2 heights:
 
     >>> [round(x, 3) for x in pinhole_intrinsics(torch.tensor(0.9), 320, 240).tolist()]
     [0.9, 1.2, 0.5, 0.5]
@@ -39,7 +48,12 @@ def pinhole_intrinsics(focal_over_width: Float[Tensor, "*batch"], width: int, he
 
 
 def project(points: Float[Tensor, "*points 3"], intrinsics: Float[Tensor, "*points 4"]) -> Float[Tensor, "*points 2"]:
-    """Image coordinates of points given in camera axes. Points behind the camera land at the camera plane's edge.
+    """Image coordinates of points given in camera axes.
+
+    Args:
+        points: with z forward; those nearer than `MINIMUM_DEPTH` or behind the camera are projected as if they lay at
+            that depth.
+        intrinsics: (fx, fy, cx, cy) for each point.
 
     A point one unit right of the axis, two units away, seen with fx = 0.5, lies a quarter of the width right of the
     centre:
@@ -55,6 +69,10 @@ def unproject(
 ) -> Float[Tensor, "*points 3"]:
     """Viewing rays in camera axes with z = 1: multiply by the depth along z to get points.
 
+    Args:
+        coordinates: image coordinates (u, v).
+        intrinsics: (fx, fy, cx, cy) for each point.
+
     >>> unproject(torch.tensor([0.75, 0.5]), torch.tensor([0.5, 0.5, 0.5, 0.5])).tolist()
     [0.5, 0.0, 1.0]
     """
@@ -65,14 +83,24 @@ def unproject(
 def camera_rays(
     intrinsics: Float[Tensor, "*batch 4"], height: int, width: int
 ) -> Float[Tensor, "*batch {height} {width} 3"]:
-    """Viewing rays with z = 1 through all pixel centres, in camera axes."""
+    """Viewing rays with z = 1 through all pixel centres, in camera axes.
+
+    Args:
+        intrinsics: (fx, fy, cx, cy) of each camera.
+        height, width: of the image, in pixels.
+    """
     centres = pixel_centres(height, width, intrinsics.device, intrinsics.dtype)
     shape = (*intrinsics.shape[:-1], height, width)
     return unproject(centres.expand(*shape, 2), intrinsics[..., None, None, :].expand(*shape, 4))
 
 
 def transform(pose: Float[Tensor, "*#batch 4 4"], points: Float[Tensor, "*#batch 3"]) -> Float[Tensor, "*batch2 3"]:
-    """Rigid motion of points: `transform(a_from_b, points_in_b)` are the points in a."""
+    """Rigid motion of points: `transform(a_from_b, points_in_b)` are the points in a.
+
+    Args:
+        pose: rigid 4x4 matrices.
+        points: their batch axes broadcast with those of `pose`.
+    """
     return (pose[..., :3, :3] @ points[..., None]).squeeze(-1) + pose[..., :3, 3]
 
 
@@ -81,7 +109,12 @@ def sample(
     coordinates: Float[Tensor, "batch rows columns 2"],
     padding: str = "zeros",
 ) -> Float[Tensor, "batch channel rows columns"]:
-    """Values of maps at image coordinates (u, v in [0, 1]), bilinear; `padding` as in `grid_sample`.
+    """Values of maps at image coordinates, interpolated bilinearly.
+
+    Args:
+        maps: values at pixel centres.
+        coordinates: (u, v), in [0, 1] inside the image.
+        padding: what lies outside: "zeros", "border" or "reflection", as in torch's `grid_sample`.
 
     >>> ramp = torch.tensor([[[[0.0, 1.0]]]])
     >>> sample(ramp, torch.tensor([[[[0.5, 0.5]]]])).item()
@@ -91,7 +124,12 @@ def sample(
 
 
 def pixel_matrix(intrinsics: Float[Tensor, "*batch 4"], width: int, height: int) -> Float[Tensor, "*batch 3 3"]:
-    """The usual 3x3 matrix K in pixels, in which the centre of the top-left pixel is (0.5, 0.5)."""
+    """The usual 3x3 matrix K in pixels, in which the centre of the top-left pixel is (0.5, 0.5).
+
+    Args:
+        intrinsics: (fx, fy, cx, cy) of each camera.
+        width, height: of the image, in pixels.
+    """
     fx, fy, cx, cy = (intrinsics * torch.tensor([width, height, width, height], device=intrinsics.device)).unbind(-1)
     zero, one = torch.zeros_like(fx), torch.ones_like(fx)
     return rearrange(torch.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], -1), "... (r c) -> ... r c", r=3)

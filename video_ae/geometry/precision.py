@@ -1,4 +1,4 @@
-"""Geometry in full precision, also where training runs in 16 bits."""
+"""Geometry in full precision where training runs in mixed precision."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,8 +11,13 @@ R = TypeVar("R")
 
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Without autocast, which computes matrix products in 16 bits: bfloat16 places a point of a picture 128 pixels wide
-    to half a pixel, and knows no linear solvers. What a network says in 16 bits must be made longer before.
+    """Decorator that disables autocast inside a function.
+
+    Autocast computes matrix products in 16 bits: bfloat16 locates a point in an image 128 pixels wide only to half a
+    pixel, and there are no linear solvers for it. Outputs of networks in 16 bits must be converted to float32 before.
+
+    Args:
+        function: computes in the dtype of its arguments.
 
     >>> product = full_precision(torch.matmul)
     >>> with torch.autocast("cpu", torch.bfloat16):
@@ -22,7 +27,7 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def without_autocast(*args: P.args, **kwargs: P.kwargs) -> R:
-        # New for each call: a context that threads share, as a viewer's and a training's, would mix up their states.
+        # New for each call: a context shared by threads (a viewer's and a training's) would mix up their states.
         with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
             return function(*args, **kwargs)
 

@@ -20,10 +20,14 @@ _COTANGENT_SERIES = (1 / 12, 1 / 720, 1 / 30240, 1 / 1209600, 1 / 47900160, 691 
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The matrix of the cross product: `skew(a) @ b = a x b`."""
+    """The matrix of the cross product: `skew(a) @ b = a x b`.
+
+    Args:
+        vector: left operands of the product.
+    """
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
-    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).view(*x.shape, 3, 3)
 
 
 def _polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
@@ -46,7 +50,10 @@ def _exponential_coefficients(squared_angle: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 def so3_exp(rotation: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation matrix of an axis-angle vector in radians (Rodrigues' formula).
+    """Rotation matrix of an axis-angle vector (Rodrigues' formula).
+
+    Args:
+        rotation: axis times angle, in radians.
 
     A quarter turn to the right (about y, which points down) takes the viewing direction z to x:
 
@@ -64,6 +71,9 @@ def so3_log(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     """Axis-angle vector in radians of a rotation matrix; the angle lies in [0, pi].
 
     Goes through the unit quaternion, so that angles near pi stay exact.
+
+    Args:
+        matrix: rotation matrices.
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in matrix.unbind(-2))
     trace = xx + yy + zz
@@ -90,7 +100,10 @@ def so3_log(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
 
 
 def se3_exp(twist: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 4 4"]:
-    """Rigid motion of a twist: three rotations in radians, then three translations (in the scene's unit).
+    """Rigid motion of a twist (the exponential map).
+
+    Args:
+        twist: three rotations in radians, then three translations in the scene's unit.
 
     >>> se3_exp(torch.tensor([0.0, 0.0, 0.0, 1.0, 2.0, 3.0]))[:3, 3].tolist()
     [1.0, 2.0, 3.0]
@@ -106,7 +119,11 @@ def se3_exp(twist: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 4 4"]:
 
 
 def se3_log(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6"]:
-    """The twist whose `se3_exp` is the given rigid motion."""
+    """The twist whose `se3_exp` is the given rigid motion.
+
+    Args:
+        pose: rigid 4x4 matrices.
+    """
     rotation = so3_log(pose[..., :3, :3])
     squared_angle = rotation.square().sum(-1)
     small = squared_angle < _SMALL_ANGLE**2
@@ -122,7 +139,12 @@ def se3_log(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6"]:
 
 
 def rigid(rotation: Float[Tensor, "*batch 3 3"], translation: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4 4"]:
-    """The 4x4 matrix of a rotation followed by a translation."""
+    """The 4x4 matrix of a rotation followed by a translation.
+
+    Args:
+        rotation: rotation matrices.
+        translation: applied after the rotation.
+    """
     top = torch.cat([rotation, translation[..., None]], -1)
     bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=top.dtype, device=top.device).expand(*top.shape[:-2], 1, 4)
     return torch.cat([top, bottom], -2)
@@ -130,6 +152,9 @@ def rigid(rotation: Float[Tensor, "*batch 3 3"], translation: Float[Tensor, "*ba
 
 def invert(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
     """The inverse of a rigid motion: `invert(a_from_b)` is `b_from_a`.
+
+    Args:
+        pose: rigid 4x4 matrices.
 
     >>> pose = se3_exp(torch.tensor([0.1, -0.2, 0.3, 1.0, 2.0, 3.0]))
     >>> torch.allclose(invert(pose) @ pose, torch.eye(4), atol=1e-6)
@@ -169,10 +194,13 @@ def adjoint(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"]:
 
 
 def orthonormal(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-    """The same motion with rounding taken out of its rotation: one Newton step to the nearest rotation (Higham 1986).
+    """The same motion with its rotation orthonormalized: one Newton step to the nearest rotation (Higham 1986).
 
     Chained products need it: `invert` transposes, so that `pose @ invert(pose)` doubles a rotation's departure from
     orthonormality every time, from 1e-7 to 1e-2 in seventeen steps.
+
+    Args:
+        pose: 4x4 matrices that are rigid up to rounding.
     """
     rotation = pose[..., :3, :3]
     identity = torch.eye(3, dtype=pose.dtype, device=pose.device)
@@ -180,19 +208,29 @@ def orthonormal(pose: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"
 
 
 def rotation_angle(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
-    """Angle of a rotation, in radians from 0 to pi; exact near both ends."""
-    return so3_log(rotation).norm(dim=-1)
+    """Angle of a rotation, in radians from 0 to pi; exact near both ends.
+
+    Args:
+        rotation: rotation matrices.
+    """
+    angle: Tensor = so3_log(rotation).norm(dim=-1)
+    return angle
 
 
 def is_rotation(matrix: Float[Tensor, "*batch 3 3"], tolerance: float = 1e-2) -> Bool[Tensor, "*batch"]:
-    """Whether the columns are at right angles, of length 1 and right-handed, within what rounded files leave.
+    """Whether a matrix is orthonormal and right-handed.
+
+    Args:
+        matrix: any 3x3 matrices.
+        tolerance: largest error of an element of `matrix @ matrix.T`; the default allows for rounding in files.
 
     >>> is_rotation(torch.eye(3)).item(), is_rotation(-torch.eye(3)).item()
     (True, False)
     """
     identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
-    square = (matrix @ matrix.mT - identity).abs().flatten(-2).amax(-1) < tolerance
-    return square & (torch.linalg.det(matrix) > 0)
+    orthonormal_columns = (matrix @ matrix.mT - identity).abs().flatten(-2).amax(-1) < tolerance
+    right_handed: Tensor = torch.linalg.det(matrix) > 0
+    return orthonormal_columns & right_handed
 
 
 def quaternion_from_rotation(rotation: Float64[Tensor, "*batch 3 3"]) -> Float64[Tensor, "*batch 4"]:

@@ -1,8 +1,8 @@
 """Least-squares alignment of one set of points with another: Sim(3), SE(3), or scale alone.
 
-Defined for every input, degenerate ones too, because evaluation meets them all: a straight path (the roll about it is
-free: the smallest rotation is taken), a standing camera (scale 1, no rotation), two frames, one point, no point.
-Rows that are not finite are left out.
+Defined for every input, degenerate ones too, because all occur in evaluation: a straight path (the roll about it is
+undetermined: the smallest rotation is taken), a static camera (scale 1, no rotation), two frames, one point, no point.
+Rows that are not finite are ignored.
 """
 
 from dataclasses import dataclass
@@ -22,18 +22,32 @@ _SPREAD_TOLERANCE = 1e-12  # of the largest coordinate: points nearer together t
 
 @dataclass(frozen=True)
 class Similarity:
-    """target = scale * rotation @ source + translation, in float64."""
+    """target = scale * rotation @ source + translation, in float64.
+
+    Args:
+        scale: factor, applied first.
+        rotation: rotation matrix.
+        translation: in the target's unit.
+    """
 
     scale: Float[Tensor, ""]
     rotation: Float[Tensor, "3 3"]
     translation: Float[Tensor, "3"]
 
     def apply(self, points: Float[Tensor, "*points 3"]) -> Float[Tensor, "*points 3"]:
-        """Points of the source in the target's frame (float64)."""
+        """Points of the source in the target's coordinates (float64).
+
+        Args:
+            points: in the source's coordinates.
+        """
         return self.scale * points.double() @ self.rotation.T + self.translation
 
     def apply_to_poses(self, world_from_camera: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-        """Camera poses of the source in the target's frame (float64): centres move, rotations turn, and stay rigid."""
+        """Camera poses of the source in the target's coordinates (float64); they stay rigid, only centres are scaled.
+
+        Args:
+            world_from_camera: poses in the source's world.
+        """
         pose = world_from_camera.double()
         return rigid(self.rotation @ pose[..., :3, :3], self.apply(pose[..., :3, 3]))
 
@@ -41,13 +55,19 @@ class Similarity:
 def align(
     source: Float[Tensor, "points 3"], target: Float[Tensor, "points 3"], alignment: Alignment = "sim3"
 ) -> Similarity:
-    """The transform that takes the source's points to the target's with the least sum of squared distances.
+    """The transform that maps the source's points to the target's with the least sum of squared distances.
 
-    "sim3" finds scale, rotation and translation and "se3" the latter two (Umeyama 1991, "Least-squares estimation of
-    transformation parameters between two point patterns", eqs. 34-43); "scale" finds the scale about the origin alone
-    (never negative); "none" is the identity. Points that all coincide keep scale 1.
+    Umeyama 1991, "Least-squares estimation of transformation parameters between two point patterns", eqs. 34-43.
+    Points that all coincide keep scale 1.
 
-    Raises ValueError for an unknown alignment.
+    Args:
+        source: points to be moved.
+        target: their counterparts, row by row.
+        alignment: "sim3" finds scale, rotation and translation, "se3" the latter two, "scale" the scale about the
+            origin alone (never negative); "none" is the identity.
+
+    Raises:
+        ValueError: the alignment is unknown.
 
     >>> source = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
     >>> found = align(source, torch.tensor([[5.0, 0.0, 0.0], [5.0, 3.0, 0.0], [5.0, 6.0, 0.0]]))
@@ -82,18 +102,18 @@ def _rotation(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """The best proper rotation for a covariance (target x source), and the sum of its signed singular values."""
     u, singular, vh = torch.linalg.svd(covariance)
     if singular[1] <= _RANK_TOLERANCE * singular[0]:
-        smallest = _between(vh[0], u[:, 0]) if singular[0] > 0 else torch.eye(3).double()
+        smallest = _rotation_between(vh[0], u[:, 0]) if singular[0] > 0 else torch.eye(3).double()
         return smallest, singular[0]
     signs = torch.ones(3).double()
     signs[2] = torch.linalg.det(u @ vh).sign()
     return u @ signs.diag() @ vh, (singular * signs).sum()
 
 
-def _between(source: Tensor, target: Tensor) -> Tensor:
-    """The smallest rotation that turns one unit vector into another."""
+def _rotation_between(source: Tensor, target: Tensor) -> Tensor:
+    """The smallest rotation that maps one unit vector to another."""
     axis = torch.linalg.cross(source, target)
     sine, cosine = axis.norm(), source @ target
-    if sine < _RANK_TOLERANCE:  # along the same line: any axis across it will do
+    if sine < _RANK_TOLERANCE:  # parallel or opposite: any perpendicular axis will do
         across = torch.eye(3).double()[source.abs().argmin()]
         axis = torch.linalg.cross(source, across)
     return so3_exp(axis / axis.norm() * torch.atan2(sine, cosine))

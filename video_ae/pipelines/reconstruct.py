@@ -172,7 +172,7 @@ def write_results(folder: Path, taken: TakenVideo, export: Sequence[str], stages
     stages("exports", 1)
     _write_scene(folder / SCENE_FOLDER, taken.scene, taken.module, taken.reader.image_size)
     stages("writing", 1)
-    stages.close_account()
+    stages.flush_timer()
     settings = taken.settings | {"export": list(names)}
     summary = _summary(taken, settings, len(exports.cloud), stages.seconds)
     text = json.dumps(summary, indent=1, allow_nan=False)

@@ -130,7 +130,7 @@ class PlaneSweepEncoder(StructureEncoder):
     """The classical plane sweep with learned corrections.
 
     Before any training a ray ends where the contexts' colours agree. A volume network adds to that: it sees feature
-    maps of small frames, always of about the same size, so that what it learned on small images holds on large ones;
+    maps of small frames, always of about the same size, so that what it learned on small images applies to large ones;
     light heads then decide at full size.
 
     All parts are conditioned on the parallax angle, so that one set of weights is sharp where contexts are near and
@@ -258,7 +258,7 @@ def _log_parallax(shift: Tensor, cameras: Cameras) -> Tensor:
 
 
 def _widest(parallax: Tensor, seen: Tensor) -> Tensor:
-    """The widest log parallax among the contexts that observe a voxel; the least possible value where none does."""
+    """The widest log parallax among the contexts that observe a voxel; the lower bound where none does."""
     least = math.log(LEAST_PARALLAX / TYPICAL_PARALLAX)
     return torch.where(seen > 0, parallax, least).amax(1)
 

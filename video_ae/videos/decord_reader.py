@@ -1,4 +1,4 @@
-"""decord: offered because many code bases use it, and guarded, because it returns wrong frames without a word."""
+"""decord: offered because many code bases use it, and guarded, because it can return wrong frames without an error."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,13 @@ TIME_TOLERANCE = 2e-3  # seconds; decord keeps times as float32
 class DecordReader(IndexedVideo):
     """decord with one thread (with its default of 0, VP9 fails).
 
-    Refuses, each with one UserError: groups of pictures that are open, edit lists that hide frames, rotation flags,
-    and files in which its number of frames or their times differ from the file's own.
+    Args:
+        path: of the video file.
+        index: of its frames; read from the file by default.
+
+    Raises:
+        UserError: decord is not installed, or not exact on this file: an open group of pictures, an edit list that
+            hides frames, a rotation flag, or another number of frames or other times than the file's own.
     """
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
@@ -55,7 +60,7 @@ class DecordReader(IndexedVideo):
         except (_import_decord().DECORDError, RuntimeError) as error:
             raise self._refusal("cannot be read by decord") from error
         if frames.shape[1:] != (height, width, 3):
-            raise self._refusal("has another picture size than decord finds")
+            raise self._refusal("has another frame size than decord finds")
         return frames.permute(0, 3, 1, 2)
 
 

@@ -1,4 +1,4 @@
-"""A folder of pictures, read as a video."""
+"""A folder of images, read as a video."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.base import check_indices
+from video_ae.videos.base import VideoReader, check_indices
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 EXIF_ORIENTATION = 0x0112
@@ -18,7 +18,10 @@ SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 
 
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
-    """Sorts as people count.
+    """Sorting key by which numbers in names are compared as numbers.
+
+    Args:
+        path: a file name or path.
 
     >>> sorted(["frame10", "frame9", "Frame2"], key=natural_key)
     ['Frame2', 'frame9', 'frame10']
@@ -28,65 +31,53 @@ def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The pictures that lie directly in a folder, in natural order; files whose names start with a dot are left out."""
+    """The images that lie directly in a folder, in natural order, without hidden files.
+
+    Args:
+        folder: where to look.
+    """
     return sorted(
         (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."),
         key=lambda path: natural_key(path.name),
     )
 
 
-class ImageFolderReader:
-    """The pictures of a folder in natural order, turned upright by their EXIF flag; they have no times (NaN).
+class ImageFolderReader(VideoReader):
+    """The images of a folder in natural order, turned upright by their EXIF flag; they have no times (NaN).
 
-    `files` chooses pictures and order by hand. Raises UserError for a folder without pictures, for a file that is no
-    picture, and for pictures of different sizes.
+    Args:
+        folder: where they lie.
+        files: the images in the wanted order; by default all that lie in the folder.
+
+    Raises:
+        UserError: there are no images, a file is no image, or sizes differ.
     """
 
     def __init__(self, folder: str | Path, files: Sequence[Path] | None = None) -> None:
-        self._folder = Path(folder)
-        self._files = images_in(self._folder) if files is None else list(files)
-        if not self._files:
+        self.files = images_in(Path(folder)) if files is None else list(files)
+        if not self.files:
             raise UserError(
                 f"The folder {str(folder)!r} holds no images (jpg, png, webp, bmp, tif): "
                 "give a video file or a folder of images."
             )
-        self._size = _upright_size(self._files[0])
-        for file in self._files[1:]:
+        first = _upright_size(self.files[0])
+        for file in self.files[1:]:
             size = _upright_size(file)
-            if size != self._size:
+            if size != first:
                 raise UserError(
-                    f"The images in {str(folder)!r} differ in size: {self._files[0].name} is "
-                    f"{self._size[0]}x{self._size[1]}, {file.name} is {size[0]}x{size[1]}; "
-                    "give a folder in which all have one size."
+                    f"The images in {str(folder)!r} differ in size: {self.files[0].name} is {first[0]}x{first[1]}, "
+                    f"{file.name} is {size[0]}x{size[1]}; give a folder in which all have one size."
                 )
-
-    @property
-    def name(self) -> str:
-        return self._folder.resolve().name
-
-    @property
-    def files(self) -> list[Path]:
-        """The picture of each frame."""
-        return list(self._files)
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        return self._size
-
-    @property
-    def times(self) -> Float64[Tensor, "frame"]:
-        return torch.full((len(self._files),), float("nan"), dtype=torch.float64)
-
-    def __len__(self) -> int:
-        return len(self._files)
+        unknown = torch.full((len(self.files),), torch.nan, dtype=torch.float64)
+        super().__init__(Path(folder).resolve().name, first, unknown)
 
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        width, height = self._size
+        width, height = self.image_size
         numbers = check_indices(indices, len(self))
-        pictures = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
-        for place, number in enumerate(numbers):
-            pictures[place] = torch.from_numpy(_upright_rgb(self._files[number]))
-        return pictures.permute(0, 3, 1, 2)
+        frames = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
+        for row, number in enumerate(numbers):
+            frames[row] = torch.from_numpy(_upright_rgb(self.files[number]))
+        return frames.permute(0, 3, 1, 2)
 
 
 def _not_an_image(file: Path) -> UserError:

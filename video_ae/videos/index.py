@@ -1,12 +1,13 @@
-"""Which frames a video file holds, found by reading its packets without decoding them.
+"""The index of a video file's frames, found by reading its packets without decoding them.
 
-One index stands behind all three decoders, so that they agree on frame numbers and times, and so that a decoder that
-cannot be exact on a file can say so before it reads anything.
+All three decoders use one index, so that they agree on frame numbers and times, and so that a decoder that cannot be
+exact on a file refuses it before it reads anything.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float64
@@ -17,20 +18,24 @@ from video_ae.videos.base import existing_file
 
 # One packet is one shown frame in these formats. In others (VP8 has invisible frames) only decoding tells.
 ONE_PACKET_PER_FRAME = {"h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"}
-TEXT_FORMATS = {"tty", "ansi"}  # FFmpeg can show plain text as a film
+TEXT_FORMATS = {"tty", "ansi"}  # FFmpeg can show plain text as a video
+
+Packet = tuple[Any, Any, bool, bool]  # pts and dts (None where unknown), is keyframe, is hidden
 
 
 @dataclass(frozen=True)
 class VideoIndex:
     """The frames of one video file.
 
-    stream: number of the picture stream in the file.
-    image_size: (width, height) in pixels after rotation.
-    quarter_turns: counter-clockwise quarter turns that put a decoded picture upright (0 to 3).
-    pts: presentation times of the shown frames in `time_base` units, ascending.
-    starts: (pts, dts) of the frames where decoding can start, ascending.
-    hidden: packets that an edit list hides (stream-copied trims have them).
-    open_group: some frames are shown before the keyframe that stands before them in the file.
+    Args:
+        stream: number of the video stream in the file.
+        image_size: (width, height) in pixels after rotation.
+        quarter_turns: counter-clockwise quarter turns that put a decoded frame upright (0 to 3).
+        time_base: seconds per unit of `pts`.
+        pts: presentation times of the shown frames, ascending.
+        starts: (pts, dts) of the frames where decoding can start, ascending.
+        hidden: number of packets that an edit list hides (stream-copied trims have them).
+        open_group: whether frames are shown before the keyframe that precedes them in the file.
     """
 
     stream: int
@@ -50,9 +55,13 @@ class VideoIndex:
 
 
 def index_video(path: Path) -> VideoIndex:
-    """Reads all packets of the file's best picture stream (and its first frame, for size and rotation).
+    """Reads all packets of the file's best video stream (and its first frame, for size and rotation).
 
-    Raises UserError for a missing or empty file, for one that is no video, that has sound only, or no readable frame.
+    Args:
+        path: of the video file.
+
+    Raises:
+        UserError: the file is missing, empty or no video, has sound only, or no readable frame.
     """
     import av
     from av.codec.context import Flags
@@ -60,7 +69,7 @@ def index_video(path: Path) -> VideoIndex:
     existing_file(path)
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
-            stream = picture_stream(container, path)
+            stream = video_stream(container, path)
             stream.codec_context.flags |= Flags.low_delay  # the first frame is wanted without the next ones
             packets, first = _packets_and_first_frame(container, stream)
             if first is None:
@@ -79,22 +88,31 @@ def index_video(path: Path) -> VideoIndex:
     return VideoIndex(number, size, turns, time_base, pts, starts, hidden, open_group)
 
 
-def picture_stream(container, path: Path):
-    """The best picture stream of an open container; cover pictures of sound files do not count."""
+def video_stream(container: Any, path: Path) -> Any:
+    """The best video stream of an open container; cover images of sound files do not count.
+
+    Args:
+        container: an `av.container.InputContainer`.
+        path: of its file, for messages.
+
+    Raises:
+        UserError: there is no video stream.
+    """
     from av.stream import Disposition
 
     if container.format.name in TEXT_FORMATS:
         raise UserError(f"{str(path)!r} is a text file, not a video: give an mp4, mov, mkv, webm or avi file.")
     best = container.streams.best("video")
     if best is None or best.disposition & Disposition.attached_pic:
-        what = "sound but no pictures" if container.streams.audio else "no pictures"
+        what = "sound but no frames" if container.streams.audio else "no frames"
         raise UserError(f"{str(path)!r} has {what}: give a file with a video track.")
     return best
 
 
-def _packets_and_first_frame(container, stream):
+def _packets_and_first_frame(container: Any, stream: Any) -> tuple[list[Packet], Any]:
     """(pts, dts, is keyframe, is hidden) of all packets, in the file's order; and the first frame, or None."""
-    packets, first = [], None
+    packets: list[Packet] = []
+    first = None
     for packet in container.demux(stream):
         if first is None:
             first = next(iter(packet.decode()), None)
@@ -103,8 +121,8 @@ def _packets_and_first_frame(container, stream):
     return packets, first
 
 
-def _frames_of(packets) -> tuple[list[int], list[tuple[int, int]], int, bool, bool]:
-    """(pts of shown frames, starts, hidden, open group, whether the packets alone can be trusted)."""
+def _frames_of(packets: list[Packet]) -> tuple[list[int], list[tuple[int, int]], int, bool, bool]:
+    """(pts of shown frames, starts, hidden, open group, whether the packets alone suffice)."""
     shown = sorted(pts for pts, _, _, hidden in packets if pts is not None and not hidden)
     starts = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key and pts is not None)
     hidden = sum(packet[3] for packet in packets)

@@ -1,4 +1,4 @@
-"""A path from the user -> a clip in memory."""
+"""Reading of clips: which frames, at which size."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,12 +26,18 @@ def load_clip(
     decoder: str = "auto",
     fit: Fit = "stretch",
 ) -> VideoClip:
-    """Every `stride`-th frame of a video, and of those the first `frames` (all by default), without batch axis.
+    """A clip of a video, without batch axis. Frames are decoded in chunks and resized at once, to save memory.
 
-    size: None keeps the source's size, a number is the shorter side, (width, height) is exact (`fit` as in
-    `plan_resizing`). Frames are decoded in chunks and shrunk at once, so memory holds the small ones only. The source's
-    own size is `open_video(path).image_size`; pass the reader as `source` to look at it and open the file once.
-    Raises UserError as `open_video` does, and for a stride or a number of frames below 1.
+    Args:
+        source: a video file, a folder of images, or an open reader.
+        stride: every `stride`-th frame is taken.
+        frames: and of those the first so many; None takes all.
+        size: None keeps the source's size, a number is the shorter side, (width, height) is exact.
+        decoder: see `open_video`.
+        fit: with (width, height), "stretch" or "crop", as in `plan_resizing`.
+
+    Raises:
+        UserError: as `open_video`; and for a stride or a number of frames below 1.
     """
     if stride < 1 or (frames is not None and frames < 1):
         raise UserError(f"Stride {stride} and number of frames {frames} were given: both must be at least 1.")
@@ -42,7 +48,14 @@ def load_clip(
 def read_clip(
     reader: VideoReader, indices: Sequence[int], size: int | tuple[int, int] | None = None, fit: Fit = "stretch"
 ) -> VideoClip:
-    """The frames `indices` of a reader as a clip; sizes as in `load_clip`."""
+    """Some frames of a reader as a clip, without batch axis.
+
+    Args:
+        reader: an open video.
+        indices: frame numbers, in any order.
+        size: None keeps the source's size, a number is the shorter side, (width, height) is exact.
+        fit: with (width, height), "stretch" or "crop", as in `plan_resizing`.
+    """
     numbers = torch.tensor(list(indices), dtype=torch.int64)
     resizing = plan_resizing(reader.image_size, size, fit)
     width, height = resizing.size
@@ -55,7 +68,13 @@ def read_clip(
 def read_resized(
     reader: VideoReader, indices: Sequence[int], resizing: Resizing
 ) -> Iterator[tuple[int, Float[Tensor, "frame 3 height width"]]]:
-    """(place of the first one, resized frames in [0, 1]) chunk by chunk."""
+    """Resized frames in [0, 1], chunk by chunk, each with the position in `indices` of its first frame.
+
+    Args:
+        reader: an open video.
+        indices: frame numbers, in any order.
+        resizing: as `plan_resizing` makes it for the reader's size.
+    """
     for start, chunk in read_resized_bytes(reader, indices, resizing):
         yield start, chunk.to(torch.float32) / 255
 
@@ -63,9 +82,14 @@ def read_resized(
 def read_resized_bytes(
     reader: VideoReader, indices: Sequence[int], resizing: Resizing
 ) -> Iterator[tuple[int, UInt8[Tensor, "frame 3 height width"]]]:
-    """(place of the first one, resized frames in 0 .. 255) chunk by chunk.
+    """Resized frames in 0 .. 255, chunk by chunk, each with the position in `indices` of its first frame.
 
-    Two chunks of the source are held: the next one is decoded on another thread while one is worked on.
+    Two chunks of the source are in memory: the next one is decoded on another thread while one is processed.
+
+    Args:
+        reader: an open video.
+        indices: frame numbers, in any order.
+        resizing: as `plan_resizing` makes it for the reader's size.
     """
     step = max(1, CHUNK_VALUES // (3 * reader.image_size[0] * reader.image_size[1]))
     starts = range(0, len(indices), step)

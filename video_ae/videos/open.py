@@ -1,4 +1,4 @@
-"""A path from the user -> a reader of its frames."""
+"""Opening of videos: the decoder that fits a file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +20,16 @@ DECODERS = ("auto", *READERS)
 
 
 def open_video(path: str | Path, decoder: str = "auto") -> VideoReader:
-    """Opens a video file or a folder of images.
+    """A reader of a video file or a folder of images.
 
-    `auto` is torchcodec where it imports and is exact on this file, else PyAV. Folders need no decoder. Raises
-    UserError for a missing path, a file that is no video (or empty, or sound only), a folder without images or with
-    images of different sizes, an unknown decoder, and a decoder that cannot be exact on this file.
+    Args:
+        path: of the file or folder.
+        decoder: one of `DECODERS`. "auto" is torchcodec where it imports and is exact on this file, else PyAV. Folders
+            need none.
+
+    Raises:
+        UserError: the path is missing, a file is no video (or empty, or sound only), a folder has no images or images
+            of different sizes, the decoder is unknown, or it cannot be exact on this file.
     """
     if decoder not in DECODERS:
         raise UserError(f"There is no decoder {decoder!r}: choose one of {', '.join(DECODERS)}.")

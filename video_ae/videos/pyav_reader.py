@@ -17,10 +17,17 @@ from video_ae.videos.indexed import IndexedVideo
 
 
 class PyAVReader(IndexedVideo):
-    """Goes to the last keyframe at or before a frame and decodes on from there; reading onwards never seeks.
+    """Seeks the last keyframe at or before a frame and decodes from there; reading forwards never seeks.
 
-    Frames are told apart by their presentation times, never by counting from a seek, which makes edit lists, open
-    groups of pictures and variable frame rates exact. Raises UserError for files that are no video.
+    Frames are identified by their presentation times, never by counting from a seek, which makes edit lists, open
+    groups of pictures and variable frame rates exact.
+
+    Args:
+        path: of the video file.
+        index: of its frames; read from the file by default.
+
+    Raises:
+        UserError: the file is no video.
     """
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
@@ -34,16 +41,16 @@ class PyAVReader(IndexedVideo):
     def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
         numbers = check_indices(indices, len(self))
         width, height = self.image_size
-        pictures = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
-        places: dict[int, list[int]] = {}
-        for place, number in enumerate(numbers):
-            places.setdefault(number, []).append(place)
-        for number in sorted(places):
-            pictures[places[number]] = torch.from_numpy(self._picture(number))
-        return pictures.permute(0, 3, 1, 2)
+        frames = torch.empty(len(numbers), height, width, 3, dtype=torch.uint8)
+        rows: dict[int, list[int]] = {}
+        for row, number in enumerate(numbers):
+            rows.setdefault(number, []).append(row)
+        for number in sorted(rows):
+            frames[rows[number]] = torch.from_numpy(self._upright_frame(number))
+        return frames.permute(0, 3, 1, 2)
 
-    def _picture(self, number: int) -> np.ndarray:
-        """One upright picture, [height, width, 3]."""
+    def _upright_frame(self, number: int) -> np.ndarray:
+        """[height, width, 3]."""
         import av
 
         try:
@@ -53,18 +60,18 @@ class PyAVReader(IndexedVideo):
             raise self._damage(number) from error
         if frame is None:
             raise self._damage(number)
-        picture = np.rot90(frame.to_ndarray(format="rgb24"), self._index.quarter_turns)
-        if picture.shape[1::-1] != self.image_size:
+        upright = np.rot90(frame.to_ndarray(format="rgb24"), self._index.quarter_turns)
+        if upright.shape[1::-1] != self.image_size:
             raise UserError(
-                f"{str(self._path)!r} changes its picture size from {_times(self.image_size)} to "
-                f"{_times(picture.shape[1::-1])} at frame {number}: cut it there and give the parts one by one."
+                f"{str(self._path)!r} changes its frame size from {_times(self.image_size)} to "
+                f"{_times(upright.shape[1::-1])} at frame {number}: cut it there and give the parts one by one."
             )
-        return np.ascontiguousarray(picture)
+        return np.ascontiguousarray(upright)
 
     def _damage(self, number: int) -> UserError:
         return UserError(f"{str(self._path)!r} is damaged: frame {number} cannot be decoded; use the part before it.")
 
-    def _decode_to(self, pts: int):
+    def _decode_to(self, pts: int) -> Any:
         """The frame that is shown at `pts`, or None if decoding never puts it out."""
         start = bisect_right(self._key_pts, pts) - 1
         key_pts = self._key_pts[start] if start >= 0 else None
@@ -80,7 +87,7 @@ class PyAVReader(IndexedVideo):
         return None
 
     def _start(self, key: tuple[int, int] | None) -> None:
-        """Puts decoding at a keyframe (pts, dts), or at the start of the file if the container cannot go there."""
+        """Starts decoding at a keyframe (pts, dts), or at the start of the file if the container cannot seek there."""
         if key is None or bisect_left(self._key_pts, key[0]) == 0:
             return self._open()
         if self._container is None:
@@ -104,7 +111,7 @@ class PyAVReader(IndexedVideo):
         self._frames, self._last_pts = _decode(next(packets), packets), None
 
 
-def _decode(first, rest) -> Iterator:
+def _decode(first: Any, rest: Iterator) -> Iterator:
     yield from first.decode()
     for packet in rest:
         yield from packet.decode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
@@ -19,7 +20,14 @@ class TorchCodecReader(IndexedVideo):
     """torchcodec with exact seeking, checked against the file's packets.
 
     Refuses files with an edit list that hides frames: torchcodec 0.13 finds the wrong keyframe in some of them
-    (docs/decoders.md). Raises UserError then, for files that are no video, and where torchcodec does not import.
+    (docs/decoders.md).
+
+    Args:
+        path: of the video file.
+        index: of its frames; read from the file by default.
+
+    Raises:
+        UserError: torchcodec does not import or is not exact on this file, or the file is no video.
     """
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
@@ -61,8 +69,12 @@ class TorchCodecReader(IndexedVideo):
         return batch.data
 
 
-def import_torchcodec():
-    """torchcodec's VideoDecoder; UserError where it is missing or does not fit this torch or FFmpeg."""
+def import_torchcodec() -> Any:
+    """The class `torchcodec.decoders.VideoDecoder`.
+
+    Raises:
+        UserError: torchcodec is missing or does not fit this torch or FFmpeg.
+    """
     try:
         from torchcodec.decoders import VideoDecoder
     except (ImportError, OSError, RuntimeError) as error:

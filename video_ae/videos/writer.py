@@ -1,4 +1,4 @@
-"""Frames -> an H.264 file that plays everywhere."""
+"""Writing of videos as H.264 files that play everywhere."""
 
 import os
 import tempfile
@@ -21,11 +21,18 @@ def write_video(
     frames: UInt8[Tensor, "frame 3 height width"] | Float[Tensor, "frame 3 height width"],
     fps: float | int = 30.0,
 ) -> None:
-    """Writes RGB frames (uint8, or float in [0, 1], clamped) as H.264, yuv420p, `fps` frames a second.
+    """Writes frames as H.264, yuv420p. The same frames give the same bytes.
 
-    Odd widths and heights get one more column or row, a copy of the last one, since yuv420p has none. The file appears
-    under its name only when it is complete. Raises UserError without frames, for a rate that is not positive, and for
-    a folder that cannot be written. The same frames give the same bytes.
+    Odd widths and heights get one more column or row, a copy of the last one, since yuv420p requires even sides. The
+    file appears under its name only when it is complete.
+
+    Args:
+        path: of the file; missing folders are made.
+        frames: RGB, bytes or floats in [0, 1] (clamped).
+        fps: frames per second.
+
+    Raises:
+        UserError: there are no frames, the rate is not positive, or the folder cannot be written.
     """
     path = Path(path)
     if len(frames) == 0:
@@ -55,21 +62,21 @@ def _encode(path: str, frames: Tensor, rate: Fraction) -> None:
     with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        for number, picture in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(_even_rgb(picture).numpy(), format="rgb24")
-            frame.pts, frame.time_base = number, 1 / rate
-            container.mux(stream.encode(frame))
+        for number, frame in enumerate(frames):
+            encoded = av.VideoFrame.from_ndarray(_even_rgb(frame).numpy(), format="rgb24")
+            encoded.pts, encoded.time_base = number, 1 / rate
+            container.mux(stream.encode(encoded))
         container.mux(stream.encode())
 
 
-def _even_rgb(picture: Tensor) -> Tensor:
+def _even_rgb(frame: Tensor) -> Tensor:
     """uint8 [height, width, 3] with even sides."""
-    if picture.is_floating_point():
-        picture = (picture.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-    height, width = picture.shape[-2:]
+    if frame.is_floating_point():
+        frame = (frame.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    height, width = frame.shape[-2:]
     rows = torch.arange(height + height % 2).clamp_max(height - 1)
     columns = torch.arange(width + width % 2).clamp_max(width - 1)
-    return picture.cpu()[:, rows][:, :, columns].permute(1, 2, 0).contiguous()
+    return frame.cpu()[:, rows][:, :, columns].permute(1, 2, 0).contiguous()
 
 
 def _umask() -> int:

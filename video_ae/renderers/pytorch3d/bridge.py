@@ -1,4 +1,4 @@
-"""The bridge to PyTorch3D: its ray marcher in place of ours, our cameras and voxels in its classes.
+"""The bridge to PyTorch3D: its ray marcher instead of ours, our cameras and voxels in its classes.
 
 PyTorch3D is optional and imported on the first use. Its pure-Python part is enough (docs/pytorch3d.md); a full build
 works the same.
