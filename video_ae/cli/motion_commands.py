@@ -56,7 +56,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _settings(given: dict[str, Any]) -> Any:
     """Takes the shared settings out of what was given."""
-    from video_ae.pipelines.take_apart import Settings
+    from video_ae.pipelines.inputs import Settings
 
     return Settings(**{name: given.pop(name) for name in _SETTINGS if name in given})
 
@@ -69,10 +69,10 @@ def _follow(**given: Any) -> None:
 
 
 def _animate(**given: Any) -> None:
-    from video_ae.pipelines.follow import animate_picture
+    from video_ae.pipelines.animate import animate_image
 
     settings = _settings(given)
-    _say(given["out"], animate_picture(settings=settings, **given))
+    _say(given["out"], animate_image(given.pop("picture"), settings=settings, **given))
 
 
 def _say(out: Path, report: Any) -> None:

@@ -40,7 +40,7 @@ def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settin
     model = settings.load_model()
     with Stages() as stages:
         shown = reconstruct_scene(image, model, settings, stages)
-        cameras = PATHS[path](shown.cameras, shown.scene_depth, settings.frames or PATH_FRAMES, 0)
+        cameras = PATHS[path](shown.path("input"), shown.scene_depth, settings.frames or PATH_FRAMES, 0)
         render_along(out, shown, cameras, NOVEL_RATE, None, settings, stages)
     seen = seen_parts(shown, cameras.select(spread_frames(len(cameras), _TESTED))).mean().item()
     farthest = nearest_view_distance(shown, cameras).max().item()

@@ -118,9 +118,10 @@ def relative_path(leading: Reconstruction, scale: float) -> Cameras:
         leading: whose path it is.
         scale: by which lengths are multiplied.
     """
-    moved = relative_to_first(leading.cameras.world_from_camera)
+    cameras = leading.path("input")
+    moved = relative_to_first(cameras.world_from_camera)
     moved[:, :3, 3] *= scale
-    return Cameras(moved, leading.cameras.intrinsics)
+    return Cameras(moved, cameras.intrinsics)
 
 
 def scaled_motion(path: Cameras, part: float) -> Cameras:
@@ -162,7 +163,7 @@ def seen_parts(shown: Reconstruction, path: Cameras) -> Float[Tensor, "view"]:
         shown: the scene.
         path: cameras of the views, in the scene's world.
     """
-    depth, frames, path = shown.scene_depth, shown.cameras, path.to("cpu", torch.float64)
+    depth, frames, path = shown.scene_depth, shown.path("input"), path.to("cpu", torch.float64)
     seen = []
     for number, frame in enumerate(view_distances(shown.scene, path).argmin(1).tolist()):
         view_from_frame = invert(path.world_from_camera[number]) @ frames.world_from_camera[frame]
@@ -188,7 +189,7 @@ def _some(count: int) -> list[int]:
 
 def _path_from(shown: Reconstruction, start: int, steps: Cameras) -> Cameras:
     """The path from a frame of the scene on, with the scene's focal length."""
-    found = shown.cameras.select([start])
+    found = shown.path("input").select([start])
     intrinsics = found.intrinsics.expand(len(steps), 4)
     return Cameras(found.world_from_camera @ steps.world_from_camera, intrinsics)
 

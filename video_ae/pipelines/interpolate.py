@@ -69,7 +69,7 @@ def render_between(
     shares = (times[new] - before).tolist()
     neighbours = [{left: 1 - share, left + 1: share} for left, share in zip(before.tolist(), shares, strict=True)]
     stages("rendering new frames", 0)
-    cameras = interpolate(video.cameras, times[new])
+    cameras = interpolate(video.path("input"), times[new])
     rendered = renderer.images(cameras, neighbours, lambda done: stages("rendering new frames", done))
     images = torch.empty(len(times), 3, size[1], size[0], dtype=torch.uint8)
     images[new] = rendered

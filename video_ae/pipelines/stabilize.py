@@ -95,7 +95,7 @@ def stabilize_video(
         if seconds is None:
             steady = locked_trajectory(video)
         else:
-            steady = smoothed_trajectory(video.cameras, seconds * video.frame_rate)
+            steady = smoothed_trajectory(video.path("input"), seconds * video.frame_rate)
         size = settings.result_size(video.source.image_size)
         renderer = ImageBasedRenderer(video.model, video.scene, video.source_reader(size), size)
         stages("looking at the borders", 0)
@@ -105,7 +105,7 @@ def stabilize_video(
         own = [{position: 1.0} for position in range(len(steady))]
         images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
         sound = write_video_with_sound(out, images, video.frame_rate, Path(source))
-    before, after = (stability(path, video.frame_rate, video.scene_depth) for path in (video.cameras, steady))
+    before, after = (stability(path, video.frame_rate, video.scene_depth) for path in (video.path("input"), steady))
     report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
     text = json.dumps(asdict(report), indent=1, allow_nan=False)
     write_atomically(out.with_suffix(".json"), lambda temporary: temporary.write_text(text))
@@ -164,10 +164,10 @@ def locked_trajectory(video: Reconstruction) -> Cameras:
     Args:
         video: reconstructed.
     """
-    cameras = video.cameras.to(torch.float32)
+    cameras = video.path("input").to(torch.float32)
     typical = video.scene.camera.median_inverse_depth.cpu()
     middle = int(view_displacement(cameras, typical, cameras).mean(1).argmin())
-    return video.cameras.select([middle] * len(cameras))
+    return video.path("input").select([middle] * len(cameras))
 
 
 def zoomed(cameras: Cameras, zoom: float) -> Cameras:

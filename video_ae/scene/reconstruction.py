@@ -94,6 +94,11 @@ class Reconstruction:
         """One camera a frame, float64 on the CPU; the first frame's camera is the world."""
         return self.trajectory.cameras
 
+    @cached_property
+    def _found(self) -> Cameras:
+        """The cameras as the model found them, which are rendered: `cameras` up to rounding."""
+        return self.scene.cameras.to("cpu", torch.float64)
+
     @property
     def focal(self) -> float:
         """fx / width."""
@@ -186,15 +191,15 @@ class Reconstruction:
         if name not in PATHS:
             raise UserError(f"There is no path {name!r}: choose one of {', '.join(PATHS)}.")
         if name == "input":
-            return PATHS[name](self.cameras, 1.0, frames, 0)
+            return PATHS[name](self._found, 1.0, frames, 0)
         reference = self.keyframes[len(self.keyframes) // 2]
         depth = scene_depth(self.scene.camera.inverse_depth[reference])
-        return PATHS[name](self.cameras, depth, frames or PATH_FRAMES, reference)
+        return PATHS[name](self._found, depth, frames or PATH_FRAMES, reference)
 
     @cached_property
     def novel_path(self) -> Cameras:
         """The path of `novel_view.mp4`: the smoothed path of the video, swinging about it."""
-        return novel(self.cameras, self.scene_depth, min(max(48, 2 * len(self)), 240))
+        return novel(self._found, self.scene_depth, min(max(48, 2 * len(self)), 240))
 
     def render(self, cameras: Cameras, size: int | None = None) -> RenderedViews:
         """Views on the CPU: `.rgb` in [0, 1], `.depth`, `.inverse_depth`, `.opacity`.
@@ -253,7 +258,7 @@ class Reconstruction:
         done: RenderedFrames | None = self.__dict__.get("_rendered")
         if done is not None:
             return done if positions is None else done[positions]
-        cameras = self.cameras if positions is None else self.cameras.select(positions)
+        cameras = self._found if positions is None else self._found.select(positions)
         chunks = render_chunks(self.model, self.scene, cameras, self.image_size, progress)
         rendered = RenderedFrames.cat([RenderedFrames(to_bytes(views.rgb), views.inverse_depth) for views in chunks])
         if positions is None:
