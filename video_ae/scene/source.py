@@ -125,18 +125,18 @@ def _in_memory(video: VideoClip | Tensor | np.ndarray | Sequence[Any]) -> Frames
         if len({image.shape for image in images}) > 1:
             raise UserError("The images of the list differ in size: give images of one size.")
         return FramesInMemory(_from_array(np.stack(images)))
-    raise UserError(f"A {type(video).__name__} was given for the video: give {FORMS}.")
+    raise UserError(f"The video was given as a {type(video).__name__} of something else: give {FORMS}.")
 
 
 def _from_array(frames: np.ndarray) -> UInt8[Tensor, "frame 3 height width"]:
     if frames.ndim != 4 or frames.shape[-1] != 3:
-        raise UserError(f"An array of shape {list(frames.shape)} was given for the video: give {FORMS}.")
+        raise UserError(f"The video was given as an array of shape {list(frames.shape)}: give {FORMS}.")
     return _as_bytes(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2))
 
 
 def _as_bytes(frames: Tensor) -> UInt8[Tensor, "frame 3 height width"]:
     if frames.ndim != 4 or frames.shape[1] != 3:
-        raise UserError(f"Frames of shape {list(frames.shape)} were given for the video: give {FORMS}.")
+        raise UserError(f"The video was given as a tensor of shape {list(frames.shape)}: give {FORMS}.")
     if frames.dtype == torch.uint8:
         return frames
     if not (frames.is_floating_point() and bool(((frames >= 0) & (frames <= 1)).all())):

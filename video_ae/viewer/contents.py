@@ -12,14 +12,11 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.output_folder import MARK
 from video_ae.formats.ply import PointCloud, read_ply
-from video_ae.formats.scene import frame_rate, load_scene, move
-from video_ae.formats.trajectory import CameraTrajectory, track_of
+from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.resize import plan_resizing
-from video_ae.geometry.trajectories import scene_depth
-from video_ae.pipelines.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
-from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import SceneModel, load_scene_model
-from video_ae.types import Cameras, RenderedViews, Scene
+from video_ae.models.base import VideoModel
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.types import RenderedViews, Scene
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video
 from video_ae.viewer.frusta import View, camera_of_view
@@ -46,7 +43,7 @@ class Contents:
     rate: float
     notes: tuple[str, ...]
     scene: Scene
-    model: SceneModel
+    model: VideoModel
 
     def __len__(self) -> int:
         return len(self.track.cameras)
@@ -59,8 +56,8 @@ class Contents:
 
 
 def on_background(views: RenderedViews) -> np.ndarray:
-    """The first view (of a batch of one) as bytes [height, width, 3], over the grey of the page."""
-    picture = views.frames[0, 0] + (1 - views.opacity[0, 0].clamp(0, 1)) * BACKGROUND
+    """The first view as bytes [height, width, 3], over the grey of the page."""
+    picture = views.rgb[0] + (1 - views.opacity[0].clamp(0, 1)) * BACKGROUND
     return (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
@@ -69,22 +66,17 @@ def load_contents(directory: Path, device: torch.device) -> Contents:
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError(f"{str(directory)!r} is no folder: give one that `video-ae reconstruct` wrote.")
-    saved = load_scene(directory / SCENE_FOLDER)
-    model, _ = load_scene_model(directory / SCENE_FOLDER / WEIGHTS_FILE, device)
-    camera, clip = saved.scene.camera, saved.scene.clip
-    path = Cameras(camera.cameras.world_from_camera[0], camera.cameras.intrinsics[0])
-    depth = scene_depth(camera.inverse_depth)
-    scene = move(saved.scene, device)
+    saved = Reconstruction.load(directory, str(device))
     return Contents(
-        name=clip.name or directory.name,
-        track=track_of(path, clip, camera.confidence[0], saved.source_size),
-        frames=_frames(directory / "reconstruction.mp4", len(path)),
-        cloud=_cloud(directory / "points.ply", model, scene, depth),
-        depth=depth,
-        rate=frame_rate(clip.times),
-        notes=camera.notes[0] if camera.notes else (),
-        scene=scene,
-        model=model,
+        name=saved.name or directory.name,
+        track=saved.trajectory,
+        frames=_frames(directory / "reconstruction.mp4", len(saved)),
+        cloud=_cloud(directory / "points.ply", saved),
+        depth=saved.scene_depth,
+        rate=saved.frame_rate,
+        notes=saved.notes,
+        scene=saved.scene,
+        model=saved.model,
     )
 
 
@@ -101,11 +93,9 @@ def _frames(path: Path, count: int) -> UInt8[Tensor, "frame 3 height width"]:
     return torch.cat(parts)
 
 
-def _cloud(path: Path, model: SceneModel, scene: Scene, depth: float) -> PointCloud:
+def _cloud(path: Path, saved: Reconstruction) -> PointCloud:
     """The points that were exported, or the same ones made now."""
-    if path.is_file():
-        return read_ply(path)
-    return scene_points(model, scene, scene.clip.image_size, depth)
+    return read_ply(path) if path.is_file() else saved.points()
 
 
 def confidence_colours(confidence: Float[Tensor, "point"]) -> UInt8[Tensor, "point 3"]:
