@@ -19,7 +19,9 @@ test-slow: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
 	$(BIN)/mypy
+	$(BIN)/python tools/check_docstrings.py
 
 # The pure-Python part of PyTorch3D, a reference for our ray marcher: no wheel of the whole runs here, and an extra of
 # the package cannot carry these flags.
@@ -40,7 +42,7 @@ $(VENV)/browser: $(VENV)/installed
 
 # The pages of docs/ as a site; a dead link or anchor is an error.
 docs: $(VENV)/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'

@@ -48,7 +48,17 @@ DOCUMENTS = ["README.md", "docs/results.md", "docs/experiments.md"]
 
 
 def run(name: str, words: list[str], data: Path, out: Path) -> float:
-    """Seconds of one evaluation; its output goes to OUT/NAME.log. Ends the program where it fails."""
+    """Runs one evaluation and returns its seconds; its output goes to OUT/NAME.log.
+
+    Args:
+        name: of the run.
+        words: of `video-ae evaluate` but data and output.
+        data: a data set with cameras.
+        out: folder of all runs.
+
+    Raises:
+        SystemExit: when the evaluation fails.
+    """
     if (out / name / "results.json").is_file():
         print(f"{name}: there already", flush=True)
         return 0.0
@@ -71,6 +81,7 @@ def run(name: str, words: list[str], data: Path, out: Path) -> float:
 
 
 def main() -> None:
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, metavar="ROOT", help="the real clips, in RealEstate10K's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the runs write, kept")
@@ -95,7 +106,7 @@ def main() -> None:
     times = {name: round(value) for (name, *_), value in zip(runs, seconds, strict=True)}
     (out / "seconds.json").write_text(json.dumps(times, indent=1) + "\n")
     documents = [file for file in DOCUMENTS if (ROOT / file).is_file()]
-    subprocess.run([sys.executable, "scripts/make_tables.py", *documents], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "tools/make_tables.py", *documents], cwd=ROOT, check=True)
     print(f"{len(runs)} runs in {(time.monotonic() - start) / 60:.0f} minutes, {given.jobs} side by side")
 
 

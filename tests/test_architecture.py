@@ -1,6 +1,7 @@
 """Imports point one way, `import video_ae` is light, and the switch of the shape checker is live."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,18 @@ def test_shape_checks_are_live():
 
     with pytest.raises(Exception, match="height"):
         psnr(torch.zeros(1, 3, 4, 5), torch.zeros(1, 3, 5, 4))
+
+
+def test_no_two_modules_have_one_name():
+    names = [path.stem for path in PACKAGE.rglob("*.py") if path.stem not in ("__init__", "base", "open")]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def test_the_camera_room_reads_in_the_order_that_its_page_lists():
+    page = (PACKAGE / "camera" / "__init__.py").read_text()
+    order = re.findall(r"\w+", " ".join(re.findall(r"^\* ([\w, ]+):", page, re.MULTILINE)))
+    assert sorted(order) == sorted(path.stem for path in (PACKAGE / "camera").glob("*.py") if path.stem != "__init__")
+    for module, targets in modules().items():
+        _, _, name = module.partition("video_ae.camera.")
+        needed = [target.rpartition(".")[2] for target in targets if target.startswith("video_ae.camera.")]
+        assert not name or all(order.index(other) < order.index(name) for other in needed), f"{name} needs {needed}"

@@ -54,8 +54,8 @@ def missed(model, clip):
     """Squared error of a held-out middle frame over that of blending its contexts."""
     contexts, target = clip.select([4, 8]), clip.select([6])
     scores = [
-        psnr(picture[None], target.frames).item()
-        for picture in (model.synthesize(contexts, target).frames[0, 0], blend(contexts, target).picture)
+        psnr(image[None], target.frames).item()
+        for image in (model.synthesize(contexts, target).rgb[0], blend(contexts, target).image)
     ]
     return 10 ** ((scores[1] - scores[0]) / 10)
 

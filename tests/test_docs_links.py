@@ -1,6 +1,7 @@
 """What the pages say is there: links, anchors, pictures, files, commands and their options."""
 
 import argparse
+import ast
 import re
 import shlex
 from functools import cache
@@ -14,14 +15,16 @@ from video_ae.errors import UserError
 from video_ae.training.config import run_parser
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+SITE = sorted((ROOT / "docs").glob("**/*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SITE]
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 INDENTED = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`([^`\n]+)`")
-FOLDERS = ("configs", "scripts", "data", "docs", "tests", "notebooks", "video_ae", ".ci")
+FOLDERS = {".ci", ".github", "configs", "data", "docs", "examples", "notebooks", "scripts", "tests"}
+FOLDERS |= {"tools", "video_ae"}
 MADE = {"data/RealEstate10K/train", "docs/results/"}  # by the reader; a folder of generated files
-OURS = re.compile(r"(\w+=\S+ )*(video-ae|python scripts/)")
+OURS = re.compile(r"(\w+=\S+ )*(video-ae|python (scripts|tools)/)")
 SYNOPSIS = re.compile(r"[\[\]{}]|\.\.\.")  # a line that shows what is possible, not what one types
 
 
@@ -48,7 +51,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def typed(page: Path) -> list[str]:
-    """Lines of code that call video-ae or one of our scripts, without comments, continued lines joined."""
+    """Lines of code that call video-ae, a script or a tool, without comments, continued lines joined."""
     text = page.read_text()
     blocks = [body for _, kind, body in FENCE.findall(text) if kind in ("", "sh", "bash", "console")]
     blocks += INDENTED.findall(prose(page))
@@ -158,7 +161,7 @@ def test_whole_command_lines_parse(page: Path) -> None:
 
 @pages
 def test_options_in_the_text_exist(page: Path) -> None:
-    scripts = "".join(path.read_text() for path in (ROOT / "scripts").glob("*.py"))
+    scripts = "".join(path.read_text() for folder in ("scripts", "tools") for path in (ROOT / folder).glob("*.py"))
     ours = set(re.findall(r'"(--[a-z][\w-]*)"', scripts)).union(*map(options_of, parsers().values()))
     for span in NAMED.findall(prose(page)):
         if not re.match(r"--[a-z]", span):
@@ -171,9 +174,31 @@ def test_options_in_the_text_exist(page: Path) -> None:
             assert option in ours or not unknown_training_option(option), f"{name(page)} names {option}"
 
 
+def messages() -> str:
+    """All strings of the package, with `...` for what an f-string fills in."""
+    found = []
+    for path in (ROOT / "video_ae").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant):
+                found.append(str(node.value))
+    return "\n".join(found)
+
+
+def test_messages_that_troubleshooting_explains_exist() -> None:
+    tables = (ROOT / "docs/troubleshooting.md").read_text().split("\n## Messages\n")[1].split("\n## ")[0]
+    said = messages()
+    quotes = [quote for cell in re.findall(r"^\| (.+?) \|", tables, re.MULTILINE) for quote in cell.split(";")]
+    parts = [part.strip(" `,:()") for quote in quotes for part in quote.split("...")]
+    assert len(parts) > 40
+    assert [part for part in parts if part not in said] == []
+
+
 def test_every_page_of_the_readme_and_every_configuration_is_explained() -> None:
     readme, training_page = (ROOT / "README.md").read_text(), (ROOT / "docs/training.md").read_text()
-    for page in PAGES[1:]:
+    for page in SITE:
         assert page.name == "index.md" or f"({name(page)})" in readme, f"README.md does not name {name(page)}"
     for config in (ROOT / "configs").glob("*.yaml"):
         assert f"`configs/{config.name}`" in training_page
@@ -195,7 +220,15 @@ def test_the_menu_of_the_site_holds_every_page() -> None:
         return [file for value in (entry.values() if isinstance(entry, dict) else entry) for file in files(value)]
 
     menu = files(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
-    assert sorted(menu) == sorted(page.name for page in PAGES[1:])
+    rooms = ["video_ae", *(path.parent.name for path in (ROOT / "video_ae").glob("*/__init__.py"))]
+    assert sorted(menu) == sorted([page.name for page in SITE] + [f"reference/{room}.md" for room in rooms])
+
+
+def test_hooks_before_a_commit_run_the_versions_of_the_constraints() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    pinned = {pin for hook in hooks for pin in hook.get("additional_dependencies", ())}
+    assert {pin.split("==")[0] for pin in pinned} == {"ruff", "typos"}
+    assert pinned <= set((ROOT / "constraints.txt").read_text().splitlines())
 
 
 @pytest.mark.parametrize(
@@ -212,7 +245,7 @@ def test_wrong_commands_are_noticed(line: str) -> None:
 
 
 def test_site_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("material", reason="mkdocs-material is not installed (`make docs`)")
+    pytest.importorskip("mkdocstrings", reason="the extra `docs` is not installed (`make docs`)")
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
@@ -220,8 +253,12 @@ def test_site_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), strict=True))
     results = (tmp_path / "results.html").read_text()
     assert results.count("<table>") == (ROOT / "docs/results.md").read_text().count("|---|\n") > 5
-    for page in PAGES[1:]:  # nothing on a page waits for the network
+    for file in tmp_path.rglob("*.html"):  # nothing on a page waits for the network
+        assert not re.search(r"<(script|img)[^>]+src=\"?https?://|<link[^>]+stylesheet[^>]+https?://", file.read_text())
+    for page in SITE:
         html = (tmp_path / page.relative_to(ROOT / "docs")).with_suffix(".html").read_text()
-        assert not re.search(r"<(script|img)[^>]+src=\"?https?://|<link[^>]+stylesheet[^>]+https?://", html), page
         for paragraph in re.findall(r"<p>(.*?)</p>", html, re.DOTALL):  # lists and tables that are taken for text
             assert not re.search(r"^\s*([*-] |\d\. )|\|---|```", paragraph, re.MULTILINE), paragraph
+    geometry = (tmp_path / "reference" / "geometry.html").read_text()
+    assert 'id="video_ae.geometry.se3.invert"' in geometry
+    assert "<blockquote>" not in geometry  # doctests are code

@@ -14,7 +14,7 @@ from video_ae.cli import main
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.models.open import build_model, load_model
-from video_ae.types import Cameras, MultiplaneVolume, ModelOutput, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
@@ -86,7 +86,7 @@ def test_commands_train_and_what_they_wrote_loads(folder: Path, command: str) ->
 def test_data_set_gives_the_arrays_and_sets_the_rest_aside(folder: Path) -> None:
     source = open_dataset("numpy_videos.NumpyVideos:ARRAYS")
     assert list(source.names) == ["back", "walk"]
-    assert "bytes [frame, height, width, 3] are needed" in source.quarantined["sound"]
+    assert "bytes [frame, height, width, 3] are needed" in source.skipped["sound"]
     clip = source.load(1, [5, 0])
     true = torch.from_numpy(np.load(folder / "ARRAYS" / "walk.npy")).permute(0, 3, 1, 2) / 255
     assert torch.equal(clip.frames, true[[5, 0]])
@@ -122,14 +122,14 @@ def test_structure_puts_a_surface_where_colours_agree(folder: Path) -> None:
 
 def test_renderer_is_white_where_nothing_was_seen(folder: Path) -> None:
     settings = yaml.safe_load(FILES["mine.yaml"])["model"] | {}
-    settings["class_path"] = "video_ae.models.perspective.PerspectiveAutoencoder"
+    settings["class_path"] = "PerspectiveAutoencoder"
     renderer = build_model(settings).renderer
     camera = Cameras(torch.eye(4)[None, None], torch.tensor([[[1.0, 1.0, 0.5, 0.5]]]))
-    turned = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))[None, None]  # looks the other way
+    rotated = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))[None, None]  # looks the other way
     density = torch.cat([torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 12.0)], 1)
     code = MultiplaneVolume(density, torch.full((1, 3, 2, 4, 4), 0.25), torch.tensor([[1.0, 0.5]]), camera)
-    assert (renderer(code, camera, 4, 4).frames - 0.25).abs().max() < 1e-4
-    assert (renderer(code, Cameras(turned, camera.intrinsics), 4, 4).frames == 1).all()
+    assert (renderer(code, camera, 4, 4).rgb - 0.25).abs().max() < 1e-4
+    assert (renderer(code, Cameras(rotated, camera.intrinsics), 4, 4).rgb == 1).all()
 
 
 def test_loss_is_the_formula(folder: Path) -> None:

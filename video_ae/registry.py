@@ -21,7 +21,7 @@ PARTS = {  # short name -> module
     "CameraSolver": "video_ae.camera.solver",
     "LocalContrast": "video_ae.camera.features",
     "PlaneSweepEncoder": "video_ae.structure.plane_sweep",
-    "FrustumRenderer": "video_ae.renderers.frustum",
+    "FrustumRenderer": "video_ae.renderers.frustum_renderer",
     "L1": "video_ae.losses.photometric",
     "SquaredError": "video_ae.losses.photometric",
     "StructuralDissimilarity": "video_ae.losses.photometric",
@@ -34,6 +34,7 @@ PARTS = {  # short name -> module
 RENAMED = {  # what files from before say -> short name
     "AlignmentEncoder": "CameraSolver",
     "video_ae.camera.alignment_encoder.AlignmentEncoder": "CameraSolver",
+    "video_ae.renderers.frustum.FrustumRenderer": "FrustumRenderer",
     "video_ae.models.paper.PaperVideoAutoencoder": "PaperVideoAutoencoder",
     "video_ae.models.plain_autoencoder.PlainAutoencoder": "PlainAutoencoder",
     "video_ae.models.denoising_autoencoder.DenoisingAutoencoder": "DenoisingAutoencoder",
@@ -69,7 +70,11 @@ def short_name(path: str) -> str:
 
 
 def name_of(kind: type) -> str:
-    """What files call a class: its short name, or its full path where it has none."""
+    """What files call a class: its short name, or its full path where it has none.
+
+    Args:
+        kind: the class.
+    """
     return short_name(f"{kind.__module__}.{kind.__qualname__}")
 
 
@@ -96,12 +101,20 @@ def with_full_paths(settings: Any) -> Any:
 
 
 def with_short_names(settings: Any) -> Any:
-    """Nested settings with every `class_path` written as files shall hold it."""
+    """Nested settings with every `class_path` written as files shall hold it.
+
+    Args:
+        settings: what YAML or JSON may hold.
+    """
     return _renamed(settings, short_name)
 
 
 def announce_renamed(settings: Any) -> None:
-    """Logs, for every part that nested settings call by an earlier name, what it is called now."""
+    """Logs, for every part that nested settings call by an earlier name, what it is called now.
+
+    Args:
+        settings: what YAML or JSON may hold.
+    """
 
     def say(name: str) -> str:
         if name in RENAMED:

@@ -14,7 +14,7 @@ Conventions, used everywhere in the package (worked numbers stand in `video_ae.g
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar, TypeVar, get_args
 
 import torch
@@ -25,7 +25,7 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, from 0 to 1."""
 
 
-Record = TypeVar("Record", bound="TensorRecord")  # not typing.Self, which the tests' shape checker does not know
+Record = TypeVar("Record", bound="TensorRecord")  # the shape checker of the tests does not know `Self`
 
 
 class TensorRecord:
@@ -106,12 +106,12 @@ class TensorRecord:
     def _join(
         cls: type[Record], records: Sequence[Record], join: Callable[[list[Tensor], tuple[str, ...]], Tensor]
     ) -> Record:
-        first, axes = records[0], _axes(cls)
+        first, axes = records[0], _axes(cls)  # type: ignore[arg-type]
         joined = {name: _joined([getattr(one, name) for one in records], axes[name], join) for name in axes}
         return replace(first, **joined)  # type: ignore[type-var]
 
 
-@lru_cache(maxsize=64)
+@cache
 def _axes(kind: type[TensorRecord]) -> dict[str, tuple[str, ...]]:
     """The names of the axes of each field, from its shape words; none for what is no tensor."""
     found = {}

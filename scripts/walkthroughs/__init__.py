@@ -1,1 +1,1 @@
-"""Helpers of `scripts/render_walkthroughs.py`: map files, camera paths, the game engine, pictures and clips."""
+"""Helpers of `scripts/render_walkthroughs.py`: map files, camera paths, the game engine, images and clips."""

@@ -14,8 +14,14 @@ CROSSINGS = 64  # lines that a ray may cross; beyond, depth is unknown
 
 
 def cast(space: FreeSpace, eye: np.ndarray, yaw: float, rays: np.ndarray) -> np.ndarray:
-    """Depth in map units along the axis of a level camera, (height, width), for `rays` (height, width, 2): x right and
-    y down at depth 1. Infinite for the sky and where nothing was met. `eye` in map units, `yaw` in degrees."""
+    """Depth along the axis of a level camera, (height, width) in map units; infinite for the sky and for no hit.
+
+    Args:
+        space: the map.
+        eye: (3,), in map units.
+        yaw: degrees counter-clockwise from east.
+        rays: (height, width, 2): x right and y down at depth 1.
+    """
     number = 4 * rays.shape[1]  # of vertical planes; a ray takes the nearest one's lines
     edge = np.abs(rays[..., 0]).max() + 1e-3
     columns = ((np.arange(number) + 0.5) / number * 2 - 1) * edge

@@ -1,9 +1,9 @@
-"""The game engine as a camera that flies along a path: level wide pictures, and the poses that belong to them.
+"""The game engine as a camera that flies along a path: level wide images, and the poses that belong to them.
 
 Measured properties of vizdoom 1.3.2's software renderer, which this file relies on:
 
 * pixels are not square: fy = 1.2 fx at 4:3;
-* looking up shifts the picture instead of turning it, so the camera stays level (see `pictures.py`).
+* looking up shifts the image instead of turning it, so the camera stays level (see `images.py`).
 """
 
 import tempfile
@@ -39,8 +39,13 @@ _BUTTONS = [getattr(vizdoom.Button, f"{name}_DELTA") for name in (
 
 @dataclass(frozen=True)
 class LevelView:
-    """One level picture: `colours` (HEIGHT, WIDTH, 3) of bytes; `eye` in map units and `yaw` in degrees
-    counter-clockwise from east, read from the same state of the game."""
+    """One level image and the pose that was read from the same state of the game.
+
+    Args:
+        colours: (HEIGHT, WIDTH, 3) of bytes.
+        eye: (3,), in map units.
+        yaw: degrees counter-clockwise from east.
+    """
 
     colours: np.ndarray
     eye: np.ndarray
@@ -54,7 +59,12 @@ def game_folder() -> Path:
 
 @contextmanager
 def open_map(game: str, name: str) -> Iterator[DoomGame]:
-    """A running game in the still copy (`wad.still_map`) of map `name` of `game` (`freedoom1` or `freedoom2`)."""
+    """A running game in the still copy of a map (`wad.still_map`).
+
+    Args:
+        game: `freedoom1` or `freedoom2`.
+        name: of the map, such as `MAP01`.
+    """
     game_file = game_folder() / f"{game}.wad"
     with tempfile.TemporaryDirectory() as folder:
         patch = Path(folder) / "still.wad"
@@ -87,7 +97,12 @@ def open_map(game: str, name: str) -> Iterator[DoomGame]:
 
 
 def fly(engine: DoomGame, path: CameraPath) -> Iterator[LevelView]:
-    """Level views along a path, one a tic. The engine follows the path to about a map unit; poses are what it did."""
+    """Level views along a path, one a tic. The engine follows the path to about a map unit; poses are what it did.
+
+    Args:
+        engine: a game in the path's map (`open_map`).
+        path: the cameras wanted.
+    """
     x, y = path.eye[0, :2]
     engine.send_game_command(f"warp {round(x)} {round(y)}")
     for _ in range(WARM_UP):

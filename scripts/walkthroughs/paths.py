@@ -14,9 +14,15 @@ CLEARANCE = 44.0  # from walls, in map units (1.4 m)
 
 @dataclass(frozen=True)
 class Path:
-    """Wanted cameras of one clip, by frame. `eye` is (frame, 3) in map units; angles in degrees: yaw counter-clockwise
-    from east, pitch up, roll clockwise as the picture is seen by the camera (camera turns right ear down).
-    `field_of_view` is horizontal, in degrees."""
+    """Wanted cameras of one clip; every array has an entry a frame.
+
+    Args:
+        eye: (frame, 3), in map units.
+        yaw: degrees counter-clockwise from east.
+        pitch: degrees upwards.
+        roll: degrees clockwise as the image is seen by the camera (right side down).
+        field_of_view: horizontal, in degrees.
+    """
 
     eye: np.ndarray
     yaw: np.ndarray
@@ -26,7 +32,11 @@ class Path:
 
 
 class FreeSpace:
-    """Where one can stand in a map: distance to walls, floor and ceiling heights."""
+    """Where one can stand in a map: distance to walls, floor and ceiling heights.
+
+    Args:
+        doom_map: the geometry.
+    """
 
     def __init__(self, doom_map: DoomMap) -> None:
         self.map = doom_map
@@ -44,7 +54,11 @@ class FreeSpace:
         return ~two_sided | (lines["flags"] & SOLID > 0) | (step > STEP) | (opening < HEADROOM)
 
     def clearance(self, points: np.ndarray) -> np.ndarray:
-        """Distance in map units from each of (number, 2) points to the nearest wall."""
+        """Distance from each point to the nearest wall, in map units.
+
+        Args:
+            points: (number, 2), in map units.
+        """
         start, along = self.start[self.wall], (self.end - self.start)[self.wall]
         offset = points[:, None] - start
         share = (offset * along).sum(-1) / np.maximum((along**2).sum(-1), 1e-9)
@@ -52,7 +66,11 @@ class FreeSpace:
         return np.sqrt((nearest**2).sum(-1).min(-1))
 
     def sectors(self, points: np.ndarray) -> np.ndarray:
-        """Sector number of each of (number, 2) points, -1 outside the map: the side of the next line to the north."""
+        """Sector number of each point, -1 outside the map: the side of the next line to the north.
+
+        Args:
+            points: (number, 2), in map units.
+        """
         x = points[:, None, 0]
         crosses = (self.start[:, 0] > x) != (self.end[:, 0] > x)
         along = self.end - self.start
@@ -68,7 +86,14 @@ class FreeSpace:
 
 
 def wander(random: np.random.Generator, frames: int, size: float, periods: tuple[float, float]) -> np.ndarray:
-    """A smooth random function of the frame number: four sinusoids, standard deviation about `size`."""
+    """A smooth random function of the frame number, (frames,): the sum of four sinusoids.
+
+    Args:
+        random: the generator.
+        frames: how many.
+        size: about the standard deviation.
+        periods: of the sinusoids, from and to, in frames.
+    """
     period = random.uniform(*periods, (4, 1))
     phase = random.uniform(0, 2 * np.pi, (4, 1))
     weight = random.uniform(0.4, 1.0, (4, 1))
@@ -77,13 +102,24 @@ def wander(random: np.random.Generator, frames: int, size: float, periods: tuple
 
 
 def smooth(values: np.ndarray, width: float = 3.0) -> np.ndarray:
-    """Gaussian average over frames, for stairs that a walker's eye takes gradually."""
+    """Gaussian average over frames, for stairs that a walker's eye takes gradually.
+
+    Args:
+        values: (frame,).
+        width: standard deviation of the Gaussian, in frames.
+    """
     taps = np.exp(-0.5 * (np.arange(-9, 10) / width) ** 2)
     return np.convolve(np.pad(values, 9, mode="edge"), taps / taps.sum(), mode="valid")
 
 
 def propose_path(random: np.random.Generator, space: FreeSpace, frames: int) -> Path | None:
-    """One random path, or None where it would leave the free space."""
+    """One random path, or None where it would leave the free space.
+
+    Args:
+        random: the generator.
+        space: the map.
+        frames: how many.
+    """
     things = space.map.things
     seed_thing = things[random.integers(len(things))]
     start = np.array([seed_thing["x"], seed_thing["y"]], float) + random.uniform(-48, 48, 2)

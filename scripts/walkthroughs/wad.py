@@ -20,7 +20,7 @@ PLAYER_ONE = 1
 STATIC_WALL = b"STONE2"
 SOLID = 1  # line flag: nobody walks through
 
-# Doom's own animated pictures (Unofficial Doom Specs, 8-2 and 8-3), by the start of their names.
+# Doom's own animated images (Unofficial Doom Specs, 8-2 and 8-3), by the start of their names.
 ANIMATED_FLATS = (b"NUKAGE", b"FWATER", b"SWATER", b"LAVA", b"BLOOD", b"RROCK05", b"RROCK06", b"RROCK07", b"RROCK08",
                   b"SLIME0", b"SLIME1")  # fmt: skip
 ANIMATED_WALLS = (b"BLODGR", b"SLADRIP", b"BLODRIP", b"FIREWAL", b"GSTFONT", b"FIRELAV", b"FIREMAG", b"FIREBLU",
@@ -29,7 +29,12 @@ ANIMATED_WALLS = (b"BLODGR", b"SLADRIP", b"BLODRIP", b"FIREWAL", b"GSTFONT", b"F
 
 @dataclass(frozen=True)
 class Lump:
-    """A named block of bytes in a WAD."""
+    """A named block of bytes in a WAD.
+
+    Args:
+        name: up to eight characters.
+        data: its content.
+    """
 
     name: str
     data: bytes
@@ -37,7 +42,15 @@ class Lump:
 
 @dataclass(frozen=True)
 class DoomMap:
-    """Geometry of one map, as arrays of the records above; `vertices` is (number, 2) in map units."""
+    """Geometry of one map, as arrays of the records above.
+
+    Args:
+        things: of `THING`.
+        lines: of `LINE`.
+        sides: of `SIDE`.
+        sectors: of `SECTOR`.
+        vertices: (number, 2), in map units.
+    """
 
     things: np.ndarray
     lines: np.ndarray
@@ -47,7 +60,14 @@ class DoomMap:
 
 
 def read_wad(path: Path) -> list[Lump]:
-    """All lumps of a WAD in order. Raises ValueError where the file is not a WAD."""
+    """All lumps of a WAD in order.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: when the file is not a WAD.
+    """
     content = path.read_bytes()
     magic, count, directory = struct.unpack_from("<4sii", content)
     if magic not in (b"IWAD", b"PWAD"):
@@ -57,7 +77,12 @@ def read_wad(path: Path) -> list[Lump]:
 
 
 def write_wad(path: Path, lumps: list[Lump]) -> None:
-    """Writes a patch WAD with these lumps in order."""
+    """Writes a patch WAD.
+
+    Args:
+        path: the file.
+        lumps: its content, in order.
+    """
     body, directory = b"", b""
     for lump in lumps:
         directory += struct.pack("<ii8s", 12 + len(body), len(lump.data), lump.name.encode("ascii"))
@@ -66,7 +91,15 @@ def write_wad(path: Path, lumps: list[Lump]) -> None:
 
 
 def map_lumps(lumps: list[Lump], name: str) -> dict[str, Lump]:
-    """The lumps of one map (`MAP01`, `E1M1`) by name. Raises ValueError for a map that the WAD does not have."""
+    """The lumps of one map by name.
+
+    Args:
+        lumps: of a WAD.
+        name: of the map: `MAP01`, `E1M1`.
+
+    Raises:
+        ValueError: when the WAD has no such map.
+    """
     names = [lump.name for lump in lumps]
     if name not in names:
         raise ValueError(f"no map {name} in this WAD")
@@ -75,7 +108,15 @@ def map_lumps(lumps: list[Lump], name: str) -> dict[str, Lump]:
 
 
 def read_map(lumps: list[Lump], name: str) -> DoomMap:
-    """Geometry of the named map."""
+    """Geometry of one map.
+
+    Args:
+        lumps: of a WAD.
+        name: of the map: `MAP01`, `E1M1`.
+
+    Raises:
+        ValueError: when the WAD has no such map.
+    """
     found = map_lumps(lumps, name)
 
     def records(lump: str, dtype: np.dtype) -> np.ndarray:
@@ -87,8 +128,18 @@ def read_map(lumps: list[Lump], name: str) -> DoomMap:
 
 
 def still_map(lumps: list[Lump], name: str) -> list[Lump]:
-    """Lumps of a patch WAD in which the map has nothing but its building: no things except the player's start, no
-    flicker, no moving or scrolling surface, no animated picture, and brighter light (at least 160 of 255)."""
+    """Lumps of a patch WAD in which a map has nothing but its building.
+
+    No things are left except the player's start, no flicker, no moving or scrolling surface, no animated image; light
+    is brighter (at least 160 of 255).
+
+    Args:
+        lumps: of a WAD.
+        name: of the map: `MAP01`, `E1M1`.
+
+    Raises:
+        ValueError: when the WAD has no such map.
+    """
     found = map_lumps(lumps, name)
     things, lines, sides, sectors = (
         np.frombuffer(found[lump].data, dtype).copy()

@@ -6,24 +6,20 @@ import pytest
 import torch
 
 from video_ae.camera.bundle_adjustment import (
-    FreeParameters,
-    Matches,
     NormalEquations,
-    Priors,
-    SceneState,
     linearise,
     minimise,
     normal_equations,
-    normalise_scale,
     predict_points,
     robust_cost,
     solve_step,
 )
 from video_ae.camera.frame_graph import frame_pairs
+from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
 from video_ae.geometry.se3 import invert, rotation_angle, se3_exp
 
 
-def make_scene(frames: int = 4, dtype=torch.float64, seed: int = 0) -> tuple[SceneState, Matches]:
+def make_scene(frames: int = 4, dtype=torch.float64, seed: int = 0) -> tuple[SceneState, Correspondences]:
     """A scene of random depths and the exact matches between all its frames."""
     generator = torch.Generator().manual_seed(seed)
     x, y = torch.meshgrid(torch.linspace(-30, 30, 6), torch.linspace(-20, 20, 5), indexing="ij")
@@ -31,11 +27,11 @@ def make_scene(frames: int = 4, dtype=torch.float64, seed: int = 0) -> tuple[Sce
     twists = torch.randn(frames, 6, generator=generator, dtype=dtype) * 0.08
     twists[0] = 0
     depth = 0.5 + torch.rand(frames, len(points), generator=generator, dtype=dtype)
-    state = normalise_scale(SceneState(se3_exp(twists), depth, torch.tensor(60.0, dtype=dtype).log()))
+    state = SceneState(se3_exp(twists), depth, torch.tensor(60.0, dtype=dtype).log()).normalized()
     source, target = frame_pairs(frames, tuple(range(1, frames)))
     image = predict_points(state, points, source, target).image
     information = torch.eye(2, dtype=dtype).expand(len(source), len(points), 2, 2).clone()
-    return state, Matches(source, target, points, image, information)
+    return state, Correspondences(source, target, points, image, information)
 
 
 def weak_priors(state: SceneState, weight: float = 1e-9) -> Priors:
@@ -98,7 +94,7 @@ def test_exact_matches_give_back_poses_focal_length_and_depths():
         se3_exp(noise) @ truth.camera_from_world, torch.ones_like(truth.inverse_depth), truth.log_focal + 0.1
     )
     found, _ = minimise(start, matches, weak_priors(truth), 100, tolerance=0.0)
-    found = normalise_scale(found)
+    found = found.normalized()
     turn = found.camera_from_world[:, :3, :3] @ truth.camera_from_world[:, :3, :3].mT
     assert rotation_angle(turn).max() < 1e-4
     torch.testing.assert_close(found.camera_from_world, truth.camera_from_world, atol=1e-4, rtol=1e-4)

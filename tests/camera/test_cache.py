@@ -19,10 +19,8 @@ class Counting:
         assert len(frames) == 1, "clip by clip"
         self.asked.append(round(float(frames.mean()), 6))
         intrinsics = pinhole_intrinsics(frames.mean().expand(3), 8, 6)
-        return CameraEstimate(
-            Cameras(torch.eye(4).expand(1, 3, 4, 4), intrinsics[None]),
-            torch.ones(1, 3, 2, 2), torch.ones(1, 3), torch.zeros(1, 3, 6, 6), (("seen",),),
-        )  # fmt: skip
+        cameras = Cameras(torch.eye(4).expand(3, 4, 4), intrinsics)
+        return CameraEstimate(cameras, torch.ones(3, 2, 2), torch.ones(3), torch.zeros(3, 6, 6), ("seen",))[None]
 
 
 def means(estimate: CameraEstimate) -> torch.Tensor:
@@ -31,30 +29,30 @@ def means(estimate: CameraEstimate) -> torch.Tensor:
 
 def test_each_clip_is_solved_once_in_whatever_batch_it_comes_again():
     find = Counting()
-    remembered = CameraCache(find)
-    first = remembered(CLIPS[[0, 1, 0]])
-    again = remembered(CLIPS[[2, 1]].clone())
+    cached = CameraCache(find)
+    first = cached(CLIPS[[0, 1, 0]])
+    again = cached(CLIPS[[2, 1]].clone())
     assert len(find.asked) == 3
     torch.testing.assert_close(means(first), CLIPS[[0, 1, 0]].mean((1, 2, 3, 4)))
     torch.testing.assert_close(means(again), CLIPS[[2, 1]].mean((1, 2, 3, 4)))
-    assert again.notes == (("seen",), ("seen",))
+    assert again.notes == ("seen",)
 
 
 def test_one_pixel_makes_another_clip_and_so_does_another_shape():
     find = Counting()
-    remembered = CameraCache(find)
+    cached = CameraCache(find)
     other = CLIPS[:1].clone()
     other[0, 2, 2, 5, 7] += 1e-3
-    remembered(CLIPS[:1])
-    remembered(other)
-    remembered(CLIPS[:1].transpose(-1, -2).reshape(1, 3, 3, 6, 8))
-    remembered(CLIPS[:1].reshape(1, 3, 3, 8, 6))
+    cached(CLIPS[:1])
+    cached(other)
+    cached(CLIPS[:1].transpose(-1, -2).reshape(1, 3, 3, 6, 8))
+    cached(CLIPS[:1].reshape(1, 3, 3, 8, 6))
     assert len(find.asked) == 4
 
 
 def test_those_used_longest_ago_are_forgotten():
     find = Counting()
-    remembered = CameraCache(find, clips=2)
+    cached = CameraCache(find, clips=2)
     for clip in (0, 1, 0, 2, 0, 1):
-        remembered(CLIPS[[clip]])
+        cached(CLIPS[[clip]])
     assert find.asked == [round(float(CLIPS[clip].mean()), 6) for clip in (0, 1, 2, 1)]

@@ -24,18 +24,18 @@ def shifts(matches, gap):
 
 def test_a_repeated_texture_is_followed_over_wide_gaps():
     graph = FrameGraph(bars(), LocalContrast(), levels=3, step=4)
-    matches = graph.first_matches((1, 3))
+    matches = graph.initial_correspondences((1, 3))
     for gap in (1, 3):
         assert (shifts(matches, gap) - SPEED * gap).abs().median() < 0.5, gap
     # What matching says that does not look at the frames between: the next bar is nearer.
     edges = frame_pairs(6, (3,))
-    alone = graph.matches(edges, graph.flow(edges))
+    alone = graph.correspondences(edges, graph.flow(edges))
     assert (shifts(alone, 3) - (SPEED * 3 - PERIOD)).abs().median() < 0.5
 
 
 def test_edges_are_those_of_the_gaps_also_where_the_clip_is_short():
     graph = FrameGraph(bars(3), LocalContrast(), levels=2, step=4)
-    matches = graph.first_matches((1, 2, 6))
+    matches = graph.initial_correspondences((1, 2, 6))
     expected = frame_pairs(3, (1, 2))
     assert torch.equal(torch.stack([matches.source, matches.target]), expected)
 
@@ -57,6 +57,6 @@ def test_a_part_of_a_graph_is_the_graph_of_the_part():
     frames = bars(5)
     part = FrameGraph(frames, LocalContrast(), levels=2, step=4).part([3, 2, 1])
     own = FrameGraph(frames[[3, 2, 1]], LocalContrast(), levels=2, step=4)
-    found, expected = part.first_matches((1, 2)), own.first_matches((1, 2))
+    found, expected = part.initial_correspondences((1, 2)), own.initial_correspondences((1, 2))
     torch.testing.assert_close(found.matched, expected.matched)
     torch.testing.assert_close(found.information, expected.information)

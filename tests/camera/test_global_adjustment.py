@@ -1,5 +1,6 @@
-"""Anchors of a long video: spread by what they see, tied together by loops, and the frames between go with them."""
+"""Keyframes of a long video: spread by what they see, tied together by loop closures, and the other frames follow."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -7,97 +8,93 @@ import torch
 
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.global_adjustment import anchor_frames, follow_anchors
-from video_ae.camera.problem import SceneState
-from video_ae.camera.submaps import scaled, select_frames
-from video_ae.geometry.pinhole import pinhole_intrinsics
+from video_ae.camera.global_adjustment import choose_keyframes, propagate_corrections
+from video_ae.camera.problem import PointGrid, SceneState, Submap
+from video_ae.camera.submaps import scale_poses
 from video_ae.geometry.se3 import invert, se3_exp
-from video_ae.types import CameraEstimate, Cameras
+
+GRID = PointGrid(6, 8, 64, 48)
 
 
-def estimate_of(twists: torch.Tensor) -> CameraEstimate:
+def submap_of(twists: torch.Tensor) -> Submap:
     """A camera moving along exp(twists) that sees everything at depth 1."""
     frames = len(twists)
-    intrinsics = pinhole_intrinsics(torch.full((1, frames), 0.8), 64, 48)
-    covariance = (torch.eye(6) * 1e-4 * torch.arange(frames)[:, None, None])[None]
-    depth = torch.ones(1, frames, 6, 8)
-    return CameraEstimate(Cameras(se3_exp(twists)[None], intrinsics), depth, torch.ones(1, frames), covariance, ((),))
+    state = SceneState(invert(se3_exp(twists)), torch.ones(frames, 48), torch.tensor(0.8 * 64).log())
+    covariance = torch.eye(6) * 1e-4 * torch.arange(frames)[:, None, None]
+    return Submap(state, GRID, covariance, torch.ones(frames))
 
 
 def walk(frames: int, step: float = 0.01) -> torch.Tensor:
     return torch.arange(frames)[:, None] * torch.tensor([0.0, 0.1 * step, 0.0, step, 0.0, 0.5 * step])
 
 
-def turn(frames: int, step: float) -> torch.Tensor:
+def rotate(frames: int, step: float) -> torch.Tensor:
     return torch.arange(frames)[:, None] * torch.tensor([0.0, step, 0.0, 0.0, 0.0, 0.0])
 
 
-def poses_of(estimate: CameraEstimate) -> torch.Tensor:
-    return estimate.cameras.world_from_camera[0]
+def test_keyframes_are_spread_evenly_and_end_with_the_video():
+    keyframes = choose_keyframes(submap_of(walk(193, 0.001)))
+    assert keyframes[0] == 0
+    assert keyframes[-1] == 192
+    assert {b - a for a, b in pairwise(keyframes)} == {5, 2}  # 193 / 48, and the rest
 
 
-def test_anchors_are_spread_evenly_and_end_with_the_video():
-    anchors = anchor_frames(estimate_of(walk(193, 0.001)))
-    assert anchors[0] == 0
-    assert anchors[-1] == 192
-    assert {b - a for a, b in pairwise(anchors)} == {5, 2}  # 193 / 48, and the rest
+def test_where_the_camera_rotates_fast_keyframes_stand_closer():
+    slow, fast = rotate(100, 0.002), rotate(40, 0.25)  # radians a frame; the view is 1.1 wide
+    keyframes = choose_keyframes(submap_of(torch.cat([slow, slow[-1:] + fast])))
+    assert max(b - a for a, b in pairwise(keyframes) if b > 102) <= 2
+    assert min(b - a for a, b in pairwise(keyframes) if b < 98) >= 3
 
 
-def test_where_the_camera_turns_fast_anchors_stand_closer():
-    slow, fast = turn(100, 0.002), turn(40, 0.25)  # radians a frame; the view is 1.1 wide
-    anchors = anchor_frames(estimate_of(torch.cat([slow, slow[-1:] + fast])))
-    assert max(b - a for a, b in pairwise(anchors) if b > 102) <= 2
-    assert min(b - a for a, b in pairwise(anchors) if b < 98) >= 3
-
-
-def test_no_anchors_where_too_many_would_be_needed():
-    assert anchor_frames(estimate_of(turn(120, 0.5))) == []
+def test_no_keyframes_where_too_many_would_be_needed():
+    assert choose_keyframes(submap_of(rotate(120, 0.5))) == []
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
-def test_frames_follow_anchors_that_undo_drift(scale):
-    """The path turns a little too much from frame to frame, and its scale may be another one."""
-    truth = estimate_of(walk(41))
-    drift = se3_exp(turn(41, 0.004))
-    wrong = scaled(drift @ poses_of(truth), torch.tensor(scale))
-    intrinsics = truth.cameras.intrinsics
-    whole = CameraEstimate(
-        Cameras(wrong[None], intrinsics),
-        truth.inverse_depth / scale,
-        truth.confidence,
-        truth.covariance,
-        (("a note",),),
-    )
-    anchors = list(range(0, 41, 8))
-    found = follow_anchors(whole, anchors, select_frames(truth, 0, anchors))
-    expected = poses_of(truth)
-    torch.testing.assert_close(poses_of(found)[anchors], expected[anchors], atol=1e-4, rtol=0)
+def test_frames_follow_keyframes_that_undo_drift(scale):
+    """The path rotates a little too much from frame to frame, and its scale may be another one."""
+    truth = submap_of(walk(41))
+    expected = truth.world_from_camera
+    wrong = scale_poses(se3_exp(rotate(41, 0.004)) @ expected, torch.tensor(scale))
+    state = replace(truth.state, camera_from_world=invert(wrong), inverse_depth=truth.state.inverse_depth / scale)
+    keyframes = list(range(0, 41, 8))
+    whole = replace(truth, state=state, notes=("a note",))
+    found = propagate_corrections(whole, keyframes, truth.frames(keyframes))
+    poses = found.world_from_camera
+    torch.testing.assert_close(poses[keyframes], expected[keyframes], atol=1e-4, rtol=0)
     before = (wrong[:, :3, 3] / scale - expected[:, :3, 3]).norm(dim=-1).max()
-    after = (poses_of(found)[:, :3, 3] - expected[:, :3, 3]).norm(dim=-1).max()
+    after = (poses[:, :3, 3] - expected[:, :3, 3]).norm(dim=-1).max()
     assert after < 0.05 * before
-    torch.testing.assert_close(found.inverse_depth, truth.inverse_depth, atol=1e-4, rtol=0)
-    assert found.notes == (("a note",),)
+    torch.testing.assert_close(found.state.inverse_depth, truth.state.inverse_depth, atol=1e-4, rtol=0)
+    assert found.notes == ("a note",)
 
 
-def test_frames_between_are_as_sure_as_the_anchors_around_them():
-    truth = estimate_of(turn(9, 0.0))  # nothing moves, so nothing is carried over a lever
-    settled = select_frames(truth, 0, [0, 4, 8])
-    settled.confidence[:] = torch.tensor([1.0, 0.8, 0.6])
-    found = follow_anchors(truth, [0, 4, 8], settled)
-    torch.testing.assert_close(found.covariance[0], truth.covariance[0])  # grows evenly from frame to frame
-    torch.testing.assert_close(found.confidence[0], torch.linspace(1.0, 0.6, 9))
+def test_frames_between_are_as_sure_as_the_keyframes_around_them():
+    truth = submap_of(rotate(9, 0.0))  # nothing moves, so no covariance is carried over a lever
+    adjusted = replace(truth.frames([0, 4, 8]), confidence=torch.tensor([1.0, 0.8, 0.6]))
+    found = propagate_corrections(truth, [0, 4, 8], adjusted)
+    torch.testing.assert_close(found.covariance, truth.covariance)  # grows evenly from frame to frame
+    torch.testing.assert_close(found.confidence, torch.linspace(1.0, 0.6, 9))
 
 
-def test_loops_are_pairs_that_meet_again():
+def test_corrections_keep_the_focal_length_of_the_keyframes():
+    truth = submap_of(walk(9))
+    adjusted = truth.frames([0, 4, 8])
+    finer = replace(adjusted, grid=replace(GRID, width=96, height=72))  # the same number of pixels is a shorter lens
+    found = propagate_corrections(truth, [0, 4, 8], finer)
+    torch.testing.assert_close(found.focal_over_width, finer.focal_over_width)
+
+
+def test_loop_closures_are_pairs_that_meet_again():
     there = walk(8, 0.3)
     twists = torch.cat([there, there.flip(0)])  # there and back again
     frames = torch.rand(16, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     graph = FrameGraph(frames, LocalContrast(), levels=2, step=4)
     state = SceneState(invert(se3_exp(twists)), torch.ones(16, len(graph.points)), torch.tensor(25.0).log())
-    loops = graph.loop_pairs(state, 5, 3)
+    loops = graph.loop_closures(state, 5, 3)
     assert loops.shape == (2, 6)
     assert torch.equal(loops[:, 0::2], loops[:, 1::2].flip(0))  # each pair next to its reverse
     assert (loops.sum(0) == 15).all()  # frame i was where frame 15 - i is
     away = SceneState(invert(se3_exp(walk(16, 2.0))), state.inverse_depth, state.log_focal)
-    assert graph.loop_pairs(away, 5, 3).shape == (2, 0)
-    assert len(graph.guided_matches((1,), state, loops=3).source) == 2 * 15 + 6
+    assert graph.loop_closures(away, 5, 3).shape == (2, 0)
+    assert len(graph.guided_correspondences((1,), state, loop_closures=3).source) == 2 * 15 + 6

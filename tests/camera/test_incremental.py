@@ -1,10 +1,10 @@
-"""A start that grows: windows in scales of their own, some of them wrong, become one path."""
+"""Incremental registration: windows in scales of their own, some of them wrong, become one path."""
 
 import pytest
 import torch
 
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.incremental import SHARED, WINDOW, Solved, grown_start
+from video_ae.camera.incremental import SHARED, WINDOW, SolvedWindow, register_incrementally
 from video_ae.camera.problem import SceneState
 from video_ae.geometry.se3 import invert, rigid, so3_exp
 
@@ -23,7 +23,7 @@ def truth():
 
 
 class Frames(FrameGraph):
-    """As much of a frame graph as growing looks at."""
+    """As much of a frame graph as registration looks at."""
 
     def __init__(self, numbers):
         self.numbers, self.count = list(numbers), len(numbers)
@@ -50,20 +50,20 @@ def relative(poses):
 
 @pytest.mark.parametrize("right", [0, 8, 13])
 def test_one_right_window_carries_all_others(right):
-    """Only the window that begins at `right` can be solved from nothing; the others come out wrong and dear."""
+    """Only the window that begins at `right` can be solved from nothing; the others come out wrong and cost more."""
 
     def solve(graph):
         good = graph.numbers == list(range(right, right + WINDOW))
         state = window(graph, 0.7)
         wrong = SceneState(state.camera_from_world.flip(0), state.inverse_depth, state.log_focal)
-        return Solved(state, 0.05) if good else Solved(wrong, 0.3)
+        return SolvedWindow(state, 0.05) if good else SolvedWindow(wrong, 0.3)
 
-    def go_on(graph, tail):
+    def continue_from(graph, tail):
         assert len(tail.camera_from_world) == SHARED
         scale = 0.5 + 0.1 * (graph.numbers[0] % 4)  # every window ends up in a scale of its own
-        return Solved(window(graph, scale), 0.06)
+        return SolvedWindow(window(graph, scale), 0.06)
 
-    found = grown_start(Frames(range(FRAMES)), solve, go_on, lost=0.1)
+    found = register_incrementally(Frames(range(FRAMES)), solve, continue_from)
     torch.testing.assert_close(relative(found.camera_from_world), relative(truth().camera_from_world))
     ratio = found.inverse_depth / truth().inverse_depth
     torch.testing.assert_close(ratio, ratio[:1, :1].expand_as(ratio))
@@ -75,13 +75,13 @@ def test_a_lost_window_is_solved_from_nothing():
 
     def solve(graph):
         asked.append(graph.numbers)
-        return Solved(window(graph, 1.0), 0.05 if graph.numbers[0] == 0 else 0.07)
+        return SolvedWindow(window(graph, 1.0), 0.05 if graph.numbers[0] == 0 else 0.07)
 
-    def go_on(graph, tail):
+    def continue_from(graph, tail):
         state, lost = window(graph, 1.0), graph.numbers[0] == 8
         wrong = SceneState(state.camera_from_world.flip(0), state.inverse_depth, state.log_focal)
-        return Solved(wrong, 0.5) if lost else Solved(state, 0.06)
+        return SolvedWindow(wrong, 0.5) if lost else SolvedWindow(state, 0.06)
 
-    found = grown_start(Frames(range(FRAMES)), solve, go_on, lost=0.1)
+    found = register_incrementally(Frames(range(FRAMES)), solve, continue_from)
     assert asked[3:] == [list(range(8, 16))]  # after the three that look for a seed
     torch.testing.assert_close(relative(found.camera_from_world), relative(truth().camera_from_world))

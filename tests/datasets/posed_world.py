@@ -19,7 +19,7 @@ def poses(count: int = COUNT) -> torch.Tensor:
     return se3_exp(steps * torch.tensor([[0.01, 0.03, -0.02, 0.08, -0.03, 0.05]]))
 
 
-def write_pictures(files: list[Path], intrinsics: tuple[float, float, float, float]) -> None:
+def write_images(files: list[Path], intrinsics: tuple[float, float, float, float]) -> None:
     """Draws what each camera of `poses` sees: DOT, 4x4 pixels. intrinsics: (fx, fy, cx, cy) in pixels."""
     scale = torch.tensor([WIDTH, HEIGHT, WIDTH, HEIGHT])
     for file, pose in zip(files, poses(len(files)), strict=True):

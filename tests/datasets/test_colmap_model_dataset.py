@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_pictures
+from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_images
 
-from video_ae.datasets.colmap_model import ColmapModels, _lens
+from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import true_cameras
-from video_ae.formats.colmap import no_points, write_colmap
-from video_ae.formats.colmap_layout import ColmapCamera
-from video_ae.formats.trajectory import track_of
+from video_ae.formats.colmap import ColmapCamera, no_points, write_colmap
+from video_ae.formats.trajectory import trajectory_of
 from video_ae.geometry.se3 import invert, quaternion_from_rotation
 from video_ae.types import Cameras, VideoClip
 
@@ -56,7 +55,7 @@ def write_binary(folder: Path) -> Path:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A scene without its model."""
-    write_pictures([tmp_path / "scene" / "images" / name for name in NAMES], INTRINSICS)
+    write_images([tmp_path / "scene" / "images" / name for name in NAMES], INTRINSICS)
     return tmp_path / "scene"
 
 
@@ -112,7 +111,7 @@ def test_a_folder_of_scenes_sets_broken_ones_aside_and_must_hold_nothing_else(ro
     source = open_dataset(root.parent)
     assert isinstance(source, ColmapModels)
     assert source.names == ["scene"]
-    assert "frame8.png" in source.quarantined["broken"]
+    assert "frame8.png" in source.skipped["broken"]
     (root.parent / "loose.mp4").touch()
     assert not ColmapModels.recognises(root.parent), "the video would be lost"
 
@@ -120,7 +119,7 @@ def test_a_folder_of_scenes_sets_broken_ones_aside_and_must_hold_nothing_else(ro
 def test_what_our_export_writes_is_read_back(root) -> None:
     focal = torch.tensor([FX / WIDTH, FY / HEIGHT, CX / WIDTH, CY / HEIGHT]).expand(COUNT, 4)
     given = VideoClip(torch.zeros(COUNT, 3, HEIGHT, WIDTH), torch.arange(COUNT), torch.zeros(COUNT).double())
-    track = track_of(Cameras(poses(), focal), given)
+    track = trajectory_of(Cameras(poses(), focal), given)
     write_colmap(root / "sparse" / "0", track, NAMES, no_points())
     for form in ("binary", "text"):
         clip = open_dataset(root).load(0)
@@ -234,7 +233,7 @@ def test_what_no_pinhole_took_has_frames_and_no_cameras(root, camera, kept, capl
 def test_corners_move_as_far_as_in_colmap(model, values) -> None:
     pycolmap = pytest.importorskip("pycolmap", reason="pycolmap is not installed: pip install -e .[peers]")
     theirs = pycolmap.Camera(camera_id=1, model=model, width=WIDTH, height=HEIGHT, params=values)
-    ours = _lens(ColmapCamera(1, model, (WIDTH, HEIGHT), tuple(values)))
+    ours = ColmapCamera(1, model, (WIDTH, HEIGHT), tuple(values)).lens()
     corners = np.array([(x, y) for x in (0, WIDTH) for y in (0, HEIGHT)], dtype=float)
     rays = np.concatenate([(corners - ours.centre) / ours.focal, np.ones((4, 1))], 1)
     moved = np.linalg.norm(theirs.img_from_cam(rays) - corners, axis=1).max()

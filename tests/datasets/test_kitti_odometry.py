@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_pictures
+from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_images
 
-from video_ae.datasets.kitti_odometry import KittiOdometry, read_projection
+from video_ae.datasets.kitti_odometry import KittiOdometry
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.training_clips import TrainingClips
 from video_ae.errors import UserError
+from video_ae.formats.kitti import read_kitti_projection
 from video_ae.geometry.se3 import invert, rigid
 
 FX, FY, CX, CY = 66.0, 64.0, 39.0, 28.0  # the first pixel's middle at 0
@@ -29,7 +30,7 @@ def row(matrix: torch.Tensor) -> str:
 def write_sequence(root: Path, name: str, image: str = "image_2") -> None:
     folder = root / "sequences" / name
     files = [folder / image / f"{number:06d}.png" for number in range(COUNT)]
-    write_pictures(files, (FX, FY, CX + 0.5, CY + 0.5))
+    write_images(files, (FX, FY, CX + 0.5, CY + 0.5))
     matrix = torch.tensor([[FX, 0, CX], [0, FY, CY], [0, 0, 1]])
     zero = row(torch.cat([matrix, torch.zeros(3, 1)], 1))
     two = row(torch.cat([matrix, (matrix @ ASIDE)[:, None]], 1))
@@ -79,7 +80,7 @@ def test_intrinsics_and_the_published_projection(root: Path, tmp_path: Path) -> 
     expected = [FX / WIDTH, FY / HEIGHT, (CX + 0.5) / WIDTH, (CY + 0.5) / HEIGHT]
     assert open_dataset(root).load(0).cameras.intrinsics[2].tolist() == pytest.approx(expected)
     (tmp_path / "calib.txt").write_text(f"P2: {REAL_P2}\n")
-    intrinsics, two_from_zero = read_projection(tmp_path / "calib.txt", 2)
+    intrinsics, two_from_zero = read_kitti_projection(tmp_path / "calib.txt", 2)
     assert intrinsics.tolist() == pytest.approx([718.856, 718.856, 607.6928, 185.7157])
     assert two_from_zero[:3, 3].tolist() == pytest.approx([0.0599, -0.0011, 0.0038], abs=1e-4)  # 6 cm, as published
 
@@ -91,8 +92,8 @@ def test_times_may_be_missing(root: Path) -> None:
 
 
 def test_colour_goes_first(root: Path) -> None:
-    write_pictures([root / "sequences/01/image_2/000000.png"], (FX, FY, CX, CY))
-    assert "5 lines, but there are 1 pictures" in open_dataset(root).quarantined["01"]
+    write_images([root / "sequences/01/image_2/000000.png"], (FX, FY, CX, CY))
+    assert "5 lines, but there are 1 images" in open_dataset(root).skipped["01"]
 
 
 def test_without_poses_the_frames_are_there_to_train_on(root: Path) -> None:
@@ -108,13 +109,13 @@ def test_without_poses_the_frames_are_there_to_train_on(root: Path) -> None:
     [
         ("poses/00.txt", "1 0 0 0 0 1 0 0 0 0 1\n", r"00\.txt', line 1: 11 values, but 12"),
         ("poses/00.txt", "these are no poses at all but twelve words in one line\n", "not all numbers"),
-        ("poses/00.txt", "1 0 0 0 0 1 0 0 0 0 1 0\n", "1 lines, but there are 5 pictures"),
+        ("poses/00.txt", "1 0 0 0 0 1 0 0 0 0 1 0\n", "1 lines, but there are 5 images"),
         ("poses/00.txt", "2 0 0 0 0 1 0 0 0 0 1 0\n" * COUNT, "rotation"),
-        ("sequences/00/times.txt", "0\n1\n", "2 lines, but there are 5 pictures"),
+        ("sequences/00/times.txt", "0\n1\n", "2 lines, but there are 5 images"),
         ("sequences/00/calib.txt", "P0: 1\n", "no line `P2:`"),
         ("sequences/00/calib.txt", "P2: 1 2 3\n", r"calib\.txt', line 1: 3 values, but 12"),
         ("sequences/00/calib.txt", "P2: 9 1 4 0 0 9 3 0 0 0 1 0\n", "rectified"),
-        ("sequences/00/image_2/000003.png", None, "5 lines, but there are 4 pictures"),
+        ("sequences/00/image_2/000003.png", None, "5 lines, but there are 4 images"),
         ("sequences/00/image_2/000003.png", "text", "cannot be read as an image"),
     ],
 )
@@ -125,9 +126,9 @@ def test_damaged_sequences_are_set_aside(root: Path, file: str, text: str | None
     source = open_dataset(root)
     assert source.names == ["01"]
     with pytest.raises(UserError, match=sentence):
-        raise UserError(source.quarantined["00"])
+        raise UserError(source.skipped["00"])
 
 
 def test_a_sequence_without_pictures(root: Path) -> None:
     (root / "sequences/00/image_2").rename(root / "sequences/00/image_3")
-    assert "neither image_2 nor image_0" in open_dataset(root).quarantined["00"]
+    assert "neither image_2 nor image_0" in open_dataset(root).skipped["00"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from posed_world import HEIGHT, WIDTH, dot_error, poses, write_pictures
+from posed_world import HEIGHT, WIDTH, dot_error, poses, write_images
 
 from video_ae.datasets.matterport3d import Matterport3D
 from video_ae.datasets.open import open_dataset
@@ -27,7 +27,7 @@ def opengl() -> torch.Tensor:
 def write_panorama(scan: Path, name: str, matrices: torch.Tensor) -> list[str]:
     """Draws the pictures and gives the lines of the .conf in its own order: camera by camera."""
     files = [scan / "undistorted_color_images" / f"{name}_i{camera}_{stop}.jpg" for camera, stop in ORDER]
-    write_pictures(files, INTRINSICS)
+    write_images(files, INTRINSICS)
     lines = []
     for camera, stop in sorted(ORDER):
         if stop == 0:
@@ -115,14 +115,14 @@ def test_damaged_panoramas_are_set_aside(scan: Path, old: str, new: str, sentenc
     source = open_dataset(scan)
     assert source.names == [f"{scan.name}/{OTHER}"]
     with pytest.raises(UserError, match=sentence):
-        raise UserError(source.quarantined[f"{scan.name}/{GOOD}"])
+        raise UserError(source.skipped[f"{scan.name}/{GOOD}"])
 
 
 def test_a_missing_picture(scan: Path) -> None:
     (scan / "undistorted_color_images" / f"{GOOD}_i1_1.jpg").unlink()
     source = open_dataset(scan)
     assert source.names == [f"{scan.name}/{OTHER}"]
-    assert "i1_1.jpg' does not exist" in source.quarantined[f"{scan.name}/{GOOD}"]
+    assert "i1_1.jpg' does not exist" in source.skipped[f"{scan.name}/{GOOD}"]
 
 
 def test_a_file_of_words(scan: Path) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_pictures
+from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_images
 
 from video_ae.datasets.nerfstudio_scenes import Nerfstudio
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.formats.nerfstudio import write_nerfstudio
-from video_ae.formats.trajectory import track_of
+from video_ae.formats.trajectory import trajectory_of
 from video_ae.types import Cameras, VideoClip
 
 FX, FY, CX, CY = INTRINSICS = (70.0, 66.0, 41.0, 29.0)
@@ -41,7 +41,7 @@ def write(root: Path, content: object, name: str = "transforms.json") -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A scene without its transforms."""
-    write_pictures([tmp_path / "scene" / name for name in NAMES], INTRINSICS)
+    write_images([tmp_path / "scene" / name for name in NAMES], INTRINSICS)
     return tmp_path / "scene"
 
 
@@ -81,7 +81,7 @@ def test_blender_has_an_angle_of_view_no_suffix_and_three_parts(root, extra) -> 
     focal = (60.0, 50.0 if extra else 60.0, WIDTH / 2, HEIGHT / 2)
     for part in ("train", "val"):
         names = [f"./{part}/r_{number}" for number in range(COUNT)]
-        write_pictures([root / f"{name}.png" for name in names], focal)
+        write_images([root / f"{name}.png" for name in names], focal)
         angles = {"camera_angle_x": 2 * math.atan(WIDTH / 2 / 60), **extra}
         write(root, {**angles, "frames": frames(names=names)}, f"transforms_{part}.json")
     source = open_dataset(root)
@@ -104,7 +104,7 @@ def test_pictures_may_be_scaled(root) -> None:
 def test_what_our_export_writes_is_read_back(root) -> None:
     focal = torch.tensor([FX / WIDTH, FY / HEIGHT, CX / WIDTH, CY / HEIGHT]).expand(COUNT, 4)
     given = VideoClip(torch.zeros(COUNT, 3, HEIGHT, WIDTH), torch.arange(COUNT), torch.zeros(COUNT).double())
-    track = track_of(Cameras(poses(), focal), given)
+    track = trajectory_of(Cameras(poses(), focal), given)
     write_nerfstudio(root / "transforms.json", track, NAMES)
     clip = open_dataset(root).load(0)
     torch.testing.assert_close(
@@ -151,7 +151,7 @@ def test_a_file_that_is_cut_off_is_set_aside(root) -> None:
     (root / "transforms_test.json").write_text(text[:200])
     source = open_dataset(root)
     assert source.names == ["scene/train"]
-    assert "transforms_test.json' is no usable transforms.json (JSONDecodeError" in source.quarantined["scene/test"]
+    assert "transforms_test.json' is no usable transforms.json (JSONDecodeError" in source.skipped["scene/test"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_frames_are_those_that_the_clip_names(root: Path) -> None:
     source = open_dataset(root)
     assert isinstance(source, PackedVideos)
     assert source.names == [f"walk {number}é" for number in range(5)]
-    assert source.quarantined == {"bad": "no pictures"}
+    assert source.skipped == {"bad": "no pictures"}
     assert len(list(root.glob("*.bin"))) > 2
     dataset = PackedClips(source, length=4, gap=(1, 5), clips=50, reverse=True)
     for position in range(50):
@@ -96,8 +96,8 @@ def test_many_shards_are_read_a_few_at_a_time_and_all_windows_stay_equally_likel
     seen = np.zeros(200)
     for block in range(150):
         videos = [sampler.choose(0, position).video for position in range(50 * block, 50 * block + 50)]
-        assert {video // 2 for video in videos} <= set(sampler.places_in_block(0, block))
-        assert len(set(sampler.places_in_block(0, block))) <= sampling.SHARDS_AT_A_TIME
+        assert {video // 2 for video in videos} <= set(sampler.shards_of_block(0, block))
+        assert len(set(sampler.shards_of_block(0, block))) <= sampling.SHARDS_AT_A_TIME
         np.add.at(seen, videos, 1)
     assert seen[::2].sum() / seen[1::2].sum() == pytest.approx(2, rel=0.1)
     assert seen.reshape(-1, 2).sum(1).min() > 25, "seventy-five on average"

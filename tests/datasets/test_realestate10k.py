@@ -8,8 +8,9 @@ from PIL import Image
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.realestate10k import RealEstate10K, read_cameras
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.errors import UserError
+from video_ae.formats.realestate10k import read_realestate10k
 from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.videos.writer import write_video
@@ -62,9 +63,9 @@ def test_layout_is_recognised(root: Path) -> None:
     assert isinstance(source, RealEstate10K)
     assert isinstance(source, ClipSource)
     assert source.names == ["pictures", "video"]
-    assert set(source.quarantined) == {"nothing", "short", "words"}
-    assert "3 numbers, but 19" in source.quarantined["short"]
-    assert "line 2" in source.quarantined["words"]
+    assert set(source.skipped) == {"nothing", "short", "words"}
+    assert "3 values, but 19" in source.skipped["short"]
+    assert "line 2" in source.skipped["words"]
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -111,7 +112,7 @@ def test_a_video_must_have_as_many_frames_as_cameras(root: Path) -> None:
 def test_a_matrix_that_is_no_rotation(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("source\n0 1 1 .5 .5 0 0 2 0 0 0 0 1 0 0 0 0 1 0\n")
     with pytest.raises(UserError, match="no rotation"):
-        read_cameras(tmp_path / "a.txt")
+        read_realestate10k(tmp_path / "a.txt")
 
 
 def test_nothing_left(tmp_path: Path) -> None:

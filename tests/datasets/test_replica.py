@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_pictures
+from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_images
 
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.replica import Replica
@@ -18,8 +18,8 @@ CAMERA = {"w": WIDTH, "h": HEIGHT, "fx": FX, "fy": FY, "cx": CX, "cy": CY, "scal
 
 def write_scene(scene: Path) -> None:
     files = [scene / "results" / f"frame{number:06d}.jpg" for number in range(COUNT)]
-    write_pictures(files, (FX, FY, CX + 0.5, CY + 0.5))
-    write_pictures([scene / "results" / f"depth{number:06d}.png" for number in range(COUNT)], (9, 9, 40, 30))
+    write_images(files, (FX, FY, CX + 0.5, CY + 0.5))
+    write_images([scene / "results" / f"depth{number:06d}.png" for number in range(COUNT)], (9, 9, 40, 30))
     write_poses(scene, poses())
 
 
@@ -81,10 +81,10 @@ def test_pictures_may_be_scaled(root: Path) -> None:
     [
         ("traj.txt", "1 2 3\n", r"traj\.txt', line 1: 3 values, but 16"),
         ("traj.txt", "a b c d e f g h i j k l m n o p\n", r"line 1: these are not all numbers"),
-        ("traj.txt", "1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\n", "1 lines, but there are 5 pictures"),
+        ("traj.txt", "1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\n", "1 lines, but there are 5 images"),
         ("traj.txt", "1 0 0 0 0 1 0 0 0 0 1 0 5 0 0 1\n" * COUNT, "last row"),
         ("traj.txt", "0 1 0 0 1 0 0 0 0 0 1 0 0 0 0 1\n" * COUNT, "rotation"),
-        ("results/frame000002.jpg", None, "5 lines, but there are 4 pictures"),
+        ("results/frame000002.jpg", None, "5 lines, but there are 4 images"),
         ("results/frame000002.jpg", "text", "cannot be read as an image"),
         ("cam_params.json", "{", r"JSONDecodeError.*is expected"),
         ("cam_params.json", '{"camera": {"w": 80}}', r"KeyError.*'h'"),
@@ -99,7 +99,7 @@ def test_damaged_scenes_are_set_aside(root: Path, file: str, text: str | None, s
     source = open_dataset(root)
     assert source.names == ["office0", "room1"]
     with pytest.raises(UserError, match=sentence):
-        raise UserError(source.quarantined["room0"])
+        raise UserError(source.skipped["room0"])
 
 
 def test_without_a_camera(root: Path) -> None:

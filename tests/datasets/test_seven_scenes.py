@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from posed_world import COUNT, dot_error, poses, write_pictures
+from posed_world import COUNT, dot_error, poses, write_images
 
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.seven_scenes import SevenScenes
@@ -14,8 +14,8 @@ from video_ae.geometry.se3 import invert
 
 def write_sequence(folder: Path) -> None:
     """Pictures an eighth as large, with what else lies beside them."""
-    write_pictures([folder / f"frame-{number:06d}.color.png" for number in range(COUNT)], (525 / 8, 525 / 8, 40, 30))
-    write_pictures([folder / f"frame-{number:06d}.depth.png" for number in range(COUNT)], (9, 9, 40, 30))
+    write_images([folder / f"frame-{number:06d}.color.png" for number in range(COUNT)], (525 / 8, 525 / 8, 40, 30))
+    write_images([folder / f"frame-{number:06d}.depth.png" for number in range(COUNT)], (9, 9, 40, 30))
     write_poses(folder, poses())
 
 
@@ -85,4 +85,4 @@ def test_damaged_sequences_are_set_aside(scene: Path, file: str, text: str | Non
     source = open_dataset(scene)
     assert source.names == ["chess/seq-01", "chess/seq-10"]
     with pytest.raises(UserError, match=sentence):
-        raise UserError(source.quarantined["chess/seq-02"])
+        raise UserError(source.skipped["chess/seq-02"])

@@ -29,7 +29,7 @@ def source(tmp_path: Path) -> VideoFolder:
 def test_frames_are_those_that_the_clip_names(source: VideoFolder) -> None:
     clips = TrainingClips(source, (24, 24), length=4, gap=(1, 3), clips=30, reverse=True)
     assert clips.names == ["a", "b"]
-    assert "3 frames are fewer than the 4" in clips.quarantined["c"]
+    assert "3 frames are fewer than the 4" in clips.skipped["c"]
     for position in range(len(clips)):
         clip = clips[position]
         assert clip.frames.shape == (4, 3, 24, 24)
@@ -81,7 +81,7 @@ def test_a_video_that_breaks_while_it_is_read_is_left_out(source: VideoFolder, m
 
     monkeypatch.setattr(source, "load", broken)
     clips = TrainingClips(source, (24, 16), length=4, clips=5)
-    assert (clips.names, clips.quarantined["a"]) == (["b"], "damaged in the middle")
+    assert (clips.names, clips.skipped["a"]) == (["b"], "damaged in the middle")
 
 
 def test_no_video_is_long_enough(source: VideoFolder) -> None:

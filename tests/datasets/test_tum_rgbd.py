@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from posed_world import COUNT, dot_error, poses, write_pictures
+from posed_world import COUNT, dot_error, poses, write_images
 
-from video_ae.datasets.lenses import Lens
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.training_clips import TrainingClips
 from video_ae.datasets.tum_rgbd import PUBLISHED, SIZE, TumRgbd, intrinsics_of, nearest_in_time
 from video_ae.errors import UserError
+from video_ae.formats.lens import Lens
 from video_ae.geometry.se3 import invert, quaternion_from_rotation
 
 NAME = "rgbd_dataset_freiburg1_desk"
@@ -21,7 +21,7 @@ def write_sequence(folder: Path, intrinsics=PUBLISHED["1"], late: float = 0.004)
     """Pictures an eighth as large as the benchmark's; poses come `late` seconds after them."""
     names = [f"rgb/{START + STEP * number:.6f}.png" for number in range(COUNT)]
     fx, fy, cx, cy = intrinsics
-    write_pictures([folder / name for name in names], (fx / 8, fy / 8, (cx + 0.5) / 8, (cy + 0.5) / 8))
+    write_images([folder / name for name in names], (fx / 8, fy / 8, (cx + 0.5) / 8, (cy + 0.5) / 8))
     lines = [f"{name[4:-4]} {name}" for name in names]
     (folder / "rgb.txt").write_text("# color images\n# timestamp filename\n" + "\n".join(lines) + "\n")
     write_truth(folder, poses(), late)
@@ -141,7 +141,7 @@ def test_damaged_sequences_are_set_aside(folder: Path, file: str, text: str, sen
     source = open_dataset(folder.parent)
     assert source.names == ["good"]
     with pytest.raises(UserError, match=sentence):
-        raise UserError(source.quarantined[NAME])
+        raise UserError(source.skipped[NAME])
 
 
 def test_a_missing_picture(folder: Path) -> None:

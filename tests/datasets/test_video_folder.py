@@ -38,9 +38,9 @@ def test_what_can_be_read_and_what_not(root: Path) -> None:
     assert isinstance(source, ClipSource)
     assert source.names == ["holiday/clip9", "holiday/clip10", "stills"]
     assert [source.frame_count(number) for number in range(len(source))] == [6, 6, 3]
-    assert set(source.quarantined) == {"one.mp4", "empty.mov", "text.mp4"}
-    assert "one frame" in source.quarantined["one.mp4"]
-    assert "zero bytes" in source.quarantined["empty.mov"]
+    assert set(source.skipped) == {"one.mp4", "empty.mov", "text.mp4"}
+    assert "one frame" in source.skipped["one.mp4"]
+    assert "zero bytes" in source.skipped["empty.mov"]
 
 
 def test_frames_by_number_and_size(root: Path) -> None:

@@ -4,21 +4,19 @@ from dataclasses import replace
 
 import torch
 
+from video_ae.datasets.base import ClipSource
 from video_ae.geometry.se3 import rigid, so3_exp
 from video_ae.types import Cameras, VideoClip
 
 
-class FakeSource:
+class FakeSource(ClipSource):
     def __init__(self, frames=(13, 4), with_cameras=True):
         self.clips = [make_clip(f"clip{i}", count, seed=i) for i, count in enumerate(frames)]
         if not with_cameras:
             self.clips = [replace(clip, cameras=None) for clip in self.clips]
 
     names = property(lambda self: [clip.name for clip in self.clips])
-    quarantined = property(lambda self: {})
-
-    def __len__(self):
-        return len(self.clips)
+    skipped = property(lambda self: {})
 
     def frame_count(self, number):
         return len(self.clips[number])

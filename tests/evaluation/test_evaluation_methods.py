@@ -1,19 +1,18 @@
 """Models as the protocols see them: the focal length only where it is given, the target only where it may be seen."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
 from video_ae.evaluation import evaluate_poses_views as run
-from video_ae.evaluation import options as commands
+from video_ae.evaluation import shared_steps
 from video_ae.evaluation.baselines import nearest_context
-from video_ae.evaluation.methods import camera_between, pose_estimator, unseen_view_synthesizer, view_synthesizer
+from video_ae.evaluation.methods import hidden_view_synthesizer, pose_estimator, scene_builder, view_synthesizer
 from video_ae.evaluation.protocols.base import without_truth
-from video_ae.evaluation.protocols.view_protocol import ViewsSettings, evaluate_views
-from video_ae.types import CameraEstimate, Cameras, RenderedViews
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
+from video_ae.models.base import VideoModel
+from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 
 CPU = torch.device("cpu")
 
@@ -22,21 +21,25 @@ def estimate_of(clip):
     """The frames' numbers as positions on the x axis."""
     poses = torch.eye(4).repeat(len(clip), 1, 1)
     poses[:, 0, 3] = clip.indices.float()
-    cameras = Cameras(poses[None], torch.tensor([0.8, 1.0, 0.5, 0.5]).repeat(1, len(clip), 1))
-    maps, ones = torch.ones(1, len(clip), 2, 2), torch.ones(1, len(clip))
-    return CameraEstimate(cameras, maps, ones, torch.eye(6).repeat(1, len(clip), 1, 1))
+    cameras = Cameras(poses, torch.tensor([0.8, 1.0, 0.5, 0.5]).repeat(len(clip), 1))
+    maps, ones = torch.ones(len(clip), 2, 2), torch.ones(len(clip))
+    return CameraEstimate(cameras, maps, ones, torch.eye(6).repeat(len(clip), 1, 1))
 
 
-def views_of(picture):
-    flat = picture[None, None, 0]
-    return RenderedViews(picture[None, None], torch.ones_like(flat), torch.ones_like(flat))
+def views_of(image):
+    flat = image[None, 0]
+    return RenderedViews(image[None], torch.ones_like(flat), torch.ones_like(flat))
 
 
-class SpyModel:
+class SpyModel(VideoModel):
     """Notes what it was asked and renders the x position of the camera as a grey value."""
 
     def __init__(self):
+        super().__init__()
         self.focals, self.frames = [], []
+
+    def forward(self, clip):
+        raise NotImplementedError
 
     def find_cameras(self, clip, focal_over_width=None, refine_steps=0):
         self.focals.append(focal_over_width)
@@ -46,14 +49,14 @@ class SpyModel:
         self.focals.append(focal_over_width)
         return views_of(target.frames[0])
 
-    def reconstruct(self, clip, focal_over_width=None, refine_steps=0):
+    def encode_scene(self, clip, focal_over_width=None, refine_steps=0, progress=None):
         self.focals.append(focal_over_width)
         self.frames.append(len(clip))
-        return SimpleNamespace(camera=estimate_of(clip))
+        return Scene(clip, estimate_of(clip), (), ())
 
-    def render(self, scene, cameras, size):
-        grey = cameras.world_from_camera[0, 0, 3] / 100
-        return views_of(grey.expand(3, size[1], size[0]))
+    def render(self, scene, cameras, size=None):
+        width, height = size or scene.clip.image_size
+        return views_of((cameras.centers[0, 0] / 100).expand(3, height, width))
 
 
 def test_the_focal_length_is_handed_on_only_where_it_is_given():
@@ -67,17 +70,33 @@ def test_the_focal_length_is_handed_on_only_where_it_is_given():
 
 def test_a_hidden_targets_camera_lies_between_its_neighbours():
     clip = make_clip("a", 13)
-    contexts, target = clip.select([4, 12]), clip.select([6])
-    between = camera_between(estimate_of(contexts), contexts, target)
-    assert between.world_from_camera[0, 0, 3] == pytest.approx(6)
+    synthesize = hidden_view_synthesizer(SpyModel(), CPU, 0)
+    contexts = clip.select([4, 12])
+    assert synthesize(contexts, clip.select([6])).image[0, 0, 0] == pytest.approx(6 / 100)
     with pytest.raises(UserError, match="does not lie between"):
-        camera_between(estimate_of(contexts), contexts, clip.select([2]))
+        synthesize(contexts, clip.select([2]))
+
+
+def test_a_scene_is_rendered_from_its_own_cameras_at_the_clips_size():
+    scene = scene_builder(SpyModel(), CPU, 0)(make_clip("a", 5))
+    views = scene.render(scene.cameras.select([3]))
+    assert views.rgb.shape == (1, 3, 16, 20)
+    assert views.rgb[0, 0, 0, 0] == pytest.approx(3 / 100)
+
+
+def test_models_without_cameras_are_refused_in_one_sentence(tmp_path):
+    from video_ae.models.open import build_model, save_weights
+
+    lecture = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder", "init_args": {}})
+    save_weights(lecture, tmp_path / "weights.safetensors")
+    with pytest.raises(UserError, match="PlainAutoencoder has no cameras"):
+        shared_steps.load_video_model(tmp_path / "weights.safetensors", CPU)
 
 
 def test_nothing_of_the_model_sees_a_hidden_target():
     model = SpyModel()
-    result = evaluate_views(
-        FakeSource(), unseen_view_synthesizer(model, CPU, 0), settings=ViewsSettings((2,), show_target=False)
+    result = run_view_protocol(
+        FakeSource(), hidden_view_synthesizer(model, CPU, 0), settings=ViewsSettings((2,), show_target=False)
     )
     assert model.frames == [2, 2, 2]
     assert result.result.clips["clip0"]["2"]["views"] == 3
@@ -87,7 +106,7 @@ def test_nothing_of_the_model_sees_a_hidden_target():
 def test_perspective_renders_a_hidden_target_at_its_own_size():
     from video_ae.camera.solver import CameraSolver
     from video_ae.models.perspective import PerspectiveAutoencoder
-    from video_ae.renderers.frustum import FrustumRenderer
+    from video_ae.renderers.frustum_renderer import FrustumRenderer
     from video_ae.structure.plane_sweep import PlaneSweepEncoder
 
     torch.manual_seed(0)
@@ -95,9 +114,9 @@ def test_perspective_renders_a_hidden_target_at_its_own_size():
     model = PerspectiveAutoencoder(camera, PlaneSweepEncoder(), FrustumRenderer(), planes=4, working_side=16).eval()
     clip = make_clip("a", 5)
     seen = without_truth(clip.select([0, 4]), True)
-    synthesize = unseen_view_synthesizer(model, CPU, 0)
+    synthesize = hidden_view_synthesizer(model, CPU, 0)
     found = synthesize(seen, clip.select([2]))
-    assert found.picture.shape == (3, 16, 20)
+    assert found.image.shape == (3, 16, 20)
     assert found.disparity.shape == (16, 20)
     hidden = clip.__class__(**{**vars(clip.select([2])), "frames": torch.zeros(1, 3, 16, 20)})
     torch.testing.assert_close(vars(synthesize(seen, hidden)), vars(found))
@@ -108,9 +127,9 @@ def test_missing_lpips_is_null_with_a_reason(monkeypatch):
         raise UserError("no weights")
 
     monkeypatch.setattr("video_ae.evaluation.metrics.lpips.Lpips.load", nothing)
-    metrics, missing = commands.view_metrics()
+    metrics, missing = shared_steps.view_metrics()
     assert "lpips" not in metrics
-    result = evaluate_views(FakeSource(), nearest_context, metrics=metrics, missing=missing)
+    result = run_view_protocol(FakeSource(), nearest_context, metrics=metrics, missing=missing)
     row = result.result.clips["clip0"]["2"]
     assert (row["lpips"], row["reasons"]["lpips"]) == (None, "no weights")
 

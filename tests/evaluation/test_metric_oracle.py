@@ -1,4 +1,4 @@
-"""Our numbers against those of evo and scikit-image, made once by scripts/make_metric_oracle.py."""
+"""Our numbers against those of evo and scikit-image, made once by tools/make_metric_oracle.py."""
 
 import json
 from pathlib import Path

@@ -8,11 +8,11 @@ from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
 from video_ae.evaluation import evaluate_poses_views as run
-from video_ae.evaluation import options as commands
+from video_ae.evaluation import shared_steps
 from video_ae.evaluation.baselines import POSE_BASELINES, standing_still, straight_line
 from video_ae.evaluation.peers import installed
-from video_ae.evaluation.protocols.base import Baseline
-from video_ae.evaluation.protocols.pose_protocol import PosesSettings, evaluate_poses, score_poses
+from video_ae.evaluation.protocols.base import ComparedMethod
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol, score_poses
 from video_ae.geometry.se3 import invert, rigid, so3_exp
 from video_ae.types import Cameras, VideoClip
 
@@ -24,16 +24,16 @@ def test_no_peer_without_its_package(monkeypatch):
 
 
 def test_peers_stand_beside_the_baselines_and_none_at_all_is_one_sentence(monkeypatch, tmp_path):
-    still = {"a": Baseline(standing_still), "b": Baseline(straight_line)}
-    monkeypatch.setattr(commands, "open_dataset", lambda data: FakeSource())
-    monkeypatch.setattr(commands, "installed_peers", lambda seed: still)
-    for module in (run, commands):
+    still = {"a": ComparedMethod(standing_still), "b": ComparedMethod(straight_line)}
+    monkeypatch.setattr(shared_steps, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(shared_steps, "installed_peers", lambda seed: still)
+    for module in (run, shared_steps):
         monkeypatch.setattr(module, "missing_peers", lambda: ["c is left out, because d is not installed."])
     result = run.evaluate_peers(tmp_path, tmp_path / "out", focal="true")
     assert (result.method, list(result.baselines)) == ("a", ["b", *POSE_BASELINES])
     assert result.settings["missing_peers"] == ["c is left out, because d is not installed."]
     assert result.settings["known_focal"]
-    monkeypatch.setattr(commands, "installed_peers", lambda seed: {})
+    monkeypatch.setattr(shared_steps, "installed_peers", lambda seed: {})
     with pytest.raises(UserError, match=r"None of the peers.*pip install"):
         run.evaluate_peers(tmp_path, tmp_path / "none")
 
@@ -94,7 +94,7 @@ def test_colmap_without_a_model_is_counted():
         peers["COLMAP"].run(plain)
     source = FakeSource()
     source.clips = [plain]
-    result = evaluate_poses(source, straight_line, baselines=POSE_BASELINES | {"COLMAP": peers["COLMAP"]})
+    result = run_pose_protocol(source, straight_line, others=POSE_BASELINES | {"COLMAP": peers["COLMAP"]})
     row = result.baselines["COLMAP"].clips["plain"]
     assert (row["posed"], row["ate_rmse_over_extent_posed_only"]) == (0, None)
     assert row["ate_rmse_over_extent"] == pytest.approx(1)

@@ -29,8 +29,8 @@ from video_ae.evaluation.protocols.frozen_frames import (
     onward_views,
     views_of_clip,
 )
-from video_ae.evaluation.protocols.pose_protocol import PosesSettings, evaluate_poses, fill_missing, score_poses
-from video_ae.evaluation.protocols.view_protocol import ViewsSettings, evaluate_views
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings, fill_missing, run_pose_protocol, score_poses
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.results import collect, finite, pose_writer, prediction_writer, write_results
 from video_ae.types import Cameras
 
@@ -43,7 +43,7 @@ def oracle(source):
 
 def test_a_perfect_method_has_no_error_and_the_baselines_stand_beside_it():
     source = FakeSource()
-    result = evaluate_poses(source, oracle(source), "oracle")
+    result = run_pose_protocol(source, oracle(source), "oracle")
     assert result.result.mean["ate_rmse_over_extent"] == pytest.approx(0, abs=1e-5)
     assert result.result.mean["rotation_deg"] == pytest.approx(0, abs=1e-2)
     assert result.result.mean["focal_ratio"] == pytest.approx(1)
@@ -59,9 +59,9 @@ def test_methods_do_not_see_the_truth():
         seen.append(clip.cameras)
         return standing_still(clip)
 
-    evaluate_poses(FakeSource(), spy)
+    run_pose_protocol(FakeSource(), spy)
     assert seen == [None, None]
-    evaluate_poses(FakeSource(), spy, settings=PosesSettings(known_focal=True))
+    run_pose_protocol(FakeSource(), spy, settings=PosesSettings(known_focal=True))
     assert seen[2].intrinsics[0, 0] == pytest.approx(0.7)
     assert torch.equal(seen[2].world_from_camera[5], torch.eye(4))
 
@@ -80,7 +80,7 @@ def test_a_clip_that_fails_is_counted_as_standing_still():
     def fails(clip):
         raise UserError("nothing to see")
 
-    result = evaluate_poses(FakeSource(), fails)
+    result = run_pose_protocol(FakeSource(), fails)
     row = result.result.clips["clip0"]
     assert (row["posed"], row["failure"]) == (0, "nothing to see")
     assert row["ate_rmse_over_extent"] == pytest.approx(1)
@@ -93,15 +93,15 @@ def test_errors_of_the_program_are_not_swallowed():
         raise TypeError("a bug")
 
     with pytest.raises(TypeError, match="a bug"):
-        evaluate_poses(FakeSource(), broken)
+        run_pose_protocol(FakeSource(), broken)
 
 
 def test_a_source_without_cameras_is_refused_in_one_sentence():
     source = FakeSource(with_cameras=False)
     with pytest.raises(UserError, match=r"clip0.*no true cameras"):
-        evaluate_poses(source, standing_still)
+        run_pose_protocol(source, standing_still)
     with pytest.raises(UserError, match=r"clip0.*no true cameras"):
-        evaluate_views(source, blend)
+        run_view_protocol(source, blend)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 6])
@@ -143,7 +143,7 @@ def test_the_files_in_the_repository_follow_the_rule():
 
 def test_view_scores_of_a_baseline_equal_the_metric_by_hand():
     source = FakeSource()
-    result = evaluate_views(source, blend, "blend", ViewsSettings(gaps=(2,)))
+    result = run_view_protocol(source, blend, "blend", ViewsSettings(gaps=(2,)))
     frames = source.clips[0].frames
     by_hand = [psnr((frames[i] + frames[i + 4])[None] / 2, frames[i + 2][None]).item() for i in (0, 4, 8)]
     assert result.result.clips["clip0"]["2"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)
@@ -157,8 +157,8 @@ def test_a_hidden_target_is_black_for_methods_alone():
     def peeks(contexts, target):
         return Prediction(target.frames[0])
 
-    shown = evaluate_views(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,)))
-    hidden = evaluate_views(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,), show_target=False))
+    shown = run_view_protocol(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,)))
+    hidden = run_view_protocol(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,), show_target=False))
     assert shown.result.mean["2"]["psnr"] == 100
     assert hidden.result.mean["2"]["psnr"] < 10
     best = [result.baselines["better context"].mean["2"]["psnr"] for result in (shown, hidden)]
@@ -172,8 +172,8 @@ def test_failed_and_unfinished_views_are_counted():
     def unfinished(contexts, target):
         return Prediction(torch.full_like(target.frames[0], math.nan))
 
-    grey = evaluate_views(FakeSource(), fails, settings=ViewsSettings(gaps=(2,)))
-    nan = evaluate_views(FakeSource(), unfinished, settings=ViewsSettings(gaps=(2,)))
+    grey = run_view_protocol(FakeSource(), fails, settings=ViewsSettings(gaps=(2,)))
+    nan = run_view_protocol(FakeSource(), unfinished, settings=ViewsSettings(gaps=(2,)))
     assert grey.result.clips["clip0"]["2"]["failed"] == 3
     assert grey.result.mean["2"]["psnr"] == nan.result.mean["2"]["psnr"]
 
@@ -185,11 +185,11 @@ def test_context_baselines_choose_what_they_say():
     near_second[4] = near_second[2]
     clip = clip.__class__(**{**vars(clip), "cameras": Cameras(near_second, clip.cameras.intrinsics)})
     contexts = clip.select([0, 4])
-    assert torch.equal(nearest_context(contexts, target).picture, clip.frames[0])
-    assert torch.equal(nearest_context(clip.select([0, 3]), target).picture, clip.frames[3])
-    assert torch.equal(nearer_by_true_centre(contexts, clip.select([2])).picture, clip.frames[4])
+    assert torch.equal(nearest_context(contexts, target).image, clip.frames[0])
+    assert torch.equal(nearest_context(clip.select([0, 3]), target).image, clip.frames[3])
+    assert torch.equal(nearer_by_true_centre(contexts, clip.select([2])).image, clip.frames[4])
     scores = psnr(contexts.frames, target.frames.repeat(2, 1, 1, 1))
-    assert psnr(best_context(contexts, target).picture[None], target.frames).item() == scores.max()
+    assert psnr(best_context(contexts, target).image[None], target.frames).item() == scores.max()
 
 
 def test_index_regression_is_exact_for_constant_motion():
@@ -205,7 +205,7 @@ def test_files(tmp_path):
     def write_cameras(path, cameras, clip, confidence):
         written[path.name] = (cameras, len(clip), confidence)
 
-    poses = evaluate_poses(source, oracle(source), "oracle", on_estimate=pose_writer(tmp_path, write_cameras))
+    poses = run_pose_protocol(source, oracle(source), "oracle", on_estimate=pose_writer(tmp_path, write_cameras))
     write_results(poses, tmp_path, command=["video-ae", "evaluate", "poses"], seed=3)
     content = json.loads((tmp_path / "results.json").read_text())
     assert {"protocol", "settings", "clips", "mean", "median", "baselines"} <= set(content)
@@ -220,7 +220,7 @@ def test_files(tmp_path):
 
 
 def test_predictions_are_written_at_the_frames_own_size(tmp_path):
-    result = evaluate_views(FakeSource(), blend, "blend", ViewsSettings((2,)), on_view=prediction_writer(tmp_path))
+    result = run_view_protocol(FakeSource(), blend, "blend", ViewsSettings((2,)), on_view=prediction_writer(tmp_path))
     write_results(result, tmp_path)
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))
     assert files == [f"predictions/gap2/clip0/{index}.png" for index in (10, 2, 6)]
@@ -244,12 +244,12 @@ def test_a_failed_clip_is_written_without_confidence(tmp_path):
     def write_cameras(path, cameras, clip, confidence):
         written[path.name] = confidence
 
-    evaluate_poses(FakeSource(), fails, on_estimate=pose_writer(tmp_path, write_cameras))
+    run_pose_protocol(FakeSource(), fails, on_estimate=pose_writer(tmp_path, write_cameras))
     assert written["clip0.json"].tolist() == [0.0] * 13
 
 
 def test_one_context_and_a_later_target():
-    result = evaluate_views(FakeSource(), nearest_context, settings=ViewsSettings((3,), kind="onward"))
+    result = run_view_protocol(FakeSource(), nearest_context, settings=ViewsSettings((3,), kind="onward"))
     frames = FakeSource().clips[0].frames
     by_hand = [psnr(frames[None, i], frames[None, i + 3]).item() for i in (0, 4, 8)]
     assert result.result.clips["clip0"]["3"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)
@@ -259,13 +259,13 @@ def test_the_frozen_frames_are_those_of_the_committed_test_clips():
     root = Path(__file__).parents[2] / "data"
     names = sorted(path.stem for path in (root / "walkthroughs" / "test" / "cameras").glob("*.txt"))
     frozen = find_frozen(names)
-    assert frozen is not None, "run scripts/make_evaluation_indices.py anew"
-    assert frozen.path.name == "walkthroughs_test.json"
+    assert frozen is not None, "run tools/make_evaluation_indices.py anew"
+    assert frozen.name == "walkthroughs_test.json"
     assert sorted(frozen.clips) == names
 
 
 def test_clips_that_stand_apart_are_in_no_mean_and_groups_have_their_own():
-    frozen = FrozenIndices(Path("x.json"), {}, apart={"c": "it was trained on"}, groups={"pair": ["a", "c"]})
+    frozen = FrozenIndices("x.json", {}, excluded={"c": "it was trained on"}, groups={"pair": ["a", "c"]})
     rows = {"m": {"a": {"x": 1.0}, "b": {"x": 3.0}, "c": {"x": 100.0}}}
     result = collect("poses", "m", {}, rows, frozen=frozen)
     assert (result.result.mean, result.result.median) == ({"x": 2.0}, {"x": 2.0})

@@ -7,7 +7,7 @@ from evaluation_fakes import FakeSource
 from video_ae.errors import UserError
 from video_ae.evaluation import evaluate_scenes as run_scenes
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.evaluation.protocols.published_protocol import COPYING, FAULTS, VideoModel, evaluate_published
+from video_ae.evaluation.protocols.published_protocol import COPYING, FAULTS, VideoPredictor, run_published_protocol
 from video_ae.evaluation.tables import markdown
 from video_ae.geometry.se3 import invert
 from video_ae.models.open import build_model, save_weights
@@ -21,13 +21,13 @@ def oracle(source):
         poses = clip.cameras.world_from_camera[: len(frames)].double()
         return invert(poses[:-1]) @ poses[1:]
 
-    return VideoModel(lambda frames: torch.cat([frames[:1], frames[1:] / 2]), steps)
+    return VideoPredictor(lambda frames: torch.cat([frames[:1], frames[1:] / 2]), steps)
 
 
 @pytest.fixture(scope="module")
 def result():
     source = FakeSource((13, 6))
-    return evaluate_published(source, oracle(source), "oracle", (20, 16), frames=9)
+    return run_published_protocol(source, oracle(source), "oracle", (20, 16), frames=9)
 
 
 def test_the_corrected_protocol_leaves_the_given_frame_out(result):
@@ -65,7 +65,7 @@ def test_each_fault_changes_its_own_numbers_alone(result):
 
 def test_the_first_twenty_of_many_videos_are_dropped():
     source = FakeSource((3,) * 22)
-    dropped = evaluate_published(source, COPYING, "copy", (20, 16), faults=["first 20 videos dropped"])
+    dropped = run_published_protocol(source, COPYING, "copy", (20, 16), faults=["first 20 videos dropped"])
     counted = [row["frames"] for row in dropped.baselines["copy, first 20 videos dropped"].clips.values()]
     assert counted == [0] * 20 + [2] * 2
     assert all(row["frames"] == 2 for row in dropped.result.clips.values())
@@ -75,22 +75,22 @@ def test_failures_single_frames_and_missing_cameras_have_rows():
     def fails(frames):
         raise UserError("no")
 
-    model = VideoModel(fails, COPYING.steps)
-    rows = evaluate_published(FakeSource(), model, "fails", (20, 16), frames=1, faults=()).result.clips
+    model = VideoPredictor(fails, COPYING.steps)
+    rows = run_published_protocol(FakeSource(), model, "fails", (20, 16), frames=1, faults=()).result.clips
     assert rows["clip0"]["psnr"] is None
     assert rows["clip0"]["reasons"]["psnr"] == "the clip has one frame"
-    failed = evaluate_published(FakeSource(), model, "fails", (20, 16), faults=()).result.clips["clip0"]
+    failed = run_published_protocol(FakeSource(), model, "fails", (20, 16), faults=()).result.clips["clip0"]
     assert failed["failure"] == "no"
     assert failed["ate_rmse_over_extent"] == pytest.approx(1)
     source = FakeSource(with_cameras=False)
-    bare = evaluate_published(source, COPYING, "copy", (20, 16)).result.clips["clip0"]
+    bare = run_published_protocol(source, COPYING, "copy", (20, 16)).result.clips["clip0"]
     assert "ate_rmse" not in bare
     assert bare["psnr"] > 0
 
 
 def test_unknown_faults_are_one_sentence():
     with pytest.raises(UserError, match="no fault 'typo': choose among first frame counted"):
-        evaluate_published(FakeSource(), COPYING, "copy", (20, 16), faults=["typo"])
+        run_published_protocol(FakeSource(), COPYING, "copy", (20, 16), faults=["typo"])
 
 
 def test_it_runs_with_the_papers_model_and_no_other(tmp_path, monkeypatch):

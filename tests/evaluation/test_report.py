@@ -12,16 +12,16 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 from PIL import Image
 
-from video_ae.evaluation import options as commands
+from video_ae.evaluation import shared_steps
 from video_ae.evaluation.baselines import blend, nearest_context, standing_still
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
-from video_ae.evaluation.protocols.pose_protocol import evaluate_poses
-from video_ae.evaluation.protocols.view_protocol import ViewsSettings, evaluate_views
-from video_ae.evaluation.report.figures import strip
-from video_ae.evaluation.report.html import to_html
-from video_ae.evaluation.report.summaries import PoseRecord, Strip, ViewRecord
+from video_ae.evaluation.protocols.pose_protocol import run_pose_protocol
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
+from video_ae.evaluation.report.html_report import to_html
+from video_ae.evaluation.report.records import PoseRecord, Strip, ViewRecord
+from video_ae.evaluation.report.report_figures import strip
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_tables.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "make_tables.py"
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def similar_to_truth(source):
 
 def measured_poses(out):
     source, record = FakeSource(), PoseRecord("ours")
-    result = evaluate_poses(source, similar_to_truth(source), "ours", on_method=record)
-    commands.finish(result, out, 0, record)
+    result = run_pose_protocol(source, similar_to_truth(source), "ours", on_method=record)
+    shared_steps.finish(result, out, 0, record)
     return record
 
 
@@ -71,44 +71,46 @@ def test_paths_are_aligned_and_the_page_needs_nothing_else(tmp_path):
 
 def test_a_model_that_stands_still_is_named(tmp_path):
     record = PoseRecord("still", back=standing_still)
-    result = evaluate_poses(FakeSource(), standing_still, "still", on_method=record)
-    commands.finish(result, tmp_path, 0, record)
+    result = run_pose_protocol(FakeSource(), standing_still, "still", on_method=record)
+    shared_steps.finish(result, tmp_path, 0, record)
     assert "**poses all alike**" in (tmp_path / "results.md").read_text()
-    assert "<b>poses all alike</b>" in (tmp_path / "report.html").read_text()
+    assert "<strong>poses all alike</strong>" in (tmp_path / "report.html").read_text()
 
 
 def test_views_show_contexts_target_prediction_and_error(tmp_path):
     record = ViewRecord("copy")
-    result = evaluate_views(FakeSource(), nearest_context, "copy", ViewsSettings((2,)), on_method=record)
-    commands.finish(result, tmp_path, 0, record)
+    result = run_view_protocol(FakeSource(), nearest_context, "copy", ViewsSettings((2,)), on_method=record)
+    shared_steps.finish(result, tmp_path, 0, record)
     frames = FakeSource().clips[0].frames
     kept = record.strips["clip0", 2]
     assert torch.equal(kept.target, frames[6])
     assert torch.equal(kept.contexts, frames[[4, 8]])
-    assert torch.equal(kept.predictions["blend of contexts"].picture, frames[[4, 8]].mean(0))
+    assert torch.equal(kept.predictions["blend of contexts"].image, frames[[4, 8]].mean(0))
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64") == 1
     assert "prediction is the nearest context" in page
     assert ViewRecord("blend").diagnostics == {}
     sound = ViewRecord("blend")
-    evaluate_views(FakeSource(), blend, "blend", ViewsSettings((2,)), on_method=sound)
+    run_view_protocol(FakeSource(), blend, "blend", ViewsSettings((2,)), on_method=sound)
     assert [finding["triggered"] for finding in sound.diagnostics["clip0"]] == [False]
 
 
-def test_a_strip_is_a_picture():
+def test_a_strip_is_an_image():
     frames = make_clip("a", 3).frames
     bare, deep = Prediction(frames[0]), Prediction(frames[0], frames[0, 0])
-    pictures = [strip(Strip(frames[:2], frames[2], {"m": found}), "m") for found in (bare, deep)]
-    assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
-    widths = [Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))).width for text in pictures]
+    images = [strip(Strip(frames[:2], frames[2], {"m": found}), "m") for found in (bare, deep)]
+    assert all(image.startswith("data:image/png;base64,") for image in images)
+    widths = [Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))).width for text in images]
     assert widths == [5 * 24, 6 * 24]  # contexts, target, prediction, error, and the disparity where there is one
 
 
 def test_markdown_becomes_html():
-    assert to_html("| a | b |\n|---|---|\n| 1 | <2> |") == (
-        "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>&lt;2&gt;</td></tr></table>"
-    )
-    assert to_html("* one\n* two") == "<ul><li>one</li><li>two</li></ul>"
+    table = re.sub(r"\s", "", to_html("| a | b |\n|---|---|\n| 1 | <2> |"))
+    assert table.startswith("<table><thead><tr><th>a</th><th>b</th></tr></thead>")
+    assert "<td>1</td><td>&lt;2&gt;</td>" in table
+    assert to_html("* one\n* two") == "<ul>\n<li>one</li>\n<li>two</li>\n</ul>\n"
+    assert to_html("# A & B") == "<h1>A &amp; B</h1>\n"
+    assert "<script>" not in to_html("<script>alert(1)</script>")
 
 
 def test_tables_are_written_from_results(tables, tmp_path):

@@ -1,4 +1,4 @@
-"""Reconstruction, depth and pose transfer on a scene whose every picture is known: a slanted, coloured wall."""
+"""Reconstruction, depth and pose transfer on a scene whose every image is known: a slanted, coloured wall."""
 
 from dataclasses import replace
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate
-from video_ae.evaluation.protocols.reconstruction_protocol import RebuiltScene, evaluate_reconstruction
-from video_ae.evaluation.protocols.transfer_protocol import evaluate_transfer, moved_points
+from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, run_reconstruction_protocol
+from video_ae.evaluation.protocols.transfer_protocol import moved_points, run_transfer_protocol
 from video_ae.evaluation.tables import markdown
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays
@@ -23,15 +24,15 @@ STEP = 0.05
 
 def wall(cameras):
     """What cameras see of the wall z = 4 + x / 2: a smooth pattern of its points, and the disparity."""
-    pictures, disparities = [], []
+    images, disparities = [], []
     for pose, intrinsics in zip(cameras.world_from_camera.double(), cameras.intrinsics.double(), strict=True):
         rays = camera_rays(intrinsics, SIZE[1], SIZE[0]) @ pose[:3, :3].T
         depth = (4 + pose[0, 3] / 2 - pose[2, 3]) / (rays[..., 2] - rays[..., 0] / 2)
         points = pose[:3, 3] + rays * depth[..., None]
         colours = [points[..., 0] * 1.5, points[..., 1] * 1.7 + 1, (points[..., 0] + points[..., 1]) * 1.3]
-        pictures.append(torch.stack([0.5 + 0.4 * colour.sin() for colour in colours]).float())
+        images.append(torch.stack([0.5 + 0.4 * colour.sin() for colour in colours]).float())
         disparities.append((1 / depth).float())
-    return torch.stack(pictures)[None], torch.stack(disparities)[None]
+    return torch.stack(images), torch.stack(disparities)
 
 
 def path(frames, seed):
@@ -42,23 +43,20 @@ def path(frames, seed):
     return Cameras(rigid(so3_exp(number * turn), number * direction).float(), INTRINSICS.repeat(frames, 1))
 
 
-class Walls:
+class Walls(ClipSource):
     """Three walks in front of the wall, and their true depth in a folder."""
 
     def __init__(self, root):
-        self.names, self.quarantined = ["a", "b", "c"], {}
+        self.names, self.skipped = ["a", "b", "c"], {}
         (root / "depth").mkdir()
         self.clips = []
         for seed, name in enumerate(self.names):
             cameras = path(26, seed)
             frames, disparity = wall(cameras)
             numbers = torch.arange(26)
-            self.clips.append(VideoClip(frames[0], numbers, numbers.double() / 10, cameras, name))
-            buffer = ((1 / disparity[0].numpy() - 0.5) / STEP).round().astype(np.uint8)
+            self.clips.append(VideoClip(frames, numbers, numbers.double() / 10, cameras, name))
+            buffer = ((1 / disparity.numpy() - 0.5) / STEP).round().astype(np.uint8)
             np.savez(root / "depth" / f"{name}.npz", buffer=buffer, scale=STEP, offset=0.5)
-
-    def __len__(self):
-        return 3
 
     def frame_count(self, number):
         return 26
@@ -78,10 +76,10 @@ class Walls:
         def render(cameras):
             poses = cameras.world_from_camera.clone()
             poses[:, :3, 3] /= 3
-            pictures, disparity = wall(replace(cameras, world_from_camera=poses))
-            return RenderedViews(pictures, disparity / 3, torch.ones_like(disparity))
+            images, disparity = wall(replace(cameras, world_from_camera=poses))
+            return RenderedViews(images, disparity / 3, torch.ones_like(disparity))
 
-        return RebuiltScene(self.enlarged(known, 3), render)
+        return RenderableScene(self.enlarged(known, 3), render)
 
     @staticmethod
     def enlarged(cameras, scale):
@@ -106,12 +104,12 @@ def test_what_nobody_saw_has_no_depth_and_counts_as_an_error_of_one(walls):
             views = whole.render(cameras)
             seen = torch.zeros_like(views.opacity)
             seen[..., : seen.shape[-1] // 2] = 1
-            return RenderedViews(views.frames, views.disparity * seen, views.opacity * seen)
+            return RenderedViews(views.rgb, views.disparity * seen, views.opacity * seen)
 
-        return RebuiltScene(whole.cameras, render)
+        return RenderableScene(whole.cameras, render)
 
-    seeing = evaluate_reconstruction(source, root, source.scene, "oracle").result.clips["a"]
-    blind = evaluate_reconstruction(source, root, half_blind, "half blind").result.clips["a"]
+    seeing = run_reconstruction_protocol(source, root, source.scene, "oracle").result.clips["a"]
+    blind = run_reconstruction_protocol(source, root, half_blind, "half blind").result.clips["a"]
     assert blind["depth_abs_rel"] == pytest.approx(0.5, abs=0.05)
     assert blind["depth_within_25_percent"] == pytest.approx(0.5 * seeing["depth_within_25_percent"], abs=0.05)
 
@@ -119,7 +117,9 @@ def test_what_nobody_saw_has_no_depth_and_counts_as_an_error_of_one(walls):
 def test_a_perfect_reconstruction_and_its_depth(walls):
     root, source = walls
     kept = []
-    result = evaluate_reconstruction(source, root, source.scene, "oracle", on_frame=lambda *found: kept.append(found))
+    result = run_reconstruction_protocol(
+        source, root, source.scene, "oracle", on_frame=lambda *found: kept.append(found)
+    )
     row = result.result.clips["a"]
     assert row["psnr"] > 90
     assert row["frames"] == 7
@@ -138,7 +138,7 @@ def test_a_failed_reconstruction_is_grey_and_counted(walls):
     def fails(clip):
         raise UserError("no scene")
 
-    row = evaluate_reconstruction(source, root, fails).result.clips["a"]
+    row = run_reconstruction_protocol(source, root, fails).result.clips["a"]
     assert (row["failure"], row["frames"]) == ("no scene", 7)
     assert 0 < row["psnr"] < 20
 
@@ -149,7 +149,7 @@ def test_transfer_of_the_true_path_moves_every_point_as_it_should(walls):
     def poses(clip):
         return PoseEstimate(source.enlarged(source.true(clip), 0.2))
 
-    result = evaluate_transfer(source, root, poses, source.scene, "oracle")
+    result = run_transfer_protocol(source, root, poses, source.scene, "oracle")
     assert list(result.result.clips) == ["a <- c", "b <- a", "c <- b"]
     for clip, row in result.result.clips.items():
         assert row["point_psnr"] > 40, clip  # what the truth's coarse depth and sampling leave
@@ -167,15 +167,15 @@ def test_transfer_of_a_wrong_path_is_seen(walls):
         turned[:, :3, :3] = turned[:, :3, :3].mT
         return PoseEstimate(replace(cameras, world_from_camera=turned))
 
-    right = evaluate_transfer(source, root, lambda clip: PoseEstimate(source.true(clip)), source.scene).result.mean
-    wrong = evaluate_transfer(source, root, mirrored, source.scene).result.mean
+    right = run_transfer_protocol(source, root, lambda clip: PoseEstimate(source.true(clip)), source.scene).result.mean
+    wrong = run_transfer_protocol(source, root, mirrored, source.scene).result.mean
     assert wrong["point_psnr"] < right["point_psnr"] - 8
 
 
 def test_transfer_needs_true_depth(walls, tmp_path):
     _, source = walls
     with pytest.raises(UserError, match="no true depth"):
-        evaluate_transfer(source, tmp_path, lambda clip: PoseEstimate(source.true(clip)), source.scene)
+        run_transfer_protocol(source, tmp_path, lambda clip: PoseEstimate(source.true(clip)), source.scene)
 
 
 def test_moved_points_by_hand():
@@ -185,9 +185,9 @@ def test_moved_points_by_hand():
     motion[2, 3] = 1.0
     depth = torch.full((2, 4), 4.0)
     depth[0, 0] = torch.nan
-    place, visible = moved_points(depth, camera, motion)
-    torch.testing.assert_close(place[1, 1], torch.tensor([0.5 - 0.125 * 4 / 3, 0.5 + 0.25 * 4 / 3]).double())
-    # The outer columns move to exactly 0 and 1, and a picture reaches from 0 to just below 1.
+    uv, visible = moved_points(depth, camera, motion)
+    torch.testing.assert_close(uv[1, 1], torch.tensor([0.5 - 0.125 * 4 / 3, 0.5 + 0.25 * 4 / 3]).double())
+    # The outer columns move to exactly 0 and 1, and an image reaches from 0 to just below 1.
     assert visible.tolist() == [[False, True, True, False], [True, True, True, False]]
 
 
@@ -208,7 +208,7 @@ def test_depth_files(tmp_path):
     assert load_true_depth(tmp_path, "a") is None
     (tmp_path / "depth").mkdir()
     (tmp_path / "depth" / "a.npz").write_bytes(b"no")
-    with pytest.raises(UserError, match="does not hold depth"):
+    with pytest.raises(UserError, match="is not a depth file"):
         load_true_depth(tmp_path, "a")
     np.savez(tmp_path / "depth" / "b.npz", buffer=np.array([[[0, 10, 255]]], np.uint8), scale=0.1, offset=0.5)
     depth = load_true_depth(tmp_path, "b").depth

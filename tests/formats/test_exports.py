@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import plyfile
 import pytest
 import torch
 from PIL import Image
@@ -16,7 +17,7 @@ from video_ae.formats.gaussian_ply import GaussianCloud, read_gaussians, write_g
 from video_ae.formats.kitti import read_kitti, write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
 from video_ae.formats.ply import PointCloud, read_ply, write_ply
-from video_ae.formats.trajectory import track_of
+from video_ae.formats.trajectory import trajectory_of
 from video_ae.formats.tum import read_tum, write_tum
 from video_ae.geometry.pinhole import project
 from video_ae.geometry.se3 import invert, quaternion_from_rotation, rotation_from_quaternion, se3_exp, so3_exp
@@ -60,7 +61,7 @@ def test_quaternions_round_trip_near_zero_and_near_half_a_turn():
 
 def test_cameras_json_round_trip(tmp_path):
     confidence = torch.linspace(0, 1, COUNT)
-    write_cameras_json(tmp_path / "cameras.json", cameras(), clip(), confidence, (640, 480))
+    write_cameras_json(tmp_path / "cameras.json", trajectory_of(cameras(), clip(), confidence, (640, 480)))
     content = json.loads((tmp_path / "cameras.json").read_text())
     assert list(content) == ["convention", "scale", "image_size", "intrinsics", "frames"]
     assert content["convention"] == "opencv world_from_camera"
@@ -79,7 +80,7 @@ def test_cameras_json_round_trip(tmp_path):
 
 
 def test_cameras_json_of_a_source_without_times_has_null(tmp_path):
-    write_cameras_json(tmp_path / "cameras.json", cameras(), clip(times=False))
+    write_cameras_json(tmp_path / "cameras.json", trajectory_of(cameras(), clip(times=False)))
     text = (tmp_path / "cameras.json").read_text()
     assert "NaN" not in text
     content = json.loads(text)
@@ -94,7 +95,7 @@ def test_a_pose_that_is_not_a_number_is_never_written(tmp_path):
     broken = cameras()
     broken.world_from_camera[3] = math.nan
     with pytest.raises(ValueError, match="JSON"):
-        write_cameras_json(tmp_path / "cameras.json", broken, clip())
+        write_cameras_json(tmp_path / "cameras.json", trajectory_of(broken, clip()))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -110,7 +111,7 @@ def test_foreign_cameras_json_is_one_sentence(tmp_path, text):
 
 
 def test_tum_round_trip(tmp_path):
-    write_tum(tmp_path / "tum.txt", track_of(cameras(), clip()))
+    write_tum(tmp_path / "tum.txt", trajectory_of(cameras(), clip()))
     times, poses = read_tum(tmp_path / "tum.txt")
     torch.testing.assert_close(times, clip().times, **EXACT)
     torch.testing.assert_close(poses, expected(), **EXACT)
@@ -121,22 +122,23 @@ def test_tum_round_trip(tmp_path):
 
 
 def test_tum_without_times_counts_frames(tmp_path):
-    write_tum(tmp_path / "tum.txt", track_of(cameras(), clip(times=False)))
+    write_tum(tmp_path / "tum.txt", trajectory_of(cameras(), clip(times=False)))
     assert read_tum(tmp_path / "tum.txt")[0].tolist() == [0, 3, 6, 9, 12, 15, 18]
 
 
 def test_kitti_round_trip(tmp_path):
-    write_kitti(tmp_path / "kitti.txt", track_of(cameras(), clip()))
+    write_kitti(tmp_path / "kitti.txt", trajectory_of(cameras(), clip()))
     torch.testing.assert_close(read_kitti(tmp_path / "kitti.txt"), expected(), **EXACT)
     assert np.loadtxt(tmp_path / "kitti.txt").shape == (COUNT, 12)
 
 
-@pytest.mark.parametrize("read", [read_tum, read_kitti])
-def test_foreign_trajectories_are_one_sentence(tmp_path, read):
+@pytest.mark.parametrize(("read", "columns"), [(read_tum, 8), (read_kitti, 12)])
+def test_foreign_trajectories_are_one_sentence(tmp_path, read, columns):
     (tmp_path / "file.txt").write_text("1 2 3\n")
-    for path in (tmp_path / "file.txt", tmp_path / "missing.txt"):
-        with pytest.raises(UserError, match="cannot be read"):
-            read(path)
+    with pytest.raises(UserError, match=f"line 1: 3 values, but {columns} are expected"):
+        read(tmp_path / "file.txt")
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path / "missing.txt")
 
 
 @pytest.mark.parametrize("count", [0, 5])
@@ -168,7 +170,7 @@ def test_ply_header_and_cut_off_file(tmp_path):
 
 
 def test_nerfstudio_by_its_own_rules(tmp_path):
-    track = track_of(cameras(), clip(), image_size=(640, 480))
+    track = trajectory_of(cameras(), clip(), image_size=(640, 480))
     write_nerfstudio(tmp_path / "transforms.json", track, [f"images/{i}.png" for i in range(COUNT)], "points.ply")
     content = json.loads((tmp_path / "transforms.json").read_text())
     assert content["ply_file_path"] == "points.ply"
@@ -200,7 +202,7 @@ def tracked() -> TrackedPoints:
 
 
 def test_colmap_text_by_its_own_rules(tmp_path):
-    track = track_of(cameras(), clip(), image_size=(640, 480))
+    track = trajectory_of(cameras(), clip(), image_size=(640, 480))
     names = [f"{i}.png" for i in range(COUNT)]
     write_colmap(tmp_path, track, names, tracked())
     lines = (tmp_path / "cameras.txt").read_text().splitlines()
@@ -226,7 +228,7 @@ def test_colmap_text_by_its_own_rules(tmp_path):
 @pytest.mark.parametrize("form", ["text", "binary"])
 def test_colmap_round_trip_through_pycolmap(tmp_path, form):
     pycolmap = pytest.importorskip("pycolmap", reason="pycolmap is not installed: pip install -e .[peers]")
-    track = track_of(cameras(), clip(), image_size=(640, 480))
+    track = trajectory_of(cameras(), clip(), image_size=(640, 480))
     write_colmap(tmp_path, track, [f"{i}.png" for i in range(COUNT)], tracked())
     model = pycolmap.Reconstruction()
     getattr(model, f"read_{form}")(str(tmp_path))
@@ -251,7 +253,6 @@ def test_colmap_round_trip_through_pycolmap(tmp_path, form):
 
 
 def test_points_are_read_by_plyfile(tmp_path):
-    plyfile = pytest.importorskip("plyfile")
     write_ply(tmp_path / "points.ply", cloud())
     vertex = plyfile.PlyData.read(str(tmp_path / "points.ply"))["vertex"]
     np.testing.assert_array_equal(np.stack([vertex[name] for name in "xyz"], -1), cloud().points)
@@ -277,7 +278,6 @@ def test_gaussians_round_trip(tmp_path):
 
 
 def test_gaussians_in_the_layout_of_splat_viewers(tmp_path):
-    plyfile = pytest.importorskip("plyfile")
     write_gaussians(tmp_path / "gaussians.ply", gaussians())
     vertex = plyfile.PlyData.read(str(tmp_path / "gaussians.ply"))["vertex"]
     names = [p.name for p in vertex.properties]

@@ -18,11 +18,11 @@ def moving_discs(clips: int, frames: int, size: int = 16, seed: int = 0) -> Vide
     start = torch.rand(clips, 1, 2, generator=generator) * (size - 6) + 3
     speed = (torch.rand(clips, 1, 2, generator=generator) * 2 - 1) * 2
     low, span = 3.0, size - 6.0
-    place = start + speed * torch.arange(frames)[None, :, None] - low
-    place = low + span - (place.remainder(2 * span) - span).abs()
+    position = start + speed * torch.arange(frames)[None, :, None] - low
+    position = low + span - (position.remainder(2 * span) - span).abs()
     axis = torch.arange(size) + 0.5
-    x = axis[None, None, None, :] - place[..., 0, None, None]
-    y = axis[None, None, :, None] - place[..., 1, None, None]
+    x = axis[None, None, None, :] - position[..., 0, None, None]
+    y = axis[None, None, :, None] - position[..., 1, None, None]
     disc = torch.sigmoid(2 * (2.5 - (x.square() + y.square()).sqrt()))[:, :, None]
     colour = 0.5 + 0.5 * torch.rand(clips, 1, 3, 1, 1, generator=generator)
     return make_clip((0.1 + 0.85 * disc * colour).clamp(0, 1))

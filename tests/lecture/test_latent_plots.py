@@ -1,4 +1,4 @@
-"""The map of codes, and the pictures beside it."""
+"""The map of codes, and the figures beside it."""
 
 import json
 import math
@@ -9,8 +9,11 @@ import torch
 from PIL import Image
 
 from video_ae.errors import UserError
+from video_ae.lecture.base import Denoiser, FrameDecoder, FrameEncoder, Predictor, Sampler
 from video_ae.lecture.latent_plots import interpolate_codes, plot_latent, principal_axes
 from video_ae.models.open import build_model, save_weights
+from video_ae.registry import find_class
+from video_ae.types import ModelOutput, VideoClip
 
 
 def test_axes_of_known_codes():
@@ -57,12 +60,11 @@ def _weights(tmp_path: Path, name: str, **arguments: object) -> Path:
     return tmp_path / "run"
 
 
-def test_pictures_of_a_model_with_a_prior(tmp_path, videos):
-    name = "VariationalAutoencoder"
-    weights = _weights(tmp_path, name, image_size=[16, 16], width=4, latent_size=3, code_size=8)
+def test_figures_of_a_model_with_a_prior(tmp_path, videos):
+    weights = _weights(tmp_path, "VariationalAutoencoder", image_size=[16, 16], width=4, latent_size=3, code_size=8)
     out = plot_latent(weights, videos, tmp_path / "out")
-    for picture in ("codes_pca", "reconstructions", "interpolations", "samples"):
-        assert Image.open(out / f"{picture}.png").convert("L").getextrema() != (255, 255), picture
+    for name in ("codes_pca", "reconstructions", "interpolations", "samples"):
+        assert Image.open(out / f"{name}.png").convert("L").getextrema() != (255, 255), name
     with pytest.raises(UserError, match="not empty"):
         plot_latent(weights, videos, tmp_path / "out")
 
@@ -80,7 +82,7 @@ def test_recurrent_codes_are_mapped_and_predictions_drawn(tmp_path, videos):
     assert not (tmp_path / "none").exists()
 
 
-def test_denoising_models_are_shown_corrupted_frames(tmp_path, videos):
+def test_denoising_models_get_corrupted_frames(tmp_path, videos):
     name = "DenoisingAutoencoder"
     weights = _weights(tmp_path, name, image_size=[16, 16], width=4, code_size=8, noise=0.0, masked=1.0)
     out = plot_latent(weights, videos, tmp_path / "out")
@@ -90,6 +92,48 @@ def test_denoising_models_are_shown_corrupted_frames(tmp_path, videos):
     black = -10 * frames.square().mean(1).log10()  # all pixels are masked
     assert numbers["psnr_corrupted"] == pytest.approx(black.mean().item(), abs=0.01)
     assert numbers.keys() == {"psnr_reconstructed", "psnr_corrupted", "psnr_denoised"}
+
+
+@pytest.mark.parametrize(
+    ("name", "contracts"),
+    [
+        ("PlainAutoencoder", {FrameEncoder, FrameDecoder}),
+        ("DenoisingAutoencoder", {FrameEncoder, FrameDecoder, Denoiser}),
+        ("VariationalAutoencoder", {FrameEncoder, FrameDecoder, Sampler}),
+        ("RecurrentAutoencoder", {FrameEncoder, Predictor}),
+        ("PaperVideoAutoencoder", set()),
+    ],
+)
+def test_models_derive_from_the_contracts_that_they_keep(name, contracts):
+    kind = find_class(name)
+    kept = {
+        contract
+        for contract in (FrameEncoder, FrameDecoder, Denoiser, Sampler, Predictor)
+        if issubclass(kind, contract)
+    }
+    assert kept == contracts
+
+
+class MeanColour(FrameEncoder):
+    """A model of one's own that keeps the smallest contract."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image_size = (24, 16)
+
+    def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
+        assert frames.shape[-2:] == (16, 24)
+        return frames.mean((-1, -2))
+
+    def forward(self, clip: VideoClip) -> ModelOutput:
+        raise NotImplementedError
+
+
+def test_a_model_with_codes_alone_has_its_map_drawn(tmp_path, videos, monkeypatch):
+    monkeypatch.setattr("video_ae.lecture.latent_plots.load_model", lambda _: MeanColour())
+    out = plot_latent(tmp_path, videos, tmp_path / "out")
+    assert {path.name for path in out.iterdir()} - {"codes_tsne.png"} == {"codes_pca.png", "numbers.json"}
+    assert json.loads((out / "numbers.json").read_text()) == {}
 
 
 def test_models_without_frame_codes_are_refused(tmp_path, videos):

@@ -52,8 +52,8 @@ def test_convolutional_layers_halve_three_times():
         ConvolutionalLayers((20, 16), 5)
 
 
-def test_no_weight_of_fully_convolutional_layers_belongs_to_a_place():
-    """What stands eight pixels further has the same code one place further, and comes back eight pixels further."""
+def test_fully_convolutional_layers_are_equivariant_to_shifts():
+    """What lies eight pixels further has the same code one cell further, and comes back eight pixels further."""
     torch.manual_seed(0)
     layers = FullyConvolutionalLayers((80, 24), 60, width=4)
     frames = torch.zeros(1, 3, 24, 80)
@@ -68,8 +68,8 @@ def test_no_weight_of_fully_convolutional_layers_belongs_to_a_place():
     torch.testing.assert_close(after[..., 40:56], shown[..., 32:48])
 
 
-def test_a_code_that_cannot_be_shared_among_the_places_is_refused():
-    with pytest.raises(UserError, match=r"have 6 places here.*choose a code_size such as 12"):
+def test_a_code_that_is_no_multiple_of_the_cells_is_refused():
+    with pytest.raises(UserError, match=r"has 6 cells.*choose a code_size such as 12"):
         FullyConvolutionalLayers((24, 16), 13)
 
 

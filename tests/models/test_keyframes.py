@@ -16,7 +16,7 @@ from video_ae.models.keyframes import (
     nearest_frames,
     render_keyframes,
 )
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, VideoClip
 
 

@@ -16,7 +16,7 @@ from video_ae.models.perspective import (
     random_split,
     resize_short_side,
 )
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import CameraEstimate, Cameras, Scene, VideoClip
 

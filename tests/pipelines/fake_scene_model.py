@@ -4,7 +4,7 @@ import torch
 
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.base import VideoModel
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
 FOCAL = 0.8

@@ -156,7 +156,7 @@ def test_earlier_results_are_refused_then_replaced(inputs, tmp_path):
     out, weights = tmp_path / "out", inputs / "weights.safetensors"
     reconstruct_video(inputs / "walk.mp4", out, weights, frames=3, refine=0)
     (out / "leftover.txt").write_text("")
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="allow it to be replaced"):
         reconstruct_video(inputs / "walk.mp4", out, weights, frames=4, refine=0)
     assert len(read_cameras_json(out / "cameras.json").times) == 3
     reconstruct_video(inputs / "walk.mp4", out, weights, frames=4, refine=0, overwrite=True)

@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 96, 64
 
 
 def texture(seed: int, width: int = 400) -> torch.Tensor:
-    """A wide random picture with detail at several scales, [3, HEIGHT, width] in 0 .. 1."""
+    """A wide random image with detail at several scales, [3, HEIGHT, width] in 0 .. 1."""
     draw = torch.Generator().manual_seed(seed)
     layers = [
         torch.nn.functional.interpolate(
@@ -18,12 +18,12 @@ def texture(seed: int, width: int = 400) -> torch.Tensor:
         ) * cell**0.5
         for cell in (4, 8, 16, 32)
     ]  # fmt: skip
-    picture = sum(layers)[0]
-    return (picture - picture.min()) / (picture.max() - picture.min())
+    image = sum(layers)[0]
+    return (image - image.min()) / (image.max() - image.min())
 
 
 def pan(seed: int, count: int, step: int = 3) -> torch.Tensor:
-    """A camera that looks along the picture, `step` pixels further in each frame: [count, 3, HEIGHT, WIDTH]."""
+    """A camera that looks along the image, `step` pixels further in each frame: [count, 3, HEIGHT, WIDTH]."""
     wide = texture(seed, WIDTH + step * count + 32)
     frames = torch.stack([wide[:, :, step * number : step * number + WIDTH] for number in range(count)])
     return (frames * 255).to(torch.uint8)

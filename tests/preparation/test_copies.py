@@ -1,11 +1,11 @@
-"""Which of several copies is kept, from fingerprints alone, and what the report says of parts without pictures."""
+"""Which of several copies is kept, from fingerprints alone, and what the report says of parts without frames."""
 
 from pathlib import Path
 
 import numpy as np
 from prepared_videos import pan, write
 
-from video_ae.preparation.pack import DULL, find_copies
+from video_ae.preparation.pack import UNINFORMATIVE, find_copies
 from video_ae.preparation.prepare import prepare
 
 
@@ -29,11 +29,11 @@ def test_a_fifth_and_five_frames_make_a_copy_and_plain_frames_none() -> None:
     assert find_copies([long, ("fifth", np.concatenate([prints(0, 10), prints(500, 40)]))]) == {"fifth": "long"}
     assert find_copies([long, ("less", np.concatenate([prints(0, 9), prints(500, 41)]))]) == {}
     assert find_copies([long, ("four", np.concatenate([prints(0, 4), prints(500, 8)]))]) == {}
-    plain = np.array(sorted(DULL) * 20, np.uint32)
+    plain = np.array(sorted(UNINFORMATIVE) * 20, np.uint32)
     assert find_copies([("plain", plain), ("plain too", plain)]) == {}
 
 
-def test_a_broken_copy_does_not_displace_the_whole_video(tmp_path: Path) -> None:
+def test_a_broken_copy_does_not_replace_the_whole_video(tmp_path: Path) -> None:
     root = tmp_path / "raw"
     write(root / "whole.mp4", pan(0, 60))
     write(root / "a broken one.mp4", pan(0, 60))
@@ -47,5 +47,5 @@ def test_a_broken_copy_does_not_displace_the_whole_video(tmp_path: Path) -> None
     from PIL import Image
 
     sheet = Image.open(tmp_path / "packed" / "left_out_0.png")
-    assert np.asarray(sheet.convert("L"))[14:, :].min(1).max() < 250, "every line shows pictures: none is empty"
+    assert np.asarray(sheet.convert("L"))[14:, :].min(1).max() < 250, "every line shows frames: none is empty"
     assert f"| a broken one | {unreadable.first} to 59 |" in (tmp_path / "packed" / "report.md").read_text()

@@ -25,7 +25,7 @@ from video_ae.preparation.prepare import prepare
 from video_ae.preparation.segments import Dropped
 
 BLACK = torch.zeros(15, 3, 64, 96, dtype=torch.uint8)
-SCRIPT = Path(__file__).parents[2] / "scripts" / "damage_videos.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "damage_videos.py"
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -63,7 +63,7 @@ def test_shots_are_cut_and_rests_black_parts_copies_and_repeats_are_left_out(pac
     ]  # fmt: skip
     doubled = next(segment for segment in found.kept if segment.name == "deep/er/doubled")
     assert doubled.frames == list(range(0, 52, 2))
-    assert "No part of 12 or more frames" in found.quarantined["short"]
+    assert "No part of 12 or more frames" in found.skipped["short"]
 
 
 def test_measured_overlap_is_that_of_the_pan(packed) -> None:
@@ -87,14 +87,14 @@ def test_packed_frames_are_those_of_the_video(packed, root: Path) -> None:
     assert source.load(number, size=(32, 32), fit="crop").frames.shape == (24, 3, 32, 32)
 
 
-def test_report_names_everything_and_its_pictures_exist(packed) -> None:
+def test_report_names_everything_and_its_figures_exist(packed) -> None:
     out = packed[1]
     text = (out / "report.md").read_text()
     for expected in ("duplicate of film copy", "static | 20", "black | 15", "repeated | 26", "short", "film#2"):
         assert expected in text
-    pictures = [word.split(")")[0] for word in text.split("](")[1:]]
-    assert len(pictures) >= 4
-    assert all((out / picture).stat().st_size > 1000 for picture in pictures)
+    figures = [word.split(")")[0] for word in text.split("](")[1:]]
+    assert len(figures) >= 4
+    assert all((out / figure).stat().st_size > 1000 for figure in figures)
     assert not (out / ".parts").exists()
     assert "short" in json.loads((out / "packed.json").read_text())["quarantined"]
 
@@ -161,7 +161,7 @@ def test_ten_damaged_files_are_named_and_the_good_one_is_kept(tmp_path: Path) ->
     raw = open_dataset(tmp_path / "raw")
     found = prepare(tmp_path / "raw", tmp_path / "out", size=48)
     assert [segment.name for segment in found.kept if "damaged" not in segment.name][-1] == "good"
-    named = set(found.quarantined) | {name for name, parts in found.dropped.items() if parts}
+    named = set(found.skipped) | {name for name, parts in found.dropped.items() if parts}
     assert {f"damaged/{way}" for way in script.WAYS} <= named
     expected = {
         "zero_bytes": "zero bytes", "no_index": "cannot be read", "text": "cannot be read", "picture": "one frame",
@@ -169,14 +169,14 @@ def test_ten_damaged_files_are_named_and_the_good_one_is_kept(tmp_path: Path) ->
         "mixed_size": "changes its frame size",
     }  # fmt: skip
     for way, reason in expected.items():
-        assert reason in found.quarantined[f"damaged/{way}"]
-    refused = {name.removeprefix("damaged/").removesuffix(".mp4") for name in raw.quarantined}
+        assert reason in found.skipped[f"damaged/{way}"]
+    refused = {name.removeprefix("damaged/").removesuffix(".mp4") for name in raw.skipped}
     assert refused >= set(expected) - {"mixed_size"}, "seen before anything is decoded"
 
 
-def test_nothing_left_and_other_wrong_wishes(tmp_path: Path) -> None:
+def test_nothing_left_and_other_wrong_input(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
-    with pytest.raises(UserError, match="holds no videos"):
+    with pytest.raises(UserError, match="contains no videos"):
         prepare(tmp_path / "raw", tmp_path / "out")
     (tmp_path / "raw" / "empty.mp4").touch()
     with pytest.raises(UserError, match=r"None of 1 videos .*zero bytes"):

@@ -41,10 +41,10 @@ def test_rests_are_those_of_a_plain_loop_in_chunks_of_any_size(chunk: int) -> No
 
 
 def test_jpegs_keep_colours_and_their_full_resolution(tmp_path) -> None:
-    picture = (texture(3)[:, :, :128] * 255).to(torch.uint8)
-    picture[0] = 255 - picture[0]
-    jpeg = encode_jpeg(picture)
-    pixels = picture.permute(1, 2, 0).numpy()
+    image = (texture(3)[:, :, :128] * 255).to(torch.uint8)
+    image[0] = 255 - image[0]
+    jpeg = encode_jpeg(image)
+    pixels = image.permute(1, 2, 0).numpy()
     twin = io.BytesIO()
     Image.fromarray(pixels).save(twin, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     found, expected = (decode_jpeg(file).astype(float) for file in (jpeg, twin.getvalue()))

@@ -8,7 +8,7 @@ import torch
 from scenes import OPAQUE, cameras, identity, random_code, textured_plane
 
 from video_ae.geometry.se3 import invert
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import Cameras, MultiplaneVolume, RenderedViews
 
 RENDER = FrustumRenderer()
@@ -166,7 +166,7 @@ def test_equals_its_slow_twin_in_values_and_gradients(marcher):
 
 def test_the_native_renderer_does_not_import_the_optional_package():
     script = (
-        "import sys; from video_ae.renderers.frustum import FrustumRenderer; FrustumRenderer(); "
+        "import sys; from video_ae.renderers.frustum_renderer import FrustumRenderer; FrustumRenderer(); "
         "print([name for name in sys.modules if 'pytorch3d' in name])"
     )
     result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

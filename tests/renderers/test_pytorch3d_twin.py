@@ -10,7 +10,7 @@ from scenes import cameras, random_code
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.renderers.compositing import march
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.renderers.pytorch3d.bridge import (
     load_pytorch3d,
     march_with_pytorch3d,

@@ -5,7 +5,7 @@ import torch
 
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import invert, se3_exp
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.scene.feature_tracks import track_points
 from video_ae.types import Cameras, MultiplaneVolume
 

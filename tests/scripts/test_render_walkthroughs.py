@@ -46,10 +46,10 @@ def test_same_seed_writes_same_cameras(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_worked_numbers_of_the_conventions() -> None:
-    pytest.importorskip("vizdoom", reason="the pictures' module needs the extra `walkthroughs` (vizdoom)")
-    from walkthroughs import pictures
+    pytest.importorskip("vizdoom", reason="the images' module needs the extra `walkthroughs` (vizdoom)")
+    from walkthroughs import images
 
-    failed, tried = doctest.testmod(pictures)
+    failed, tried = doctest.testmod(images)
     assert (failed, tried) == (0, 4)
 
 

@@ -9,7 +9,7 @@ from video_ae.geometry.frustum import inverse_depth_planes
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import se3_exp
 from video_ae.renderers.compositing import absorption_weights
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.structure.plane_sweep import (
     AGREEMENT_WINDOWS,
     FREE_SPACE_WEIGHT,

@@ -41,7 +41,7 @@ def test_stopped_at_a_halving_and_resumed_equals_uninterrupted(arguments, tmp_pa
         ([HALVE, "--optimizer.decay_steps=8"], "two ways to lower the learning rate"),
         (["--optimizer.halve_at=[6,3]"], r"halve_at is \[6, 3\], and rising steps above 0"),
         (["--optimizer.halve_at=[0,3]"], "rising steps above 0"),
-        (["--optimizer.halve_at=[soon]"], "--optimizer.halve_at has a value that does not fit"),
+        (["--optimizer.halve_at=[soon]"], "optimizer.halve_at has a value that does not fit"),
     ],
 )
 def test_settings_that_contradict_are_one_sentence(arguments, given, says):

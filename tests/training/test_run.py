@@ -128,7 +128,7 @@ def test_folder_that_another_training_writes_into_is_refused(arguments):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     with FileLock(run / ".lock"):
         for mode in ("--overwrite", "--resume"):
-            with pytest.raises(UserError, match="another training"):
+            with pytest.raises(UserError, match="Another training"):
                 train(parse_run([*arguments, mode]))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
     train(parse_run([*arguments, "--overwrite"]))
@@ -185,7 +185,7 @@ def test_packed_videos_train_by_the_same_command_and_resume_exactly(arguments, v
 
 
 def test_overlap_of_raw_videos_is_not_known(arguments):
-    with pytest.raises(UserError, match=r"run `video-ae prepare` first"):
+    with pytest.raises(UserError, match=r"prepare the videos first"):
         train(parse_run([*arguments, "--data.overlap=[0.9,0.5]"]))
 
 

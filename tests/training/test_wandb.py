@@ -14,7 +14,7 @@ from PIL import Image
 from video_ae.geometry.se3 import se3_exp
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
-from video_ae.training.validation_pictures import camera_plot, comparison
+from video_ae.training.validation_figure import camera_plot, comparison
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, VideoClip
 from video_ae.videos.open import open_video
 

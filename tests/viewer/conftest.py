@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from wave_walk import write_walk
 
-from video_ae.pipelines.reconstruct import reconstruct_video
-
 COUNT = 8
 
 
 @pytest.fixture(scope="session")
 def reconstructions(tmp_path_factory):
     """A function: (folder, number of frames) -> a new reconstruction there."""
+    from video_ae.pipelines.reconstruct import reconstruct_video
+
     root = tmp_path_factory.mktemp("inputs")
     write_walk(root, COUNT, fps=10.0, pace=1 / 3)
 

@@ -1,4 +1,4 @@
-"""The page in the system's Chromium: it loads, cameras can be clicked, pictures follow the view."""
+"""The page in the system's Chromium: it loads, cameras can be clicked, renderings follow the view."""
 
 import io
 import shutil
@@ -11,7 +11,7 @@ from PIL import Image
 
 from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert
-from video_ae.viewer.frusta import View, camera_of_view
+from video_ae.viewer.views import View, camera_of_view
 
 pytest.importorskip("viser")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (`make browser`)")
@@ -55,10 +55,10 @@ def page(browser, viewer):
     assert errors == []
 
 
-def enter(page, viewer, visitors):
+def enter(page, viewer, clients):
     page.goto(f"http://127.0.0.1:{viewer.port}")
     page.get_by_text("Play", exact=True).wait_for(timeout=1000 * PATIENCE)
-    until(lambda: len(viewer._visits) == visitors)
+    until(lambda: len(viewer._sessions) == clients)
     settle(page)
 
 
@@ -75,7 +75,7 @@ def shot(page):
 
 
 def settle(page):
-    """Waits until two pictures in a row are the same."""
+    """Waits until two screenshots in a row are the same."""
     before = shot(page)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -91,22 +91,22 @@ def changed(one, other):
     return np.abs(one - other).mean()
 
 
-def visit_of(viewer):
-    return next(iter(viewer._visits.values()))
+def session_of(viewer):
+    return next(iter(viewer._sessions.values()))
 
 
-def view_of(visit):
-    camera = visit._client.camera
+def view_of(session):
+    camera = session._client.camera
     wxyz, position = (tuple(float(value) for value in values) for values in (camera.wxyz, camera.position))
     return View(wxyz, position, float(camera.fov), float(camera.aspect))
 
 
-def picture_of_camera(visit, frame):
-    """Where on the page the middle of a drawn camera's picture is."""
-    handle = visit._client.scene.get_handle_by_name(f"/cameras/{frame}")
-    view = camera_of_view(view_of(visit))
+def image_of_camera(session, frame):
+    """Where on the page the middle of a drawn camera's image is."""
+    handle = session._client.scene.get_handle_by_name(f"/cameras/{frame}")
+    view = camera_of_view(view_of(session))
     ahead = torch.tensor([[0.0, 0.0, 0.95 * handle.compute_canonical_frustum_size()[2] * handle.scale]]).double()
-    point = transform(visit._contents.track.cameras.world_from_camera[frame], ahead)
+    point = transform(session._contents.trajectory.cameras.world_from_camera[frame], ahead)
     u, v = project(transform(invert(view.world_from_camera[0]), point), view.intrinsics)[0].tolist()
     return round(u * PAGE["width"]), round(v * PAGE["height"])
 
@@ -123,54 +123,54 @@ def test_it_shows_something_and_moving_changes_it(page, viewer):
 
 
 def test_a_click_on_a_camera_goes_there(page, viewer):
-    visit = visit_of(viewer)
+    session = session_of(viewer)
     before = settle(page)
-    page.mouse.click(*picture_of_camera(visit, 0))
-    until(lambda: visit._ride is not None and visit._ride.arrived)
+    page.mouse.click(*image_of_camera(session, 0))
+    until(lambda: session._follow is not None and session._follow.arrived)
     after = settle(page)
     assert changed(before, after) > 3
-    assert page.get_by_text(f"frame {visit._frame}, confidence").is_visible()
-    rendering = visit._contents.render(view_of(visit), (PAGE["width"], PAGE["height"]))[:, :470].astype(int)
+    assert page.get_by_text(f"frame {session._frame}, confidence").is_visible()
+    rendering = session._contents.render(view_of(session), (PAGE["width"], PAGE["height"]))[:, :470].astype(int)
     below = slice(200, None)  # of the note on slow graphics
     assert changed(after[below], rendering[below]) < 10
     assert changed(before[below], rendering[below]) > 15
 
 
 def test_controls_show_and_hide(page, viewer):
-    visit = visit_of(viewer)
+    session = session_of(viewer)
     with_rendering = settle(page)
     page.get_by_role("checkbox", name="Rendering").click()
-    until(lambda: not visit._rendering.value)
+    until(lambda: not session._rendering.value)
     time.sleep(1)
     without = shot(page)
     assert changed(with_rendering, without) > 3
     page.get_by_role("checkbox", name="Points").click()
-    until(lambda: visit._points_handle.visible)
+    until(lambda: session._points_handle.visible)
     time.sleep(1)
     assert changed(without, shot(page)) > 1
 
 
 def test_playback_moves_on_and_stops(page, viewer):
-    visit = visit_of(viewer)
+    session = session_of(viewer)
     page.get_by_text("Play", exact=True).click()
-    until(lambda: visit._frame > 2)
+    until(lambda: session._frame > 2)
     page.get_by_text("Pause", exact=True).click()
-    until(lambda: visit._playing is None)
-    stays = visit._frame
+    until(lambda: session._playing is None)
+    stays = session._frame
     time.sleep(0.5)
-    assert visit._frame == stays
+    assert session._frame == stays
 
 
-def test_two_visitors_and_a_reload(browser, page, viewer):
+def test_two_clients_and_a_reload(browser, page, viewer):
     settle(page)
     other = browser.new_page(viewport=PAGE)
     enter(other, viewer, 2)
-    first, second = viewer._visits.values()
+    first, second = viewer._sessions.values()
     second.go_to(5)
-    until(lambda: second._ride.arrived)
-    assert first._ride is None  # the first visitor was not moved
+    until(lambda: second._follow.arrived)
+    assert first._follow is None  # the first client was not moved
     other.close()
-    until(lambda: len(viewer._visits) == 1)
+    until(lambda: len(viewer._sessions) == 1)
     before = settle(page)
     page.reload()
     page.get_by_text("Play", exact=True).wait_for(timeout=1000 * PATIENCE)

@@ -17,11 +17,11 @@ from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.ply import read_ply
 from video_ae.videos.open import open_video
-from video_ae.viewer.contents import confidence_colours, describe, load_contents, shown_points
+from video_ae.viewer.contents import confidence_colours, describe_contents, load_contents, shown_points
 from video_ae.viewer.downloads import download
-from video_ae.viewer.frusta import view_of_camera
-from video_ae.viewer.layout import open_page, welcome
+from video_ae.viewer.page import open_page, welcome
 from video_ae.viewer.serve import Viewer
+from video_ae.viewer.views import view_of_camera
 
 CPU = torch.device("cpu")
 NO_ONE = r"refused|timed out|unreachable"
@@ -34,18 +34,18 @@ def contents(walk):
 
 def test_cameras_frames_and_points_are_those_of_the_folder(contents, walk):
     saved = read_cameras_json(walk / "cameras.json")
-    torch.testing.assert_close(contents.track.cameras.world_from_camera, saved.cameras.world_from_camera)
-    assert contents.track.image_size == saved.image_size
-    assert torch.equal(contents.cloud.points, read_ply(walk / "points.ply").points)
+    torch.testing.assert_close(contents.trajectory.cameras.world_from_camera, saved.cameras.world_from_camera)
+    assert contents.trajectory.image_size == saved.image_size
+    assert torch.equal(contents.points.points, read_ply(walk / "points.ply").points)
     both = open_video(walk / "reconstruction.mp4").read(range(8))
     assert torch.equal(contents.frames, both[..., :64])
-    assert contents.rate == 10.0
-    assert "8 frames" in describe(contents)
-    assert "The walls are made up." in describe(contents)
+    assert contents.frame_rate == 10.0
+    assert "8 frames" in describe_contents(contents)
+    assert "The walls are made up." in describe_contents(contents)
 
 
 def test_looking_through_a_camera_shows_what_was_rendered_for_it(contents, walk):
-    picture = contents.render(view_of_camera(contents.track.cameras, 3, 64 / 48), (64, 48))
+    picture = contents.render(view_of_camera(contents.trajectory.cameras, 3, 64 / 48), (64, 48))
     saved = open_video(walk / "reconstruction.mp4").read([3])[0, :, :, 64:].permute(1, 2, 0)
     seen = torch.from_numpy(picture).int()
     kept = (seen.amin(-1) < 200) & (saved.amax(-1) > 40)  # elsewhere nothing was seen: black there, grey here
@@ -54,7 +54,7 @@ def test_looking_through_a_camera_shows_what_was_rendered_for_it(contents, walk)
 
 
 def test_where_nothing_was_seen_the_page_shines_through(contents):
-    view = view_of_camera(contents.track.cameras, 0, 64 / 48)
+    view = view_of_camera(contents.trajectory.cameras, 0, 64 / 48)
     away = type(view)((0.0, 0.0, 1.0, 0.0), view.position, view.fov, view.aspect)  # turned around
     assert contents.render(away, (16, 12)).min() > 200
 
@@ -63,17 +63,17 @@ def test_points_without_a_file_are_made_anew(walk, tmp_path, contents):
     shutil.copytree(walk, tmp_path / "walk")
     (tmp_path / "walk" / "points.ply").unlink()
     again = load_contents(tmp_path / "walk", CPU)
-    assert len(again.cloud) == pytest.approx(len(contents.cloud), rel=0.1)  # codes were rounded to float16
+    assert len(again.points) == pytest.approx(len(contents.points), rel=0.1)  # codes were rounded to float16
 
 
 def test_points_by_confidence(contents):
-    half = contents.cloud.confidence.median().item()
-    points, colours = shown_points(contents.cloud, "confidence", half)
-    assert 0 < len(points) < len(contents.cloud)
-    assert torch.equal(colours, confidence_colours(contents.cloud.confidence[contents.cloud.confidence >= half]))
+    half = contents.points.confidence.median().item()
+    points, colours = shown_points(contents.points, "confidence", half)
+    assert 0 < len(points) < len(contents.points)
+    assert torch.equal(colours, confidence_colours(contents.points.confidence[contents.points.confidence >= half]))
     low, high = confidence_colours(torch.tensor([0.0, 1.0])).int()
     assert high.sum() > low.sum() + 100
-    assert torch.equal(shown_points(contents.cloud, "picture", 0.0)[1], contents.cloud.colors)
+    assert torch.equal(shown_points(contents.points, "image", 0.0)[1], contents.points.colors)
 
 
 def test_downloads_are_what_the_exporters_write(contents, walk, tmp_path):
@@ -121,7 +121,7 @@ def test_a_new_reconstruction_is_shown_and_a_damaged_one_is_not(reconstructions,
     folder = reconstructions(tmp_path / "walk", frames=4)
     viewer = Viewer(folder, port=0)
     try:
-        viewer._stopped.set()  # look only when told to
+        viewer._stopped.set()  # check only when asked to
         assert not viewer.reload()
         reconstructions(folder, frames=6, overwrite=True)
         viewer.reload()
@@ -134,7 +134,7 @@ def test_a_new_reconstruction_is_shown_and_a_damaged_one_is_not(reconstructions,
         assert "not shown" in capsys.readouterr().err
         shutil.rmtree(folder)
         assert not viewer.reload()
-        assert viewer._contents.render(view_of_camera(viewer._contents.track.cameras, 0, 1.0), (8, 8)).max() > 0
+        assert viewer._contents.render(view_of_camera(viewer._contents.trajectory.cameras, 0, 1.0), (8, 8)).max() > 0
     finally:
         viewer.close()
 

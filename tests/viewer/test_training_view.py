@@ -11,7 +11,7 @@ from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.models.open import load_model
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, ModelOutput, VideoClip
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.videos.writer import write_video
 from video_ae.viewer.training_view import TrainingView, snapshot, structure_points
 
@@ -29,9 +29,9 @@ def arguments(tmp_path):
 
 
 def scene():
-    """A clip with cameras, and a code that is opaque at one plane."""
+    """A batch of clips with cameras, and a code that is opaque at one plane."""
     torch.manual_seed(0)
-    clip = VideoClip(torch.rand(2, 4, 3, 12, 16), torch.arange(4).expand(2, 4), torch.zeros(2, 4))
+    batch = VideoClip(torch.rand(2, 4, 3, 12, 16), torch.arange(4).expand(2, 4), torch.zeros(2, 4))
     cameras = Cameras(se3_exp(0.1 * torch.randn(2, 4, 6)), torch.tensor([0.7, 0.9, 0.5, 0.5]).expand(2, 4, 4))
     estimate = CameraEstimate(cameras, torch.ones(2, 4, 2, 2), torch.ones(2, 4), torch.eye(6).expand(2, 4, 6, 6))
     density = torch.zeros(2, 3, 12, 16)
@@ -40,7 +40,7 @@ def scene():
     planes = torch.tensor([[2.0, 0.5, 0.25]]).expand(2, 3)
     code = MultiplaneVolume(density, features, planes, cameras.select([2]))
     targets = torch.tensor([1, 3])
-    return clip, ModelOutput(clip.frames[:, targets], targets, camera=estimate, structure=code)
+    return batch, ModelOutput(batch.frames[:, targets], targets, camera=estimate, structure=code)
 
 
 def test_weights_are_the_same_seen_or_unseen(arguments, tmp_path, capfd):
@@ -62,34 +62,34 @@ def test_every_validation_is_drawn(arguments, tmp_path):
 
 
 def test_a_snapshot_is_a_copy():
-    clip, reconstruction = scene()
-    before = snapshot(7, clip, reconstruction)
+    batch, output = scene()
+    before = snapshot(7, batch, output)
     first = before.structure.density.clone()
-    reconstruction.structure.density.zero_()
-    reconstruction.camera.cameras.intrinsics[0, 0, 0]  # still there
+    poses = before.cameras.world_from_camera.clone()
+    output.structure.density.zero_()
+    output.camera.cameras.world_from_camera.zero_()
     assert torch.equal(before.structure.density, first)
-    assert torch.equal(before.target, (clip.frames[0, 3] * 255).round().byte())
+    assert torch.equal(before.cameras.world_from_camera, poses)
+    assert torch.equal(before.target, (batch.frames[0, 3] * 255).round().byte())
 
 
 def test_points_lie_where_the_code_is_opaque_and_have_its_colour():
-    _, reconstruction = scene()
-    code = reconstruction.structure
-    one = MultiplaneVolume(code.density[:1], code.features[:1], code.inverse_depth[:1], Cameras(
-        code.reference.world_from_camera[:1], code.reference.intrinsics[:1]))  # fmt: skip
+    _, output = scene()
+    one = output.structure[0]
     points, colours = structure_points(one)
     assert len(points) == 12 * 12  # four of sixteen columns are empty
     local = transform(invert(one.reference.world_from_camera[0]), points)
     torch.testing.assert_close(local[:, 2], torch.full((144,), 2.0), atol=1e-4, rtol=0)
-    place = project(local, one.reference.intrinsics[0].expand(144, 4))
-    assert place[:, 0].min() > 0.25
-    torch.testing.assert_close(colours.float() / 255, code.features[0, :3, 1, :, 4:].flatten(1).T, atol=3e-3, rtol=0)
+    uv = project(local, one.reference.intrinsics[0].expand(144, 4))
+    assert uv[:, 0].min() > 0.25
+    torch.testing.assert_close(colours.float() / 255, one.features[:3, 1, :, 4:].flatten(1).T, atol=3e-3, rtol=0)
 
 
 def test_a_page_that_fails_does_not_end_the_training(arguments, tmp_path, monkeypatch, capfd):
     def fail(*_):
         raise RuntimeError("no page")
 
-    monkeypatch.setattr("video_ae.viewer.training_view.draw", fail)
+    monkeypatch.setattr("video_ae.viewer.training_view.draw_snapshot", fail)
     view = TrainingView(port=0)
     try:
         train(parse_run([*arguments, "--out", str(tmp_path / "run")]), [view])
@@ -99,14 +99,14 @@ def test_a_page_that_fails_does_not_end_the_training(arguments, tmp_path, monkey
 
 
 def test_a_second_page_takes_the_next_port_and_scenes_are_drawn():
-    from video_ae.viewer.training_view import draw
+    from video_ae.viewer.training_view import draw_snapshot
 
     first = TrainingView(port=0)
     second = TrainingView(port=first.port)
     try:
         assert second.port > first.port
-        clip, reconstruction = scene()
-        draw(second._page, snapshot(3, clip, reconstruction))
+        batch, output = scene()
+        draw_snapshot(second._page, snapshot(3, batch, output))
         assert second._page.scene.get_handle_by_name("/cameras/3") is not None
         assert len(second._page.scene.get_handle_by_name("/points").points) == 144
     finally:

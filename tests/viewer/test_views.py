@@ -1,4 +1,4 @@
-"""Where a visitor stands, in our cameras and in viser's."""
+"""What a client looks at, in our cameras and in viser's."""
 
 import math
 
@@ -7,14 +7,14 @@ import torch
 
 from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
+from video_ae.geometry.trajectories import spread_frames
 from video_ae.types import Cameras
-from video_ae.viewer.frusta import (
-    Ride,
+from video_ae.viewer.views import (
+    CameraFollow,
     View,
     camera_of_view,
     frame_at,
     frustum_scale,
-    spread,
     start_view,
     view_of_camera,
 )
@@ -27,7 +27,7 @@ def cameras(count=6, focal=0.7, aspect=4 / 3):
 
 
 @pytest.mark.parametrize("frame", range(6))
-def test_a_view_and_its_camera_are_the_same_place(frame):
+def test_a_view_and_its_camera_are_the_same(frame):
     given = cameras()
     back = camera_of_view(view_of_camera(given, frame, 4 / 3))
     torch.testing.assert_close(back.world_from_camera[0], given.world_from_camera[frame], atol=1e-9, rtol=0)
@@ -49,7 +49,7 @@ def test_viser_agrees_on_what_the_numbers_mean():
 
 
 @pytest.mark.parametrize("aspect", [0.5, 1.0, 4 / 3, 2.5])
-def test_the_whole_picture_fits_on_any_page_and_touches_two_edges(aspect):
+def test_the_whole_image_fits_on_any_page_and_touches_two_edges(aspect):
     given = cameras()
     view = camera_of_view(view_of_camera(given, 1, aspect))
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
@@ -83,14 +83,14 @@ def test_drawn_cameras_are_neither_specks_nor_walls():
     assert frustum_scale(Cameras(far, torch.full((4, 4), 0.5)), 2.0) == pytest.approx(0.14)
 
 
-def test_a_ride_ends_when_the_visitor_moves_away_and_not_before_it_began():
-    ride = Ride((0.0, 0.0, 1.0))
-    assert ride.seen_at((9.0, 0.0, 0.0), 0.2) == ride  # the page has not yet followed
-    arrived = ride.seen_at((0.0, 0.0, 1.05), 0.2)
+def test_following_ends_when_the_client_moves_away_and_not_before_it_arrived():
+    follow = CameraFollow((0.0, 0.0, 1.0))
+    assert follow.update((9.0, 0.0, 0.0), 0.2) == follow  # the page has not yet moved its camera
+    arrived = follow.update((0.0, 0.0, 1.05), 0.2)
     assert arrived is not None
     assert arrived.arrived
-    assert arrived.seen_at((0.0, 0.0, 1.09), 0.2) == arrived
-    assert arrived.seen_at((0.0, 0.0, 1.2), 0.2) is None
+    assert arrived.update((0.0, 0.0, 1.09), 0.2) == arrived
+    assert arrived.update((0.0, 0.0, 1.2), 0.2) is None
 
 
 def test_playback_keeps_time_and_starts_over():
@@ -98,8 +98,8 @@ def test_playback_keeps_time_and_starts_over():
     assert frame_at(3, -0.1, 10.0, 4) == 3
 
 
-def test_spread_keeps_both_ends():
-    assert spread(5, 60) == [0, 1, 2, 3, 4]
-    assert len(spread(1000, 60)) == 60
-    assert (spread(1000, 60)[0], spread(1000, 60)[-1]) == (0, 999)
-    assert spread(1, 60) == [0]
+def test_drawn_cameras_keep_both_ends():
+    assert spread_frames(5, 60) == [0, 1, 2, 3, 4]
+    assert len(spread_frames(1000, 60)) == 60
+    assert (spread_frames(1000, 60)[0], spread_frames(1000, 60)[-1]) == (0, 999)
+    assert spread_frames(1, 60) == [0]

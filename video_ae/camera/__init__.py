@@ -1,0 +1,8 @@
+"""Frames -> extrinsics, intrinsics and how sure they are. The files in reading order:
+
+* thresholds, problem: the numbers that decide, and the records that pass between the files below;
+* features, optical_flow, bundle_adjustment, frame_graph, iteration: frames are matched, and a scene is solved on that;
+* direction_search, incremental, initialization: where a scene to begin with comes from;
+* covariance, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
+* quality_flags, base, solver, cache: what is said about the result, and who does all this.
+"""

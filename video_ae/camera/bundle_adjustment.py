@@ -4,14 +4,14 @@ All frames of a window are solved together by Levenberg-Marquardt. Inverse depth
 eliminated by the Schur complement (Triggs et al. 1999, section 6.1; DROID-SLAM, Teed & Deng 2021, eq. 4-5).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from video_ae.camera.problem import FreeParameters, Matches, Priors, SceneState
-from video_ae.geometry.se3 import adjoint, invert, orthonormal, se3_exp, skew
+from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
+from video_ae.geometry.se3 import adjoint, invert, orthonormal, se3_exp
 
 MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
 MINIMUM_INVERSE_DEPTH = 1e-3
@@ -22,8 +22,11 @@ _NEAREST = 0.05  # depths (in units of the source depth) below this count as beh
 class PredictedPoints:
     """Points of source frames as target cameras see them.
 
-    image: pixels from the principal point; points: in target axes, scaled by the source's inverse depth.
-    rays: viewing rays of the source points, z = 1.
+    Args:
+        image: pixels from the principal point.
+        points: in target axes, scaled by the source's inverse depth.
+        rays: viewing rays of the source points, z = 1.
+        target_from_source: relative poses.
     """
 
     image: Float[Tensor, "edge point 2"]
@@ -32,7 +35,8 @@ class PredictedPoints:
     target_from_source: Float[Tensor, "edge 4 4"]
 
     @property
-    def in_front(self) -> Tensor:
+    def in_front(self) -> Bool[Tensor, "edge point"]:
+        """Which points lie before the target camera."""
         return self.points[..., 2] > _NEAREST
 
 
@@ -40,8 +44,12 @@ class PredictedPoints:
 class Linearisation:
     """Residuals in pixels and their derivatives, point last so that every operation runs along memory.
 
-    by_target: by the target's left twist and the logarithm of the focal length; by_inverse_depth: by each depth.
-    adjoint: the derivative by the source's left twist is that by the target's times minus this.
+    Args:
+        residual: predicted less matched.
+        by_target: by the target's left twist and the logarithm of the focal length.
+        by_inverse_depth: by each depth.
+        adjoint: the derivative by the source's left twist is that by the target's times minus this.
+        in_front: 1 where the point lies before the target camera, else 0.
     """
 
     residual: Float[Tensor, "edge 2 point"]
@@ -53,7 +61,13 @@ class Linearisation:
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """The Gauss-Newton system: camera block of 6 per frame and 1 for the focal length, and one row per depth."""
+    """The Gauss-Newton system: camera block of 6 per frame and 1 for the focal length, and one row per depth.
+
+    Args:
+        camera, camera_right: matrix and right side of the cameras and the focal length.
+        coupling: between these and the depths.
+        depth, depth_right: diagonal and right side of the depths.
+    """
 
     camera: Float[Tensor, "unknown unknown"]
     camera_right: Float[Tensor, "unknown"]
@@ -62,8 +76,16 @@ class NormalEquations:
     depth_right: Float[Tensor, "frame point"]
 
 
-def predict_points(state: SceneState, points: Tensor, source: Tensor, target: Tensor) -> PredictedPoints:
-    """Where the state sees points (pixels from the principal point) of source frames in target frames."""
+def predict_points(
+    state: SceneState, points: Float[Tensor, "point 2"], source: Int[Tensor, "edge"], target: Int[Tensor, "edge"]
+) -> PredictedPoints:
+    """Where the state sees points of source frames in target frames.
+
+    Args:
+        state: the scene.
+        points: in pixels from the principal point.
+        source, target: frame numbers of each edge.
+    """
     focal = state.log_focal.exp()
     rays = torch.cat([points / focal, torch.ones_like(points[:, :1])], -1)
     target_from_source = state.camera_from_world[target] @ invert(state.camera_from_world[source])
@@ -72,8 +94,13 @@ def predict_points(state: SceneState, points: Tensor, source: Tensor, target: Te
     return PredictedPoints(focal * moved[..., :2] / moved[..., 2:].clamp_min(_NEAREST), moved, rays, target_from_source)
 
 
-def linearise(state: SceneState, matches: Matches) -> Linearisation:
-    """Residuals of all matches and their analytic derivatives."""
+def linearise(state: SceneState, matches: Correspondences) -> Linearisation:
+    """Residuals of all correspondences and their analytic derivatives.
+
+    Args:
+        state: the scene.
+        matches: its correspondences.
+    """
     focal = state.log_focal.exp()
     seen = predict_points(state, matches.points, matches.source, matches.target)
     x, y, depth = seen.points.unbind(-1)
@@ -111,28 +138,43 @@ def _squared_error(residual: Tensor, information: Tensor) -> Tensor:
     return information[..., 0, 0] * x * x + 2 * information[..., 0, 1] * x * y + information[..., 1, 1] * y * y
 
 
-def match_costs(state: SceneState, matches: Matches) -> Float[Tensor, "edge point"]:
-    """Cauchy cost of each match; a point behind the target camera costs as much as one that is 3 pixels off."""
+def match_costs(state: SceneState, matches: Correspondences) -> Float[Tensor, "edge point"]:
+    """Cauchy cost of each correspondence; a point behind the target camera costs as much as one 3 pixels off.
+
+    Args:
+        state: the scene.
+        matches: its correspondences.
+    """
     seen = predict_points(state, matches.points, matches.source, matches.target)
     error = _squared_error(seen.image - matches.matched, matches.information)
     behind = 9 * matches.information.diagonal(dim1=-2, dim2=-1).sum(-1)
     return torch.log1p(torch.where(seen.in_front, error, error + behind))
 
 
-def robust_cost(state: SceneState, matches: Matches, priors: Priors) -> Tensor:
-    """Cauchy cost of the matches plus the priors, summed."""
+def robust_cost(state: SceneState, matches: Correspondences, priors: Priors) -> Tensor:
+    """Cauchy cost of the correspondences plus the priors, summed.
+
+    Args:
+        state: the scene.
+        matches: its correspondences.
+        priors: weak knowledge.
+    """
     cost = match_costs(state, matches).sum()
     cost = cost + (priors.depth_weight * (state.inverse_depth - priors.inverse_depth).square()).sum()
-    cost = cost + priors.focal_weight * (state.log_focal - priors.log_focal).square()
-    return cost + priors.translation_weight * _neighbour_motion(state)[:, :3, 3].square().sum()
+    return cost + priors.focal_weight * (state.log_focal - priors.log_focal).square()
 
 
-def _neighbour_motion(state: SceneState) -> Float[Tensor, "pair 4 4"]:
-    return state.camera_from_world[1:] @ invert(state.camera_from_world[:-1])
+def normal_equations(state: SceneState, matches: Correspondences, priors: Priors) -> NormalEquations:
+    """The Gauss-Newton system of all unknowns, correspondences reweighted by the Cauchy cost.
 
+    Args:
+        state: the scene.
+        matches: its correspondences.
+        priors: weak knowledge.
 
-def normal_equations(state: SceneState, matches: Matches, priors: Priors) -> NormalEquations:
-    """The Gauss-Newton system of all unknowns, matches reweighted by the Cauchy cost. The camera block is float64."""
+    Returns:
+        The system; its camera block is float64.
+    """
     lin = linearise(state, matches)
     frames, count = state.inverse_depth.shape
     size = 6 * frames + 1
@@ -162,7 +204,8 @@ def normal_equations(state: SceneState, matches: Matches, priors: Priors) -> Nor
     camera = camera.view(size, size)
     right = torch.zeros(size, dtype=torch.float64, device=error.device)
     right.index_add_(0, columns.flatten(), sides.double().flatten())
-    _add_camera_priors(camera, right, state, priors)
+    camera[-1, -1] += priors.focal_weight
+    right[-1] -= priors.focal_weight * (state.log_focal - priors.log_focal).double()
 
     coupling = torch.zeros(frames * size, count, dtype=error.dtype, device=error.device)
     coupling.index_add_(0, (matches.source[:, None] * size + columns).flatten(), mixed.flatten(0, 1))
@@ -181,40 +224,29 @@ def _both_twists(adjoint: Float[Tensor, "edge 6 6"]) -> Float[Tensor, "edge 7 13
     return spread
 
 
-def _columns(matches: Matches, size: int) -> Int[Tensor, "edge 13"]:
+def _columns(matches: Correspondences, size: int) -> Int[Tensor, "edge 13"]:
     """Which unknowns an edge touches: six of the source, six of the target, the focal length (the last one)."""
     six = torch.arange(6, device=matches.source.device)
     focal = torch.full_like(matches.source, size - 1)[:, None]
     return torch.cat([6 * matches.source[:, None] + six, 6 * matches.target[:, None] + six, focal], 1)
 
 
-def _add_camera_priors(camera: Tensor, right: Tensor, state: SceneState, priors: Priors) -> None:
-    camera[-1, -1] += priors.focal_weight
-    right[-1] -= priors.focal_weight * (state.log_focal - priors.log_focal).double()
-    if priors.translation_weight == 0:
-        return
-    motion = _neighbour_motion(state)
-    translation = motion[:, :3, 3]
-    identity = torch.eye(3, dtype=motion.dtype, device=motion.device).expand(len(motion), 3, 3)
-    by_next = torch.cat([-skew(translation), identity], -1)
-    jacobian = torch.cat([-by_next @ adjoint(motion), by_next], -1).double()
-    for i in range(len(motion)):
-        part = slice(6 * i, 6 * i + 12)
-        camera[part, part] += priors.translation_weight * jacobian[i].T @ jacobian[i]
-        right[part] -= priors.translation_weight * jacobian[i].T @ translation[i].double()
-
-
-def _free_columns(frames: int, unknowns: FreeParameters, device: torch.device) -> Tensor:
-    free = torch.full((6 * frames + 1,), unknowns.cameras, device=device)
-    free[:6] = False  # the first camera is the world
-    if not unknowns.translation:
-        free[:-1].view(frames, 6)[:, 3:] = False
-    free[-1] &= unknowns.focal
-    return free
+def _free_columns(frames: int, free: FreeParameters, device: torch.device) -> Tensor:
+    moves = torch.full((6 * frames + 1,), free.cameras, device=device)
+    moves[:6] = False  # the first camera is the world
+    if not free.translation:
+        moves[:-1].view(frames, 6)[:, 3:] = False
+    moves[-1] &= free.focal
+    return moves
 
 
 def reduced_system(equations: NormalEquations, damping: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Camera block and right side with the depths eliminated (Schur complement)."""
+    """Camera block and right side with the depths eliminated (Schur complement).
+
+    Args:
+        equations: of all unknowns.
+        damping: of Levenberg-Marquardt, relative to the diagonal.
+    """
     depth = equations.depth * (1 + damping) + 1e-6
     scaled = equations.coupling / depth[:, None]
     camera = equations.camera - (scaled @ equations.coupling.mT).double().sum(0)
@@ -223,50 +255,70 @@ def reduced_system(equations: NormalEquations, damping: float = 0.0) -> tuple[Te
 
 
 def solve_step(
-    state: SceneState, equations: NormalEquations, damping: float, unknowns: FreeParameters
+    state: SceneState, equations: NormalEquations, damping: float, free: FreeParameters
 ) -> SceneState | None:
-    """One damped step from the equations; None where the system is not positive definite."""
+    """One damped step from the equations; None where the system is not positive definite.
+
+    Args:
+        state: to step from.
+        equations: of all unknowns, at that state.
+        damping: of Levenberg-Marquardt, relative to the diagonal.
+        free: what may move.
+    """
     frames = len(state.camera_from_world)
-    if unknowns.depth:
+    if free.depth:
         camera, right = reduced_system(equations, damping)
     else:
         camera, right = equations.camera, equations.camera_right
-    free = _free_columns(frames, unknowns, camera.device)
-    system = camera[free][:, free]
+    moves = _free_columns(frames, free, camera.device)
+    system = camera[moves][:, moves]
     diagonal = system.diagonal()
     system = system + torch.diag(damping * diagonal.clamp_min(0) + 1e-6 * diagonal.abs().mean() + 1e-9)
     factor, info = torch.linalg.cholesky_ex(system)
     if info.item() != 0:
         return None
     step = torch.zeros_like(right)
-    step[free] = torch.cholesky_solve(right[free][:, None], factor).squeeze(-1)
+    step[moves] = torch.cholesky_solve(right[moves][:, None], factor).squeeze(-1)
     step = step.to(state.inverse_depth.dtype)
     inverse_depth = state.inverse_depth
-    if unknowns.depth:
+    if free.depth:
         change = (equations.depth_right - (step @ equations.coupling)) / (equations.depth * (1 + damping) + 1e-6)
         inverse_depth = (inverse_depth + change).clamp(MINIMUM_INVERSE_DEPTH, MAXIMUM_INVERSE_DEPTH)
     poses = state.camera_from_world
-    if unknowns.cameras:
+    if free.cameras:
         poses = orthonormal(se3_exp(step[:-1].view(frames, 6)) @ poses)
     return SceneState(poses, inverse_depth, state.log_focal + step[-1])
 
 
 def minimise(
     state: SceneState,
-    matches: Matches,
+    matches: Correspondences,
     priors: Priors,
     steps: int,
-    unknowns: FreeParameters | None = None,
+    free: FreeParameters | None = None,
     damping: float = 1e-3,
     tolerance: float = 1e-4,
 ) -> tuple[SceneState, float]:
-    """Levenberg-Marquardt with accept/reject steps. Returns (state, cost), never of higher cost than the start's."""
-    unknowns = unknowns or FreeParameters()
+    """Levenberg-Marquardt with accept/reject steps.
+
+    Args:
+        state: to start from.
+        matches: its correspondences.
+        priors: weak knowledge.
+        steps: at most so many.
+        free: what may move, by default all.
+        damping: at the start, relative to the diagonal.
+        tolerance: ends where a step lowers the cost by less than this part.
+
+    Returns:
+        The state and its cost, which is never higher than the start's.
+    """
+    free = free or FreeParameters()
     cost = robust_cost(state, matches, priors).item()
     equations = None
     for _ in range(steps):
         equations = equations or normal_equations(state, matches, priors)
-        proposal = solve_step(state, equations, damping, unknowns)
+        proposal = solve_step(state, equations, damping, free)
         new_cost = float("inf") if proposal is None else robust_cost(proposal, matches, priors).item()
         if proposal is not None and new_cost < cost:
             converged = cost - new_cost < tolerance * cost
@@ -278,11 +330,3 @@ def minimise(
             if damping > 1e4:
                 break
     return state, cost
-
-
-def normalise_scale(state: SceneState) -> SceneState:
-    """The same scene at the scale where the mean inverse depth is 1."""
-    mean = state.inverse_depth.mean()
-    pose = state.camera_from_world.clone()
-    pose[:, :3, 3] *= mean
-    return replace(state, inverse_depth=state.inverse_depth / mean, camera_from_world=pose)

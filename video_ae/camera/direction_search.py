@@ -1,4 +1,4 @@
-"""A start for the bundle adjustment that no wrong basin can catch: exhaustive search over directions of motion.
+"""Exhaustive initialization over translation directions (subspace method).
 
 For a small motion, and once the rotation is roughly undone, a translation direction makes the rest linear: each match
 must lie on its epipolar line up to a small rotation (the subspace method, Heeger & Jepson 1992). So every direction of
@@ -13,28 +13,35 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from video_ae.camera.problem import Matches, SceneState
+from video_ae.camera.problem import Correspondences, SceneState
 from video_ae.geometry.se3 import invert, rigid, so3_exp
 
 
 @dataclass(frozen=True)
 class MotionCosts:
-    """How well each direction explains the matches of each edge (directions are of `target_from_source`'s translation,
-    in source axes).
+    """How well each direction explains the correspondences of each edge.
 
-    cost: Cauchy cost, summed over points; rotation: rotation vector that goes with it, applied in source axes first.
-    length: length of the translation at which the mean inverse depth is 1.
-    turn: rotation target_from_source that explains the matches best without any translation.
+    Directions are those of the translation of `target_from_source`, in source axes.
+
+    Args:
+        cost: Cauchy cost, summed over points.
+        rotation: rotation vector that goes with it, applied in source axes first.
+        length: length of the translation at which the mean inverse depth is 1.
+        pure_rotation: rotation target_from_source that explains the correspondences best without any translation.
     """
 
     cost: Float[Tensor, "edge direction"]
     rotation: Float[Tensor, "edge direction 3"]
     length: Float[Tensor, "edge direction"]
-    turn: Float[Tensor, "edge 3 3"]
+    pure_rotation: Float[Tensor, "edge 3 3"]
 
 
 def directions_on_sphere(count: int, device: torch.device | None = None) -> Float[Tensor, "{count} 3"]:
-    """Unit vectors spread evenly over the sphere (Fibonacci lattice); -d is in the set wherever d is, if count is even.
+    """Unit vectors spread evenly over the sphere (Fibonacci lattice); -d is in the set wherever d is.
+
+    Args:
+        count: how many, even.
+        device: of the result.
 
     >>> directions_on_sphere(4).sum(0).abs().max().item() < 1e-6
     True
@@ -59,8 +66,14 @@ def _ridge(matrix: Tensor) -> Tensor:
     return matrix + (1e-3 * matrix.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None] + 1e-3) * identity
 
 
-def pure_rotations(matches: Matches, focal: float, iterations: int = 6) -> Float[Tensor, "edge 3 3"]:
-    """The rotation target_from_source of each edge that explains its matches without translation (robust)."""
+def pure_rotations(matches: Correspondences, focal: float, iterations: int = 6) -> Float[Tensor, "edge 3 3"]:
+    """The rotation target_from_source of each edge that explains its correspondences without translation (robust).
+
+    Args:
+        matches: of the edges.
+        focal: in pixels.
+        iterations: of iteratively reweighted least squares.
+    """
     rays = torch.cat([matches.points / focal, torch.ones_like(matches.points[:, :1])], -1)
     rotation = torch.eye(3, device=rays.device).expand(len(matches.source), 3, 3)
     for _ in range(iterations):
@@ -77,22 +90,31 @@ def pure_rotations(matches: Matches, focal: float, iterations: int = 6) -> Float
 
 
 def motion_costs(
-    matches: Matches, focal: float, directions: Float[Tensor, "direction 3"], rounds: int = 3
+    matches: Correspondences, focal: float, directions: Float[Tensor, "direction 3"], rounds: int = 3
 ) -> MotionCosts:
-    """Fit of every direction to every edge. Half of the directions (the first) are fitted, their opposites share it."""
-    turn = pure_rotations(matches, focal)
+    """Fit of every direction to every edge. Half of the directions (the first) are fitted, their opposites share it.
+
+    Args:
+        matches: of the edges.
+        focal: in pixels.
+        directions: unit vectors, their opposites in the second half.
+        rounds: of iteratively reweighted least squares.
+    """
+    pure = pure_rotations(matches, focal)
     rays = matches.points / focal
-    derotated = torch.cat([matches.matched / focal, torch.ones_like(matches.matched[..., :1])], -1) @ turn
+    derotated = torch.cat([matches.matched / focal, torch.ones_like(matches.matched[..., :1])], -1) @ pure
     flow = (derotated[..., :2] / derotated[..., 2:].clamp_min(0.05) - rays) * focal
     half = directions[: len(directions) // 2]
     parallax = focal * (half[:, None, :2] - rays * half[:, None, 2:])  # flow at inverse depth 1: [direction, point, 2]
     rotational = focal * _rotation_flow(rays)
     results = [_edge_costs(*edge, parallax, rotational, rounds) for edge in zip(flow, matches.information, strict=True)]
     cost, rotation, length = (torch.stack(parts) for parts in zip(*results, strict=True))
-    return MotionCosts(cost, rotation, length, turn)
+    return MotionCosts(cost, rotation, length, pure)
 
 
-def _edge_costs(flow, information, parallax, rotational, rounds) -> tuple[Tensor, Tensor, Tensor]:
+def _edge_costs(
+    flow: Tensor, information: Tensor, parallax: Tensor, rotational: Tensor, rounds: int
+) -> tuple[Tensor, Tensor, Tensor]:
     normal = torch.stack([-parallax[..., 1], parallax[..., 0]], -1)
     weighted = torch.einsum("pij,kpj->kpi", information, parallax)
     power = (weighted * parallax).sum(-1) + 1e-3
@@ -118,8 +140,14 @@ def _edge_costs(flow, information, parallax, rotational, rounds) -> tuple[Tensor
     return torch.cat(costs), rotation.repeat(2, 1), torch.cat(lengths)
 
 
-def frame_costs(costs: MotionCosts, matches: Matches, frames: int) -> Float[Tensor, "frame direction"]:
-    """Costs summed per source frame, for its motion to later frames; earlier targets vote for the opposite."""
+def frame_costs(costs: MotionCosts, matches: Correspondences, frames: int) -> Float[Tensor, "frame direction"]:
+    """Costs summed per source frame, for its motion to later frames; earlier targets vote for the opposite.
+
+    Args:
+        costs: of the edges.
+        matches: whose edges they are.
+        frames: in the clip.
+    """
     opposite = costs.cost.roll(costs.cost.shape[1] // 2, 1)
     forward = torch.where((matches.target > matches.source)[:, None], costs.cost, opposite)
     return torch.zeros(frames, forward.shape[1], device=forward.device).index_add_(0, matches.source, forward)
@@ -128,11 +156,17 @@ def frame_costs(costs: MotionCosts, matches: Matches, frames: int) -> Float[Tens
 def smooth_sequence(
     cost: Float[Tensor, "frame direction"], directions: Tensor, smoothness: float
 ) -> Int[Tensor, "frame"]:
-    """The sequence of directions of least cost, where a turn by an angle a costs `smoothness (1 - cos a)` (Viterbi)."""
-    turning = smoothness * (1 - directions @ directions.T)
+    """The sequence of directions of least cost, where a change by an angle a costs `smoothness (1 - cos a)` (Viterbi).
+
+    Args:
+        cost: of each direction at each frame.
+        directions: unit vectors.
+        smoothness: in the unit of the costs.
+    """
+    change = smoothness * (1 - directions @ directions.T)
     best, came_from = cost[0], []
     for row in cost[1:]:
-        least = (best[:, None] + turning).min(0)
+        least = (best[:, None] + change).min(0)
         came_from.append(least.indices)
         best = least.values + row
     path = [best.argmin()]
@@ -141,46 +175,74 @@ def smooth_sequence(
     return torch.stack(path[::-1])
 
 
-def start_from_directions(
-    costs: MotionCosts, matches: Matches, directions: Tensor, sequence: Int[Tensor, "frame"], focal: float, frames: int
+def state_from_directions(
+    costs: MotionCosts,
+    matches: Correspondences,
+    directions: Float[Tensor, "direction 3"],
+    sequence: Int[Tensor, "frame"],
+    focal: float,
+    frames: int,
 ) -> SceneState:
-    """Poses chained from neighbours with the given directions, constant inverse depth 1."""
+    """Poses chained from neighbours with the given directions, constant inverse depth 1.
+
+    Args:
+        costs: of the edges, with the rotations and lengths that go with each direction.
+        matches: whose edges they are.
+        directions: unit vectors.
+        sequence: which of them each frame takes.
+        focal: in pixels.
+        frames: in the clip.
+    """
     device = directions.device
     poses = [torch.eye(4, device=device)]
     for i in range(frames - 1):
-        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
+        edge = _edge_to_next(matches, i)
         direction = sequence[i]
         length = costs.length[edge, direction].clamp(0.0, 0.5)
         motion = so3_exp(costs.rotation[edge, direction])
-        step = rigid(costs.turn[edge] @ motion, costs.turn[edge] @ (directions[direction] * length))
-        poses.append(step @ poses[-1])
+        pure = costs.pure_rotation[edge]
+        poses.append(rigid(pure @ motion, pure @ (directions[direction] * length)) @ poses[-1])
     depth = torch.ones(frames, len(matches.points), device=device)
     return SceneState(torch.stack(poses), depth, torch.tensor(focal, device=device).log())
 
 
-def turning_start(matches: Matches, focal: float, frames: int) -> SceneState:
-    """Rotations chained from neighbours, no translation, constant inverse depth 1."""
+def state_of_pure_rotation(matches: Correspondences, focal: float, frames: int) -> SceneState:
+    """Rotations chained from neighbours, no translation, constant inverse depth 1.
+
+    Args:
+        matches: of neighbouring frames, among others.
+        focal: in pixels.
+        frames: in the clip.
+    """
     device = matches.points.device
-    turn = pure_rotations(matches, focal)
+    pure = pure_rotations(matches, focal)
     rotations = [torch.eye(3, device=device)]
     for i in range(frames - 1):
-        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
-        rotations.append(turn[edge] @ rotations[-1])
-    rotation = torch.stack(rotations)
+        rotations.append(pure[_edge_to_next(matches, i)] @ rotations[-1])
+    poses = rigid(torch.stack(rotations), torch.zeros(frames, 3, device=device))
     depth = torch.ones(frames, len(matches.points), device=device)
-    return SceneState(
-        rigid(rotation, torch.zeros(frames, 3, device=device)), depth, torch.tensor(focal).to(device).log()
-    )
+    return SceneState(poses, depth, torch.tensor(focal).to(device).log())
 
 
-def continued_start(matches: Matches, known: SceneState, frames: int) -> SceneState:
-    """A window whose first frames are known: the others turn as their matches say, move on and see the same depths."""
-    turn = pure_rotations(matches, known.log_focal.exp().item())
+def continued_state(matches: Correspondences, known: SceneState, frames: int) -> SceneState:
+    """A window whose first frames are known: the others rotate as their correspondences say, keep their velocity and
+    see the same depths.
+
+    Args:
+        matches: of neighbouring frames, among others.
+        known: the first frames.
+        frames: in the window.
+    """
+    pure = pure_rotations(matches, known.log_focal.exp().item())
     poses = list(known.camera_from_world)
     step = (poses[-1] @ invert(poses[-2]))[:3, 3]
     for i in range(len(poses) - 1, frames - 1):
-        edge = ((matches.source == i) & (matches.target == i + 1)).nonzero()[0, 0]
-        poses.append(rigid(turn[edge], step) @ poses[-1])
+        poses.append(rigid(pure[_edge_to_next(matches, i)], step) @ poses[-1])
     depth = known.inverse_depth
     depth = torch.cat([depth, depth[-1:].expand(frames - len(depth), -1)])
     return SceneState(torch.stack(poses), depth, known.log_focal)
+
+
+def _edge_to_next(matches: Correspondences, frame: int) -> Tensor:
+    """The number of the edge from a frame to the next one."""
+    return ((matches.source == frame) & (matches.target == frame + 1)).nonzero()[0, 0]

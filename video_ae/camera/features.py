@@ -14,6 +14,11 @@ def blur(maps: Float[Tensor, "batch channel height width"], radius: int, times: 
     """Repeated box filter of `2 radius + 1` pixels, borders replicated; two passes come close to a Gaussian.
 
     Done by two small matrix products, which are several times faster than pooling on a CPU.
+
+    Args:
+        maps: any number of channels.
+        radius: of the box, in pixels.
+        times: passes.
     """
     rows, columns = (_box_matrix(size, radius, times, maps.dtype, maps.device) for size in maps.shape[-2:])
     return rows @ (maps @ columns.T)
@@ -33,8 +38,9 @@ def _box_matrix(size: int, radius: int, times: int, dtype: torch.dtype, device: 
 class LocalContrast(nn.Module):
     """Grey value less its local mean, divided by its local spread: cancels exposure, vignetting and much of the light.
 
-    radius: of the neighbourhood, in pixels.
-    noise: spread (of grey values in [0, 1]) that counts as no texture; keeps plain walls quiet.
+    Args:
+        radius: of the neighbourhood, in pixels.
+        noise: spread (of grey values in [0, 1]) that counts as no texture; keeps plain walls quiet.
     """
 
     def __init__(self, radius: int = 4, noise: float = 0.02):
@@ -52,7 +58,14 @@ class LocalContrast(nn.Module):
 def feature_pyramid(
     features: nn.Module, frames: Float[Tensor, "frame 3 height width"], levels: int, smallest: int = 6
 ) -> list[Tensor]:
-    """Feature maps of the frames at halving sizes, finest first; no level is smaller than `smallest` pixels."""
+    """Feature maps of the frames at halving sizes, finest first.
+
+    Args:
+        features: module from frames to feature maps.
+        frames: at the finest size.
+        levels: at most so many.
+        smallest: no level is smaller than so many pixels.
+    """
     maps = []
     for level in range(levels):
         if level > 0:

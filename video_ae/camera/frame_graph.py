@@ -1,5 +1,6 @@
-"""The frame graph: which frames are matched with which, and the matches on a grid of points."""
+"""The frame graph: which frames are matched with which, and the correspondences on a grid of points."""
 
+import math
 from collections.abc import Sequence
 from copy import copy
 
@@ -10,20 +11,25 @@ from torch import Tensor, nn
 
 from video_ae.camera.bundle_adjustment import predict_points
 from video_ae.camera.features import blur, feature_pyramid
-from video_ae.camera.optical_flow import FlowFields, dense_flow, warp
-from video_ae.camera.problem import Matches, SceneState
+from video_ae.camera.optical_flow import OpticalFlow, estimate_flow, warp
+from video_ae.camera.problem import Correspondences, PointGrid, SceneState
+from video_ae.camera.thresholds import THRESHOLDS
 
 _EDGES_AT_ONCE = 64  # bounds the memory of the matching
 _GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005
 _FEATURE_NOISE = 0.15  # spread of feature differences between two views of the same thing
 _MATCH_FLOOR = 0.15  # pixels; no match is trusted further than this
 _START_LEVELS = 2  # finest levels, on which flows with a good start are matched
-_LOOP_OVERLAP = 0.5  # of both frames of a pair
 _ROUND_TRIP = 2.0  # pixels; matches that come back further away than this are dropped
 
 
 def frame_pairs(frames: int, gaps: tuple[int, ...], device: torch.device | None = None) -> Int[Tensor, "2 edge"]:
     """Source and target numbers of all pairs that lie `gaps` apart; each pair is followed by its reverse.
+
+    Args:
+        frames: in the clip.
+        gaps: distances of the frames of a pair.
+        device: of the result.
 
     >>> frame_pairs(3, (2,)).tolist()
     [[0, 2], [2, 0]]
@@ -33,85 +39,111 @@ def frame_pairs(frames: int, gaps: tuple[int, ...], device: torch.device | None 
     return torch.tensor(both, device=device).reshape(-1, 2).T
 
 
-def joined(parts: list[FlowFields]) -> FlowFields:
-    """The edges of several fields, one after the other."""
-    return FlowFields(*(torch.cat(maps) for maps in zip(*parts, strict=True)))
-
-
-def _mean_error(fields: FlowFields) -> Float[Tensor, "edge"]:
-    """Of what stays inside the target frame; large where next to nothing does."""
-    inside = fields.inside.flatten(1)
-    return ((fields.error.flatten(1) * inside).sum(1) + 1) / (inside.sum(1) + 1)
-
-
 class FrameGraph:
-    """Feature maps of the frames of a window, and matches between them on a grid of points.
+    """Feature maps of some frames, and correspondences between them on a grid of points.
 
-    frames: at the working size.
-    features: module from frames to feature maps.
-    levels: of the feature pyramid; step: distance of the points in pixels.
+    Args:
+        frames: at the working size.
+        features: module from frames to feature maps.
+        levels: of the feature pyramid.
+        step: distance of the points in pixels.
     """
 
-    def __init__(self, frames: Float[Tensor, "frame 3 height width"], features: nn.Module, levels: int, step: int):
+    def __init__(
+        self, frames: Float[Tensor, "frame 3 height width"], features: nn.Module, levels: int, step: int
+    ) -> None:
         self.count = len(frames)
         self.height, self.width = frames.shape[-2:]
         self.device = frames.device
         self.pyramid = feature_pyramid(features, frames, levels)
-        rows = torch.arange(step // 2, self.height, step, device=frames.device)
-        columns = torch.arange(step // 2, self.width, step, device=frames.device)
-        self.rows, self.columns = len(rows), len(columns)
-        self.pixels = (rows[:, None] * self.width + columns).flatten()
-        self.points = self._centred(rows, columns)
+        self._place_points(step)
+
+    def with_step(self, step: int) -> "FrameGraph":
+        """The same frames with another grid of points.
+
+        Args:
+            step: distance of the points in pixels.
+        """
+        graph = copy(self)
+        graph._place_points(step)
+        return graph
 
     def part(self, frames: Sequence[int]) -> "FrameGraph":
-        """The graph of some of the frames, in the given order."""
+        """The graph of some of the frames.
+
+        Args:
+            frames: their positions, in the order wanted.
+        """
         part = copy(self)
         part.count = len(frames)
         part.pyramid = [maps[list(frames)] for maps in self.pyramid]
         return part
 
+    def _place_points(self, step: int) -> None:
+        rows = torch.arange(step // 2, self.height, step, device=self.device)
+        columns = torch.arange(step // 2, self.width, step, device=self.device)
+        self.grid = PointGrid(len(rows), len(columns), self.width, self.height)
+        self.pixels = (rows[:, None] * self.width + columns).flatten()
+        self.points = self._centred(rows, columns)
+
     def _centred(self, rows: Tensor, columns: Tensor) -> Float[Tensor, "point 2"]:
         y, x = torch.meshgrid(rows + 0.5 - self.height / 2, columns + 0.5 - self.width / 2, indexing="ij")
         return torch.stack([x, y], -1).flatten(0, 1).float()
 
-    def flow(self, edges: Int[Tensor, "2 edge"], start: Tensor | None = None, levels: int | None = None) -> FlowFields:
-        """Dense flow of the edges, from zero (coarse to fine) or from a start (`levels` finest levels only)."""
+    def flow(self, edges: Int[Tensor, "2 edge"], start: Tensor | None = None, levels: int | None = None) -> OpticalFlow:
+        """Dense optical flow of the edges.
+
+        Args:
+            edges: source and target frames.
+            start: flow to begin from, in which case few iterations are made; else coarse to fine from zero.
+            levels: so many of the finest levels only.
+        """
         parts = []
         for begin in range(0, edges.shape[1], _EDGES_AT_ONCE):
             part = slice(begin, begin + _EDGES_AT_ONCE)
             source = [maps[edges[0, part]] for maps in self.pyramid[:levels]]
             target = [maps[edges[1, part]] for maps in self.pyramid[:levels]]
             if start is None:
-                parts.append(dense_flow(source, target))
+                parts.append(estimate_flow(source, target))
             else:  # a good start needs fewer steps, and smoothing would bias the focal length
                 parts.append(
-                    dense_flow(source, target, start[part], iterations=_GUIDED_ITERATIONS, stiffness=_GUIDED_STIFFNESS)
+                    estimate_flow(
+                        source, target, start[part], iterations=_GUIDED_ITERATIONS, stiffness=_GUIDED_STIFFNESS
+                    )
                 )
-        return joined(parts)
+        return OpticalFlow.cat(parts)
 
-    def matches(self, edges: Int[Tensor, "2 edge"], fields: FlowFields) -> Matches:
-        """Matches of the grid points with their information; `edges` hold each pair next to its reverse."""
-        structure = fields.structure / (fields.error + _FEATURE_NOISE**2)[:, None]
+    def correspondences(self, edges: Int[Tensor, "2 edge"], found: OpticalFlow) -> Correspondences:
+        """Flow at the grid points with its information: texture, alignment error, and whether the way back agrees.
+
+        Args:
+            edges: each pair next to its reverse.
+            found: their flow.
+        """
+        structure = found.structure / (found.error + _FEATURE_NOISE**2)[:, None]
         xx, xy, yy = structure.flatten(2)[..., self.pixels].unbind(1)
         information = torch.stack([xx, xy, xy, yy], -1).unflatten(-1, (2, 2))
         identity = torch.eye(2, device=self.device)
         information = torch.linalg.solve(identity + _MATCH_FLOOR**2 * information, information)
         reverse = torch.arange(edges.shape[1], device=self.device).view(-1, 2).flip(1).flatten()
-        back, _ = warp(fields.flow[reverse], fields.flow)
-        distance = (fields.flow + back).square().sum(1)
-        trust = fields.inside / (1 + distance).square() * (distance < _ROUND_TRIP**2)
+        back, _ = warp(found.flow[reverse], found.flow)
+        distance = (found.flow + back).square().sum(1)
+        trust = found.inside / (1 + distance).square() * (distance < _ROUND_TRIP**2)
         information = information * trust.flatten(1)[:, self.pixels, None, None]
-        matched = self.points + fields.flow.flatten(2)[..., self.pixels].transpose(1, 2)
-        return Matches(edges[0], edges[1], self.points, matched, information)
+        matched = self.points + found.flow.flatten(2)[..., self.pixels].transpose(1, 2)
+        return Correspondences(edges[0], edges[1], self.points, matched, information)
 
-    def first_matches(self, gaps: tuple[int, ...]) -> Matches:
-        """Matches of the pairs `gaps` apart, found from nothing.
+    def initial_correspondences(self, gaps: tuple[int, ...]) -> Correspondences:
+        """Correspondences of the pairs `gaps` apart, found from nothing.
 
         Neighbours are matched coarse to fine, and again from the motion before and after. Wider pairs start from the
         flows of neighbours, one after the other: what moves further than half a period of a repeated texture would
         otherwise be matched with its next repetition.
+
+        Args:
+            gaps: distances of the frames of a pair.
         """
-        widest, known = min(max(gaps), self.count - 1), dict[int, FlowFields]()
+        widest, known = min(max(gaps), self.count - 1), dict[int, OpticalFlow]()
         for gap in range(1, widest + 1):
             edges = frame_pairs(self.count, (gap,), self.device)
             if gap == 1:
@@ -119,18 +151,15 @@ class FrameGraph:
             else:
                 known[gap] = self.flow(edges, self._chained(known[gap - 1].flow, known[1].flow), _START_LEVELS)
         chosen = tuple(dict.fromkeys(min(gap, widest) for gap in gaps))
-        fields = joined([known[gap] for gap in chosen])
-        return self.matches(frame_pairs(self.count, chosen, self.device), fields)
+        found = OpticalFlow.cat([known[gap] for gap in chosen])
+        return self.correspondences(frame_pairs(self.count, chosen, self.device), found)
 
-    def _steady(self, edges: Int[Tensor, "2 edge"], found: FlowFields) -> FlowFields:
+    def _steady(self, edges: Int[Tensor, "2 edge"], found: OpticalFlow) -> OpticalFlow:
         """Flows of neighbours (each pair followed by its reverse), where cameras keep their motion for a moment: the
         pair before's and the pair after's flows are tried as starts, and taken for an edge that they match better."""
         for pairs in (1, 1, -1):
             other = self.flow(edges, found.flow.roll(2 * pairs, 0), _START_LEVELS)
-            better = _mean_error(other) < _mean_error(found)
-            found = FlowFields(
-                *(torch.where(better.view(-1, *[1] * (a.dim() - 1)), b, a) for a, b in zip(found, other, strict=True))
-            )
+            found = found.replaced(other, other.mean_error < found.mean_error)
         return found
 
     @staticmethod
@@ -146,27 +175,39 @@ class FrameGraph:
         backward = backward + warp(back, backward)[0]
         return torch.stack([forward, backward], 1).flatten(0, 1)
 
-    def guided_matches(self, gaps: tuple[int, ...], state: SceneState, levels: int = 2, loops: int = 0) -> Matches:
-        """Matches of the pairs `gaps` apart, started from where the solved scene predicts them (DROID-SLAM's loop).
+    def guided_correspondences(
+        self, gaps: tuple[int, ...], state: SceneState, levels: int = 2, loop_closures: int = 0
+    ) -> Correspondences:
+        """Correspondences of the pairs `gaps` apart, started from where the solved scene predicts them (DROID-SLAM's
+        outer loop).
 
-        loops: so many pairs further apart are matched as well, as far as they see the same place.
+        Args:
+            gaps: distances of the frames of a pair.
+            state: the scene.
+            levels: of the pyramid, finest ones.
+            loop_closures: so many pairs further apart are matched as well, as far as they see the same place.
         """
         edges = frame_pairs(self.count, gaps, self.device)
-        if loops:
-            edges = torch.cat([edges, self.loop_pairs(state, max(gaps) + 1, loops)], 1)
-        return self.matches(edges, self.flow(edges, self.predicted_flow(edges, state), levels))
+        if loop_closures:
+            edges = torch.cat([edges, self.loop_closures(state, max(gaps) + 1, loop_closures)], 1)
+        return self.correspondences(edges, self.flow(edges, self.predicted_flow(edges, state), levels))
 
-    def loop_pairs(self, state: SceneState, gap: int, most: int) -> Int[Tensor, "2 edge"]:
-        """The `most` pairs of frames at least `gap` apart that share most of what they see, and half of it at least,
-        as the scene predicts it; each pair is followed by its reverse."""
+    def loop_closures(self, state: SceneState, gap: int, most: int) -> Int[Tensor, "2 edge"]:
+        """The pairs of frames far apart that share most of what they see, as the scene predicts it.
+
+        Args:
+            state: the scene.
+            gap: least distance of the frames of a pair.
+            most: number of pairs; each is followed by its reverse.
+        """
         first, second = torch.triu_indices(self.count, self.count, gap, device=self.device)
-        share = torch.minimum(self._seen(state, first, second), self._seen(state, second, first))
+        share = torch.minimum(self._covisible(state, first, second), self._covisible(state, second, first))
         best = share.argsort(descending=True)[:most]
-        best = best[share[best] > _LOOP_OVERLAP]
+        best = best[share[best] > THRESHOLDS.loop_overlap]
         pairs = torch.stack([first[best], second[best]])
         return torch.stack([pairs, pairs.flip(0)], -1).flatten(1)
 
-    def _seen(self, state: SceneState, source: Tensor, target: Tensor) -> Float[Tensor, "edge"]:
+    def _covisible(self, state: SceneState, source: Tensor, target: Tensor) -> Float[Tensor, "edge"]:
         """Part of the source frames' points that lie inside the target frames."""
         half = torch.tensor([self.width / 2, self.height / 2], device=self.device)
         shares = [torch.zeros(0, device=self.device)]
@@ -177,8 +218,13 @@ class FrameGraph:
         return torch.cat(shares)
 
     def predicted_flow(self, edges: Int[Tensor, "2 edge"], state: SceneState) -> Float[Tensor, "edge 2 height width"]:
-        """Flow of every pixel of the working size as the scene predicts it."""
-        maps = state.inverse_depth.view(self.count, 1, self.rows, self.columns)
+        """Flow of every pixel of the working size as the scene predicts it.
+
+        Args:
+            edges: source and target frames.
+            state: the scene.
+        """
+        maps = state.inverse_depth.view(self.count, 1, self.grid.rows, self.grid.columns)
         dense = F.interpolate(maps, size=(self.height, self.width), mode="bilinear", align_corners=False).flatten(1)
         rows, columns = (torch.arange(size, device=self.device) for size in (self.height, self.width))
         points = self._centred(rows, columns)
@@ -187,5 +233,21 @@ class FrameGraph:
         return (predicted.image - points).clamp(-limit, limit).transpose(1, 2).unflatten(-1, (self.height, self.width))
 
     def smoothed(self, inverse_depth: Float[Tensor, "frame point"]) -> Float[Tensor, "frame point"]:
-        """Inverse depths averaged over neighbouring points."""
-        return blur(inverse_depth.view(-1, 1, self.rows, self.columns), 1).flatten(1)
+        """Inverse depths averaged over neighbouring points.
+
+        Args:
+            inverse_depth: on the grid.
+        """
+        return blur(inverse_depth.view(-1, 1, self.grid.rows, self.grid.columns), 1).flatten(1)
+
+    def resample(self, state: SceneState, grid: PointGrid) -> SceneState:
+        """A scene on this graph's points, its focal length in this graph's pixels.
+
+        Args:
+            state: solved on another graph of the same frames.
+            grid: of that graph.
+        """
+        maps = state.inverse_depth.view(len(state), 1, grid.rows, grid.columns)
+        size = (self.grid.rows, self.grid.columns)
+        depth = F.interpolate(maps, size=size, mode="bilinear", align_corners=False).flatten(1)
+        return SceneState(state.camera_from_world, depth, state.log_focal + math.log(self.width / grid.width))

@@ -1,86 +1,85 @@
-"""A long video as a whole: some of its frames are solved together, and the rest goes with them.
+"""A long video as a whole: its keyframes are adjusted together, and the other frames follow.
 
-Windows that are joined one after another drift. A few dozen frames spread over the video can be solved at once however
-long it is, and pairs of them that see the same place at different times (loops) hold the ends of the path together:
-what keyframes and a pose graph do for SLAM, by the same bundle adjustment as everywhere else.
+Submaps that are merged one after another drift. A few dozen keyframes spread over the video can be solved at once
+however long it is, and pairs of them that see the same place at different times (loop closures) hold the ends of the
+path together: what keyframes and a pose graph do for SLAM, by the same bundle adjustment as everywhere else.
 """
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from video_ae.camera.submaps import carried, scaled, scaled_covariance
-from video_ae.geometry.pinhole import camera_rays, project, transform
+from video_ae.camera.covariance import scale_covariance, transport_covariance
+from video_ae.camera.problem import SceneState, Submap
+from video_ae.camera.submaps import scale_poses
+from video_ae.camera.thresholds import THRESHOLDS
+from video_ae.geometry.covisibility import covisible_fraction
+from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import invert, se3_exp, se3_log
-from video_ae.types import CameraEstimate, Cameras
+from video_ae.types import Cameras
 
-ANCHOR_GAPS = (1, 2, 4)  # pairs of anchors that are matched besides the loops
-LOOPS = 60  # pairs
-_SPREAD = 48  # anchors in a video in which neighbours always share enough
+KEYFRAME_GAPS = (1, 2, 4)  # pairs of keyframes that are matched besides the loop closures
+LOOP_CLOSURES = 60  # pairs
+_SPREAD = 48  # keyframes in a video in which neighbours always share enough
 _MOST = 80  # bounds memory and time
-_SHARED = 0.5  # of an anchor's points lie inside the next one
 
 
-def anchor_frames(estimate: CameraEstimate) -> list[int]:
-    """Frames (of a batch of one) spread evenly, and more densely where the next one would see less than half of one.
+def choose_keyframes(whole: Submap) -> list[int]:
+    """Frames spread evenly, and more densely where the next one would see less than half of one.
 
-    Empty where that takes too many: anchors that do not see each other would hold nothing.
+    Empty where that takes too many: keyframes that do not see each other would hold nothing.
+
+    Args:
+        whole: all frames of a video.
     """
-    count = len(estimate.cameras)
-    step, anchors = -(-count // _SPREAD), [0]
-    while anchors[-1] < count - 1:
-        last = anchors[-1]
-        following = torch.arange(last + 1, min(last + step, count - 1) + 1)
-        lost = (_seen_by(estimate, last, following) < _SHARED).nonzero()
+    grid, count = whole.grid, len(whole)
+    intrinsics = pinhole_intrinsics(whole.focal_over_width.expand(count), grid.width, grid.height)
+    cameras = Cameras(whole.world_from_camera, intrinsics)
+    maps = whole.state.inverse_depth.unflatten(1, (grid.rows, grid.columns))
+    step, keyframes = -(-count // _SPREAD), [0]
+    while keyframes[-1] < count - 1:
+        last = keyframes[-1]
+        following = list(range(last + 1, min(last + step, count - 1) + 1))
+        seen = covisible_fraction(cameras.select([last]), maps[[last]], cameras.select(following))
+        lost = (seen < THRESHOLDS.keyframe_overlap).nonzero()
         reach = int(lost[0]) if len(lost) else len(following)
-        anchors.append(last + max(1, reach))
-    return anchors if len(anchors) <= _MOST else []
+        keyframes.append(last + max(1, reach))
+    return keyframes if len(keyframes) <= _MOST else []
 
 
-def _seen_by(estimate: CameraEstimate, frame: int, others: Int[Tensor, "other"]) -> Float[Tensor, "other"]:
-    """Part of a frame's points that lie inside other frames."""
-    cameras, depth = estimate.cameras, estimate.inverse_depth[0, frame]
-    rays = camera_rays(cameras.intrinsics[0, frame], *depth.shape)
-    there_from_here = invert(cameras.world_from_camera[0, others]) @ cameras.world_from_camera[0, frame]
-    points = transform(there_from_here[:, None, None], rays / depth[..., None].clamp_min(1e-6))
-    place = project(points, cameras.intrinsics[0, others][:, None, None].expand(*points.shape[:-1], 4))
-    inside = ((place > 0) & (place < 1)).all(-1) & (points[..., 2] > 0)
-    return inside.float().mean((1, 2))
+def propagate_corrections(whole: Submap, keyframes: list[int], adjusted: Submap) -> Submap:
+    """All frames of a video, some of which have been adjusted together.
 
+    A frame keeps its motion relative to the keyframes before and after it, each at the scale found for that keyframe,
+    and lies between the two predictions, the nearer one counting more; so do covariance and confidence. The first frame
+    is the world, the mean inverse depth 1.
 
-def follow_anchors(whole: CameraEstimate, anchors: list[int], settled: CameraEstimate) -> CameraEstimate:
-    """All frames of a video (`whole`), some of which (`anchors`) have been solved anew (`settled`); batches of one.
-
-    A frame keeps its motion relative to the anchors before and after it, each at the scale found for that anchor, and
-    lies between the two predictions, the nearer one counting more; so do covariance and confidence. The first frame is
-    the world, the mean inverse depth 1.
+    Args:
+        whole: all frames, before.
+        keyframes: their positions, the first and the last frame among them.
+        adjusted: the keyframes, after.
     """
-    old, new = whole.cameras.world_from_camera[0], settled.cameras.world_from_camera[0]
-    numbers = torch.tensor(anchors, device=old.device)
+    old, new = whole.world_from_camera, adjusted.world_from_camera
+    numbers = torch.tensor(keyframes, device=old.device)
     frames = torch.arange(len(old), device=old.device)
-    before = (torch.searchsorted(numbers, frames, right=True) - 1).clamp(0, len(anchors) - 2)
+    before = (torch.searchsorted(numbers, frames, right=True) - 1).clamp(0, len(keyframes) - 2)
     share = (frames - numbers[before]) / (numbers[before + 1] - numbers[before])
-    size = whole.inverse_depth.shape[-2:]
-    depth = torch.nn.functional.interpolate(settled.inverse_depth, size, mode="bilinear", align_corners=False)[0]
-    stretch = (whole.inverse_depth[0, numbers].log() - depth.log()).flatten(1).median(1).values.exp()
+    maps = adjusted.state.inverse_depth.unflatten(1, (1, adjusted.grid.rows, adjusted.grid.columns))
+    size = (whole.grid.rows, whole.grid.columns)
+    depth = torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False).flatten(1)
+    scale = (whole.state.inverse_depth[numbers].log() - depth.log()).median(1).values.exp()
 
-    def predicted(anchor: Tensor) -> Tensor:
-        return new[anchor] @ scaled(invert(old[numbers[anchor]]) @ old, stretch[anchor])
+    def predicted(keyframe: Tensor) -> Tensor:
+        return new[keyframe] @ scale_poses(invert(old[numbers[keyframe]]) @ old, scale[keyframe])
 
     start, end = predicted(before), predicted(before + 1)
     poses = start @ se3_exp(share[:, None] * se3_log(invert(start) @ end))
-    scale = torch.lerp(stretch[before].log(), stretch[before + 1].log(), share).exp()
-    inverse_depth = whole.inverse_depth[0] / scale[:, None, None]
+    frame_scale = torch.lerp(scale[before].log(), scale[before + 1].log(), share).exp()
+    inverse_depth = whole.state.inverse_depth / frame_scale[:, None]
     inverse_depth[numbers] = depth
     mean = inverse_depth.mean()
-    spreads = [carried(settled.covariance[0, a], invert(poses) @ new[a]) for a in (before, before + 1)]
+    spreads = [transport_covariance(adjusted.covariance[k], invert(poses) @ new[k]) for k in (before, before + 1)]
     covariance = torch.lerp(spreads[0], spreads[1], share[:, None, None])
-    certain = torch.lerp(settled.confidence[0, before], settled.confidence[0, before + 1], share)
-    intrinsics = settled.cameras.intrinsics[:, :1].expand(1, len(poses), 4)
-    return CameraEstimate(
-        Cameras(scaled(poses, mean)[None], intrinsics.clone()),
-        (inverse_depth / mean)[None],
-        certain[None],
-        scaled_covariance(covariance, mean)[None],
-        whole.notes,
-    )
+    confidence = torch.lerp(adjusted.confidence[before], adjusted.confidence[before + 1], share)
+    log_focal = (adjusted.focal_over_width * whole.grid.width).log()
+    state = SceneState(invert(scale_poses(poses, mean)), inverse_depth / mean, log_focal)
+    return Submap(state, whole.grid, scale_covariance(covariance, mean), confidence, whole.notes)

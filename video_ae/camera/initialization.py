@@ -1,114 +1,157 @@
-"""The start of the cameras: from several, the one that explains frames further apart best; or none, if the camera only
-turns."""
+"""Initialization: of several hypotheses, the one that explains frames further apart best; or a pure rotation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from video_ae.camera.bundle_adjustment import match_costs, minimise
 from video_ae.camera.direction_search import (
-    continued_start,
+    continued_state,
     directions_on_sphere,
     frame_costs,
     motion_costs,
     smooth_sequence,
-    start_from_directions,
-    turning_start,
+    state_from_directions,
+    state_of_pure_rotation,
 )
-from video_ae.camera.estimates import distinct
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.incremental import SHARED, WINDOW, Solved, grown_start
-from video_ae.camera.iteration import Rounds
-from video_ae.camera.problem import FreeParameters, KnownParameters, Matches, SceneState
+from video_ae.camera.incremental import SHARED, WINDOW, SolvedWindow, register_incrementally
+from video_ae.camera.iteration import OuterLoop
+from video_ae.camera.problem import Correspondences, FreeParameters, KnownParameters, SceneState
+from video_ae.camera.thresholds import THRESHOLDS
 
-_HARDLY_MORE = {False: 0.4, True: 0.34}  # translation must leave less than this part of the cost of turning alone, in
-# matches of neighbours and in those of wider gaps, where there is more parallax to explain
-_SUSPECT = 0.1  # mean cost of a match above which the best start of all frames competes with one that grows
-_HOPELESS = 1.5  # a start whose cost is that much above the best one's after a few steps is given up
+Solved = tuple[SceneState, float]  # a state and its cost
 
 
 @dataclass(frozen=True)
-class StartSearch:
-    """rounds: the outer loop. gaps: frame distances of the first matches; vote_gaps: of those that decide.
+class Initialization:
+    """How the first state of some frames is found.
 
-    focal_starts: focal lengths to try, in units of the longer side. candidates: how many starts are voted on.
-    directions: of motion, spread over the sphere.
+    Args:
+        outer_loop: matches and solves.
+        gaps: frame distances of the first correspondences.
+        vote_gaps: frame distances of those that decide between hypotheses.
+        focal_starts: focal lengths to try, in units of the longer side.
+        candidates: how many hypotheses are voted on.
+        directions: of translation, spread over the sphere.
     """
 
-    rounds: Rounds
+    outer_loop: OuterLoop
     gaps: tuple[int, ...]
     vote_gaps: tuple[int, ...]
     focal_starts: tuple[float, ...]
     candidates: int
     directions: int
 
-    def run(self, graph: FrameGraph, known: KnownParameters) -> tuple[SceneState, bool]:
-        """(the best of several starts, whether the camera only turns)."""
-        first = matches = graph.first_matches(self.gaps)
-        priors, free = self.rounds.priors(graph, None, known), self.rounds.unknowns(known)
-        tried = []
-        for start in self._starts(graph, matches, known):
-            state, _ = minimise(start, matches, priors, 2, FreeParameters(cameras=False))
-            tried.append(minimise(state, matches, priors, 3, free))
-        limit = _HOPELESS * min(cost for _, cost in tried)
-        solved = [minimise(state, matches, priors, self.rounds.steps, free) for state, cost in tried if cost <= limit]
-        best = distinct(solved, self.candidates)
-        voted = [self.rounds.run(graph, state, self.vote_gaps, known) for state in best] if len(best) > 1 else []
+    def run(self, graph: FrameGraph, known: KnownParameters) -> SceneState:
+        """The best of several hypotheses; without any translation where a pure rotation explains the frames.
+
+        Args:
+            graph: of the frames.
+            known: what is given.
+        """
+        first = matches = graph.initial_correspondences(self.gaps)
+        solved = self._solve_hypotheses(graph, matches, known, prune=True)
+        best = deduplicate(solved, self.candidates)
+        voted = [self._vote(graph, state, known) for state in best] if len(best) > 1 else []
         scores = [match_costs(*one).mean().item() for one in voted]
-        if voted and min(scores) > _SUSPECT and graph.count > WINDOW + SHARED:
-            voted.append(self.rounds.run(graph, self._grown(graph, known), self.vote_gaps, known))
+        if voted and min(scores) > THRESHOLDS.reinit_cost and graph.count > WINDOW + SHARED:
+            voted.append(self._vote(graph, self._register_incrementally(graph, known), known))
             scores.append(match_costs(*voted[-1]).mean().item())
         state, matches = voted[scores.index(min(scores))] if voted else (best[0], matches)
-        still = self._turn_only(graph, first, matches, replace(known, turning=True))
-        only_turns = match_costs(state, matches).sum() > _HARDLY_MORE[bool(voted)] * match_costs(still, matches).sum()
-        return (still, True) if only_turns else (state, False)
+        rotation = self._pure_rotation(graph, first, matches, replace(known, pure_rotation=True))
+        wide = THRESHOLDS.pure_rotation_cost_ratio
+        ratio = wide if voted else THRESHOLDS.pure_rotation_cost_ratio_neighbors
+        only_rotates = match_costs(state, matches).sum() > ratio * match_costs(rotation, matches).sum()
+        return rotation if only_rotates else state
 
-    def go_on(self, graph: FrameGraph, tail: SceneState, known: KnownParameters) -> tuple[SceneState, Matches]:
-        """A window whose first frames are known, and its first matches."""
-        matches = graph.first_matches(self.gaps)
-        state = continued_start(matches, tail, graph.count)
-        priors = self.rounds.priors(graph, state, replace(known, inverse_depth=state.inverse_depth))
+    def continue_from(
+        self, graph: FrameGraph, tail: SceneState, known: KnownParameters
+    ) -> tuple[SceneState, Correspondences]:
+        """A window whose first frames are known, and its first correspondences.
+
+        Args:
+            graph: of the window's frames.
+            tail: the state of its first frames.
+            known: what is given.
+        """
+        matches = graph.initial_correspondences(self.gaps)
+        state = continued_state(matches, tail, graph.count)
+        priors = self.outer_loop.priors(graph, state, replace(known, inverse_depth=state.inverse_depth))
         state, _ = minimise(state, matches, priors, 5, FreeParameters(depth=False, focal=False))
-        state, _ = minimise(state, matches, priors, self.rounds.steps, self.rounds.unknowns(known))
+        state, _ = minimise(state, matches, priors, self.outer_loop.steps, known.free)
         return state, matches
 
-    def _grown(self, graph: FrameGraph, known: KnownParameters) -> SceneState:
-        """A start that grew from the surest short window."""
+    def _vote(self, graph: FrameGraph, state: SceneState, known: KnownParameters) -> tuple[SceneState, Correspondences]:
+        return self.outer_loop.run(graph, state, self.vote_gaps, known)
 
-        def solve(part: FrameGraph) -> Solved:
-            matches = part.first_matches(self.gaps)
-            priors, free = self.rounds.priors(part, None, known), self.rounds.unknowns(known)
-            tried = []
-            for start in self._starts(part, matches, known):
-                state, _ = minimise(start, matches, priors, 2, FreeParameters(cameras=False))
-                tried.append(minimise(state, matches, priors, self.rounds.steps, free))
-            return min((judged(part, state) for state in distinct(tried, self.candidates)), key=lambda one: one.cost)
+    def _solve_hypotheses(
+        self, graph: FrameGraph, matches: Correspondences, known: KnownParameters, prune: bool
+    ) -> list[Solved]:
+        """Bundle adjustment of every hypothesis; with `prune` the hopeless ones are given up after a few steps."""
+        priors, steps = self.outer_loop.priors(graph, None, known), self.outer_loop.steps
+        started = [
+            minimise(state, matches, priors, 2, FreeParameters(cameras=False))[0]
+            for state in self._hypotheses(graph, matches, known)
+        ]
+        if not prune:
+            return [minimise(state, matches, priors, steps, known.free) for state in started]
+        tried = [minimise(state, matches, priors, 3, known.free) for state in started]
+        limit = THRESHOLDS.prune_cost_ratio * min(cost for _, cost in tried)
+        return [minimise(state, matches, priors, steps, known.free) for state, cost in tried if cost <= limit]
 
-        def judged(part: FrameGraph, state: SceneState) -> Solved:
-            state, matches = self.rounds.run(part, state, self.vote_gaps, known)
-            return Solved(state, match_costs(state, matches).mean().item())
-
-        return grown_start(graph, solve, lambda part, tail: judged(part, self.go_on(part, tail, known)[0]), _SUSPECT)
-
-    def _starts(self, graph: FrameGraph, matches: Matches, known: KnownParameters) -> Iterator[SceneState]:
-        """States to start from: per focal length the best sequence of directions and its mirror image."""
+    def _hypotheses(self, graph: FrameGraph, matches: Correspondences, known: KnownParameters) -> Iterator[SceneState]:
+        """Per focal length the best sequence of translation directions and its mirror image."""
         directions = directions_on_sphere(self.directions, graph.device)
-        longer = max(graph.height, graph.width)
-        for focal in [known.focal] if known.focal else [f * longer for f in self.focal_starts]:
+        for focal in self._focals(graph, known, self.focal_starts):
             costs = motion_costs(matches, focal, directions)
             per_frame = frame_costs(costs, matches, graph.count)
             sequence = smooth_sequence(per_frame, directions, 1.0 * len(matches.points))
-            opposite = (sequence + len(directions) // 2) % len(directions)
-            for path in (sequence, opposite):
-                state = start_from_directions(costs, matches, directions, path, focal, graph.count)
-                depth = state.inverse_depth if known.inverse_depth is None else known.inverse_depth
-                yield SceneState(state.camera_from_world, depth.clone(), state.log_focal)
+            mirrored = (sequence + len(directions) // 2) % len(directions)
+            for path in (sequence, mirrored):
+                yield state_from_directions(costs, matches, directions, path, focal, graph.count)
 
-    def _turn_only(self, graph: FrameGraph, first: Matches, matches: Matches, known: KnownParameters) -> SceneState:
-        """The state without translation that explains matches best; it starts from those of neighbours (`first`)."""
-        longer = max(graph.height, graph.width)
-        priors, free = self.rounds.priors(graph, None, known), self.rounds.unknowns(known)
+    @staticmethod
+    def _focals(graph: FrameGraph, known: KnownParameters, starts: tuple[float, ...]) -> list[float]:
+        """Focal lengths to try, in pixels."""
+        return [known.focal] if known.focal else [start * max(graph.height, graph.width) for start in starts]
+
+    def _register_incrementally(self, graph: FrameGraph, known: KnownParameters) -> SceneState:
+        """A state that was extended from the best seed window."""
+
+        def judged(part: FrameGraph, state: SceneState) -> SolvedWindow:
+            state, matches = self._vote(part, state, known)
+            return SolvedWindow(state, match_costs(state, matches).mean().item())
+
+        def solve(part: FrameGraph) -> SolvedWindow:
+            solved = self._solve_hypotheses(part, part.initial_correspondences(self.gaps), known, prune=False)
+            return min((judged(part, one) for one in deduplicate(solved, self.candidates)), key=lambda one: one.cost)
+
+        return register_incrementally(
+            graph, solve, lambda part, tail: judged(part, self.continue_from(part, tail, known)[0])
+        )
+
+    def _pure_rotation(
+        self, graph: FrameGraph, first: Correspondences, matches: Correspondences, known: KnownParameters
+    ) -> SceneState:
+        """The state without translation that explains `matches` best; it starts from those of neighbours (`first`)."""
+        priors, steps = self.outer_loop.priors(graph, None, known), self.outer_loop.steps
         solved = []
-        for focal in [known.focal] if known.focal else [f * longer for f in self.focal_starts[::2]]:
-            state, _ = minimise(turning_start(first, focal, graph.count), first, priors, self.rounds.steps, free)
-            solved.append(minimise(state, matches, priors, self.rounds.steps, free))
+        for focal in self._focals(graph, known, self.focal_starts[::2]):
+            start = state_of_pure_rotation(first, focal, graph.count)
+            state, _ = minimise(start, first, priors, steps, known.free)
+            solved.append(minimise(state, matches, priors, steps, known.free))
         return min(solved, key=lambda pair: pair[1])[0]
+
+
+def deduplicate(solved: list[Solved], count: int) -> list[SceneState]:
+    """The states of least cost, leaving out those that ended at the same cost as one already kept.
+
+    Args:
+        solved: states and their costs.
+        count: how many at most.
+    """
+    kept: list[Solved] = []
+    for state, cost in sorted(solved, key=lambda pair: pair[1]):
+        if all(abs(cost - other) > THRESHOLDS.duplicate_cost * other for _, other in kept):
+            kept.append((state, cost))
+    return [state for state, _ in kept[:count]]

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
-from video_ae.camera.bundle_adjustment import minimise, normalise_scale
-from video_ae.camera.estimates import possible
+from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.problem import FreeParameters, KnownParameters, Matches, Priors, SceneState
+from video_ae.camera.problem import Correspondences, KnownParameters, Priors, SceneState, clamp_gaps
 
 _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
 _FOCAL_WEIGHT = 50.0
@@ -16,31 +15,49 @@ _SOLVES = 3  # per round; the depth prior follows the solution
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """steps: solver steps per solve. smoothness: weight that pulls each inverse depth to the mean of its neighbours."""
+class OuterLoop:
+    """How a round solves.
+
+    Args:
+        steps: solver steps per solve.
+        smoothness: weight that pulls each inverse depth to the mean of its neighbours.
+    """
 
     steps: int
     smoothness: float
 
     def run(
-        self, graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], known: KnownParameters, loops: int = 0
-    ) -> tuple[SceneState, Matches]:
-        """The state after a round on pairs `gaps` apart and some `loops`, at mean inverse depth 1, and its matches."""
-        matches = graph.guided_matches(possible(gaps, graph.count), state, loops=loops)
-        for _ in range(_SOLVES):
-            state = normalise_scale(state)
-            state, _ = minimise(state, matches, self.priors(graph, state, known), self.steps, self.unknowns(known))
-        return normalise_scale(state), matches
+        self,
+        graph: FrameGraph,
+        state: SceneState,
+        gaps: tuple[int, ...],
+        known: KnownParameters,
+        loop_closures: int = 0,
+    ) -> tuple[SceneState, Correspondences]:
+        """The state after a round, at mean inverse depth 1, and the correspondences that it was solved on.
 
-    @staticmethod
-    def unknowns(known: KnownParameters) -> FreeParameters:
-        """What is solved for, given what is known."""
-        return FreeParameters(depth=not known.turning, translation=not known.turning, focal=known.focal is None)
+        Args:
+            graph: of the frames.
+            state: to begin from.
+            gaps: distances of the frames of a pair.
+            known: what is given.
+            loop_closures: so many pairs further apart.
+        """
+        matches = graph.guided_correspondences(clamp_gaps(gaps, graph.count), state, loop_closures=loop_closures)
+        for _ in range(_SOLVES):
+            state = state.normalized()
+            state, _ = minimise(state, matches, self.priors(graph, state, known), self.steps, known.free)
+        return state.normalized(), matches
 
     def priors(self, graph: FrameGraph, state: SceneState | None, known: KnownParameters) -> Priors:
-        """Smoothness around the state, or a constant (or the given) depth before there is one.
+        """Smoothness around a state, or a constant (or the given) depth before there is one.
 
         Given depths keep half of the prior, so that rounds of smoothing do not wear away what nothing else holds.
+
+        Args:
+            graph: of the frames.
+            state: the scene so far, if there is one.
+            known: what is given.
         """
         ones = torch.ones(graph.count, len(graph.points), device=graph.device)
         depth = known.inverse_depth if known.inverse_depth is not None else ones

@@ -1,50 +1,69 @@
-"""Camera poses and the focal length from frames alone, by matching and dense bundle adjustment."""
+"""Extrinsics and the focal length from frames alone, by optical flow and dense bundle adjustment."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder
-from video_ae.camera.bundle_adjustment import match_costs, normalise_scale
-from video_ae.camera.chain import solve_chain
-from video_ae.camera.covariance import describe, with_clip_notes
-from video_ae.camera.estimates import in_pixels, on_grid, possible, stack, state_of, transfer
+from video_ae.camera.bundle_adjustment import match_costs
+from video_ae.camera.covariance import pose_covariance, rotation_confidence
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.global_adjustment import ANCHOR_GAPS, LOOPS, anchor_frames, follow_anchors
-from video_ae.camera.initialization import StartSearch
-from video_ae.camera.iteration import Rounds
-from video_ae.camera.problem import KnownParameters
-from video_ae.camera.submaps import common_focal, hold, join_windows, moving_frames, select_frames, window_parts
+from video_ae.camera.global_adjustment import KEYFRAME_GAPS, LOOP_CLOSURES, choose_keyframes, propagate_corrections
+from video_ae.camera.initialization import Initialization
+from video_ae.camera.iteration import OuterLoop
+from video_ae.camera.problem import (
+    Correspondences,
+    KnownParameters,
+    SceneState,
+    Submap,
+    clamp_gaps,
+    focal_in_pixels,
+)
+from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, solver_notes
+from video_ae.camera.submaps import common_focal, merge_submaps, moving_frames, solve_submaps, split_frames
+from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.errors import UserError
+from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
-from video_ae.types import CameraEstimate
+from video_ae.geometry.resize import resize_images
+from video_ae.types import CameraEstimate, Cameras
 
-_JOINT_ROUNDS = 2  # over all frames of a clip that was solved in windows
-_LOST = 0.2  # mean cost of a match above which a window that was started from the one before is searched anew
+_REFINE_GAPS = (1, 3, 6, 10)
+_REFINE_SIZE, _REFINE_SUBMAP_SIZE = 128, 96  # working sizes of refinement: of a whole clip, of submaps
+_JOINT_ROUNDS = 2  # over all frames of a clip that was solved in submaps
 
 
 class CameraSolver(CameraEncoder):
     """Frames -> camera poses, one focal length, coarse inverse depths; nothing in it is learnt.
 
-    1. Dense matches between near frames; every direction of motion is tried for several focal lengths
-       (`motion_search`), the most promising starts are solved by dense bundle adjustment at a small size.
-    2. Frames further apart are matched from where each start predicts them; the start that explains them best wins.
-    3. The same at the working size, with growing gaps (the outer loop of DROID-SLAM, Teed & Deng 2021).
+    1. Initialization: dense optical flow between near frames; every direction of translation is tried for several
+       focal lengths, the most promising hypotheses are solved by dense bundle adjustment at a small size. Frames
+       further apart are matched from where each hypothesis predicts them; the one that explains them best wins.
+    2. Iteration: the same at the working size, with growing gaps (the outer loop of DROID-SLAM, Teed & Deng 2021).
+    3. Submaps: a long clip is solved in windows that are merged by the frames that they share.
+    4. Refinement: the same at a higher resolution and over wider gaps; of a long clip the keyframes at last together,
+       with loop closures.
 
-    size: working size, pixels of the shorter side. search_size: the same for steps 1 and 2.
-    levels: of the feature pyramid. point_step: distance of the points that get a depth, in pixels.
-    search_gaps, vote_gaps: frame distances of steps 1 and 2. stages: those of each round of step 3.
-    focal_starts: focal lengths to try, in units of the longer side.
-    candidates: how many starts go into step 2. steps: solver steps per round.
-    smoothness: weight that pulls each inverse depth to the mean of its neighbours.
-    features: module from frames to feature maps (default: local contrast).
-    longest: frames that are solved at once; a longer clip is solved in windows of `window` frames that share `overlap`.
-    joint: a clip of at most so many frames is refined as a whole once its windows are joined; of a longer one some
-        frames are (`anchors`).
+    Args:
+        size: working size, pixels of the shorter side.
+        search_size: the same for step 1.
+        levels: of the feature pyramid.
+        point_step: distance of the points that get a depth, in pixels.
+        search_gaps, vote_gaps: frame distances of the first correspondences, and of those that decide.
+        stages: frame distances of each round of step 2.
+        focal_starts: focal lengths to try, in units of the longer side.
+        candidates: how many hypotheses are voted on.
+        steps: solver steps per round.
+        smoothness: weight that pulls each inverse depth to the mean of its neighbours.
+        directions: of translation that are tried.
+        features: module from frames to feature maps (default: local contrast).
+        longest: frames that are solved at once; a longer clip is solved in submaps.
+        window, overlap: frames of a submap, and how many of them it shares with the next.
+        joint: a clip of at most so many frames is refined as a whole once its submaps are merged; of a longer one the
+            keyframes are.
     """
 
     def __init__(
@@ -66,12 +85,14 @@ class CameraSolver(CameraEncoder):
         window: int = 24,
         overlap: int = 8,
         joint: int = 64,
-    ):
+    ) -> None:
         super().__init__()
         self.size, self.search_size = size, search_size
         self.levels, self.point_step = levels, point_step
-        self.stages, self.rounds = stages, Rounds(steps, smoothness)
-        self.search = StartSearch(self.rounds, search_gaps, vote_gaps, focal_starts, candidates, directions)
+        self.stages, self.outer_loop = stages, OuterLoop(steps, smoothness)
+        self.initialization = Initialization(
+            self.outer_loop, search_gaps, vote_gaps, focal_starts, candidates, directions
+        )
         self.features = features or LocalContrast()
         self.longest, self.window, self.overlap, self.joint = longest, window, overlap, joint
 
@@ -83,159 +104,194 @@ class CameraSolver(CameraEncoder):
         focal_over_width: float | None = None,
         refine_steps: int = 0,
     ) -> CameraEstimate:
-        estimate = self(frames[None], focal_over_width)
-        return (self.refine(frames[None], estimate, refine_steps, focal_over_width) if refine_steps else estimate)[0]
+        if len(frames) < 2:
+            raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
+        images = _WorkingImages(frames, self.features, self.levels)
+        kept, representative = self._moving_frames(images)
+        solving = _Solving(self, images.select(kept), focal_over_width)
+        solved = solving.feed_forward()
+        if refine_steps:
+            solved = solving.refine(solved, refine_steps)
+        return _estimate(solved.select(representative), frames)
 
-    @torch.no_grad()
-    @full_precision
-    def forward(
-        self,
-        frames: Float[Tensor, "batch frame 3 height width"],
-        focal_over_width: float | None = None,
-        inverse_depth: Float[Tensor, "batch frame rows columns"] | None = None,
-    ) -> CameraEstimate:
-        """Poses of all frames; the first frame is the world, the mean inverse depth is 1.
-
-        focal_over_width: the focal length in widths where it is known; else it is found.
-        inverse_depth: learnt inverse depths (any scale and size), used as start and prior.
-        Raises UserError for fewer than two frames.
-        """
-        if frames.shape[1] < 2:
-            raise UserError(f"{frames.shape[1]} frame was given, at least 2 are needed to find a camera's motion")
-        depths = [None] * len(frames) if inverse_depth is None else list(inverse_depth)
-        return stack([self._find(c, focal_over_width, d) for c, d in zip(frames, depths, strict=True)])
-
-    @torch.no_grad()
-    @full_precision
-    def refine(
-        self,
-        frames: Float[Tensor, "batch frame 3 height width"],
-        estimate: CameraEstimate,
-        steps: int = 3,
-        focal_over_width: float | None = None,
-        size: int | None = None,
-        gaps: tuple[int, ...] = (1, 3, 6, 10),
-    ) -> CameraEstimate:
-        """The same at a higher resolution and wider gaps, matching anew in each of `steps` rounds.
-
-        size: working size; by default 128, and 96 for clips that are solved in windows.
-        Anytime: a round's result is kept only where it explains that round's matches better than what it began with.
-        """
-        results = []
-        for i, clip in enumerate(frames):
-            kept, holder = self._moving(clip)
-            clip, start = clip[kept], select_frames(estimate, i, kept)
-            parts = self._parts(len(clip))
-            side = size or (128 if len(parts) == 1 else 96)
-            clips, pieces = [clip[part] for part in parts], [select_frames(start, 0, part) for part in parts]
-            focal, rounds = focal_over_width, steps
-            if focal is None and len(parts) > 1:  # a last round settles on one focal length
-                pieces = [self._polish(c, e, steps - 1, None, side, gaps) for c, e in zip(clips, pieces, strict=True)]
-                focal, rounds = common_focal(pieces), 1
-            pieces = [self._polish(c, e, rounds, focal, side, gaps) for c, e in zip(clips, pieces, strict=True)]
-            whole = join_windows(pieces, parts)
-            if len(parts) > 1 and len(clip) <= self.joint:  # windows hold the focal length less well than all of it
-                whole = self._polish(clip, whole, _JOINT_ROUNDS, focal_over_width, size or 128, gaps)
-            elif len(parts) > 1 and (anchors := anchor_frames(whole)):  # windows drift
-                start = select_frames(whole, 0, anchors)
-                settled = self._polish(clip[anchors], start, _JOINT_ROUNDS, focal_over_width, side, ANCHOR_GAPS, LOOPS)
-                whole = follow_anchors(whole, anchors, settled)
-            results.append(with_clip_notes(hold(whole, holder), frames[i]))
-        return stack(results)
-
-    def _find(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
-        kept, holder = self._moving(clip)
-        solve = self._solve if len(kept) <= self.longest else self._solve_long
-        depth = None if inverse_depth is None else inverse_depth[kept]
-        return with_clip_notes(hold(solve(clip[kept], focal_over_width, depth), holder), clip)
-
-    def _moving(self, clip: Tensor) -> tuple[list[int], Tensor]:
+    def _moving_frames(self, images: "_WorkingImages") -> tuple[list[int], Tensor]:
         """Frames that are worth solving, and which of them stands for each frame; all of them in a short clip."""
-        if len(clip) <= self.longest:
-            return list(range(len(clip))), torch.arange(len(clip), device=clip.device)
-        return moving_frames(self._graph(clip, self.search_size))
+        count = len(images.frames)
+        if count <= self.longest:
+            return list(range(count)), torch.arange(count, device=images.frames.device)
+        return moving_frames(images.graph(self.search_size, self.point_step))
 
-    def _parts(self, frames: int) -> list[slice]:
-        return window_parts(frames, frames if frames <= self.longest else self.window, self.overlap)
+
+class _WorkingImages:
+    """The frames of a clip at their working sizes; feature pyramids are made once a size."""
+
+    def __init__(self, frames: Float[Tensor, "frame 3 height width"], features: nn.Module, levels: int) -> None:
+        self.frames, self._features, self._levels = frames, features, levels
+        self._graphs: dict[int, FrameGraph] = {}
+
+    def select(self, kept: list[int]) -> "_WorkingImages":
+        """Some of the frames."""
+        if len(kept) == len(self.frames):
+            return self
+        return _WorkingImages(self.frames[kept], self._features, self._levels)
+
+    def graph(self, size: int, step: int, frames: list[int] | None = None) -> FrameGraph:
+        """The frame graph of some frames whose shorter side has `size` pixels, points `step` pixels apart."""
+        if size not in self._graphs:
+            height, width = self.frames.shape[-2:]
+            ratio = size / min(height, width)
+            small = resize_images(self.frames.float(), (max(8, round(width * ratio)), max(8, round(height * ratio))))
+            self._graphs[size] = FrameGraph(small, self._features, self._levels, step)
+        graph = self._graphs[size].with_step(step)
+        return graph if frames is None else graph.part(frames)
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """A state, what it was solved on, and what was given."""
+
+    graph: FrameGraph
+    state: SceneState
+    matches: Correspondences
+    known: KnownParameters
+
+
+class _Solving:
+    """One clip on its way from frames to a submap of all of them."""
+
+    def __init__(self, solver: CameraSolver, images: _WorkingImages, focal_over_width: float | None) -> None:
+        self.solver, self.images, self.focal = solver, images, focal_over_width
+        count = len(images.frames)
+        self.parts = split_frames(count, count if count <= solver.longest else solver.window, solver.overlap)
+
+    def feed_forward(self) -> Submap:
+        """Initialization and iteration of the whole clip, or of submaps that end with one focal length."""
+        if len(self.parts) == 1:
+            return self._summary(self._initialize(self.parts[0]))
+        submaps = solve_submaps(
+            self.parts, lambda part: self._summary(self._initialize(part)), self._continue, self._cost
+        )
+        focal = self.focal or common_focal(submaps)
+        return self._polish_and_merge(submaps, 1, focal, self.solver.size, self.solver.stages[-1])
+
+    def refine(self, whole: Submap, rounds: int) -> Submap:
+        """The same at a higher resolution and wider gaps, matching anew in each round."""
+        if len(self.parts) == 1:
+            return self._summary(self._polish(self.parts[0], whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS))
+        submaps, focal, size = [whole.frames(part) for part in self.parts], self.focal, _REFINE_SUBMAP_SIZE
+        if focal is None:  # a last round settles on one focal length
+            submaps = [
+                self._summary(self._polish(part, submap, rounds - 1, None, size, _REFINE_GAPS))
+                for part, submap in zip(self.parts, submaps, strict=True)
+            ]
+            focal, rounds = common_focal(submaps), 1
+        whole = self._polish_and_merge(submaps, rounds, focal, size, _REFINE_GAPS)
+        frames = list(range(len(whole)))
+        if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
+            return self._summary(self._polish(frames, whole, _JOINT_ROUNDS, self.focal, _REFINE_SIZE, _REFINE_GAPS))
+        if keyframes := choose_keyframes(whole):  # submaps drift
+            start = whole.frames(keyframes)
+            adjusted = self._polish(
+                keyframes, start, _JOINT_ROUNDS, self.focal, size, KEYFRAME_GAPS, loop_closures=LOOP_CLOSURES
+            )
+            return propagate_corrections(whole, keyframes, self._summary(adjusted))
+        return whole
+
+    def _initialize(self, part: list[int]) -> _Solution:
+        solver, coarse = self.solver, self._coarse_graph(part)
+        state = solver.initialization.run(coarse, KnownParameters(focal_in_pixels(self.focal, coarse.grid)))
+        graph = self.images.graph(solver.size, solver.point_step, part)
+        known = KnownParameters(focal_in_pixels(self.focal, graph.grid), None, state.is_pure_rotation)
+        state = graph.resample(state, coarse.grid)
+        for gaps in solver.stages:
+            state, matches = solver.outer_loop.run(graph, state, gaps, known)
+        return _Solution(graph, state, matches, known)
+
+    def _continue(self, part: list[int], previous: Submap, shared: int) -> Submap:
+        """A submap whose first frames end the one before; initialized anew only where that start is lost."""
+        solver, coarse = self.solver, self._coarse_graph(part)
+        known = KnownParameters(focal_in_pixels(self.focal, coarse.grid))
+        ending = previous.frames(slice(len(previous) - shared, None))
+        tail = coarse.resample(ending.state, ending.grid)
+        state, matches = solver.initialization.continue_from(coarse, tail, known)
+        pure_rotation = False
+        if match_costs(state, matches).mean() > THRESHOLDS.lost_cost or tail.is_pure_rotation:
+            state = solver.initialization.run(coarse, known)
+            pure_rotation = state.is_pure_rotation
+        graph = self.images.graph(solver.size, solver.point_step, part)
+        state = graph.resample(state, coarse.grid).normalized()
+        known = KnownParameters(focal_in_pixels(self.focal, graph.grid), state.inverse_depth, pure_rotation)
+        state, matches = solver.outer_loop.run(graph, state, solver.stages[0], known)
+        return self._summary(_Solution(graph, state, matches, known))
+
+    def _polish_and_merge(
+        self, submaps: list[Submap], rounds: int, focal: float, size: int, gaps: tuple[int, ...]
+    ) -> Submap:
+        polished = [
+            self._summary(self._polish(part, submap, rounds, focal, size, gaps))
+            for part, submap in zip(self.parts, submaps, strict=True)
+        ]
+        return merge_submaps(polished, self.parts)
 
     def _polish(
         self,
-        clip: Tensor,
-        estimate: CameraEstimate,
+        part: list[int],
+        submap: Submap,
         rounds: int,
         focal_over_width: float | None,
         size: int,
         gaps: tuple[int, ...],
-        loops: int = 0,
-    ) -> CameraEstimate:
-        """An estimate (batch of one) after rounds at `size`, until one explains its matches no better."""
-        graph = self._graph(clip, size)
-        state = normalise_scale(state_of(estimate, 0, graph))
-        turning = bool(state.camera_from_world[:, :3, 3].abs().max() == 0)
-        known = KnownParameters(in_pixels(focal_over_width, graph), state.inverse_depth, turning)
-        if known.focal:
-            state = replace(state, log_focal=torch.tensor(known.focal, device=graph.device).log())
+        loop_closures: int = 0,
+    ) -> _Solution:
+        """A submap after rounds at `size`.
+
+        Anytime: a round is kept only where it explains its correspondences better than what it began with.
+        """
+        solver, graph = self.solver, self.images.graph(size, self.solver.point_step, part)
+        state = graph.resample(submap.state, submap.grid).normalized()
+        focal = focal_in_pixels(focal_over_width, graph.grid)
+        known = KnownParameters(focal, state.inverse_depth, state.is_pure_rotation)
+        if focal:
+            state = replace(state, log_focal=torch.tensor(focal, device=graph.device).log())
         for _ in range(rounds):
-            solved, matches = self.rounds.run(graph, state, gaps, known, loops)
+            solved, matches = solver.outer_loop.run(graph, state, gaps, known, loop_closures)
             if match_costs(solved, matches).sum() >= match_costs(state, matches).sum():
                 break
             state = solved
-        matches = graph.guided_matches(possible(gaps, graph.count), state, loops=loops)
-        return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
+        matches = graph.guided_correspondences(clamp_gaps(gaps, graph.count), state, loop_closures=loop_closures)
+        return _Solution(graph, state, matches, known)
 
-    def _solve_long(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
-        """Windows one after another, each started from its neighbour; then all again with one focal length."""
-        parts = self._parts(len(clip))
-        depth = None if inverse_depth is None else inverse_depth[parts[0]]
-        pieces = solve_chain(
-            clip, parts,
-            lambda frames: self._solve(frames, focal_over_width, depth),
-            lambda frames, previous, shared: self._continue(frames, previous, shared, focal_over_width),
-            self._cost,
-        )  # fmt: skip
-        focal = focal_over_width or common_focal(pieces)
-        settled = [
-            self._polish(clip[p], e, 1, focal, self.size, self.stages[-1]) for p, e in zip(parts, pieces, strict=True)
-        ]
-        return join_windows(settled, parts)
+    def _cost(self, part: list[int], submap: Submap) -> float:
+        """Mean cost of the wide correspondences of a submap."""
+        graph = self.images.graph(self.solver.size, self.solver.point_step, part)
+        state = graph.resample(submap.state, submap.grid).normalized()
+        gaps = clamp_gaps(self.solver.stages[-1], graph.count)
+        return match_costs(state, graph.guided_correspondences(gaps, state)).mean().item()
 
-    def _continue(
-        self, clip: Tensor, previous: CameraEstimate, shared: int, focal_over_width: float | None
-    ) -> CameraEstimate:
-        """A window whose first `shared` frames end the previous window; searched only where that start is lost."""
-        coarse = self._graph(clip, self.search_size, self.point_step + 1)
-        known = KnownParameters(in_pixels(focal_over_width, coarse), None)
-        tail = state_of(select_frames(previous, 0, slice(len(previous.cameras) - shared, None)), 0, coarse)
-        state, matches = self.search.go_on(coarse, tail, known)
-        turning = False
-        if match_costs(state, matches).mean() > _LOST or tail.camera_from_world[:, :3, 3].abs().max() == 0:
-            state, turning = self.search.run(coarse, known)
-        graph = self._graph(clip, self.size)
-        state = normalise_scale(transfer(state, coarse, graph))
-        known = KnownParameters(in_pixels(focal_over_width, graph), state.inverse_depth, turning)
-        state, matches = self.rounds.run(graph, state, self.stages[0], known)
-        return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
+    def _coarse_graph(self, part: list[int]) -> FrameGraph:
+        return self.images.graph(self.solver.search_size, self.solver.point_step + 1, part)
 
-    def _cost(self, clip: Tensor, estimate: CameraEstimate) -> float:
-        """Mean cost of the wide matches of a clip, given its estimate (batch of one)."""
-        graph = self._graph(clip, self.size)
-        state = normalise_scale(state_of(estimate, 0, graph))
-        return match_costs(state, graph.guided_matches(possible(self.stages[-1], graph.count), state)).mean().item()
+    def _summary(self, solution: _Solution) -> Submap:
+        """A solution with its covariances and notes."""
+        priors = self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
+        covariance = pose_covariance(solution.state, solution.matches, priors)
+        confidence = rotation_confidence(covariance)
+        notes = solver_notes(solution.state, solution.matches)
+        if any(note.startswith(NO_TEXTURE) for note in notes):
+            confidence = confidence * 0.1
+        state = solution.state.relative_to_first()
+        return Submap(state, solution.graph.grid, covariance, confidence.clamp(0, 1), notes)
 
-    def _graph(self, clip: Tensor, size: int, step: int | None = None) -> FrameGraph:
-        height, width = clip.shape[-2:]
-        ratio = size / min(height, width)
-        shape = (max(8, round(height * ratio)), max(8, round(width * ratio)))
-        small = F.interpolate(clip.float(), size=shape, mode="bilinear", antialias=True, align_corners=False)
-        return FrameGraph(small, self.features, self.levels, step or self.point_step)
 
-    def _solve(self, clip: Tensor, focal_over_width: float | None, inverse_depth: Tensor | None) -> CameraEstimate:
-        coarse = self._graph(clip, self.search_size, self.point_step + 1)
-        known = KnownParameters(in_pixels(focal_over_width, coarse), on_grid(inverse_depth, coarse))
-        state, turning = self.search.run(coarse, known)
-        graph = self._graph(clip, self.size)
-        state = transfer(state, coarse, graph)
-        known = KnownParameters(in_pixels(focal_over_width, graph), on_grid(inverse_depth, graph), turning)
-        for gaps in self.stages:
-            state, matches = self.rounds.run(graph, state, gaps, known)
-        return describe(state, matches, self.rounds.priors(graph, state, known), graph, clip)
+def _estimate(solved: Submap, frames: Float[Tensor, "frame 3 height width"]) -> CameraEstimate:
+    """The record that leaves this room."""
+    height, width = frames.shape[-2:]
+    intrinsics = pinhole_intrinsics(solved.focal_over_width.expand(len(solved)), width, height)
+    estimate = CameraEstimate(
+        Cameras(solved.world_from_camera, intrinsics),
+        solved.state.inverse_depth.unflatten(1, (solved.grid.rows, solved.grid.columns)),
+        solved.confidence,
+        solved.covariance,
+        solved.notes,
+    )
+    return replace(estimate, notes=clip_notes(estimate, frames))

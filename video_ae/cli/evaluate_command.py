@@ -4,11 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from video_ae.cli import arguments
-from video_ae.cli.arguments import add_command
+from video_ae.cli.arguments import add_command, add_shared
 
 
 def add_to(commands: Any) -> None:
+    """Adds `evaluate` and its kinds.
+
+    Args:
+        commands: of the parser that the commands are added to.
+    """
     evaluate = add_command(commands, "evaluate", "measure against true cameras and held-out frames", None)
     kinds = evaluate.add_subparsers(dest="subcommand", required=True, metavar="KIND")
     _add_poses(kinds)
@@ -68,7 +72,7 @@ def _add_peers(kinds: Any) -> None:
     parser = add_command(kinds, "peers", "COLMAP and two-view odometry, where installed, on the same frames", _peers)
     _evaluated_data(parser)
     _focal(parser)
-    arguments.overwrite(parser)
+    add_shared(parser, "overwrite")
 
 
 def _add_paper(kinds: Any) -> None:
@@ -83,8 +87,7 @@ def _add_paper(kinds: Any) -> None:
         "--faults", nargs="*", metavar="NAME",
         help="of the original, each as a column (default: all; none: the corrected protocol alone)",
     )  # fmt: skip
-    arguments.device(parser)
-    arguments.overwrite(parser)
+    add_shared(parser, "device", "overwrite")
 
 
 def _evaluated_data(parser: argparse.ArgumentParser) -> None:
@@ -108,10 +111,7 @@ def _beside(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluated_model(parser: argparse.ArgumentParser) -> None:
-    arguments.weights(parser)
-    arguments.refine(parser)
-    arguments.device(parser)
-    arguments.overwrite(parser)
+    add_shared(parser, "weights", "refine", "device", "overwrite")
 
 
 def _poses(**given: Any) -> None:

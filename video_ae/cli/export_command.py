@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from video_ae.cli import arguments
-from video_ae.cli.arguments import add_command
+from video_ae.cli.arguments import add_command, add_shared
 
 EXPORTS = ("kitti", "tum", "points", "gaussians", "depth", "nerfstudio", "colmap")  # repeated: the rest needs torch
 
 
 def add_to(commands: Any) -> None:
+    """Adds `export`.
+
+    Args:
+        commands: of the parser that the commands are added to.
+    """
     parser = add_command(commands, "export", "an earlier reconstruction in other programs' formats", _export)
     parser.add_argument("directory", type=Path, metavar="DIR", help="what `video-ae reconstruct` wrote")
     parser.add_argument(
@@ -19,8 +23,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--source", type=Path, metavar="VIDEO", help="where the video is now (default: where it was reconstructed from)"
     )
-    arguments.device(parser)
-    arguments.overwrite(parser)
+    add_shared(parser, "device", "overwrite")
 
 
 def _export(**given: Any) -> None:

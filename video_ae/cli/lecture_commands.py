@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from video_ae.cli import arguments
-from video_ae.cli.arguments import add_command
+from video_ae.cli.arguments import add_command, add_shared
 
 
 def add_to(commands: Any) -> None:
+    """Adds `latent` and `convert-checkpoint`.
+
+    Args:
+        commands: of the parser that the commands are added to.
+    """
     parser = add_command(
         commands, "latent", "pictures of an autoencoder's codes: map, interpolations, samples", _plot_latent
     )
@@ -16,7 +20,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the pictures")
     parser.add_argument("--step", type=int, help="frames between those that a recurrent model reads (default 1)")
     parser.add_argument("--seed", type=int, help="of the samples and of the noise (default 0)")
-    arguments.overwrite(parser)
+    add_shared(parser, "overwrite")
 
     parser = add_command(
         commands, "convert-checkpoint", "the 2021 paper's checkpoint -> weights of this package", _convert

@@ -3,7 +3,6 @@
 Exit codes: 0 done, 2 bad input (one sentence), 130 stopped by Ctrl-C, 1 anything else (traceback: VIDEO_AE_DEBUG=1).
 """
 
-import argparse
 import os
 import sys
 import warnings
@@ -30,7 +29,11 @@ GROUPS = (  # in the order of the help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code. Help leaves with SystemExit(0)."""
+    """Runs one command and returns its exit code. Help leaves with SystemExit(0).
+
+    Args:
+        arguments: the words after `video-ae`; by default those of this process.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = os.environ.get("VIDEO_AE_DEBUG", "") not in ("", "0")
     if not debug:
@@ -38,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(arguments)
     except UserError as error:
-        option = "" if error.argument is None else f" (option --{error.argument.replace('_', '-')})"
-        return _say(f"error: {error}{option}", 2)
+        return _say(f"error: {error}{_option(arguments, error.argument)}", 2)
     except KeyboardInterrupt as stop:
         return _say(str(stop) or "stopped.", 130)
     except Exception as error:
@@ -50,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """All commands but `train`'s values, which its own parser knows."""
+def build_parser() -> Parser:
+    """A parser of all commands but `train`, whose options another parser knows."""
     parser = Parser(
         prog="video-ae",
         description="Learns 3D structure and camera motion from plain, unlabelled video.",
@@ -70,10 +72,20 @@ def _run(arguments: list[str]) -> None:
         return
     given = vars(build_parser().parse_args(arguments))
     handler = given.pop("handler")
-    for name in ("command", "subcommand"):
+    for name in ("command", "subcommand", "parser"):
         given.pop(name, None)
     # What was not given is left to the default of the function that does the work.
     handler(**{name: value for name, value in given.items() if value is not None})
+
+
+def _option(arguments: list[str], argument: str | None) -> str:
+    """` (option --x)` where the command has an option that sets the Python argument, else nothing."""
+    if argument is None:
+        return ""
+    if arguments[:1] == ["train"]:
+        return f" (option --{argument})"
+    option = build_parser().parse_args(arguments).parser.option_of(argument)
+    return "" if option is None else f" (option {option})"
 
 
 def _say(text: str, code: int) -> int:

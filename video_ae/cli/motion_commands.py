@@ -5,13 +5,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from video_ae.cli import arguments
-from video_ae.cli.arguments import add_command
+from video_ae.cli.arguments import add_command, add_shared
 
 _SETTINGS = ("weights", "stride", "frames", "refine", "focal", "device", "size", "overwrite")
 
 
 def add_to(commands: Any) -> None:
+    """Adds `follow`, `stabilize`, `interpolate` and `animate`.
+
+    Args:
+        commands: of the parser that the commands are added to.
+    """
     parser = add_command(commands, "follow", "one scene seen along the camera path of another video", _follow)
     parser.add_argument("--motion", type=Path, required=True, metavar="A.mp4", help="whose camera path is taken")
     parser.add_argument("--scene", type=Path, required=True, metavar="B", help="what is shown: a video or a picture")
@@ -48,10 +52,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", type=int, metavar="K", help="take every K-th frame (default: 1)")
     parser.add_argument("--frames", type=int, metavar="N", help="of those, the first N (default: all)")
     parser.add_argument("--focal", type=float, metavar="F", help="known fx / width of the scene (default: found)")
-    arguments.weights(parser)
-    arguments.refine(parser)
-    arguments.device(parser)
-    arguments.overwrite(parser)
+    add_shared(parser, "weights", "refine", "device", "overwrite")
 
 
 def _settings(given: dict[str, Any]) -> Any:

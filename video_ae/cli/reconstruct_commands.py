@@ -3,28 +3,29 @@
 from pathlib import Path
 from typing import Any
 
-from video_ae.cli import arguments
-from video_ae.cli.arguments import add_command
+from video_ae.cli.arguments import add_command, add_shared
 from video_ae.cli.export_command import EXPORTS
 
 PATHS = ("input", "orbit", "spiral", "dolly")  # repeated here, since the geometry needs torch
 
 
 def add_to(commands: Any) -> None:
+    """Adds `reconstruct` and `render`.
+
+    Args:
+        commands: of the parser that the commands are added to.
+    """
     parser = add_command(commands, "reconstruct", "a video -> cameras, structure and new views", _reconstruct)
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_FRAME_FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
-    arguments.weights(parser)
+    add_shared(parser, "weights")
     parser.add_argument("--stride", type=int, metavar="K", help="take every K-th frame (default: 1)")
     parser.add_argument("--frames", type=int, metavar="N", help="of those, the first N (default: all)")
     parser.add_argument("--focal", type=float, metavar="F", help="known fx / width (default: found)")
     parser.add_argument(
         "--export", nargs="+", metavar="NAME", help=f"{', '.join(EXPORTS)}; all (default) or none (docs/exports.md)"
     )
-    arguments.refine(parser)
-    arguments.device(parser)
-    arguments.overwrite(parser)
-    arguments.decoder(parser)
+    add_shared(parser, "refine", "device", "overwrite", "decoder")
 
     parser = add_command(commands, "render", "new views of an earlier reconstruction", _render)
     parser.add_argument("directory", type=Path, metavar="DIR", help="what `video-ae reconstruct` wrote")
@@ -32,8 +33,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
     parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side of the picture")
     parser.add_argument("--frames", type=int, metavar="N", help="length of the path")
-    arguments.device(parser)
-    arguments.overwrite(parser)
+    add_shared(parser, "device", "overwrite")
 
 
 def _reconstruct(**given: Any) -> None:

@@ -1,31 +1,33 @@
-"""`video-ae train`, whose values another parser knows: the one of the YAML files."""
+"""`video-ae train`, whose options another parser knows: the one of the YAML files."""
 
-import os
 from typing import Any
 
 from video_ae.cli.arguments import add_command
-from video_ae.cli.view_command import need_viser
 
 
 def add_to(commands: Any) -> None:
+    """Adds `train` to the help. Its options are those of a YAML file, which `run` reads.
+
+    Args:
+        commands: of the parser that the commands are added to.
+    """
     add_command(commands, "train", "train an autoencoder on videos (see `video-ae train --help`)", run)
 
 
 def run(arguments: list[str]) -> None:
-    """All that stands behind `video-ae train`."""
+    """Trains.
+
+    Args:
+        arguments: all words after `video-ae train`.
+    """
     from video_ae.training.config import parse_run
-    from video_ae.training.train import train
 
     settings = parse_run(arguments)
-    if settings.view and os.environ.get("LOCAL_RANK", "0") == "0":  # one page, however many processes
-        need_viser()
-        from video_ae.viewer.training_view import TrainingView
+    if settings.view:
+        from video_ae.viewer import require_viser
 
-        view = TrainingView()
-        try:
-            run = train(settings, [view])
-        finally:
-            view.close()
+        require_viser()
+        from video_ae.viewer.training_view import train_in_view as train
     else:
-        run = train(settings)
-    print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")
+        from video_ae.training.train import train
+    print(f"Wrote {train(settings)}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")

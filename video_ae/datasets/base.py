@@ -1,30 +1,35 @@
-"""What every data set offers."""
+"""The contract of a data set: videos by number."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 from video_ae.geometry.resize import Fit
 from video_ae.types import VideoClip
 
 
-@runtime_checkable
-class ClipSource(Protocol):
-    """Some videos, reached by number. What cannot be used is listed in `quarantined` and left out of the numbering."""
+class ClipSource(ABC):
+    """Some videos, reached by number. A data set sets both attributes in its constructor.
 
-    @property
-    def names(self) -> Sequence[str]:
-        """The name of each video, unique within the source."""
+    Attributes:
+        names: the name of each video, unique within the source.
+        skipped: name -> reason of everything that was found but cannot be used; it has no number.
+    """
 
-    @property
-    def quarantined(self) -> dict[str, str]:
-        """Name -> reason, for everything that was found but left out."""
+    names: Sequence[str]
+    skipped: dict[str, str]
 
     def __len__(self) -> int:
-        """Number of videos."""
+        return len(self.names)
 
+    @abstractmethod
     def frame_count(self, number: int) -> int:
-        """Frames of one video."""
+        """Frames of one video.
 
+        Args:
+            number: of the video, from 0.
+        """
+
+    @abstractmethod
     def load(
         self,
         number: int,
@@ -32,7 +37,15 @@ class ClipSource(Protocol):
         size: int | tuple[int, int] | None = None,
         fit: Fit = "stretch",
     ) -> VideoClip:
-        """Frames of one video (all by default, else those of the given numbers, in that order), without batch axis.
+        """Frames of one video, without batch axis.
 
-        size, fit: as in `video_ae.videos.load.load_clip`; intrinsics follow the crop.
+        Args:
+            number: of the video, from 0.
+            indices: numbers of the frames, in the order of the clip; all by default.
+            size: None keeps the source's size, a number is the shorter side, (width, height) is exact.
+            fit: as in `video_ae.geometry.resize.plan_resizing`; intrinsics follow the crop.
+
+        Raises:
+            UserError: when the video cannot be read.
+            IndexError: when it has no such frame.
         """

@@ -16,10 +16,14 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.2, 0.2, 0.2, 0.1  # largest change of 
 
 @dataclass(frozen=True)
 class ByteClip:
-    """One clip as it is stored: RGB in 0 .. 255, of any size.
+    """One clip as it is stored.
 
-    indices: the frames' numbers in the video. times: seconds from the video's start, NaN where it has none.
-    position: of the clip in the training order.
+    Args:
+        frames: RGB in 0 .. 255, of any size.
+        indices: the frames' numbers in the video.
+        times: seconds from the video's start, NaN where it has none.
+        name: of the video.
+        position: of the clip in the training order.
     """
 
     frames: UInt8[Tensor, "frame 3 height width"]
@@ -31,16 +35,24 @@ class ByteClip:
 
 @dataclass(frozen=True)
 class ByteBatch:
-    """Clips of one length; their sizes may differ until `finish_batch` makes them equal."""
+    """Some clips.
+
+    Args:
+        clips: of one length; their sizes may differ until `finish_batch` makes them equal.
+    """
 
     clips: tuple[ByteClip, ...]
 
     def pin_memory(self) -> "ByteBatch":
-        """In memory that a device can fetch by itself; DataLoader calls it."""
+        """The batch in page-locked memory, which is copied to a device asynchronously; DataLoader calls it."""
         return self._each(Tensor.pin_memory)
 
     def to(self, device: torch.device | str) -> "ByteBatch":
-        """On the device: bytes cross the bus, a quarter of what floats take."""
+        """The batch on a device; bytes are copied, a quarter of what floats take.
+
+        Args:
+            device: the device; the copy is asynchronous.
+        """
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "ByteBatch":
@@ -53,21 +65,30 @@ class ByteBatch:
 
 
 def collate_bytes(clips: Sequence[ByteClip]) -> ByteBatch:
-    """Clips as they are, side by side."""
+    """A batch of clips, which are not changed.
+
+    Args:
+        clips: of one length.
+    """
     return ByteBatch(tuple(clips))
 
 
 def finish_batch(batch: ByteBatch, size: tuple[int, int], augment_seed: int | None = None) -> VideoClip:
-    """Scales each clip until it covers `size` (width, height), crops its centre, and makes floats in [0, 1].
+    """Clips of one size as floats in [0, 1], computed on the device of the bytes.
 
-    Runs where the bytes are. With `augment_seed`, `augment` changes each clip by its own position. Without cameras:
-    training never sees them; the names are joined by commas.
+    Each clip is scaled until it covers the size, and its centre is cropped. The result has no cameras, which training
+    never sees; the names are joined by commas.
+
+    Args:
+        batch: the clips.
+        size: (width, height) in pixels.
+        augment_seed: the seed of `augment`, which changes each clip by its own position; no augmentation by default.
     """
     frames = []
     for clip in batch.clips:
         resizing = plan_resizing((clip.frames.shape[-1], clip.frames.shape[-2]), size, "crop")
-        pictures = resizing.bytes(clip.frames).float() / 255
-        frames.append(pictures if augment_seed is None else augment(pictures, augment_seed, clip.position))
+        floats = resizing.bytes(clip.frames).float() / 255
+        frames.append(floats if augment_seed is None else augment(floats, augment_seed, clip.position))
     return VideoClip(
         torch.stack(frames),
         torch.stack([clip.indices for clip in batch.clips]),
@@ -79,9 +100,14 @@ def finish_batch(batch: ByteBatch, size: tuple[int, int], augment_seed: int | No
 def augment(
     frames: Float[Tensor, "frame 3 height width"], seed: int, position: int
 ) -> Float[Tensor, "frame 3 height width"]:
-    """Another brightness, contrast, saturation and hue, and half of the time mirrored: the same for all frames.
+    """The frames with random brightness, contrast, saturation and hue, the same for all, and mirrored half of the time.
 
-    A pure function of (seed, position). A mirrored video is a video of the mirrored world, so its motion stays rigid.
+    A mirrored video is a video of the mirrored world, so its motion stays rigid.
+
+    Args:
+        frames: RGB in [0, 1].
+        seed: of the draw, together with the position.
+        position: of the clip in the training order.
     """
     from kornia import enhance
 

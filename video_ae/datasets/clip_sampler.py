@@ -1,6 +1,6 @@
 """Which frames form a training clip: pure functions of (seed, position), without reading anything.
 
-Any number of workers and machines that ask for position `p` get the same clip, in any order and after any restart.
+Any number of workers and machines get the same clip for position `p`, in any order and after any restart.
 """
 
 import random
@@ -20,8 +20,9 @@ POSITIONS_PER_BLOCK = 4096  # which share their shards
 class ClipChoice:
     """The frames of one clip.
 
-    video: number of the video.
-    indices: frame numbers in that video, evenly spaced; descending if the clip runs backwards.
+    Args:
+        video: number of the video.
+        indices: frame numbers in that video, evenly spaced; descending if the clip runs backwards.
     """
 
     video: int
@@ -30,10 +31,15 @@ class ClipChoice:
 
 @dataclass(frozen=True)
 class OverlapCurriculum:
-    """From easy to hard: how much of the first frame's picture the last frame of a clip still has to show.
+    """From easy to hard: how much of the first frame the last frame of a clip still has to show.
 
-    start: at position 0. end: from position `positions` on; in between along a line. Both in 0 .. 1.
-    Raises UserError for other values.
+    Args:
+        start: the share at position 0, from 0 to 1.
+        end: the share from position `positions` on, from 0 to 1; linear in between.
+        positions: at least 1.
+
+    Raises:
+        UserError: when a value is out of range.
     """
 
     start: float
@@ -50,6 +56,9 @@ class OverlapCurriculum:
     def demanded(self, position: int) -> float:
         """The smallest overlap allowed at a position.
 
+        Args:
+            position: in the training order.
+
         >>> [OverlapCurriculum(0.9, 0.5, 100).demanded(position) for position in (0, 50, 1000)]
         [0.9, 0.7, 0.5]
         """
@@ -59,20 +68,29 @@ class OverlapCurriculum:
 class ClipSampler:
     """Draws the frames of clips from videos of known lengths.
 
-    frame_counts: frames in each video. length: frames in a clip. gap: smallest and largest step between its frames,
-    both included; one for all videos, or [video, 2] as `gaps_in_frames` makes it. Every window of `length` frames at
-    the smallest gap is equally likely to name the video, so long videos come more often. The gap is then drawn evenly
-    from those in the range that fit into the video, then the start. `reverse` turns half of the clips around in time.
+    Every window of `length` frames at the smallest gap is equally likely to name the video, so long videos are drawn
+    more often. The gap is then drawn evenly from those in the range that fit into the video, then the start. Gaps at
+    which the clip's first and last frame overlap less than the curriculum demands are left out, but never the smallest.
 
-    overlaps, curriculum: [video, gap] shares of the picture that frames `OVERLAP_GAPS` apart have in common; gaps at
-    which the clip's first and last frame share less than the curriculum demands are left out, but never the smallest.
-    shards: the file that holds each video, ascending. When there are more than `SHARDS_AT_A_TIME`, the clips of
-    `POSITIONS_PER_BLOCK` positions come from that many files, drawn for the block by their number of windows; so files
-    that lie far away are fetched one after the other, and all windows stay equally likely over many blocks.
+    When there are more than `SHARDS_AT_A_TIME` shards, the clips of `POSITIONS_PER_BLOCK` positions come from that many
+    of them, drawn for the block by their number of windows; so shards in object storage are fetched one after the
+    other, and all windows stay equally likely over many blocks.
 
-    Holds eight bytes a video (sixteen with gaps of its own); columns of a memory-mapped table are not copied. Python's
-    `random.Random`, seeded by text, keeps its sequence over versions and platforms. Raises UserError where no video is
-    long enough, or the length or the gap is below 1.
+    Takes eight bytes a video (sixteen with gaps of its own); columns of a memory-mapped table are not copied. Python's
+    `random.Random`, seeded by text, keeps its sequence over versions and platforms.
+
+    Args:
+        frame_counts: frames in each video.
+        length: frames in a clip.
+        gap: smallest and largest step between its frames, both included; one for all videos, or [video, 2] as
+            `gaps_in_frames` makes it.
+        reverse: whether half of the clips run backwards in time.
+        overlaps: [video, gap] shares of the frame that frames `OVERLAP_GAPS` apart have in common.
+        curriculum: the overlap that is demanded at each position; needs `overlaps`.
+        shards: the number of the shard of each video, ascending; one shard by default.
+
+    Raises:
+        UserError: when no video is long enough, or the length or the gap is below 1.
     """
 
     def __init__(
@@ -103,10 +121,15 @@ class ClipSampler:
             )
         last_of_shard = np.flatnonzero(np.diff(shards, append=-1)) if shards is not None else np.zeros(1, np.int64)
         self._shard_ends = self._cumulated[last_of_shard] if len(last_of_shard) > SHARDS_AT_A_TIME else None
-        self._latest: tuple[int, int, list[int]] = (0, -1, [])  # seed, block and its places, which most calls share
+        self._latest: tuple[int, int, list[int]] = (0, -1, [])  # seed, block and its shards, which most calls share
 
     def choose(self, seed: int, position: int) -> ClipChoice:
-        """The frames of training clip number `position`."""
+        """The frames of a training clip.
+
+        Args:
+            seed: of the draw, together with the position.
+            position: of the clip in the training order.
+        """
         draw = random.Random(f"clip {seed} {position}")
         video = self._video(seed, position, draw)
         count = int(self._counts[video])
@@ -117,22 +140,27 @@ class ClipSampler:
         indices = [start + number * step for number in range(self._length)]
         return ClipChoice(video, indices[::-1] if self._reverse and draw.random() < 0.5 else indices)
 
-    def places_in_block(self, seed: int, block: int) -> list[int]:
-        """Which shards (by place, from 0) the positions of a block read from; empty where all of them do."""
+    def shards_of_block(self, seed: int, block: int) -> list[int]:
+        """The numbers of the shards that the positions of a block read from; empty where they read from all.
+
+        Args:
+            seed: of the draw, together with the block.
+            block: position // `POSITIONS_PER_BLOCK`.
+        """
         if self._shard_ends is None:
             return []
         if self._latest[:2] != (seed, block):
             draw = random.Random(f"shards {seed} {block}")
-            places = [_weighted(self._shard_ends, draw.random()) for _ in range(SHARDS_AT_A_TIME)]
-            self._latest = (seed, block, places)
+            shards = [_weighted(self._shard_ends, draw.random()) for _ in range(SHARDS_AT_A_TIME)]
+            self._latest = (seed, block, shards)
         return self._latest[2]
 
     def _video(self, seed: int, position: int, draw: random.Random) -> int:
-        places = self.places_in_block(seed, position // POSITIONS_PER_BLOCK)
-        if not places or self._shard_ends is None:
+        shards = self.shards_of_block(seed, position // POSITIONS_PER_BLOCK)
+        if not shards or self._shard_ends is None:
             return _weighted(self._cumulated, draw.random())
-        place = draw.choice(places)
-        low, high = self._shard_ends[place - 1] if place else 0, self._shard_ends[place]
+        shard = draw.choice(shards)
+        low, high = self._shard_ends[shard - 1] if shard else 0, self._shard_ends[shard]
         return int(np.searchsorted(self._cumulated, draw.randrange(int(low), int(high)), "right"))
 
     def _widest(self, video: int, largest: int, position: int) -> int:
@@ -142,24 +170,35 @@ class ClipSampler:
 
 
 def widest_gap(overlaps: np.ndarray, length: int, largest: int, demanded: float) -> int:
-    """The largest gap, at most `largest`, at which the ends of a clip share at least `demanded`; 0 if none does.
+    """The largest gap at which the first and last frame of a clip overlap enough; 0 if none does.
 
-    Between the measured `OVERLAP_GAPS` the overlap is read along lines; beyond the last one it is unknown, hence 0.
+    Between the measured `OVERLAP_GAPS` the overlap is interpolated linearly; beyond the last it is unknown, hence 0.
+
+    Args:
+        overlaps: [gap] shares of the frame that frames `OVERLAP_GAPS` apart have in common.
+        length: frames in a clip.
+        largest: gap to consider.
+        demanded: the smallest overlap allowed, from 0 to 1.
 
     >>> widest_gap(np.array([1.0, 0.9, 0.8, 0.6, 0.2, 0.0, 0.0]), length=5, largest=9, demanded=0.5)
     2
     """
     gaps = np.arange(1, largest + 1)
-    shared = np.interp((length - 1) * gaps, (0, *OVERLAP_GAPS), (1.0, *overlaps), right=0.0)
-    enough = gaps[shared >= demanded]
+    overlap = np.interp((length - 1) * gaps, (0, *OVERLAP_GAPS), (1.0, *overlaps), right=0.0)
+    enough = gaps[overlap >= demanded]
     return int(enough[-1]) if len(enough) else 0
 
 
 def gaps_in_frames(seconds: tuple[float, float], rates: np.ndarray, otherwise: tuple[int, int]) -> np.ndarray:
     """Gaps in seconds as the nearest numbers of frames, at least 1: [video, (smallest, largest)].
 
-    rates: frames per second of each video; NaN where a video has no times, then it takes `otherwise`. Raises UserError
-    unless 0 <= smallest <= largest.
+    Args:
+        seconds: smallest and largest gap.
+        rates: frames per second of each video; NaN where it has no times.
+        otherwise: smallest and largest gap, in frames, of videos without times.
+
+    Raises:
+        UserError: unless 0 <= smallest <= largest.
 
     >>> gaps_in_frames((0.1, 0.5), np.array([30.0, 10.0, np.nan]), otherwise=(1, 2)).tolist()
     [[3, 15], [1, 5], [1, 2]]
@@ -183,6 +222,14 @@ def clip_indices(
 ) -> ClipChoice:
     """One clip of a `ClipSampler`.
 
+    Args:
+        seed: of the draw, together with the position.
+        position: of the clip in the training order.
+        frame_counts: frames in each video.
+        length: frames in a clip.
+        gap: smallest and largest step between its frames.
+        reverse: whether half of the clips run backwards in time.
+
     >>> clip_indices(seed=0, position=7, frame_counts=[100, 40], length=3, gap=(2, 4))
     ClipChoice(video=0, indices=[72, 75, 78])
     """
@@ -190,5 +237,5 @@ def clip_indices(
 
 
 def _weighted(cumulated: np.ndarray, share: float) -> int:
-    """The place where a share (0 .. 1) of the whole falls: what `random.choices` does with `cum_weights`."""
+    """The index where a share (0 .. 1) of the whole falls: what `random.choices` does with `cum_weights`."""
     return min(int(np.searchsorted(cumulated, share * float(cumulated[-1]), "right")), len(cumulated) - 1)

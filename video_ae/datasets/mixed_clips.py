@@ -19,9 +19,14 @@ class ClipsByPosition(Protocol):
 
 
 class MixedClips(Dataset[ByteClip]):
-    """Clip `p` is clip `p` of one of the sources, which (seed, p) draws by the weights.
+    """Clip `p` is clip `p` of one of the sources, drawn by (seed, p) and the weights.
 
-    sources: name -> (clips, weight). Raises UserError for a weight that is not above zero.
+    Args:
+        sources: name -> (clips, weight).
+        seed: of the draw.
+
+    Raises:
+        UserError: when a weight is not above zero.
     """
 
     def __init__(self, sources: Mapping[str, tuple[ClipsByPosition, float]], seed: int) -> None:

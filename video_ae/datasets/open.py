@@ -1,4 +1,4 @@
-"""What the user names -> a source of clips."""
+"""Opens the data set that a path, an address or a class names."""
 
 import importlib
 import re
@@ -12,7 +12,7 @@ from video_ae.datasets.nerfstudio_scenes import Nerfstudio
 from video_ae.datasets.packed.packed_videos import PackedVideos
 from video_ae.datasets.packed.shard_store import is_remote
 from video_ae.datasets.posed_frames import PosedVideos
-from video_ae.datasets.realestate10k import RealEstate10K
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.datasets.replica import Replica
 from video_ae.datasets.seven_scenes import SevenScenes
 from video_ae.datasets.tum_rgbd import TumRgbd
@@ -32,18 +32,28 @@ POSED: tuple[type[PosedVideos], ...] = (
 
 
 def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:
-    """What `video-ae prepare` wrote where `root` has a file `packed.json` or is an address in object storage;
-    the first format of `POSED` that knows it; RealEstate10K's layout where it has a folder `cameras`; else every video
-    below it. `package.module.Class:FOLDER` is a data set of the user's own: `Class(FOLDER, decoder)`.
+    """The data set at `root`.
 
-    Raises UserError where the folder does not exist or holds nothing usable, and where there is no such class.
+    It is what `video-ae prepare` wrote where the root has a file `packed.json` or is an address in object storage; else
+    of the first format of `POSED` that recognises it; else of RealEstate10K's layout where it has a folder `cameras`;
+    else all videos below it.
+
+    Args:
+        root: a folder, a video, or an address. `package.module.Class:FOLDER` is a data set of the user's own:
+            `Class(FOLDER, decoder)`, a `ClipSource`.
+        decoder: as in `video_ae.videos.open.open_video`.
+
+    Raises:
+        UserError: when the root does not exist or nothing in it can be used, or there is no such class.
     """
     if own := re.fullmatch(r"(\w+(?:\.\w+)*)\.(\w+):(?!//)(.+)", str(root)):
         try:
             kind = getattr(importlib.import_module(own[1]), own[2])
         except (ImportError, AttributeError) as error:
             raise UserError(f"{str(root)!r} names no data set ({error}): is its module on PYTHONPATH?") from error
-        return kind(own[3], decoder)
+        if not (isinstance(kind, type) and issubclass(kind, ClipSource)):
+            raise UserError(f"{own[2]!r} of {own[1]!r} is no data set: derive it from ClipSource (docs/extending.md).")
+        return kind(own[3], decoder)  # type: ignore[call-arg]
     if is_remote(root) or (Path(root) / "packed.json").is_file():
         return PackedVideos(root)
     if Path(root).is_dir():

@@ -1,6 +1,6 @@
-"""Pictures with a camera each: what research data sets come down to, once their files are read."""
+"""Frames with a camera each: what research data sets come down to, once their files are read."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.skipped import FoundVideos, usable
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.skipped import usable
 from video_ae.datasets.video_folder import VIDEO_SUFFIXES
 from video_ae.errors import UserError
 from video_ae.geometry.resize import Fit, plan_resizing
@@ -22,13 +23,14 @@ from video_ae.videos.load import read_clip
 
 @dataclass(frozen=True)
 class PosedFrames:
-    """The pictures of one video, in order, and their cameras.
+    """The frames of one video, in order, and their cameras.
 
-    files: one picture a frame, all of one size.
-    world_from_camera: rigid, OpenCV axes (x right, y down, z forward).
-    intrinsics: (fx, fy, cx, cy) in pixels of the pictures; the middle of the first pixel is at (0.5, 0.5). None where
-        no pinhole camera took them: the clips have frames and no cameras.
-    times: seconds, NaN where the data set has none.
+    Args:
+        files: one image a frame, all of one size.
+        world_from_camera: rigid, OpenCV axes (x right, y down, z forward).
+        intrinsics: (fx, fy, cx, cy) in pixels of the images; the centre of the top-left pixel is (0.5, 0.5). None
+            where the cameras are no pinholes: the clips have frames and no cameras.
+        times: seconds, NaN where the data set has none.
     """
 
     files: list[Path]
@@ -37,11 +39,27 @@ class PosedFrames:
     times: Float64[Tensor, "frame"]
 
 
-class PosedVideos(FoundVideos, ABC):
-    """A data set of pictures with cameras; a format says where its videos are (`find`) and how to read one (`read`).
+def unknown_times(frames: int) -> Float64[Tensor, "frame"]:
+    """NaN for each frame: the times of a data set that has none.
 
-    Videos that cannot be read, with fewer than two frames, with pictures of several sizes or with matrices that are no
-    rotations are left out and listed in `quarantined`. Raises UserError if nothing is left.
+    Args:
+        frames: their number.
+    """
+    return torch.full((frames,), torch.nan, dtype=torch.float64)
+
+
+class PosedVideos(ClipSource):
+    """A data set of frames with cameras; a format says where its videos are (`find`) and how to read one (`read`).
+
+    Skipped are videos that cannot be read, with fewer than two frames, with frames of several sizes or with matrices
+    that are no rotations.
+
+    Args:
+        root: the folder of the data set.
+        decoder: ignored, since there are no video files; every data set takes it.
+
+    Raises:
+        UserError: when no video can be used.
     """
 
     format: ClassVar[str]  # for people
@@ -49,27 +67,41 @@ class PosedVideos(FoundVideos, ABC):
     @staticmethod
     @abstractmethod
     def recognises(root: Path) -> bool:
-        """Whether the folder looks like this data set, from the names in it alone."""
+        """Whether a folder looks like this data set, from the names in it alone.
+
+        Args:
+            root: the folder.
+        """
 
     @abstractmethod
     def find(self, root: Path) -> Mapping[str, Path]:
-        """Name -> file or folder of each video, in order."""
+        """Name -> file or folder of each video, in order.
+
+        Args:
+            root: the folder of the data set.
+        """
 
     @abstractmethod
     def read(self, path: Path) -> PosedFrames:
-        """One video. Raises UserError where it cannot be used."""
+        """One video.
+
+        Args:
+            path: that `find` gave for it.
+
+        Raises:
+            UserError: when it cannot be used.
+        """
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
-        # `decoder` belongs to every data set; there is no video file here.
         self._root = Path(root)
-        found, self._quarantined = usable(
+        found, self.skipped = usable(
             {name: (name, path) for name, path in self.find(self._root).items()},
             lambda entry: (entry[0], _checked(self.read(entry[1]))),
         )
         if not found:
-            reason = next(iter(self._quarantined.values()), "no video was found")
+            reason = next(iter(self.skipped.values()), "no video was found")
             raise UserError(f"{str(root)!r} holds no usable video of the format {self.format}: {reason}")
-        self._names, self._videos = [name for name, _ in found], [video for _, video in found]
+        self.names, self._videos = [name for name, _ in found], [video for _, video in found]
 
     def frame_count(self, number: int) -> int:
         return len(self._videos[number].files)
@@ -81,7 +113,6 @@ class PosedVideos(FoundVideos, ABC):
         size: int | tuple[int, int] | None = None,
         fit: Fit = "stretch",
     ) -> VideoClip:
-        """As in `ClipSource`; times are those of the data set, from the video's first frame."""
         video = self._videos[number]
         wanted = list(range(len(video.files)) if indices is None else indices)
         reader = ImageFolderReader(self._root, [video.files[index] for index in wanted])
@@ -95,7 +126,7 @@ class PosedVideos(FoundVideos, ABC):
             )
         clip = read_clip(reader, range(len(wanted)), size, fit)
         return replace(
-            clip, name=self._names[number], indices=torch.tensor(wanted), cameras=cameras,
+            clip, name=self.names[number], indices=torch.tensor(wanted), cameras=cameras,
             times=video.times[wanted] - video.times[0],
         )  # fmt: skip
 
@@ -105,7 +136,7 @@ def _checked(video: PosedFrames) -> PosedFrames:
         raise UserError(f"It has {len(video.files)} frames with a camera, a video needs at least two.")
     missing = next((file for file in video.files if not file.is_file()), None)
     if missing is not None:
-        raise UserError(f"The picture {str(missing)!r} does not exist.")
+        raise UserError(f"The image {str(missing)!r} does not exist.")
     ImageFolderReader(video.files[0].parent, video.files)  # one size
     if not (video.world_from_camera.isfinite().all() and is_rotation(video.world_from_camera[:, :3, :3]).all()):
         raise UserError("A camera's matrix is not made of a rotation and a translation.")
@@ -114,15 +145,20 @@ def _checked(video: PosedFrames) -> PosedFrames:
     return video
 
 
-def scenes_in(root: Path, holds: Callable[[Path], bool]) -> dict[str, Path]:
-    """Name -> folder of each scene: the root alone where it `holds` one, else the folders right below it, in natural
-    order. Nothing where one of these holds none or where videos or pictures lie beside them: such a root is something
-    else, of which no part must be lost.
+def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:
+    """Name -> folder of each scene: the root alone where it is a scene, else the folders right below it.
+
+    These are in natural order. Empty where one of them is no scene, or where videos or images lie beside them, which
+    would be lost.
+
+    Args:
+        root: a folder.
+        is_scene: whether a folder is one.
     """
-    if holds(root):
+    if is_scene(root):
         return {root.resolve().name: root}
     entries = [path for path in root.iterdir() if not path.name.startswith(".")]
     if any(path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES for path in entries):
         return {}
     folders = sorted((path for path in entries if path.is_dir()), key=lambda path: natural_key(path.name))
-    return {path.name: path for path in folders} if all(map(holds, folders)) else {}
+    return {path.name: path for path in folders} if all(map(is_scene, folders)) else {}

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.lenses import Lens
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
 from video_ae.errors import UserError
+from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
 from video_ae.videos.image_folder import ImageFolderReader, natural_key
 
@@ -17,13 +17,13 @@ CAMERA = "cam_params.json"
 
 
 class Replica(PosedVideos):
-    """`<scene>/results/frame*.jpg`, `<scene>/traj.txt`, and `cam_params.json` beside the scenes (or in one); the root
-    is the folder of scenes or a scene. Depth and meshes are not read.
+    """`<scene>/results/frame*.jpg`, `<scene>/traj.txt`, and `cam_params.json` beside the scenes (or in one).
 
-    A line of traj.txt is a 4x4 world_from_camera, row by row, in metres, for one picture. Its axes are OpenCV's:
-    NICE-SLAM's loader turns columns y and z to get OpenGL's (https://github.com/cvg/nice-slam, src/utils/datasets.py).
-    cam_params.json holds `{"camera": {"w", "h", "fx", "fy", "cx", "cy"}}` in pixels; the published cx = 599.5 of 1200
-    is the middle where the first pixel's middle is 0, so half a pixel is added. Pictures that were scaled are fine.
+    The root is the folder of scenes or a scene. Depth and meshes are not read. A line of traj.txt is a 4x4
+    world_from_camera, row by row, in metres, for one image. Its axes are OpenCV's: NICE-SLAM's loader negates columns y
+    and z to get OpenGL's (https://github.com/cvg/nice-slam, src/utils/datasets.py). cam_params.json is
+    `{"camera": {"w", "h", "fx", "fy", "cx", "cy"}}` in pixels; the published cx = 599.5 of 1200 is the middle where the
+    first pixel's centre is 0, so half a pixel is added. Images that were scaled are fine.
 
     SynSin's pairs of views of Replica were rendered while training and are no files; any two near frames of these paths
     are such a pair.
@@ -33,17 +33,17 @@ class Replica(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return bool(scenes_in(root, _holds_scene))
+        return bool(scenes_in(root, _has_scene))
 
     def find(self, root: Path) -> Mapping[str, Path]:
-        return scenes_in(root, _holds_scene)
+        return scenes_in(root, _has_scene)
 
     def read(self, path: Path) -> PosedFrames:
         files = sorted((path / "results").glob("frame*.jpg"), key=lambda file: natural_key(file.name))
         rows = read_table(path / "traj.txt", 16)
         if len(rows) != len(files):
             raise UserError(
-                f"{str(path / 'traj.txt')!r} has {len(rows)} lines, but there are {len(files)} pictures "
+                f"{str(path / 'traj.txt')!r} has {len(rows)} lines, but there are {len(files)} images "
                 "results/frame*.jpg."
             )
         size = ImageFolderReader(path / "results", files[:1]).image_size
@@ -51,11 +51,11 @@ class Replica(PosedVideos):
             files,
             poses_of_rows(path / "traj.txt", rows),
             torch.tensor([_lens(path).intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            torch.full((len(files),), torch.nan, dtype=torch.float64),
+            unknown_times(len(files)),
         )
 
 
-def _holds_scene(folder: Path) -> bool:
+def _has_scene(folder: Path) -> bool:
     return (folder / "traj.txt").is_file() and (folder / "results").is_dir()
 
 

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.lenses import Lens
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, scenes_in, unknown_times
 from video_ae.errors import UserError
+from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
 from video_ae.videos.image_folder import ImageFolderReader, natural_key
 
@@ -19,13 +19,15 @@ SUFFIX = ".pose.txt"
 
 
 class SevenScenes(PosedVideos):
-    """`<scene>/seq-NN/frame-NNNNNN.color.png` beside `frame-NNNNNN.pose.txt`; the root is a folder of scenes, a scene
-    or a sequence. A sequence is a video; pictures without a pose are left out. Depth is not read.
+    """`<scene>/seq-NN/frame-NNNNNN.color.png` beside `frame-NNNNNN.pose.txt`.
+
+    The root is a folder of scenes, a scene or a sequence. A sequence is a video; images without a pose are left out.
+    Depth is not read.
 
     A pose is a 4x4 matrix, world_from_camera, in metres, with OpenCV axes
     (https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/). It is that of the *depth* camera, and so
     is the page's focal length of 585: the colour camera's was never published. Taken here is 525 with the principal
-    point in the middle, as by those who localise the colour pictures (DSAC*, ACE: `setup_7scenes.py`), with the poses
+    point in the middle, as by those who localise the colour images (DSAC*, ACE: `setup_7scenes.py`), with the poses
     as they are: the colour camera sits 2.5 cm beside, about which these authors' own corrections do not agree. Lens
     distortion is not undone.
     """
@@ -34,12 +36,12 @@ class SevenScenes(PosedVideos):
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        return _holds_frames(root) or bool(scenes_in(root, _holds_sequences))
+        return _has_frames(root) or bool(scenes_in(root, _has_sequences))
 
     def find(self, root: Path) -> Mapping[str, Path]:
-        if _holds_frames(root):
+        if _has_frames(root):
             return {root.resolve().name: root}
-        scenes = scenes_in(root, _holds_sequences).items()
+        scenes = scenes_in(root, _has_sequences).items()
         return {f"{name}/{folder.name}": folder for name, scene in scenes for folder in _sequences(scene)}
 
     def read(self, path: Path) -> PosedFrames:
@@ -52,7 +54,7 @@ class SevenScenes(PosedVideos):
             files,
             torch.cat([_pose(file) for file in poses]),
             torch.tensor([LENS.intrinsics_at(size)], dtype=torch.float64).expand(len(files), 4),
-            torch.full((len(files),), torch.nan, dtype=torch.float64),
+            unknown_times(len(files)),
         )
 
 
@@ -60,12 +62,12 @@ def _sequences(scene: Path) -> list[Path]:
     return sorted((path for path in scene.glob("seq-*") if path.is_dir()), key=lambda path: natural_key(path.name))
 
 
-def _holds_frames(folder: Path) -> bool:
+def _has_frames(folder: Path) -> bool:
     return any(True for _ in folder.glob("frame-*.color.png")) and any(True for _ in folder.glob(f"frame-*{SUFFIX}"))
 
 
-def _holds_sequences(scene: Path) -> bool:
-    return any(map(_holds_frames, _sequences(scene)))
+def _has_sequences(scene: Path) -> bool:
+    return any(map(_has_frames, _sequences(scene)))
 
 
 def _pose(file: Path) -> Float64[Tensor, "1 4 4"]:

@@ -1,4 +1,4 @@
-"""Short clips for training, from videos that are held in memory at the model's size."""
+"""Short clips for training, from videos that are kept in memory at the model's size."""
 
 import copy
 import logging
@@ -20,16 +20,26 @@ log = logging.getLogger(__name__)
 
 
 class TrainingClips(Dataset[ByteClip]):
-    """`clips` random clips; clip `p` is a pure function of (seed, p), whatever the order or the number of workers.
+    """Random clips; clip `p` is a pure function of (seed, p), whatever the order or the number of workers.
 
-    Every video is decoded once, in order, scaled until it covers `size` (width, height), cropped at its centre and kept
-    as uint8: width * height * 3 bytes a frame. When there are more than `max_frames_in_memory` frames, every video is
-    cut to the same largest number of frames, from its middle; `frame_counts` says what is kept. Damaged videos, and
-    those too short for a clip, are left out and listed in `quarantined`; UserError if nothing is left.
+    Every video is decoded once, in order, scaled until it covers `size`, cropped at its centre and kept as uint8:
+    width * height * 3 bytes a frame. When there are too many frames, every video is cut to the same largest number of
+    frames, from its middle; `frame_counts` says what is kept. Damaged videos, and those too short for a clip, are
+    listed in `skipped`. Clips have no cameras: training never sees them.
 
-    length: frames in a clip. gap: smallest and largest step between them; gap_seconds: the same in seconds, for videos
-    that have times. reverse: turn half of the clips around.
-    Clips have no cameras: training never sees them.
+    Args:
+        source: the videos.
+        size: (width, height) in pixels.
+        length: frames in a clip.
+        gap: smallest and largest step between them, in frames.
+        clips: their number.
+        seed: of the draw.
+        reverse: whether half of the clips run backwards in time.
+        max_frames_in_memory: of all videos together.
+        gap_seconds: the gap in seconds, for videos that have times.
+
+    Raises:
+        UserError: when no video can be used, or a value is out of range.
     """
 
     def __init__(
@@ -46,32 +56,38 @@ class TrainingClips(Dataset[ByteClip]):
     ) -> None:
         self._gap_seconds = gap_seconds
         self._length, self._gap, self._clips, self._seed = length, gap, clips, seed
-        self.quarantined = dict(source.quarantined)
+        self.skipped = dict(source.skipped)
         self.names: list[str] = []
         self._videos: list[UInt8[Tensor, "frame 3 height width"]] = []
         self._numbers: list[Tensor] = []
         self._times: list[Tensor] = []
         counts = [source.frame_count(number) for number in range(len(source))]
         share = fair_share(counts, max_frames_in_memory)
-        # Before anything is read, it says if no clip is possible.
+        # Raises before anything is read, where no video is long enough.
         ClipSampler([min(count, share) for count in counts], length, gap)
         for number, count in enumerate(counts):
             kept = min(count, share)
             first = (count - kept) // 2
             self._add(source, number, range(first, first + kept), size)
         if not self._videos:
-            name, reason = list(self.quarantined.items())[-1]
+            name, reason = list(self.skipped.items())[-1]
             raise UserError(f"None of {len(counts)} videos can be used; {name}: {reason}")
         self._sampler = self._make_sampler(reverse)
         if sum(counts) > sum(self.frame_counts):
-            log.info("%d of %d frames are held in memory", sum(self.frame_counts), sum(counts))
+            log.info("%d of %d frames are kept in memory", sum(self.frame_counts), sum(counts))
 
     def another(self, clips: int, seed: int, reverse: bool) -> "TrainingClips":
-        """Other clips of the same frames, which are not held a second time."""
-        twin = copy.copy(self)
-        twin._clips, twin._seed = clips, seed
-        twin._sampler = twin._make_sampler(reverse)
-        return twin
+        """Other clips of the same frames, which are in memory only once.
+
+        Args:
+            clips: their number.
+            seed: of the draw.
+            reverse: whether half of the clips run backwards in time.
+        """
+        other = copy.copy(self)
+        other._clips, other._seed = clips, seed
+        other._sampler = other._make_sampler(reverse)
+        return other
 
     def _make_sampler(self, reverse: bool) -> ClipSampler:
         if self._gap_seconds is None:
@@ -84,7 +100,7 @@ class TrainingClips(Dataset[ByteClip]):
         name = source.names[number]
         needed = (self._length - 1) * self._gap[0] + 1
         if len(indices) < needed:
-            self.quarantined[name] = f"{len(indices)} frames are fewer than the {needed} of a clip."
+            self.skipped[name] = f"{len(indices)} frames are fewer than the {needed} of a clip."
             return
         video = torch.empty(len(indices), 3, size[1], size[0], dtype=torch.uint8)
         times = torch.empty(len(indices), dtype=torch.float64)
@@ -94,7 +110,7 @@ class TrainingClips(Dataset[ByteClip]):
                 clip = source.load(number, indices[part], size, "crop")
                 video[part], times[part] = (clip.frames * 255).round().to(torch.uint8), clip.times
         except UserError as error:
-            self.quarantined[name] = str(error)
+            self.skipped[name] = str(error)
             log.warning("left out %s: %s", name, error)
             return
         self.names.append(name)
@@ -104,7 +120,7 @@ class TrainingClips(Dataset[ByteClip]):
 
     @property
     def frame_counts(self) -> list[int]:
-        """Frames held of each video."""
+        """Frames in memory of each video."""
         return [len(video) for video in self._videos]
 
     def __len__(self) -> int:
@@ -124,7 +140,11 @@ class TrainingClips(Dataset[ByteClip]):
 
 
 def fair_share(counts: Sequence[int], total: int) -> int:
-    """The largest number of frames to which every video may be cut so that all together hold at most `total`.
+    """The largest number of frames to which every video may be cut so that all together have at most `total`.
+
+    Args:
+        counts: frames in each video.
+        total: of frames.
 
     >>> fair_share([10, 100, 100], 90)
     40

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from video_ae.datasets.skipped import FoundVideos, usable
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
 from video_ae.geometry.resize import Fit
 from video_ae.types import VideoClip
-from video_ae.videos.base import VideoReader
 from video_ae.videos.image_folder import images_in, natural_key
 from video_ae.videos.load import read_clip
 from video_ae.videos.open import open_video
@@ -16,12 +16,18 @@ COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}
 VIDEO_SUFFIXES = COMMON_SUFFIXES | {".mpg", ".mpeg", ".ts", ".mts", ".3gp", ".wmv", ".flv", ".ogv"}
 
 
-class VideoFolder(FoundVideos):
-    """All videos below a folder (or one video file), in natural order; a folder of two or more pictures is one video.
+class VideoFolder(ClipSource):
+    """All videos below a folder (or one video file), in natural order; a folder of two or more images is one video.
 
-    Files that cannot be read, and those with fewer than two frames, are left out and listed in `quarantined`. Names are
-    paths below the root, without suffix where that is unique. Raises UserError where the root does not exist, and where
-    nothing in it can be used.
+    Files that cannot be read, and those with fewer than two frames, are skipped. Names are paths below the root,
+    without suffix where that is unique.
+
+    Args:
+        root: the folder or file.
+        decoder: as in `video_ae.videos.open.open_video`.
+
+    Raises:
+        UserError: when the root does not exist, or nothing in it can be used.
     """
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
@@ -31,15 +37,15 @@ class VideoFolder(FoundVideos):
         self._decoder = decoder
         paths = find_videos(root)
         names = [path.name if path == root else path.relative_to(root).as_posix() for path in paths]
-        found, self._quarantined = usable(dict(zip(names, paths, strict=True)), self._admit)
+        found, self.skipped = usable(dict(zip(names, paths, strict=True)), self._admit)
         if not found:
-            example = "".join(f"; {name}: {reason}" for name, reason in list(self._quarantined.items())[:1])
+            example = "".join(f"; {name}: {reason}" for name, reason in list(self.skipped.items())[:1])
             raise UserError(
-                f"{str(root)!r} holds no usable video ({len(self._quarantined)} were found and left out): "
+                f"{str(root)!r} holds no usable video ({len(self.skipped)} were found and left out): "
                 f"give a folder with videos or folders of images{example.rstrip('.')}."
             )
         self._paths, self._counts = [path for path, _ in found], [count for _, count in found]
-        self._names = short_names(root, self._paths)
+        self.names = short_names(root, self._paths)
 
     def _admit(self, path: Path) -> tuple[Path, int]:
         """(path, number of frames)."""
@@ -58,12 +64,16 @@ class VideoFolder(FoundVideos):
         size: int | tuple[int, int] | None = None,
         fit: Fit = "stretch",
     ) -> VideoClip:
-        reader: VideoReader = open_video(self._paths[number], self._decoder)
+        reader = open_video(self._paths[number], self._decoder)
         return read_clip(reader, range(len(reader)) if indices is None else indices, size, fit)
 
 
 def find_videos(root: Path) -> list[Path]:
-    """Video files and folders of at least two pictures at or below `root`; names that start with a dot are left out."""
+    """Video files and folders of at least two images at or below a path; names that start with a dot are left out.
+
+    Args:
+        root: a folder, or a file, which is taken as a video.
+    """
     if root.is_file():
         return [root]
     found = [root] if len(images_in(root)) > 1 else []
@@ -78,7 +88,12 @@ def find_videos(root: Path) -> list[Path]:
 
 
 def short_names(root: Path, paths: list[Path]) -> list[str]:
-    """Paths below the root, without suffix where that is unique."""
+    """Paths below the root, without suffix where that is unique.
+
+    Args:
+        root: a folder or file.
+        paths: of videos at or below it.
+    """
     if root.is_file():
         return [root.stem]
     full = [path.relative_to(root).as_posix() if path != root else root.resolve().name for path in paths]

@@ -1,4 +1,4 @@
-"""All signs of collapse that apply to what a method answered on one clip with true cameras."""
+"""All signs of collapse that apply to a method's cameras of one clip with true cameras."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,9 +12,13 @@ from video_ae.types import Cameras, VideoClip
 def diagnose_poses(
     cameras: Cameras, estimate: PoseEstimate, clip: VideoClip, back: PoseEstimate | None = None
 ) -> list[dict[str, Any]]:
-    """All findings that apply to one clip (with its true cameras), as plain values.
+    """All findings that apply to one clip, as plain values.
 
-    cameras: the estimate's with gaps filled. back: what the method answered to a `there_and_back` clip, if asked.
+    Args:
+        cameras: the estimate's, with gaps filled.
+        estimate: the method's.
+        clip: with its true cameras.
+        back: the method's estimate of a `there_and_back` clip, if it was run on one.
     """
     assert clip.cameras is not None, "diagnoses compare with the true cameras"
     found, true = cameras.world_from_camera, clip.cameras.world_from_camera.double()

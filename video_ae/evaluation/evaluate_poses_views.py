@@ -1,4 +1,4 @@
-"""The commands `video-ae evaluate poses`, `peers` and `views`."""
+"""Evaluations of camera poses and of held-out views: a data set and weights in, tables and a report out."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,20 +9,29 @@ import torch
 from video_ae.datasets.base import ClipSource
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.evaluation import options as commands
 from video_ae.evaluation.baselines import POSE_BASELINES, VIEW_BASELINES
-from video_ae.evaluation.methods import pose_estimator, unseen_view_synthesizer, view_synthesizer
-from video_ae.evaluation.options import Focal
+from video_ae.evaluation.methods import hidden_view_synthesizer, pose_estimator, view_synthesizer
 from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, missing_peers
-from video_ae.evaluation.protocols.base import Baseline, PoseEstimator
-from video_ae.evaluation.protocols.pose_protocol import PosesSettings
-from video_ae.evaluation.protocols.pose_protocol import evaluate_poses as run_poses
-from video_ae.evaluation.protocols.view_protocol import ViewsSettings
-from video_ae.evaluation.protocols.view_protocol import evaluate_views as run_views
-from video_ae.evaluation.report.summaries import PoseRecord, ViewRecord
+from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimator
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
+from video_ae.evaluation.report.records import PoseRecord, ViewRecord
 from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer
+from video_ae.evaluation.shared_steps import (
+    Focal,
+    announce_peers,
+    check_refine,
+    finish,
+    label_of,
+    load_models_beside,
+    load_video_model,
+    open_posed_clips,
+    print_progress,
+    view_metrics,
+)
 from video_ae.formats.atomic import claim_folder
 from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.trajectory import trajectory_of
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 
 Kind = Literal["middle", "onward"]
@@ -42,37 +51,56 @@ def evaluate_poses(
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """Measures camera poses on all clips of `data` and writes results.json, results.md, report.html, poses/*.json.
+    """Measures a model's camera poses on all clips of a data set.
 
-    weights: a RUN folder or file; None: the package's own. refine: steps of refinement on each clip; 0: feed-forward.
-    focal: "true" gives every method the true intrinsics. peers: whether the installed peers stand in the table too.
-    beside: weights of further models for the same table.
-    diagnose: also run the model on the clips' beginnings played there and back, to see whether poses encode only time.
-    seed: of whatever is drawn at random, in the model and in the peers.
-    Raises UserError for data without true cameras, unusable weights and folders that cannot be written.
+    Writes results.json, results.md, report.html and poses/*.json.
+
+    Args:
+        data: folder of a data set with true cameras.
+        out: folder of the results.
+        weights: a RUN folder or file; None takes the package's own.
+        refine: rounds of test-time refinement on each clip; 0 is feed-forward.
+        focal: "true" gives every method the true intrinsics.
+        peers: whether the installed peers (COLMAP, two-view odometry) get a column too.
+        beside: weights of further models for the same table.
+        diagnose: whether the model is also run on the clips' beginnings played there and back, to see whether its poses
+            encode only time.
+        seed: of the random numbers of the model and the peers.
+        device: "auto", "cpu", "cuda", ...
+        overwrite: whether files in the folder may be replaced.
+
+    Raises:
+        UserError: the data have no true cameras, the weights cannot be used, or the folder cannot be written.
     """
-    commands.check_refine(refine)
-    dataset, place, known = commands.open_clips(data), choose_device(device), focal == "true"
-    model = commands.load_able(weights, place, "find_cameras")
-    others = commands.load_beside(beside, place, "find_cameras", refine, known)
+    check_refine(refine)
+    dataset, chosen_device, known = open_posed_clips(data), choose_device(device), focal == "true"
+    model = load_video_model(weights, chosen_device)
+    others = load_models_beside(beside, chosen_device, refine, known)
     claim_folder(out, overwrite)
     torch.manual_seed(seed)
-    rows = {label: Baseline(pose_estimator(other, place, refine)) for label, other in others.items()}
-    rows |= (commands.peers(seed) if peers else {}) | POSE_BASELINES
-    record = PoseRecord(commands.label_of(model, refine, known), pose_estimator(model, place, 0) if diagnose else None)
-    result = _measure_poses(dataset, out, pose_estimator(model, place, refine), record, focal, rows)
-    return commands.finish(result, out, seed, record, **_told(weights, beside), refine=refine)
+    columns = {label: ComparedMethod(pose_estimator(other, chosen_device, refine)) for label, other in others.items()}
+    columns |= (announce_peers(seed) if peers else {}) | POSE_BASELINES
+    record = PoseRecord(label_of(model, refine, known), pose_estimator(model, chosen_device, 0) if diagnose else None)
+    result = _measure_poses(dataset, out, pose_estimator(model, chosen_device, refine), record, focal, columns)
+    return finish(result, out, seed, record, **_weights_settings(weights, beside), refine=refine)
 
 
 def evaluate_peers(
     data: Path, out: Path, focal: Focal = "found", seed: int = 0, overwrite: bool = False
 ) -> EvaluationResult:
-    """The installed peers (COLMAP, two-view odometry) on the frames and with the code of `evaluate_poses`.
+    """Measures the installed peers (COLMAP, two-view odometry) as `evaluate_poses` measures models.
 
-    A peer that is not installed is named and left out; raises UserError if none is, and as `evaluate_poses` does.
+    A peer that is not installed is named and left out. Writes results.json, results.md, report.html and poses/*.json of
+    the first peer.
+
+    Args:
+        data, out, focal, seed, overwrite: as in `evaluate_poses`.
+
+    Raises:
+        UserError: no peer is installed, or as `evaluate_poses`.
     """
-    dataset = commands.open_clips(data)
-    found = commands.peers(seed)
+    dataset = open_posed_clips(data)
+    found = announce_peers(seed)
     if not found:
         raise UserError(f"None of the peers ({', '.join(PACKAGES)}) is installed: {HOW_TO_GET_THEM}.")
     claim_folder(out, overwrite)
@@ -80,7 +108,7 @@ def evaluate_peers(
     others = {name: found[name] for name in rest} | POSE_BASELINES
     record = PoseRecord(first)
     result = _measure_poses(dataset, out, found[first].run, record, focal, others)
-    return commands.finish(result, out, seed, record, missing_peers=missing_peers())
+    return finish(result, out, seed, record, missing_peers=missing_peers())
 
 
 def evaluate_views(
@@ -99,35 +127,47 @@ def evaluate_views(
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """Measures held-out frames on all clips of `data`, at the frames' own size.
+    """Measures a model's renderings of held-out frames on all clips of a data set, at the frames' own size.
 
-    kind: "middle" has contexts i and i + 2g and the target i + g, "onward" the context i and the target i + g.
-    hide_target: the target's camera is interpolated between the contexts' and the model never sees the target.
-    perceptual: whether LPIPS and the VGG cosine are computed, which take longer than most methods.
     Writes results.json, results.md, report.html and, with `save_frames`,
-    predictions/gap<g>/<clip>/<target timestamp>.png. The other arguments and errors are those of `evaluate_poses`.
+    predictions/gap<g>/<clip>/<target timestamp>.png.
+
+    Args:
+        data, out, weights, refine, focal, beside, seed, device, overwrite: as in `evaluate_poses`.
+        gaps: frames between the target and each context; by default 2, 4, 8, or 1, 3, 5, 10 of the kind "onward".
+        kind: "middle" has contexts i and i + 2g and the target i + g, "onward" the context i and the target i + g.
+        hide_target: whether the target's camera is interpolated between the contexts' and the model never sees the
+            target.
+        save_frames: whether the predicted frames are written.
+        perceptual: whether LPIPS and the VGG cosine are computed, which take longer than most methods.
+
+    Raises:
+        UserError: the gaps or the kind are impossible, or as `evaluate_poses`.
     """
     chosen = tuple(gaps or _GAPS[kind])
     if any(gap < 1 for gap in chosen):
-        raise UserError(f"The gaps {list(chosen)} are not possible: give whole numbers of at least 1.")
+        raise UserError(f"The gaps {list(chosen)} are not possible: give whole numbers of at least 1.", argument="gaps")
     if hide_target and kind != "middle":
-        raise UserError(f"A hidden target needs a context on both sides, and the kind is {kind!r}: give --kind middle.")
-    commands.check_refine(refine)
-    dataset, place, known = commands.open_clips(data), choose_device(device), focal == "true"
-    ability = "render" if hide_target else "synthesize"
-    model = commands.load_able(weights, place, ability)
-    others = commands.load_beside(beside, place, ability, refine, known)
+        raise UserError(
+            f"A hidden target needs a context on both sides, and the kind is {kind!r}: choose the kind 'middle'.",
+            argument="kind",
+        )
+    check_refine(refine)
+    dataset, chosen_device, known = open_posed_clips(data), choose_device(device), focal == "true"
+    model = load_video_model(weights, chosen_device)
+    others = load_models_beside(beside, chosen_device, refine, known)
     claim_folder(out, overwrite)
     torch.manual_seed(seed)
-    build = unseen_view_synthesizer if hide_target else view_synthesizer
-    rows = {label: Baseline(build(other, place, refine)) for label, other in others.items()}
-    metrics, missing = commands.view_metrics(perceptual)
-    record = ViewRecord(commands.label_of(model, refine, known) + (", target hidden" if hide_target else ""))
-    result = run_views(
-        dataset, build(model, place, refine), record.method, ViewsSettings(chosen, kind, known, not hide_target),
-        rows | VIEW_BASELINES, metrics, missing, prediction_writer(out) if save_frames else None, record, commands.say,
+    build = hidden_view_synthesizer if hide_target else view_synthesizer
+    columns = {label: ComparedMethod(build(other, chosen_device, refine)) for label, other in others.items()}
+    metrics, missing = view_metrics(perceptual)
+    record = ViewRecord(label_of(model, refine, known) + (", target hidden" if hide_target else ""))
+    result = run_view_protocol(
+        dataset, build(model, chosen_device, refine), record.method,
+        ViewsSettings(chosen, kind, known, not hide_target), columns | VIEW_BASELINES, metrics, missing,
+        prediction_writer(out) if save_frames else None, record, print_progress,
     )  # fmt: skip
-    return commands.finish(result, out, seed, record, **_told(weights, beside), refine=refine)
+    return finish(result, out, seed, record, **_weights_settings(weights, beside), refine=refine)
 
 
 def _measure_poses(
@@ -136,14 +176,15 @@ def _measure_poses(
     run: PoseEstimator,
     record: PoseRecord,
     focal: Focal,
-    others: Mapping[str, Baseline[PoseEstimator]],
+    others: Mapping[str, ComparedMethod[PoseEstimator]],
 ) -> EvaluationResult:
-    return run_poses(
+    return run_pose_protocol(
         dataset, run, record.method, PosesSettings(known_focal=focal == "true"), others,
-        on_estimate=pose_writer(out, write_cameras_json), on_method=record, progress=commands.say,
+        on_estimate=pose_writer(out, lambda path, *found: write_cameras_json(path, trajectory_of(*found))),
+        on_method=record, progress=print_progress,
     )  # fmt: skip
 
 
-def _told(weights: Path | None, beside: Sequence[Path]) -> dict[str, object]:
-    """What the settings say about weights."""
+def _weights_settings(weights: Path | None, beside: Sequence[Path]) -> dict[str, object]:
+    """The part of the settings about weights."""
     return {"weights": str(weights or "shipped")} | ({"beside": [str(run) for run in beside]} if beside else {})

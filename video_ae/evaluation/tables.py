@@ -51,11 +51,15 @@ _PER_CLIP = {
 
 
 def markdown(content: Mapping[str, Any]) -> str:
-    """One table per measure; a row per clip, then mean, median and the mean's 95 % interval; a column per method."""
+    """One table per measure; a row per clip, then mean, median and the mean's 95 % interval; a column per method.
+
+    Args:
+        content: of `results.json`.
+    """
     settings = content["settings"]
     lines = [f"# Evaluation of {content['protocol']}: {content['method']}", ""]
     lines += [f"`{settings['command']}`", ""] if settings.get("command") else []
-    lines += [_describe(settings), ""]
+    lines += [_settings_line(settings), ""]
     if content["protocol"] in _PER_CLIP:
         for key, (title, digits) in _PER_CLIP[content["protocol"]].items():
             if key in content["mean"]:
@@ -83,10 +87,10 @@ def _diagnostics(content: Mapping[str, Any]) -> list[str]:
     return [*lines, *([] if any(finding["triggered"] for _, finding in found) else ["* none found"]), ""]
 
 
-def _describe(settings: Mapping[str, Any]) -> str:
-    """The settings in one line, without what has its own place."""
-    told = ("command", "versions", "hardware", "apart")
-    parts = [f"{key} {value}" for key, value in settings.items() if key not in told]
+def _settings_line(settings: Mapping[str, Any]) -> str:
+    """The settings in one line, without those that are written elsewhere or in another form."""
+    elsewhere = ("command", "versions", "hardware", "apart")
+    parts = [f"{key} {value}" for key, value in settings.items() if key not in elsewhere]
     parts += [f"{name} {number}" for name, number in settings.get("versions", {}).items()]
     hardware = settings.get("hardware", {})
     parts += [f"{hardware['cores']} cores, {hardware['threads']} threads, GPU {hardware['gpu']}"] if hardware else []

@@ -13,15 +13,27 @@ from video_ae.errors import UserError
 
 @dataclass(frozen=True)
 class TrueDepth:
-    """depth: z along the viewing axis in the truth's unit; NaN where it is unknown (too near, too far, sky).
-    step: the truth's own coarseness in that unit, so that an error below half of it says nothing."""
+    """The true depth of a clip's frames.
+
+    Args:
+        depth: z along the viewing axis in the truth's unit; NaN where it is unknown (too near, too far, sky).
+        step: the truth's own coarseness in that unit, so that an error below half of it says nothing.
+    """
 
     depth: Float[Tensor, "frame rows columns"]
     step: float
 
 
 def load_true_depth(root: Path, clip: str) -> TrueDepth | None:
-    """The depth of a clip's frames; None where the data set has none. Raises UserError for a file of another kind."""
+    """The depth of a clip's frames; None where the data set has none.
+
+    Args:
+        root: folder of the data set.
+        clip: its name.
+
+    Raises:
+        UserError: the file is of another kind.
+    """
     path = Path(root) / "depth" / f"{clip}.npz"
     if not path.is_file():
         return None
@@ -30,7 +42,7 @@ def load_true_depth(root: Path, clip: str) -> TrueDepth | None:
             buffer, scale, offset = (content[name] for name in ("buffer", "scale", "offset"))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"{str(path)!r} does not hold depth as the walk-throughs have it (buffer, scale, offset): remove it, or "
+            f"{str(path)!r} is not a depth file like those of the walk-throughs (buffer, scale, offset): remove it, or "
             "write it as described in data/README.md."
         ) from error
     known = (buffer > 0) & (buffer < 255)

@@ -1,27 +1,35 @@
 """Files and folders that appear under their name only when they are complete."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from video_ae.errors import UserError
 
+MARK = "summary.json"  # every result folder has it; folders without it are never replaced
+
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Calls `write(temporary)` with a name beside `path` and renames the result to `path`.
+    """Writes a file under a temporary name beside `path` and renames it to `path`.
 
-    Whoever looks at `path` sees the old content or the new one, never a part. Raises UserError where the folder cannot
-    be written.
+    Whoever looks at `path` sees the old content or the new one, never a part.
+
+    Args:
+        path: the file; folders above it are made.
+        write: writes the content to the path that it is given, which has the suffix of `path`.
+
+    Raises:
+        UserError: when the folder cannot be written.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     except OSError as error:
-        raise UserError(
-            f"{str(path)!r} cannot be written ({error.strerror}): choose a folder that you may write to."
-        ) from error
+        raise _unwritable(f"{str(path)!r}", error) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -33,22 +41,99 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
-    """Makes `path` a folder that may be written to, before any work starts, and returns it.
+    """Makes a folder that results may be written to, before any work starts, and returns its path.
 
-    Raises UserError if it is a file, is not writable, or has something in it and `overwrite` is off. Nothing in it is
-    deleted.
+    Nothing in it is deleted.
+
+    Args:
+        path: the folder.
+        overwrite: whether it may have files in it already.
+
+    Raises:
+        UserError: when it is a file, is not empty (without `overwrite`) or cannot be written.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise UserError(f"--out {str(path)!r} is a file, and a folder is needed: choose another name.")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise UserError(f"--out {str(path)!r} is not empty: choose another folder or add --overwrite.")
+    _check_empty(path, overwrite)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise UserError(
-            f"--out {str(path)!r} cannot be written ({error.strerror}): choose a folder that you may write to."
-        ) from error
+        raise _unwritable(f"The output folder {str(path)!r}", error) from error
     return path
+
+
+@contextmanager
+def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder beside `out` and renames it to `out` at the end.
+
+    An earlier result is replaced as a whole, at the end. On any error nothing stays behind.
+
+    Args:
+        out: the folder of the results.
+        overwrite: whether an earlier result, a folder with a `summary.json`, may be replaced.
+
+    Raises:
+        UserError: before it yields, when `out` is a file, is not empty (with `overwrite`: is no earlier result) or
+            cannot be made.
+    """
+    out = Path(os.path.abspath(out))
+    _check_replaceable(out, overwrite)
+    made = [folder for folder in out.parents if not folder.exists()]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    except OSError as error:
+        _remove_empty(made)
+        raise _unwritable(f"The output folder {str(out)!r}", error) from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        _replace(temporary, out, overwrite)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        _remove_empty(made)
+        raise
+
+
+def _check_empty(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"The output folder {str(folder)!r} is a file: choose another name.")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise UserError(
+            f"The output folder {str(folder)!r} is not empty: choose another, or allow it to be replaced.", "overwrite"
+        )
+
+
+def _check_replaceable(out: Path, overwrite: bool) -> None:
+    _check_empty(out, overwrite)
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise UserError(f"{str(out)!r} is no earlier result (it has no {MARK}), so it is not replaced: choose another.")
+
+
+def _replace(temporary: Path, out: Path, overwrite: bool) -> None:
+    _check_replaceable(out, overwrite)  # once more: minutes have passed
+    if not out.exists():
+        temporary.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-old-"))
+    out.rename(old)  # onto an empty folder
+    try:
+        temporary.rename(out)
+    except OSError:
+        old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Removes the folders that were made on the way, deepest first, as far as they are empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def _unwritable(what: str, error: OSError) -> UserError:
+    return UserError(f"{what} cannot be written ({error.strerror}): choose a folder that you may write to.")

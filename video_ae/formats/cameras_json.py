@@ -1,63 +1,62 @@
-"""`cameras.json`: what was found, for people and programs. The form is documented in `write_cameras_json`."""
+"""`cameras.json`: the camera trajectory of a clip, for people and programs. `write_cameras_json` documents its keys."""
 
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
-from video_ae.formats.trajectory import CameraTrajectory, track_of
-from video_ae.types import Cameras, VideoClip
+from video_ae.formats.trajectory import CameraTrajectory
+from video_ae.types import Cameras
 
 CONVENTION = "opencv world_from_camera"
 SCALE = "arbitrary"
 _NAMES = ("fx", "fy", "cx", "cy")
 
 
-def write_cameras_json(
-    path: Path,
-    cameras: Cameras,
-    clip: VideoClip,
-    confidence: Float[Tensor, "frame"] | None = None,
-    image_size: tuple[int, int] | None = None,
-) -> None:
-    """Writes the cameras of a clip (no batch axis), one entry a frame.
+def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
+    """Writes a trajectory, one entry a frame.
 
     `{"convention": "opencv world_from_camera", "scale": "arbitrary", "image_size": [width, height],
     "intrinsics": {"fx", "fy", "cx", "cy"}, "frames": [{"index", "time_s", "world_from_camera", "confidence"}]}`:
     `image_size` is the source's in pixels; intrinsics are divided by width (fx, cx) and height (fy, cy); `index` is the
     frame's number in its source; `time_s` is null for sources without times; `world_from_camera` is 4x4 row by row, in
     a world that is the first frame's camera; `confidence` runs from 0 to 1.
+
+    Args:
+        path: the file.
+        trajectory: its intrinsics are those of the first frame.
+
+    Raises:
+        ValueError: when a pose is not finite.
     """
-    write_track_json(path, track_of(cameras, clip, confidence, image_size))
-
-
-def write_track_json(path: Path, track: CameraTrajectory) -> None:
-    """`write_cameras_json` from a record."""
-    content = track_to_dict(track)
+    content = trajectory_to_dict(trajectory)
     text = json.dumps({key: value for key, value in content.items() if key != "frames"}, allow_nan=False)
     entries = ",\n".join("  " + json.dumps(frame, allow_nan=False) for frame in content["frames"])  # a line a frame
     write_atomically(path, lambda temporary: temporary.write_text(f'{text[:-1]}, "frames": [\n{entries}\n]}}\n'))
 
 
-def track_to_dict(track: CameraTrajectory) -> dict:
-    """The content of `cameras.json` as plain values."""
+def trajectory_to_dict(trajectory: CameraTrajectory) -> dict[str, Any]:
+    """The content of `cameras.json` as plain values.
+
+    Args:
+        trajectory: what the file would be written from.
+    """
     rows = zip(
-        track.indices.tolist(),
-        track.times.tolist(),
-        track.cameras.world_from_camera.tolist(),
-        track.confidence.tolist(),
+        trajectory.indices.tolist(),
+        trajectory.times.tolist(),
+        trajectory.cameras.world_from_camera.tolist(),
+        trajectory.confidence.tolist(),
         strict=True,
     )
     return {
         "convention": CONVENTION,
         "scale": SCALE,
-        "image_size": list(track.image_size),
-        "intrinsics": dict(zip(_NAMES, track.cameras.intrinsics[0].tolist(), strict=True)),
+        "image_size": list(trajectory.image_size),
+        "intrinsics": dict(zip(_NAMES, trajectory.cameras.intrinsics[0].tolist(), strict=True)),
         "frames": [
             {
                 "index": index,
@@ -71,7 +70,14 @@ def track_to_dict(track: CameraTrajectory) -> dict:
 
 
 def read_cameras_json(path: str | Path) -> CameraTrajectory:
-    """The cameras that `write_cameras_json` wrote. Raises UserError for a missing, damaged or foreign file."""
+    """The trajectory that `write_cameras_json` wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: when the file is missing, damaged, or follows another convention.
+    """
     path = Path(path)
     try:
         content = json.loads(path.read_text())

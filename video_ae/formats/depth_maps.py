@@ -1,8 +1,8 @@
-"""`depth/`: z-depth of every frame, as float32 in one npz and as 16-bit PNGs, with a sidecar that says what they mean.
+"""`depth/`: z-depth of every frame, as float32 in one npz and as 16-bit PNGs; `depth.json` says what they mean.
 
-`depth.npz` holds `depth` [frame, height, width] (NaN where nothing is known) and `index` (each frame's number in its
-source). A PNG's value times `png_scale` is the depth; `png_unknown` (0) marks pixels without one. One scale serves all
-frames, so that their values can be compared.
+`depth.npz` has `depth` [frame, height, width] (NaN where it is not known) and `index` (each frame's number in its
+source). A PNG's value times `png_scale` is the depth; `png_unknown` (0) marks pixels without one. All frames have one
+scale, so that their values can be compared.
 """
 
 import json
@@ -25,10 +25,16 @@ _LARGEST = 2**16 - 1
 def write_depth(
     folder: Path, depth: Float32[Tensor, "frame height width"], indices: list[int], source_size: tuple[int, int]
 ) -> None:
-    """Writes depth along z of each frame's camera, in the cameras' scale; NaN where it is not known.
+    """Writes the depth maps of a clip.
 
-    The maps may be smaller than the source (`source_size`, (width, height)); both show the same field of view, so the
-    intrinsics of `cameras.json`, divided by width and height, hold for either.
+    The maps may be smaller than the source. Both show the same field of view, so the intrinsics of `cameras.json`,
+    divided by width and height, are valid for either.
+
+    Args:
+        folder: is made where it is missing.
+        depth: along z of each frame's camera, in the cameras' scale; NaN where it is not known.
+        indices: each frame's number in the source.
+        source_size: (width, height) of the source in pixels.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = depth.isfinite() & (depth > 0)
@@ -37,9 +43,9 @@ def write_depth(
     names = [f"{index:06d}.png" for index in indices]
     for name, value in zip(names, values.numpy().astype(np.uint16), strict=True):
         write_atomically(folder / name, partial(_save_png, value))
-    plain = torch.where(known, depth, torch.full_like(depth, torch.nan)).numpy()
+    filled = torch.where(known, depth, torch.full_like(depth, torch.nan)).numpy()
     write_atomically(
-        folder / "depth.npz", lambda path: _save(path, depth=plain, index=np.array(indices, dtype=np.int64))
+        folder / "depth.npz", lambda path: _save(path, depth=filled, index=np.array(indices, dtype=np.int64))
     )
     height, width = depth.shape[1:]
     sidecar = {
@@ -57,8 +63,14 @@ def write_depth(
 
 
 def read_depth(folder: str | Path) -> tuple[Float32[Tensor, "frame height width"], Int64[Tensor, "frame"]]:
-    """(depth with NaN where it is unknown, frame numbers) of `depth.npz`. Raises UserError for a missing or foreign
-    one."""
+    """Depth maps, NaN where the depth is not known, and the frames' numbers in the source.
+
+    Args:
+        folder: that `write_depth` wrote.
+
+    Raises:
+        UserError: when its `depth.npz` is missing or of another form.
+    """
     path = Path(folder) / "depth.npz"
     try:
         with np.load(path) as content:

@@ -2,9 +2,11 @@
 
 Vertex properties, float32, binary little endian: x y z, nx ny nz (zero), f_dc_0..2 (spherical harmonics of degree 0:
 colour = 0.5 + 0.28209479 f_dc), opacity (logit), scale_0..2 (natural logarithm of the standard deviations),
-rot_0..3 (quaternion, w first). No f_rest: colours do not depend on the direction.
+rot_0..3 (quaternion, w first). No f_rest: colours do not depend on the direction. Files of other programs are read as
+well; their f_rest is ignored.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,26 +15,27 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from video_ae.formats.vertices import read_vertices, write_vertices
+from video_ae.formats.ply import read_vertices, write_vertices
 from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
 
 SH_DEGREE_0 = 0.28209479177387814  # 1 / (2 sqrt(pi)), the constant harmonic
-_NAMES = (
-    *("x", "y", "z", "nx", "ny", "nz"),
-    *(f"f_dc_{i}" for i in range(3)),
-    "opacity",
-    *(f"scale_{i}" for i in range(3)),
-    *(f"rot_{i}" for i in range(4)),
-)
-_VERTEX = np.dtype([(name, "<f4") for name in _NAMES])
+_POSITION, _NORMAL = ("x", "y", "z"), ("nx", "ny", "nz")
+_COLOR = tuple(f"f_dc_{i}" for i in range(3))
+_SCALE = tuple(f"scale_{i}" for i in range(3))
+_QUATERNION = tuple(f"rot_{i}" for i in range(4))
+_VERTEX = np.dtype([(name, "<f4") for name in (*_POSITION, *_NORMAL, *_COLOR, "opacity", *_SCALE, *_QUATERNION)])
 
 
 @dataclass(frozen=True)
 class GaussianCloud:
     """Gaussians in the world of the cameras, in its scale.
 
-    opacity: 0 to 1, both excluded, at the centre. scale: standard deviations along the columns of `rotation`.
-    colors: RGB in [0, 1].
+    Args:
+        centres: means.
+        colors: RGB in [0, 1].
+        opacity: 0 to 1, both excluded, at the centre.
+        scale: standard deviations along the columns of `rotation`.
+        rotation: principal axes.
     """
 
     centres: Float32[Tensor, "gaussian 3"]
@@ -45,19 +48,32 @@ class GaussianCloud:
         return len(self.centres)
 
     def select(self, chosen: Tensor) -> "GaussianCloud":
-        """Some of the Gaussians: a mask or numbers."""
+        """Some of the Gaussians.
+
+        Args:
+            chosen: a mask or indices.
+        """
         return GaussianCloud(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
 def join_gaussians(parts: list[GaussianCloud]) -> GaussianCloud:
-    """All Gaussians of some clouds in one world."""
+    """All Gaussians of some clouds.
+
+    Args:
+        parts: at least one, all in one world.
+    """
     return GaussianCloud(
         *(torch.cat([getattr(part, name) for part in parts]) for name in GaussianCloud.__dataclass_fields__)
     )
 
 
 def write_gaussians(path: Path, cloud: GaussianCloud) -> None:
-    """Writes the cloud; 68 bytes a Gaussian."""
+    """Writes Gaussians; 68 bytes each.
+
+    Args:
+        path: the file.
+        cloud: the Gaussians.
+    """
     quaternion = quaternion_from_rotation(cloud.rotation.double()).roll(1, -1)
     columns = [
         cloud.centres,
@@ -72,9 +88,25 @@ def write_gaussians(path: Path, cloud: GaussianCloud) -> None:
 
 
 def read_gaussians(path: str | Path) -> GaussianCloud:
-    """The Gaussians that `write_gaussians` wrote. Raises UserError for a missing, cut-off or foreign file."""
-    vertices = read_vertices(path, _VERTEX, "Gaussians: give a gaussians.ply")
-    values = torch.from_numpy(vertices.view("<f4").reshape(-1, len(_NAMES)).copy())
-    centres, _, harmonics, opacity, scale, quaternion = values.split([3, 3, 3, 1, 3, 4], 1)
-    rotation = rotation_from_quaternion(quaternion.roll(-1, -1).double()).float()
-    return GaussianCloud(centres, 0.5 + SH_DEGREE_0 * harmonics, opacity[:, 0].sigmoid(), scale.exp(), rotation)
+    """The Gaussians of a file, which may be from another program.
+
+    Args:
+        path: a PLY file in this layout; normals may be missing, and f_rest and other properties are ignored.
+
+    Raises:
+        UserError: when the file is missing, damaged or lacks a property.
+    """
+    required = (*_POSITION, *_COLOR, "opacity", *_SCALE, *_QUATERNION)
+    vertices = read_vertices(path, required, "Gaussians: the layout of 3D Gaussian Splatting is expected")
+
+    def columns(names: Sequence[str]) -> Float32[Tensor, "gaussian column"]:
+        return torch.from_numpy(np.stack([vertices[name] for name in names], -1).astype(np.float32))
+
+    rotation = rotation_from_quaternion(columns(_QUATERNION).roll(-1, -1).double()).float()
+    return GaussianCloud(
+        columns(_POSITION),
+        0.5 + SH_DEGREE_0 * columns(_COLOR),
+        columns(["opacity"])[:, 0].sigmoid(),
+        columns(_SCALE).exp(),
+        rotation,
+    )

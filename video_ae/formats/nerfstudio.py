@@ -1,29 +1,46 @@
-"""`transforms.json`: cameras as nerfstudio and instant-ngp read them.
+"""`transforms.json`: cameras of nerfstudio, of instant-ngp and of NeRF's scenes made with Blender.
 
-nerfstudio's cameras look along -z with y up (OpenGL), so columns y and z of world_from_camera change sign; the world
-stays the first frame's camera. Pixels are counted as here: (0.5, 0.5) is the centre of the top-left one.
+Their cameras look along -z with y up (OpenGL), so columns y and z of world_from_camera change sign. Pixels are counted
+as here: (0.5, 0.5) is the centre of the top-left one. Sources:
+https://docs.nerf.studio/quickstart/data_conventions.html and `pixel_offset` of `Cameras.get_image_coords`.
 """
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
+from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
+from video_ae.formats.lens import Lens
 from video_ae.formats.trajectory import CameraTrajectory
+from video_ae.videos.image_folder import natural_key
 
 OPENCV_FROM_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)  # factors of a pose's columns, both ways
+_PERSPECTIVE = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"}  # what nerfstudio takes for one
 
 
-def write_nerfstudio(path: Path, track: CameraTrajectory, pictures: Sequence[str], points: str | None = None) -> None:
-    """Writes `transforms.json`; `pictures` are the frames' files relative to its folder, at the source's size.
+def write_nerfstudio(
+    path: Path, trajectory: CameraTrajectory, images: Sequence[str], points: str | None = None
+) -> None:
+    """Writes `transforms.json`; the world stays the first frame's camera.
 
-    points: a PLY file relative to the same folder, from which nerfstudio's splatfacto starts.
+    Args:
+        path: the file.
+        trajectory: the cameras.
+        images: the frames' files relative to the folder of `path`, at the source's size.
+        points: a PLY file relative to the same folder, from which nerfstudio's splatfacto starts.
     """
-    width, height = track.image_size
-    fx, fy, cx, cy = track.cameras.intrinsics[0].tolist()
-    pose = track.cameras.world_from_camera * OPENCV_FROM_OPENGL
+    width, height = trajectory.image_size
+    fx, fy, cx, cy = trajectory.cameras.intrinsics[0].tolist()
+    pose = trajectory.cameras.world_from_camera * OPENCV_FROM_OPENGL
     content: dict[str, object] = {
         "camera_model": "OPENCV",
         "w": width,
@@ -37,11 +54,97 @@ def write_nerfstudio(path: Path, track: CameraTrajectory, pictures: Sequence[str
         "p1": 0.0,
         "p2": 0.0,
         "frames": [
-            {"file_path": name, "transform_matrix": matrix}
-            for name, matrix in zip(pictures, pose.tolist(), strict=True)
+            {"file_path": name, "transform_matrix": matrix} for name, matrix in zip(images, pose.tolist(), strict=True)
         ],
     }
     if points is not None:
         content["ply_file_path"] = points
     text = json.dumps(content, indent=1, allow_nan=False)
     write_atomically(path, lambda temporary: temporary.write_text(text))
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """The frames of a `transforms.json`, in natural order of their names.
+
+    Args:
+        path: the file.
+        images: `file_path` of each frame, relative to the folder of `path`; suffixes may be missing.
+        world_from_camera: OpenCV axes; not checked to be rigid.
+        values: what else is said of each frame, by the frame or else by the file as a whole.
+    """
+
+    path: Path
+    images: list[str]
+    world_from_camera: Float64[Tensor, "frame 4 4"]
+    values: list[dict[str, Any]]
+
+    def lenses(self, image_size: tuple[int, int]) -> list[Lens | None]:
+        """The lens of each frame; None for nerfstudio's fisheyes and panoramas.
+
+        Args:
+            image_size: (width, height) in pixels of the images, for files that do not say it.
+
+        Raises:
+            UserError: when a frame has no focal length, or a value is no number.
+        """
+        with _understood(self.path):
+            return [_lens(values, image_size) for values in self.values]
+
+
+def read_nerfstudio(path: Path) -> Transforms:
+    """The frames of a file.
+
+    Args:
+        path: a `transforms.json`.
+
+    Raises:
+        UserError: when the file is missing, damaged or has no frames.
+    """
+    with _understood(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        frames = sorted(content["frames"], key=lambda frame: natural_key(frame["file_path"]))
+        if not frames:
+            raise UserError(f"{str(path)!r} has no frames.")
+        rows = [frame["transform_matrix"][:3] for frame in frames]
+        matrices = torch.tensor(rows, dtype=torch.float64)
+        if matrices.shape != (len(rows), 3, 4):
+            raise ValueError("a transform_matrix has other than 3 or 4 rows of 4")
+        bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64).expand(len(rows), 1, 4)
+        return Transforms(
+            path,
+            [frame["file_path"] for frame in frames],
+            torch.cat([matrices * OPENCV_FROM_OPENGL, bottom], 1),
+            [{**content, **frame} for frame in frames],
+        )
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turns errors in the content of a file into a UserError that says what is expected."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        raise UserError(
+            f"{str(path)!r} is no usable transforms.json ({type(error).__name__}: {error}): a list `frames` of "
+            "file_path and transform_matrix, and fl_x or camera_angle_x, are expected."
+        ) from error
+
+
+def _lens(values: dict[str, Any], image_size: tuple[int, int]) -> Lens | None:
+    if values.get("camera_model", "OPENCV") not in _PERSPECTIVE or values.get("is_fisheye"):
+        return None
+    width, height = round(values.get("w", image_size[0])), round(values.get("h", image_size[1]))
+    x = float(values["fl_x"]) if "fl_x" in values else _focal(float(values["camera_angle_x"]), width)
+    y = _focal(float(values["camera_angle_y"]), height) if "camera_angle_y" in values else x
+    y = float(values.get("fl_y", y))
+    k1, k2, k3, k4, p1, p2 = (float(values.get(name, 0)) for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
+    centre = float(values.get("cx", width / 2)), float(values.get("cy", height / 2))
+    return Lens((width, height), (x, y), centre, (k1, k2, k3, k4), tangential=(p1, p2))
+
+
+def _focal(angle: float, side: int) -> float:
+    """In pixels, from the angle of view along a side of the image, in radians."""
+    return side / 2 / math.tan(angle / 2)

@@ -12,13 +12,17 @@ from video_ae.errors import UserError
 from video_ae.geometry.se3 import rigid
 
 
-def read_lines(file: Path) -> list[tuple[int, list[str]]]:
+def read_lines(file: str | Path) -> list[tuple[int, list[str]]]:
     """(number from 1, words) of each line that is not empty and does not start with `#`.
 
-    Raises UserError where the file cannot be read or has no such line.
+    Args:
+        file: a text file; words are separated by white space.
+
+    Raises:
+        UserError: when the file cannot be read or has no such line.
     """
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"{str(file)!r} cannot be read ({error.strerror}).") from error
     lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1)]
@@ -28,8 +32,18 @@ def read_lines(file: Path) -> list[tuple[int, list[str]]]:
     return lines
 
 
-def as_numbers(file: Path, line: int, words: Sequence[str], count: int) -> list[float]:
-    """The words as `count` finite numbers; raises UserError that names the line."""
+def as_numbers(file: str | Path, line: int, words: Sequence[str], count: int) -> list[float]:
+    """The words of a line as finite numbers.
+
+    Args:
+        file: where they come from, for the message.
+        line: the number of the line, for the message.
+        words: of the line.
+        count: how many are expected.
+
+    Raises:
+        UserError: when there is another number of words or one is no finite number.
+    """
     if len(words) != count:
         raise UserError(f"{str(file)!r}, line {line}: {len(words)} values, but {count} are expected.")
     try:
@@ -41,17 +55,31 @@ def as_numbers(file: Path, line: int, words: Sequence[str], count: int) -> list[
     return numbers
 
 
-def read_table(file: Path, columns: int) -> Float64[Tensor, "row {columns}"]:
-    """Every line as `columns` numbers. Raises UserError, with the number of the line, for any other content."""
+def read_table(file: str | Path, columns: int) -> Float64[Tensor, "row {columns}"]:
+    """Every line of a file as numbers.
+
+    Args:
+        file: a text file.
+        columns: how many numbers a line has.
+
+    Raises:
+        UserError: for any other content; it names the line.
+    """
     rows = [as_numbers(file, number, words, columns) for number, words in read_lines(file)]
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def poses_of_rows(file: Path, rows: Float64[Tensor, "row entries"]) -> Float64[Tensor, "row 4 4"]:
-    """Matrices from rows of 12 (3x4) or 16 (4x4) entries, row by row. Whether they are rigid is not asked here, but
-    UserError says so where a 4x4 matrix does not end in 0 0 0 1 (`file` is for that sentence).
+def poses_of_rows(file: str | Path, rows: Float64[Tensor, "row entries"]) -> Float64[Tensor, "row 4 4"]:
+    """4x4 matrices from their entries. Whether they are rigid is not checked.
+
+    Args:
+        file: where they come from, for the message.
+        rows: 12 (3x4) or 16 (4x4) entries each, row by row.
+
+    Raises:
+        UserError: when the last row of a 4x4 matrix is not 0 0 0 1.
     """
-    matrices = rows.unflatten(1, (-1, 4))
+    matrices = rows.reshape(len(rows), -1, 4)
     last = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
     if matrices.shape[1] == 4 and not torch.allclose(matrices[:, 3], last.expand(len(rows), 4), atol=1e-3):
         raise UserError(f"{str(file)!r} has a matrix whose last row is not 0 0 0 1.")

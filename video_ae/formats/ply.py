@@ -1,5 +1,10 @@
-"""`points.ply`: coloured points with a confidence each, binary little endian (MeshLab, CloudCompare, trimesh)."""
+"""`points.ply`: coloured points with a confidence each (MeshLab, CloudCompare, trimesh); and tables of vertices at all.
 
+Written are binary little-endian files; read are also ASCII and big-endian ones, with other properties beside, in any
+order.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,24 +13,22 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from video_ae.formats.vertices import read_vertices, write_vertices
+from video_ae.errors import UserError
+from video_ae.formats.atomic import write_atomically
 
-_VERTEX = np.dtype(
-    [
-        ("x", "<f4"),
-        ("y", "<f4"),
-        ("z", "<f4"),
-        ("red", "u1"),
-        ("green", "u1"),
-        ("blue", "u1"),
-        ("confidence", "<f4"),
-    ]
-)
+_POSITION, _COLOR = ("x", "y", "z"), ("red", "green", "blue")
+_VERTEX = np.dtype([*((name, "<f4") for name in _POSITION), *((name, "u1") for name in _COLOR), ("confidence", "<f4")])
 
 
 @dataclass(frozen=True)
 class PointCloud:
-    """points: in the world of the cameras they were found with, in its scale. confidence: 0 to 1."""
+    """Coloured points.
+
+    Args:
+        points: in the world of the cameras they were found with, in its scale.
+        colors: RGB.
+        confidence: 0 to 1.
+    """
 
     points: Float32[Tensor, "point 3"]
     colors: UInt8[Tensor, "point 3"]
@@ -35,14 +38,23 @@ class PointCloud:
         return len(self.points)
 
     def select(self, chosen: Tensor) -> "PointCloud":
-        """Some of the points: a mask or numbers."""
+        """Some of the points.
+
+        Args:
+            chosen: a mask or indices.
+        """
         return PointCloud(self.points[chosen], self.colors[chosen], self.confidence[chosen])
 
 
 def write_ply(path: Path, cloud: PointCloud) -> None:
-    """Writes x, y, z, confidence as float32 and red, green, blue as bytes."""
+    """Writes x, y, z, confidence as float32 and red, green, blue as bytes.
+
+    Args:
+        path: the file.
+        cloud: the points.
+    """
     vertices = np.empty(len(cloud), _VERTEX)
-    for names, values in {"xyz": cloud.points, ("red", "green", "blue"): cloud.colors}.items():
+    for names, values in {_POSITION: cloud.points, _COLOR: cloud.colors}.items():
         for column, name in enumerate(names):
             vertices[name] = values[:, column].cpu().numpy()
     vertices["confidence"] = cloud.confidence.cpu().numpy()
@@ -50,11 +62,103 @@ def write_ply(path: Path, cloud: PointCloud) -> None:
 
 
 def read_ply(path: str | Path) -> PointCloud:
-    """The points that `write_ply` wrote. Raises UserError for a missing, cut-off or differently laid out file."""
-    vertices = read_vertices(path, _VERTEX, "a point cloud: give a points.ply")
-    columns = {name: torch.from_numpy(vertices[name].copy()) for name in _VERTEX.names or ()}
+    """The points of a file, which may be from another program.
+
+    Args:
+        path: a PLY file whose vertices have x, y, z, and red, green, blue as bytes. Where they have no `confidence`, it
+            is 1.
+
+    Raises:
+        UserError: when the file is missing, damaged or has other properties.
+    """
+    what = "a point cloud: positions x, y, z and colours red, green, blue as bytes are expected"
+    vertices = read_vertices(path, (*_POSITION, *_COLOR), what)
+    if any(vertices[name].dtype != np.uint8 for name in _COLOR):
+        raise UserError(f"{str(path)!r} cannot be read as {what}.")
+    confidence = vertices.get("confidence", np.ones(len(vertices["x"])))
     return PointCloud(
-        torch.stack([columns[name] for name in "xyz"], -1),
-        torch.stack([columns[name] for name in ("red", "green", "blue")], -1),
-        columns["confidence"],
+        torch.from_numpy(np.stack([vertices[name] for name in _POSITION], -1).astype(np.float32)),
+        torch.from_numpy(np.stack([vertices[name] for name in _COLOR], -1)),
+        torch.from_numpy(confidence.astype(np.float32)),
     )
+
+
+def write_vertices(path: Path, vertices: np.ndarray) -> None:
+    """Writes a table of vertices as binary little endian.
+
+    Args:
+        path: the file.
+        vertices: a structured array of little-endian float32 and bytes; each field becomes a property.
+    """
+    names = {"<f4": "float", "|u1": "uchar"}
+    fields = "".join(f"property {names[vertices.dtype[name].str]} {name}\n" for name in vertices.dtype.names or ())
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(vertices)}\n{fields}end_header\n"
+    content = header.encode() + vertices.tobytes()
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def read_vertices(path: str | Path, required: Sequence[str], what: str) -> Mapping[str, np.ndarray]:
+    """The properties of the vertices of a PLY file, by name.
+
+    Args:
+        path: ASCII or binary (Turk 1994, "The PLY polygon file format").
+        required: properties that must be there.
+        what: is read, and what is expected of it, for the message.
+
+    Raises:
+        UserError: when the file is missing or damaged, or lacks a property.
+    """
+    try:
+        content = Path(path).read_bytes()
+        head, end, body = content.partition(b"end_header")
+        lines = head.decode("ascii").splitlines()
+        if not end or not lines or lines[0].strip() != "ply":
+            raise ValueError("it does not begin with the header of a PLY file")
+        table = _vertex_table(lines[1:], body.partition(b"\n")[2])
+        missing = [name for name in required if name not in (table.dtype.names or ())]
+        if missing:
+            raise ValueError(f"its vertices have no {', '.join(missing)}")
+    except (OSError, ValueError, IndexError, OverflowError) as error:
+        raise UserError(f"{str(path)!r} cannot be read as {what} ({error}).") from error
+    return {name: table[name] for name in table.dtype.names or ()}
+
+
+def _vertex_table(header: list[str], body: bytes) -> np.ndarray:
+    """The vertices as a structured array; ValueError, IndexError or OverflowError where it is damaged."""
+    words = [line.split() for line in header if line.strip() and line.split()[0] not in ("comment", "obj_info")]
+    form = next((line[1] for line in words if line[0] == "format"), "unknown")
+    if form not in _ORDERS:
+        raise ValueError(f"its format is {form}")
+    elements: list[tuple[str, int, list[tuple[str, str]]]] = []
+    for line in words:
+        if line[0] == "element":
+            elements.append((line[1], int(line[2]), []))
+        elif line[0] == "property":
+            if elements[-1][0] == "vertex" and line[1] == "list":
+                raise ValueError("its vertices hold lists")
+            elements[-1][2].append((line[-1], _ORDERS[form] + _TYPES.get(line[1], "V")))
+    names = [name for name, _, _ in elements]
+    if "vertex" not in names:
+        raise ValueError("it has no vertices")
+    if names[0] != "vertex":
+        raise ValueError("its vertices do not come first")
+    _, count, properties = elements[0]
+    layout = np.dtype(properties)
+    if count < 0:
+        raise ValueError(f"it has {count} vertices")
+    if form != "ascii":
+        if len(body) < count * layout.itemsize:
+            raise ValueError("it is cut off")
+        return np.frombuffer(body, layout, count)
+    rows = [tuple(map(float, line.split())) for line in body.decode("ascii").splitlines()[:count]]
+    if len(rows) < count or any(len(row) != len(properties) for row in rows):
+        raise ValueError("it is cut off, or a line has another number of values")
+    return np.array(rows, layout)
+
+
+_ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
+_TYPES = {
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
+    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
+    "double": "f8", "float64": "f8",
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the camera files of this folder are written from and read into."""
+"""The camera trajectory of a clip: what camera files are written from and read into."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,14 @@ from video_ae.types import Cameras, VideoClip
 
 @dataclass(frozen=True)
 class CameraTrajectory:
-    """The cameras of a clip, as files hold them: float64, the first frame's camera is the world.
+    """The cameras of a clip, as files store them: float64, the first frame's camera is the world.
 
-    indices: each frame's number in its source.
-    times: seconds; NaN where the source has none.
-    confidence: 0 to 1.
-    image_size: (width, height) of the source in pixels.
+    Args:
+        cameras: one a frame, without batch axis.
+        indices: each frame's number in its source.
+        times: seconds from the source's start; NaN where it has none.
+        confidence: 0 to 1.
+        image_size: (width, height) of the source in pixels.
     """
 
     cameras: Cameras
@@ -27,15 +29,19 @@ class CameraTrajectory:
     image_size: tuple[int, int]
 
 
-def track_of(
+def trajectory_of(
     cameras: Cameras,
     clip: VideoClip,
     confidence: Float[Tensor, "frame"] | None = None,
     image_size: tuple[int, int] | None = None,
 ) -> CameraTrajectory:
-    """The cameras found for a clip (neither has a batch axis). Without confidence, all frames get 1.
+    """The trajectory of the cameras that were found for a clip.
 
-    `image_size` is the source's, where the clip was shrunk. The clip has one focal length: its first frame's.
+    Args:
+        cameras: one a frame, without batch axis. The clip has one focal length: its first frame's.
+        clip: without batch axis; gives frame numbers and times.
+        confidence: clamped to 0 .. 1; 1 for all frames by default.
+        image_size: (width, height) of the source in pixels, where the clip was shrunk; the clip's own by default.
     """
     intrinsics = cameras.intrinsics[:1].detach().cpu().double().expand(len(cameras), 4)
     certain = torch.ones(len(cameras)) if confidence is None else confidence

@@ -4,13 +4,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from video_ae.lecture.base import Denoiser
 from video_ae.lecture.layers import Activation, Layers
 from video_ae.lecture.plain import PlainAutoencoder
 from video_ae.types import ModelOutput, VideoClip
 
 
-class DenoisingAutoencoder(PlainAutoencoder):
-    """A `PlainAutoencoder` that is shown corrupted frames in training, while the loss compares with the clean ones.
+class DenoisingAutoencoder(PlainAutoencoder, Denoiser):
+    """A `PlainAutoencoder` that is trained on corrupted frames, while the loss compares with the clean ones.
 
     In evaluation frames are taken as they are.
 
@@ -34,14 +35,25 @@ class DenoisingAutoencoder(PlainAutoencoder):
         self.noise, self.masked = noise, masked
 
     def corrupt(self, frames: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*batch 3 height width"]:
-        """x~ = mask (x + noise): not clamped, so that the noise has no mean."""
+        """x~ = mask (x + noise): not clamped, so that the noise has zero mean.
+
+        Args:
+            frames: clean ones, RGB in [0, 1].
+        """
         noisy = frames + self.noise * torch.randn_like(frames)
         return noisy * (torch.rand_like(frames[..., :1, :, :]) >= self.masked)
 
     def forward(self, clip: VideoClip) -> ModelOutput:
-        """All frames of a clip. extras: "code", and in training "corrupted": what the encoder was shown."""
+        """All frames of a clip.
+
+        Args:
+            clip: a batch of clips of clean frames.
+
+        Returns:
+            Every frame at the clip's own size. extras: "code", and in training "corrupted": the input of the encoder.
+        """
         frames = clip.frames.flatten(0, 1)
-        shown = self.corrupt(frames) if self.training else frames
-        codes = self.encode_frames(shown)
-        extras = {"code": codes} | ({"corrupted": shown} if self.training else {})
+        seen = self.corrupt(frames) if self.training else frames
+        codes = self.encode_frames(seen)
+        extras = {"code": codes} | ({"corrupted": seen} if self.training else {})
         return self._reconstruct(clip, self.decode_codes(codes), **extras)

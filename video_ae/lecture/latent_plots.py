@@ -3,7 +3,6 @@
 import importlib.util
 import json
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,35 +14,19 @@ from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, write_atomically
+from video_ae.geometry.trajectories import spread_frames
+from video_ae.lecture.base import Denoiser, FrameDecoder, FrameEncoder, Predictor, Sampler
 from video_ae.lecture.figures import (
     SHOWN,
-    Denoiser,
     Numbers,
-    Predictor,
     draw_denoised,
     draw_predictions,
     draw_reconstructions,
-    picture_grid,
+    image_grid,
 )
-from video_ae.models.base import Autoencoder
 from video_ae.models.open import load_model
 
 NUMBERS = "numbers.json"
-_SIZE = (64, 48)  # frames of models that name no size
-
-
-@runtime_checkable
-class FrameCoder(Protocol):
-    """A model with one code for each frame."""
-
-    def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]: ...
-
-
-@runtime_checkable
-class FrameDecoder(Protocol):
-    """A model that decodes such codes one by one."""
-
-    def decode_codes(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]: ...
 
 
 @torch.no_grad()
@@ -65,13 +48,23 @@ def plot_latent(
       video and the last of the last, and between frames drawn at random; samples.png, from the prior N(0, 1) for a
       variational model, else from a Gaussian that is fitted to the codes, and the title says which.
     * Denoising models: denoised.png. Models that predict: predictions.png, on frames that lie `step` frames apart.
-    * numbers.json: mean PSNRs in dB of what these pictures show, and of what they have to be compared with.
+    * numbers.json: mean PSNRs in dB of what these images show, and of what they have to be compared with.
 
-    frames_per_video: evenly spread over each of the first `videos` videos. Raises UserError for a model without codes
-    of single frames, and for data or weights that cannot be read.
+    Args:
+        weights: a RUN folder or a .safetensors file of a model that encodes single frames.
+        data: a folder of videos.
+        out: the folder to write into.
+        frames_per_video: evenly spread over each of the first `videos` videos.
+        videos: how many videos are encoded.
+        step: frames between those that a predicting model reads.
+        seed: of the samples, the corruption and t-SNE.
+        overwrite: whether an earlier result in `out` may be replaced.
+
+    Raises:
+        UserError: the model has no codes of single frames, data or weights cannot be read, or there are too few frames.
     """
     model = load_model(weights)
-    if not isinstance(model, FrameCoder):
+    if not isinstance(model, FrameEncoder):
         raise UserError(
             f"{type(model).__name__} has no code for a single frame: give weights of a plain, denoising, variational "
             "or recurrent autoencoder."
@@ -80,25 +73,29 @@ def plot_latent(
         raise UserError("A map of codes needs at least 1 video with 2 frames and steps of 1: give larger numbers.")
     torch.manual_seed(seed)
     source = open_dataset(data)
-    size = getattr(model, "image_size", _SIZE)
-    parts = _load(source, size, frames_per_video, videos)
+    parts = _load(source, model.image_size, frames_per_video, videos)
     frames = torch.cat(parts)
     if len(frames) < 3:
         raise UserError(f"A map of codes needs 3 frames or more, and {str(data)!r} has {len(frames)}.")
     predicts = isinstance(model, Predictor) and model.ahead == 1
-    clips = _load_steps(source, size, step, videos) if predicts else []
+    clips = _load_steps(source, model.image_size, step, videos) if predicts else []
     out = claim_folder(out, overwrite)
     codes = [model.encode_frames(part) for part in parts]
     _draw_maps(codes, seed, out)
-    numbers = _draw_pictures(model, frames, torch.cat(codes), clips, out)
+    numbers = _draw_images(model, frames, torch.cat(codes), clips, out)
     text = json.dumps(numbers, indent=1)
     write_atomically(out / NUMBERS, lambda temporary: temporary.write_text(text))
     return out
 
 
 def principal_axes(codes: Float[Tensor, "frame code"]) -> tuple[Float[Tensor, "code 2"], tuple[float, float]]:
-    """The two directions in which codes vary most (PCA), and the share of the variance along each. A second axis that
-    does not exist (codes of one number, or on a line) is zero."""
+    """The two directions in which codes vary most (PCA), and the share of the variance along each.
+
+    A second axis that does not exist (codes of one number, or on a line) is zero.
+
+    Args:
+        codes: two or more.
+    """
     centred = codes - codes.mean(0)
     _, values, directions = torch.linalg.svd(centred, full_matrices=False)
     total = values.square().sum().clamp_min(torch.finfo(values.dtype).tiny)
@@ -111,15 +108,20 @@ def principal_axes(codes: Float[Tensor, "frame code"]) -> tuple[Float[Tensor, "c
 def interpolate_codes(
     start: Float[Tensor, "code"], end: Float[Tensor, "code"], steps: int
 ) -> Float[Tensor, "{steps} code"]:
-    """Evenly spaced codes on the straight line between two, both included."""
+    """Evenly spaced codes on the straight line between two.
+
+    Args:
+        start: the first code.
+        end: the last code.
+        steps: how many codes, both ends included.
+    """
     return torch.lerp(start, end, torch.linspace(0, 1, steps)[:, None])
 
 
 def _load(source: ClipSource, size: tuple[int, int], frames: int, videos: int) -> list[Tensor]:
     parts = []
     for number in range(min(videos, len(source))):
-        count = source.frame_count(number)
-        indices = torch.linspace(0, count - 1, min(frames, count)).round().long().tolist()
+        indices = spread_frames(source.frame_count(number), frames)
         parts.append(source.load(number, indices, size, "crop").frames)
     return parts
 
@@ -155,8 +157,8 @@ def _draw_maps(parts: list[Tensor], seed: int, out: Path) -> None:
         _save(_scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", "")), out / "codes_tsne.png")
 
 
-def _draw_pictures(model: Autoencoder, frames: Tensor, codes: Tensor, clips: list[Tensor], out: Path) -> Numbers:
-    """What the model can show of these frames, and what it predicts in the clips, if there are any."""
+def _draw_images(model: FrameEncoder, frames: Tensor, codes: Tensor, clips: list[Tensor], out: Path) -> Numbers:
+    """Whatever the model is able to do with these frames, and its predictions in the clips, if there are any."""
     numbers: Numbers = {}
     if isinstance(model, FrameDecoder):
         numbers |= _draw_decoded(model, frames, codes, out)
@@ -178,15 +180,14 @@ def _draw_decoded(model: FrameDecoder, frames: Tensor, codes: Tensor, out: Path)
     pairs = [(0, len(codes) - 1), *zip(order[:6:2].tolist(), order[1:6:2].tolist(), strict=False)]
     lines = [model.decode_codes(interpolate_codes(codes[a], codes[b], SHOWN)) for a, b in pairs]
     title = "From one frame's code to another's, in equal steps"
-    _save(picture_grid(lines, [""] * len(lines), title), out / "interpolations.png")
-    sample = getattr(model, "sample", None)
-    if sample is not None:
-        drawn, origin = sample(4 * SHOWN), "the prior N(0, 1)"
+    _save(image_grid(lines, [""] * len(lines), title), out / "interpolations.png")
+    if isinstance(model, Sampler):
+        drawn, origin = model.sample(4 * SHOWN), "the prior N(0, 1)"
     else:
         drawn = model.decode_codes(codes.mean(0) + codes.std(0) * torch.randn(4 * SHOWN, codes.shape[1]))
         origin = "a Gaussian fitted to the codes (this model has no prior)"
     _save(
-        picture_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}"),
+        image_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}"),
         out / "samples.png",
     )
     return numbers

@@ -1,5 +1,6 @@
 """Frame <-> code: the encoder and decoder layers that all autoencoders of single frames share."""
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -13,16 +14,46 @@ Activation = Literal["sigmoid", "linear"]
 _HALVINGS = 3
 
 
-class DenseLayers(nn.Module):
-    """One fully connected layer each way: z = s(W_e x + b_e), x^ = s(W_d z + b_d).
+class FrameLayers(nn.Module, ABC):
+    """The encoder and the decoder of single frames.
 
-    `s` is the logistic function or, if `activation` is "linear", the identity. x holds all colour values of a frame of
-    `image_size` (width, height).
+    Args:
+        image_size: (width, height) in pixels of the frames.
+        code_size: numbers in a code.
+    """
+
+    def __init__(self, image_size: tuple[int, int], code_size: int):
+        super().__init__()
+        self.image_size, self.code_size = image_size, code_size
+
+    @abstractmethod
+    def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
+        """Codes of frames.
+
+        Args:
+            frames: RGB in [0, 1], at `image_size`.
+        """
+
+    @abstractmethod
+    def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
+        """Frames of codes, at `image_size`.
+
+        Args:
+            codes: as `encode` returns them.
+        """
+
+
+class DenseLayers(FrameLayers):
+    """One fully connected layer each way: z = s(W_e x + b_e), x^ = s(W_d z + b_d), where x holds all colour values.
+
+    Args:
+        image_size: (width, height) in pixels of the frames.
+        code_size: numbers in a code.
+        activation: s: the logistic function, or for "linear" the identity.
     """
 
     def __init__(self, image_size: tuple[int, int], code_size: int, activation: Activation = "sigmoid"):
-        super().__init__()
-        self.image_size, self.code_size = image_size, code_size
+        super().__init__(image_size, code_size)
         values = 3 * image_size[0] * image_size[1]
         self.encoder, self.decoder = nn.Linear(values, code_size), nn.Linear(code_size, values)
         self.activation = nn.Sigmoid() if activation == "sigmoid" else nn.Identity()
@@ -34,21 +65,29 @@ class DenseLayers(nn.Module):
         return self.activation(self.decoder(codes)).unflatten(1, (3, self.image_size[1], self.image_size[0]))
 
 
-class ConvolutionalLayers(nn.Module):
-    """Three strided convolutions to a feature map of an eighth of the size, a linear layer to the code, and the mirror
-    image of both. Leaky ReLU between layers; the code has no activation; pictures come out of a logistic function.
+class ConvolutionalLayers(FrameLayers):
+    """Three strided convolutions to a feature map of an eighth of the size, a linear layer to the code, and the
+    transpose of both.
 
-    width: channels of the first layer; the map has four times as many.
+    Leaky ReLU between layers; the code has no activation; frames come out of a logistic function.
+
+    Args:
+        image_size: (width, height) in pixels of the frames, multiples of 8.
+        code_size: numbers in a code.
+        width: channels of the first layer; the map has four times as many.
+
+    Raises:
+        UserError: `image_size` is no multiple of 8.
     """
 
     def __init__(self, image_size: tuple[int, int], code_size: int, width: int = 16):
-        super().__init__()
+        super().__init__(image_size, code_size)
         if any(side % 2**_HALVINGS or side < 2**_HALVINGS for side in image_size):
             raise UserError(
                 f"Convolutional layers take widths and heights that are multiples of {2**_HALVINGS}, got "
                 f"{image_size[0]}x{image_size[1]}: choose another image_size."
             )
-        self.image_size, self.code_size, self.map_channels = image_size, code_size, 4 * width
+        self.map_channels = 4 * width
         self.map_size = (image_size[1] >> _HALVINGS, image_size[0] >> _HALVINGS)
         self.to_map = nn.Sequential(
             nn.Conv2d(3, width, 4, stride=2, padding=1),
@@ -76,9 +115,19 @@ class ConvolutionalLayers(nn.Module):
         return nn.Linear(values, code_size), nn.Linear(code_size, values)
 
     def encode_map(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame channel rows columns"]:
+        """Feature maps of frames.
+
+        Args:
+            frames: RGB in [0, 1], at `image_size`.
+        """
         return self.to_map(frames)
 
     def decode_map(self, maps: Float[Tensor, "frame channel rows columns"]) -> Float[Tensor, "frame 3 height width"]:
+        """Frames of feature maps, at `image_size`.
+
+        Args:
+            maps: `map_channels` channels at an eighth of the size.
+        """
         return self.from_map(maps)
 
     def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
@@ -90,21 +139,27 @@ class ConvolutionalLayers(nn.Module):
 
 
 class FullyConvolutionalLayers(ConvolutionalLayers):
-    """The same with a code that is a small picture: 1x1 convolutions in place of the linear layers, so that no weight
-    belongs to a place in the picture.
+    """The same with a code that is a small feature map: 1x1 convolutions instead of the linear layers, so that all
+    weights are shared among the positions in the frame.
 
-    code_size: a multiple of the places in the map, (width / 8) * (height / 8), of which each gets as many numbers.
-    UserError for others.
+    Args:
+        image_size: (width, height) in pixels of the frames, multiples of 8.
+        code_size: numbers in a code: a multiple of the map's cells, (width / 8) * (height / 8).
+        width: channels of the first layer.
+
+    Raises:
+        UserError: `image_size` or `code_size` is no such multiple.
     """
 
     def _connect(self, code_size: int) -> tuple[nn.Module, nn.Module]:
-        places = self.map_size[0] * self.map_size[1]
-        if code_size % places:
+        cells = self.map_size[0] * self.map_size[1]
+        if code_size % cells:
+            nearest = max(1, round(code_size / cells)) * cells
             raise UserError(
-                f"Fully convolutional layers have {places} places here, and a code of {code_size} numbers cannot be "
-                f"shared among them: choose a code_size such as {max(1, round(code_size / places)) * places}."
+                f"The feature map of these fully convolutional layers has {cells} cells, and a code of {code_size} "
+                f"numbers is no multiple of that: choose a code_size such as {nearest}."
             )
-        channels = code_size // places
+        channels = code_size // cells
         return nn.Conv2d(self.map_channels, channels, 1), nn.Conv2d(channels, self.map_channels, 1)
 
     def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
@@ -116,12 +171,12 @@ class FullyConvolutionalLayers(ConvolutionalLayers):
 
 
 def _keep_variance(module: nn.Module) -> None:
-    """He's initialisation. In a transposed convolution of stride 2 each output hears a quarter of the kernel."""
+    """He's initialisation. In a transposed convolution of stride 2 each output sums over a quarter of the kernel."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, a=0.1)
     elif isinstance(module, nn.ConvTranspose2d):
-        heard = module.in_channels * module.kernel_size[0] * module.kernel_size[1] / 4
-        nn.init.normal_(module.weight, std=(2 / heard) ** 0.5)
+        fan_in = module.in_channels * module.kernel_size[0] * module.kernel_size[1] / 4
+        nn.init.normal_(module.weight, std=(2 / fan_in) ** 0.5)
 
 
 Layers = Literal["dense", "convolutional", "fully_convolutional"]
@@ -129,8 +184,19 @@ Layers = Literal["dense", "convolutional", "fully_convolutional"]
 
 def build_layers(
     layers: Layers, image_size: tuple[int, int], code_size: int, width: int, activation: Activation
-) -> DenseLayers | ConvolutionalLayers:
-    """`width` counts for convolutional layers only, `activation` for dense ones only. UserError for sizes below 1."""
+) -> FrameLayers:
+    """Layers of a kind.
+
+    Args:
+        layers: which kind.
+        image_size: (width, height) in pixels of the frames.
+        code_size: numbers in a code.
+        width: channels of the first convolutional layer; dense ones ignore it.
+        activation: of dense layers; convolutional ones ignore it.
+
+    Raises:
+        UserError: a size is below 1, or does not fit the kind.
+    """
     if min(*image_size, code_size, width) < 1:
         raise UserError(f"An autoencoder needs sizes of at least 1, got {image_size}, {code_size} and {width}.")
     if layers == "dense":
@@ -140,7 +206,12 @@ def build_layers(
 
 
 def bring_to_size(frames: Float[Tensor, "frame 3 _ _"], size: tuple[int, int]) -> Float[Tensor, "frame 3 _ _"]:
-    """Frames resized to (width, height), antialiased; themselves if they have that size."""
+    """Frames resized bilinearly, antialiased; themselves if they have that size.
+
+    Args:
+        frames: of any size.
+        size: (width, height) in pixels.
+    """
     if (frames.shape[-1], frames.shape[-2]) == tuple(size):
         return frames
     return torch.nn.functional.interpolate(frames, size[::-1], mode="bilinear", antialias=True, align_corners=False)

@@ -4,12 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from video_ae.lecture.base import FrameDecoder
 from video_ae.lecture.layers import Activation, Layers, bring_to_size, build_layers
-from video_ae.models.base import Autoencoder
 from video_ae.types import ModelOutput, VideoClip
 
 
-class PlainAutoencoder(Autoencoder):
+class PlainAutoencoder(FrameDecoder):
     """Each frame by itself, through a bottleneck: z = encoder(x), x^ = decoder(z); train it on `SquaredError`.
 
     With dense layers this is z = s(W_e x + b_e), x^ = s(W_d z + b_d); if they are linear it spans the same space as
@@ -36,21 +36,26 @@ class PlainAutoencoder(Autoencoder):
         self.layers = build_layers(layers, image_size, code_size, width, activation)
 
     def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
-        """The codes of single frames (RGB in [0, 1], any size)."""
         return self.layers.encode(bring_to_size(frames, self.image_size))
 
     def decode_codes(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
-        """The frames of codes, at `image_size`."""
         return self.layers.decode(codes)
 
     def forward(self, clip: VideoClip) -> ModelOutput:
-        """All frames of a clip. extras: "code" [batch, frame, code]."""
+        """All frames of a clip.
+
+        Args:
+            clip: a batch of clips.
+
+        Returns:
+            Every frame at the clip's own size. extras: "code" [batch, frame, code].
+        """
         codes = self.encode_frames(clip.frames.flatten(0, 1))
         return self._reconstruct(clip, self.decode_codes(codes), code=codes)
 
     def _reconstruct(self, clip: VideoClip, frames: Tensor, **extras: Tensor) -> ModelOutput:
         """A record of all frames at the clip's size; everything comes with batch and frame in one axis."""
         batch, count = clip.frames.shape[:2]
-        pictures = bring_to_size(frames, clip.image_size).unflatten(0, (batch, count))
+        decoded = bring_to_size(frames, clip.image_size).unflatten(0, (batch, count))
         split = {name: value.unflatten(0, (batch, count)) for name, value in extras.items()}
-        return ModelOutput(pictures, torch.arange(count, device=frames.device), extras=split)
+        return ModelOutput(decoded, torch.arange(count, device=frames.device), extras=split)

@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from video_ae.lecture.base import Sampler
 from video_ae.lecture.layers import Activation, Layers
 from video_ae.lecture.plain import PlainAutoencoder
 from video_ae.types import ModelOutput, VideoClip
 
 
-class VariationalAutoencoder(PlainAutoencoder):
+class VariationalAutoencoder(PlainAutoencoder, Sampler):
     """q(z | x) = N(mean(x), exp(log_variance(x))), prior p(z) = N(0, 1), p(x | z) = N(decoder(z), v).
 
     In training z = mean + exp(log_variance / 2) e with e from N(0, 1), the reparameterisation that lets gradients
@@ -38,24 +39,39 @@ class VariationalAutoencoder(PlainAutoencoder):
     def posterior(
         self, frames: Float[Tensor, "frame 3 height width"]
     ) -> tuple[Float[Tensor, "frame latent"], Float[Tensor, "frame latent"]]:
-        """Mean and log-variance of q(z | x); the log-variance is kept within [-12, 12]."""
+        """Mean and log-variance of q(z | x); the log-variance is clamped to [-12, 12].
+
+        Args:
+            frames: RGB in [0, 1], of any size.
+        """
         code = nn.functional.leaky_relu(super().encode_frames(frames), 0.1)
         return self.to_mean(code), self.to_log_variance(code).clamp(-12, 12)
 
     def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame latent"]:
-        """The means of q(z | x)."""
+        """The means of q(z | x).
+
+        Args:
+            frames: RGB in [0, 1], of any size.
+        """
         return self.posterior(frames)[0]
 
     def decode_codes(self, codes: Float[Tensor, "frame latent"]) -> Float[Tensor, "frame 3 height width"]:
         return super().decode_codes(nn.functional.leaky_relu(self.from_latent(codes), 0.1))
 
     def sample(self, count: int) -> Float[Tensor, "{count} 3 height width"]:
-        """Frames decoded from codes that are drawn from the prior."""
         weight = self.from_latent.weight
         return self.decode_codes(torch.randn(count, self.latent_size, device=weight.device, dtype=weight.dtype))
 
     def forward(self, clip: VideoClip) -> ModelOutput:
-        """All frames of a clip. extras: "code", "latent_mean", "latent_log_variance", each [batch, frame, latent]."""
+        """All frames of a clip.
+
+        Args:
+            clip: a batch of clips.
+
+        Returns:
+            Every frame at the clip's own size. extras: "code" (z), "latent_mean" and "latent_log_variance", each
+            [batch, frame, latent].
+        """
         mean, log_variance = self.posterior(clip.frames.flatten(0, 1))
         z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean) if self.training else mean
         return self._reconstruct(clip, self.decode_codes(z), code=z, latent_mean=mean, latent_log_variance=log_variance)

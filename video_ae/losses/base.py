@@ -9,9 +9,12 @@ from video_ae.types import ModelOutput, VideoClip
 
 
 class LossTerm(nn.Module, ABC):
-    """A scalar that measures how far a reconstruction is from its clip, times `weight`.
+    """A scalar that measures how far an output is from its clip, times `weight`.
 
-    The frames to compare with are `clip.frames[:, reconstruction.targets]`.
+    The frames to compare with are `clip.frames[:, output.targets]`.
+
+    Args:
+        weight: factor of the term in the sum of a run's terms.
     """
 
     def __init__(self, weight: float = 1.0):
@@ -19,5 +22,10 @@ class LossTerm(nn.Module, ABC):
         self.weight = weight
 
     @abstractmethod
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        """The unweighted term."""
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        """The unweighted term.
+
+        Args:
+            output: what the model made of the clip.
+            clip: a batch of true clips.
+        """

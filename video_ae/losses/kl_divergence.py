@@ -1,4 +1,4 @@
-"""How far a variational autoencoder's posterior lies from its prior."""
+"""The Kullback-Leibler divergence of a variational autoencoder's posterior from its prior."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +15,10 @@ def normal_divergence(
 
     1/2 sum(mean^2 + variance - log variance - 1).
 
+    Args:
+        mean: of each element of the code.
+        log_variance: natural logarithm of its variance.
+
     >>> import torch
     >>> normal_divergence(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2)).tolist()
     [0.5]
@@ -26,12 +30,18 @@ class KLDivergence(LossTerm):
     """`normal_divergence`, mean over frames, divided by the number of colour values in a frame.
 
     Beside `SquaredError` of weight 1 / (2 v) this is, at weight beta = 1, the negative evidence lower bound per colour
-    value of a Gaussian decoder of variance v, up to a constant; other betas as in Higgins et al. 2017 (beta-VAE).
-    Reads the extras "latent_mean" and "latent_log_variance"; UserError for a model that has none.
+    value of a Gaussian decoder of variance v, up to a constant; other betas as in Higgins et al. 2017 (beta-VAE). It
+    reads the extras "latent_mean" and "latent_log_variance".
+
+    Args:
+        weight: beta.
+
+    Raises:
+        UserError: the model has no latent distribution.
     """
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        extras = reconstruction.extras
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        extras = output.extras
         if "latent_mean" not in extras or "latent_log_variance" not in extras:
             raise UserError("KLDivergence needs a model with a latent distribution: use VariationalAutoencoder.")
         divergence = normal_divergence(extras["latent_mean"], extras["latent_log_variance"])

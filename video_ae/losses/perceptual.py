@@ -1,4 +1,4 @@
-"""How a rendered picture differs from the true one in the eyes of a network trained to name things."""
+"""The difference of rendered and true frames in the features of a classification network."""
 
 from typing import Literal
 
@@ -16,12 +16,16 @@ _SIZE = (224, 224)
 
 
 class Vgg16Perceptual(LossTerm):
-    """Sum over VGG16's relu1_2, relu2_2, relu3_3 and relu4_3 of the mean absolute difference, of pictures normalised
+    """Sum over VGG16's relu1_2, relu2_2, relu3_3 and relu4_3 of the mean absolute difference, of frames normalised
     by ImageNet's mean and deviation and resized to 224 x 224: as the Video Autoencoder (arXiv 2110.02951) trains.
 
     Args:
+        weight: factor of the term in the sum of a run's terms.
         weights_file: VGG16 weights; null looks where `video_ae.losses.vgg` says.
         missing: without weights, "refuse" raises a UserError, "leave_out" makes the term 0.
+
+    Raises:
+        UserError: there are no weights, and they are not left out.
     """
 
     mean: Tensor
@@ -45,14 +49,14 @@ class Vgg16Perceptual(LossTerm):
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         if self.network is None:
-            return reconstruction.frames.new_zeros(())
+            return output.frames.new_zeros(())
         with torch.no_grad():
-            wanted = self.network(self._prepare(clip.frames[:, reconstruction.targets]))
-        shown = self.network(self._prepare(reconstruction.frames))
-        return torch.stack([l1_loss(a, b) for a, b in zip(shown, wanted, strict=True)]).sum()
+            true = self.network(self._prepare(clip.frames[:, output.targets]))
+        rendered = self.network(self._prepare(output.frames))
+        return torch.stack([l1_loss(a, b) for a, b in zip(rendered, true, strict=True)]).sum()
 
     def _prepare(self, frames: Tensor) -> Tensor:
-        pictures = (frames.flatten(0, 1) - self.mean) / self.deviation
-        return interpolate(pictures, _SIZE, mode="bilinear", align_corners=False)
+        normalised = (frames.flatten(0, 1) - self.mean) / self.deviation
+        return interpolate(normalised, _SIZE, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""How a rendered picture differs from the true one."""
+"""Differences of colours between rendered and true frames."""
 
 import torch
 from jaxtyping import Float
@@ -12,29 +12,29 @@ from video_ae.types import ModelOutput, VideoClip
 class L1(LossTerm):
     """Mean absolute difference of RGB values."""
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        return (reconstruction.frames - clip.frames[:, reconstruction.targets]).abs().mean()
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        return (output.frames - clip.frames[:, output.targets]).abs().mean()
 
 
 class SquaredError(LossTerm):
     """Mean squared difference of RGB values."""
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        return (reconstruction.frames - clip.frames[:, reconstruction.targets]).square().mean()
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        return (output.frames - clip.frames[:, output.targets]).square().mean()
 
 
 class StructuralDissimilarity(LossTerm):
     """(1 - SSIM) / 2, mean over pixels (Wang et al. 2004), with a Gaussian window of 11 pixels (kornia)."""
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        target = clip.frames[:, reconstruction.targets]
-        similarity = ssim(reconstruction.frames.flatten(0, 1), target.flatten(0, 1), window_size=11)
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        target = clip.frames[:, output.targets]
+        similarity = ssim(output.frames.flatten(0, 1), target.flatten(0, 1), window_size=11)
         return ((1 - similarity) / 2).mean()
 
 
 class Gradient(LossTerm):
-    """Mean absolute difference of the horizontal and vertical picture gradients: keeps edges in place."""
+    """Mean absolute difference of the horizontal and vertical image gradients: keeps edges sharp."""
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        difference = reconstruction.frames - clip.frames[:, reconstruction.targets]
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        difference = output.frames - clip.frames[:, output.targets]
         return torch.diff(difference, dim=-1).abs().mean() + torch.diff(difference, dim=-2).abs().mean()

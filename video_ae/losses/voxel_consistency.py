@@ -1,4 +1,4 @@
-"""The structure found in every frame of a clip should be the same, up to the motion between them."""
+"""The consistency of the voxels of all frames of a clip, up to the motion between them."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,14 +9,20 @@ from video_ae.types import ModelOutput, VideoClip
 
 
 class VoxelConsistency(LossTerm):
-    """Mean absolute difference between the first frame's voxels, carried on by the chain of frame-to-frame motions, and
-    each later frame's own (arXiv 2110.02951, section 3.3). Gradients go both ways, as in the authors' code.
+    """Mean absolute difference between the first frame's voxels, warped by the chain of frame-to-frame motions, and
+    each later frame's own (arXiv 2110.02951, section 3.3). Gradients reach both, as in the authors' code.
 
-    Reads the extras "carried_voxels" and "voxels"; UserError for a model that has none.
+    It reads the extras "carried_voxels" and "voxels".
+
+    Args:
+        weight: factor of the term in the sum of a run's terms.
+
+    Raises:
+        UserError: the model has no voxels of two or more frames.
     """
 
-    def forward(self, reconstruction: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
-        carried, own = reconstruction.extras.get("carried_voxels"), reconstruction.extras.get("voxels")
+    def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
+        carried, own = output.extras.get("carried_voxels"), output.extras.get("voxels")
         if carried is None or own is None:
             raise UserError(
                 "VoxelConsistency needs the voxels of two or more frames: use it with PaperVideoAutoencoder and clips "

@@ -34,7 +34,13 @@ SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split
 
 @dataclass(frozen=True)
 class Split:
-    """Which frames of a clip are seen, which one holds the code, which are held out and must be rendered."""
+    """Which frames of a clip are seen, which one holds the code, which are held out and must be rendered.
+
+    Args:
+        contexts: positions of the frames that the code is made of.
+        reference: position of the frame whose camera holds the code.
+        targets: positions of the frames that are rendered.
+    """
 
     contexts: list[int]
     reference: int
@@ -42,7 +48,11 @@ class Split:
 
 
 def fixed_split(frames: int) -> Split:
-    """Every second frame is held out; the code sits at the middle one."""
+    """Every second frame is held out; the code sits at the middle one of them.
+
+    Args:
+        frames: in the clip.
+    """
     contexts = list(range(0, frames, 2))
     targets = [i for i in range(frames) if i not in contexts] or [frames - 1]
     return Split(contexts, targets[len(targets) // 2], targets)
@@ -54,6 +64,10 @@ def random_split(frames: int, most_contexts: int, most_targets: int) -> Split:
     They lie in a stretch of the clip that is four frames long or longer, evenly drawn in the logarithm, so that of a
     long clip near and far contexts are learnt from alike. The reference is the first target half of the time (the code
     of a view nobody has seen) and a context otherwise.
+
+    Args:
+        frames: in the clip.
+        most_contexts, most_targets: at most so many of each.
     """
     shortest = min(SHORTEST_STRETCH, frames)
     length = round(shortest * (frames / shortest) ** float(torch.rand(())))
@@ -68,16 +82,18 @@ def random_split(frames: int, most_contexts: int, most_targets: int) -> Split:
 class PerspectiveAutoencoder(VideoModel):
     """A pinhole camera solved by alignment, frustum voxels by plane sweep, perspective volume rendering.
 
-    camera, structure, renderer: the parts. training_camera: a cheaper camera encoder for the short clips of training;
-    null takes `camera` there too.
-    planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is learnt.
-    most_contexts, most_targets: bounds of the random splits in training.
-    scene_contexts: at most so many contexts for the codes of whole videos and of single views.
-    splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
-        are solved once.
-    working_side: longest short side, in pixels, of the pictures that structure is made from outside training;
-    scene_side: the same for the keyframes of whole videos, which are many. view_side: for codes of single views, whose
-        geometry matters more than their colours.
+    Args:
+        camera, structure, renderer: the parts.
+        training_camera: a cheaper camera encoder for the short clips of training; null takes `camera` there too.
+        planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is
+            learnt.
+        most_contexts, most_targets: bounds of the random splits in training.
+        scene_contexts: at most so many contexts for the codes of whole videos and of single views.
+        splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
+            are solved once.
+        working_side: longest short side, in pixels, of the images that structure is made from outside training.
+        scene_side: the same for the keyframes of whole videos, which are many.
+        view_side: the same for codes of single views, whose geometry matters more than their colours.
     """
 
     refines = True

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from video_ae.device import choose_device
-from video_ae.formats.output_folder import output_folder
+from video_ae.formats.atomic import output_folder
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_video_model
 from video_ae.progress import Stages

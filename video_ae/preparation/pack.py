@@ -16,17 +16,23 @@ from video_ae.preparation.segments import Dropped
 from video_ae.preparation.video import FRAMES, Prepared, load_record
 
 TABLE, ABOUT = "segments.npy", "packed.json"
-SAME = 0.2  # share of fingerprints that one longer segment has to hold as well, and
+SAME = 0.2  # share of fingerprints that one longer segment has to contain as well, and
 SAME_AT_LEAST = 5  # how many of them
-DULL = {0, 2**32 - 1}  # fingerprints that say nothing
+UNINFORMATIVE = {0, 2**32 - 1}  # fingerprints of images without structure
 
 
 @dataclass(frozen=True)
 class Kept:
     """A segment as it was packed.
 
-    name: `video#n`, or the video's where it has one segment. frames: their numbers in the video. overlaps: as in
-    `Prepared`. shard, first: where its frames begin.
+    Args:
+        name: `video#n`, or the video's where it has one segment.
+        video: the video's name.
+        frames: their numbers in the video.
+        overlaps: of frames `OVERLAP_GAPS` apart.
+        rate: frames a second; NaN where the video has no times.
+        shard: which shard its frames are in.
+        first: number of its first frame in the shard.
     """
 
     name: str
@@ -40,23 +46,33 @@ class Kept:
 
 @dataclass(frozen=True)
 class Packed:
-    """dropped: video name -> parts. quarantined: name of a video that gave nothing -> reason. frames: of all videos."""
+    """What was packed and what was not.
+
+    Args:
+        kept: segments, in order.
+        dropped: video name -> parts that were left out.
+        skipped: name of a video of which nothing is used -> reason.
+        frames: of all videos.
+    """
 
     kept: list[Kept]
     dropped: dict[str, list[Dropped]]
-    quarantined: dict[str, str]
+    skipped: dict[str, str]
     frames: int
 
 
 def find_copies(segments: Iterable[tuple[str, np.ndarray]]) -> dict[str, str]:
-    """Name of a segment that another one holds as well -> that one, found by (name, fingerprints) of all segments.
+    """Name of a segment that another one contains as well -> the name of that one.
 
     Copies may be encoded anew, trimmed or broken off. The longest one is kept, of equal ones the first.
+
+    Args:
+        segments: name and fingerprints of each.
     """
     owners: dict[int, str] = {}  # of a fingerprint
     copies: dict[str, str] = {}
     for name, fingerprints in sorted(segments, key=lambda segment: -len(segment[1])):
-        different = set(fingerprints.tolist()) - DULL
+        different = set(fingerprints.tolist()) - UNINFORMATIVE
         found = Counter(owners[value] for value in different if value in owners)
         owner, count = found.most_common(1)[0] if found else ("", 0)
         if count >= max(SAME_AT_LEAST, SAME * len(different)):
@@ -70,14 +86,19 @@ def find_copies(segments: Iterable[tuple[str, np.ndarray]]) -> dict[str, str]:
 def pack(records: Sequence[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> Packed:
     """Writes shards, `index.json` and `segments.npy` into `out`, in the order of the records.
 
-    The table has one row a segment: name, video, shard, first item, frames, rate, overlaps. Holds one shard's frames in
-    memory, and about 0.1 kB for each frame of a segment. Nothing is written if no segment is left.
+    The table has one row a segment: name, video, shard, first item, frames, rate, overlaps. One shard's frames are in
+    memory at a time, and about 0.1 kB for each frame of a segment. Nothing is written if no segment is left.
+
+    Args:
+        records: of the prepared videos, beside their frames.
+        out: the folder to write into.
+        shard_bytes: how large a shard becomes.
     """
     writer = ShardWriter(out, shard_bytes)
     copies = find_copies(named for record in records for named in _fingerprints(load_record(record)))
     kept: list[Kept] = []
     dropped: dict[str, list[Dropped]] = {}
-    quarantined: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     frames = 0
     for record in records:
         video = load_record(record)
@@ -92,21 +113,27 @@ def pack(records: Sequence[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> 
             shard, first = writer.add(_stored(video, segment, record.parent / FRAMES))
             kept.append(Kept(name, video.name, segment, video.overlaps[number], _rate(video, segment), shard, first))
         if len(kept) == before:
-            quarantined[video.name] = video.quarantined or dropped[video.name][-1].reason
+            skipped[video.name] = video.skipped or dropped[video.name][-1].reason
     if kept:
         writer.finish()
         table = _table(kept)
         write_atomically(out / TABLE, lambda temporary: _save(temporary, table))
-    return Packed(kept, dropped, quarantined, frames)
+    return Packed(kept, dropped, skipped, frames)
 
 
 def write_about(packed: Packed, out: Path, settings: dict) -> None:
-    """`packed.json`, which says that the folder is complete; its `contents` change with those of the folder."""
+    """Writes `packed.json`, whose presence says that the folder is complete.
+
+    Args:
+        packed: what `pack` wrote.
+        out: into which folder.
+        settings: of the preparation.
+    """
     contents = hashlib.sha256((out / "index.json").read_bytes() + (out / TABLE).read_bytes()).hexdigest()
     about = {
         "format": 1, "settings": settings, "segments": len(packed.kept),
         "frames": sum(len(segment.frames) for segment in packed.kept),
-        "overlap_gaps": list(OVERLAP_GAPS), "quarantined": packed.quarantined,
+        "overlap_gaps": list(OVERLAP_GAPS), "quarantined": packed.skipped,
         "contents": contents,
     }  # fmt: skip
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"

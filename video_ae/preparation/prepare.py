@@ -28,21 +28,35 @@ def prepare(
 ) -> Packed:
     """Decodes every video below `root` once and packs what is worth training on into `out`.
 
-    size: shorter side of the small frames in pixels. workers: processes. `out` then holds shards, their index, the
-    table of segments and `report.md`; nothing in `root` is changed. A run that was stopped goes on where it was: videos
-    whose part is complete and whose file has not changed are not decoded again. Raises UserError where `root` holds no
-    videos or none that can be used, `out` is in use by something else, or a number is below 1; and KeyboardInterrupt,
-    with a sentence, when it is stopped.
+    `out` then contains shards, their index, the table of segments and `report.md`; nothing in `root` is changed. A run
+    that was stopped goes on from there: videos whose part is complete and whose file has not changed are not decoded
+    again.
+
+    Args:
+        root: a folder of videos and image folders, nested as they are.
+        out: the folder to write into.
+        size: shorter side of the packed frames in pixels; smaller videos keep their size.
+        workers: processes.
+        decoder: auto, torchcodec, pyav or decord.
+        overwrite: whether an earlier result in `out` may be replaced.
+
+    Returns:
+        What was packed and what was not.
+
+    Raises:
+        UserError: `root` contains no videos or none that can be used, `out` contains something else, or a number is
+            too small.
+        KeyboardInterrupt: it was stopped.
     """
     root, out = Path(root), Path(out)
     if size < 8 or workers < 1:
         raise UserError(f"Size {size} and {workers} workers were given: give at least 8 pixels and one worker.")
     if not root.exists():
         raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
-    ShotDetector()  # says now if it is not installed
+    ShotDetector()  # raises now where PySceneDetect is not installed
     paths = [path for path in find_videos(root) if out.absolute() not in (path.absolute(), *path.absolute().parents)]
     if not paths:
-        raise UserError(f"{str(root)!r} holds no videos: give a folder with videos or folders of images.")
+        raise UserError(f"{str(root)!r} contains no videos: give a folder with videos or folders of images.")
     _claim(out, overwrite)
     jobs = [
         Job(path, name, out / PARTS / hashlib.sha256(name.encode()).hexdigest()[:20], size, decoder)
@@ -55,7 +69,7 @@ def prepare(
     _clear(out)  # of an earlier attempt that was stopped while it packed
     packed = pack([job.folder / RECORD for job in jobs], out)
     if not packed.kept:
-        name, reason = next(iter(packed.quarantined.items()))
+        name, reason = next(iter(packed.skipped.items()))
         raise UserError(f"None of {len(jobs)} videos below {str(root)!r} can be used; {name}: {reason}")
     write_report(packed, {job.name: job.folder for job in jobs}, out)
     write_about(packed, out, {"size": size})
@@ -76,8 +90,8 @@ def _prepare_all(jobs: list[Job], workers: int) -> None:
             kept += len(video.segments)
             left_out += not video.segments
             progress.update(task, advance=1, kept=kept, left_out=left_out)
-            if video.quarantined:
-                text = f"left out {video.name}: {video.quarantined}"
+            if video.skipped:
+                text = f"left out {video.name}: {video.skipped}"
                 progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -86,7 +100,7 @@ def _records(jobs: list[Job], workers: int) -> Iterator[Path]:
     if workers == 1:
         yield from map(prepare_video, jobs)
         return
-    # Decoders hold threads, which a forked process would not inherit in order.
+    # Decoders have threads, which a forked process would not inherit in working order.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet_worker)
     try:
         for future in as_completed([pool.submit(prepare_video, job) for job in jobs]):
@@ -96,7 +110,7 @@ def _records(jobs: list[Job], workers: int) -> Iterator[Path]:
 
 
 def _quiet_worker() -> None:
-    """Ctrl-C is the parent's business: it lets the videos under way end."""
+    """Leaves Ctrl-C to the parent process, which lets the videos under way end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -105,7 +119,9 @@ def _claim(out: Path, overwrite: bool) -> None:
     """Makes `out`, or goes on with an unfinished one; an earlier result is replaced only on demand."""
     if (out / ABOUT).is_file():
         if not overwrite:
-            raise UserError(f"--out {str(out)!r} is prepared already: train from it, or add --overwrite.")
+            raise UserError(
+                f"{str(out)!r} is prepared already: train from it, or allow it to be replaced.", "overwrite"
+            )
         _clear(out)
     claim_folder(out, overwrite=overwrite or (out / PARTS).is_dir())
     (out / PARTS).mkdir(exist_ok=True)

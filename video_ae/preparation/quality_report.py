@@ -1,4 +1,4 @@
-"""What was kept and what was not, for people: `report.md` with contact sheets and histograms."""
+"""`report.md`: what was kept and what was not, with contact sheets and histograms."""
 
 import io
 from collections import Counter
@@ -8,10 +8,9 @@ from functools import partial
 from itertools import accumulate, islice, zip_longest
 from pathlib import Path
 
-import numpy as np
-
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.formats.atomic import write_atomically
+from video_ae.geometry.trajectories import spread_frames
 from video_ae.preparation.pack import Kept, Packed
 from video_ae.preparation.scan import read_jpegs
 from video_ae.preparation.segments import Dropped
@@ -26,7 +25,13 @@ LISTED = 200
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a contact sheet: some pictures of the frames of one segment or dropped part."""
+    """One line of a contact sheet: some frames of one segment or dropped part.
+
+    Args:
+        label: written above it.
+        video: the video's name.
+        frames: numbers of all frames of the part.
+    """
 
     label: str
     video: str
@@ -34,7 +39,13 @@ class Row:
 
 
 def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
-    """folders: video name -> where its small frames lie. Writes `report.md`, contact sheets and histograms to `out`."""
+    """Writes `report.md`, contact sheets and histograms.
+
+    Args:
+        packed: what was packed and what was not.
+        folders: video name -> the folder of its small frames.
+        out: the folder to write into.
+    """
     kept_rows = [
         Row(f"{segment.name}: {len(segment.frames)} frames", segment.video, segment.frames) for segment in packed.kept
     ]
@@ -52,7 +63,11 @@ def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
 
 
 def frames_by_reason(packed: Packed) -> dict[str, int]:
-    """Frames left out for each reason; duplicates of whatever segment count together."""
+    """How many frames were left out for each reason, the most frequent first; all duplicates count together.
+
+    Args:
+        packed: what was packed and what was not.
+    """
     counts: Counter[str] = Counter()
     for parts in packed.dropped.values():
         for part in parts:
@@ -68,16 +83,16 @@ def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
     lines = [
         "# What was prepared", "",
         f"{kept} of {packed.frames} frames are kept, in {len(packed.kept)} segments of {videos} videos; "
-        f"{len(packed.quarantined)} videos gave nothing.", "",
+        f"{len(packed.skipped)} videos gave nothing.", "",
         *_reasons(packed),
         "![lengths](histogram_lengths.png)", "", "![overlap](histogram_overlap.png)", "",
-        "Overlap: the share of a frame's picture that a frame so much later still shows "
-        "(`--data.overlap` in training reads it).", "",
+        "Overlap: the share of a frame that is still visible in a frame so much later "
+        "(the setting `data.overlap` of training uses it).", "",
     ]  # fmt: skip
-    if packed.quarantined:
+    if packed.skipped:
         lines += ["## Videos that gave nothing", "", "| video | why |", "|---|---|"]
-        lines += [f"| {_cell(name)} | {_cell(reason)} |" for name, reason in list(packed.quarantined.items())[:LISTED]]
-        lines += _more(len(packed.quarantined))
+        lines += [f"| {_cell(name)} | {_cell(reason)} |" for name, reason in list(packed.skipped.items())[:LISTED]]
+        lines += _more(len(packed.skipped))
     parts = _listed_parts(packed)
     if parts:
         lines += ["", "## Parts left out", "", "| video | frames | why |", "|---|---|---|"]
@@ -100,7 +115,7 @@ def _measured(segment: Kept) -> list[float]:
 
 
 def _listed_parts(packed: Packed) -> list[tuple[str, Dropped]]:
-    """(video, part) of all but repeated frames, which lie singly between others: their number says enough."""
+    """(video, part) of all but repeated frames, which are single ones between others: their number says enough."""
     return [(name, part) for name, parts in packed.dropped.items() for part in parts if part.reason != "repeated"]
 
 
@@ -122,38 +137,37 @@ def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: st
     """Contact sheets `KIND_N.png`; returns their names. Parts without readable frames are not on them."""
     from PIL import Image, ImageDraw
 
-    shown = ((row.label, _pictures(row, folders[row.video])) for row in rows)
-    lines = list(islice(((label, pictures) for label, pictures in shown if pictures), ROWS * SHEETS))
+    rows_of_images = ((row.label, _images(row, folders[row.video])) for row in rows)
+    lines = list(islice(((label, images) for label, images in rows_of_images if images), ROWS * SHEETS))
     names = []
     for start in range(0, len(lines), ROWS):
         part = lines[start : start + ROWS]
-        heights = [LABEL + max(picture.height for picture in pictures) for _, pictures in part]
+        heights = [LABEL + max(image.height for image in images) for _, images in part]
         sheet = Image.new("RGB", (COLUMNS * CELL[0], sum(heights)), "white")
         draw = ImageDraw.Draw(sheet)
-        for (label, pictures), top in zip(part, accumulate(heights, initial=0), strict=False):
+        for (label, images), top in zip(part, accumulate(heights, initial=0), strict=False):
             draw.text((2, top + 1), label[:120], fill="black")
-            for column, picture in enumerate(pictures):
-                sheet.paste(picture, (column * CELL[0], top + LABEL))
+            for column, image in enumerate(images):
+                sheet.paste(image, (column * CELL[0], top + LABEL))
         name = f"{kind}_{start // ROWS}.png"
         write_atomically(out / name, partial(sheet.save, format="PNG"))
         names.append(name)
     return names
 
 
-def _pictures(row: Row, folder: Path) -> list:
+def _images(row: Row, folder: Path) -> list:
     from PIL import Image
 
     if not (folder / FRAMES).is_file():
         return []
     offsets = load_record(folder / RECORD).offsets
-    spread = np.unique(np.linspace(0, len(row.frames) - 1, COLUMNS).round().astype(int))
-    numbers = [row.frames[place] for place in spread if row.frames[place] < len(offsets) - 1]
-    pictures = []
-    for jpeg in read_jpegs(folder / FRAMES, offsets, numbers):
-        picture = Image.open(io.BytesIO(jpeg))
-        picture.thumbnail(CELL)
-        pictures.append(picture)
-    return pictures
+    numbers = [row.frames[index] for index in spread_frames(len(row.frames), COLUMNS)]
+    images = []
+    for jpeg in read_jpegs(folder / FRAMES, offsets, [number for number in numbers if number < len(offsets) - 1]):
+        image = Image.open(io.BytesIO(jpeg))
+        image.thumbnail(CELL)
+        images.append(image)
+    return images
 
 
 def _histograms(packed: Packed, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""One pass through a video: small frames go to a file, and what the cuts need to know stays in memory."""
+"""One pass through a video: small frames go to a file, and what the cuts are found from stays in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,23 +17,25 @@ from video_ae.geometry.resize import Resizing, plan_resizing
 from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_resized_bytes
 
-STILL = 1.2  # of 255: mean change of a small grey picture that a resting camera stays below (noise, compression)
+STILL = 1.2  # of 255: mean change of a thumbnail below which the camera rests (noise, compression)
 THUMBNAIL = (48, 36)  # width, height
-SHOT_WIDTH = 96  # pixels of the pictures that the shot detector sees
+SHOT_WIDTH = 96  # pixels of the images that the shot detector sees
 
 
 @dataclass
 class Scan:
     """What is known of each frame after the pass; all lists have one entry a frame that could be read.
 
-    offsets: where each JPEG begins in the file, and where the last one ends (one entry more).
-    brightness, contrast: mean and standard deviation of the grey picture, 0 .. 255.
-    still_since: the first frame of the run of frames that show the same as that first one; often the frame itself.
-    changes: mean change of the small grey picture since the frame before, 0 .. 255; of the first frame infinite.
-    fingerprints: 32 bits each, whether a cell of 9x4 is brighter than its right neighbour (dHash). Of a copy that was
-        encoded anew, about every third frame keeps all bits; with 64 bits it was every sixth or fewer.
-    cuts: frames at which a new shot begins.
-    damage: why reading stopped before the end, else "".
+    Args:
+        offsets: where each JPEG begins in the file, and where the last one ends (one entry more).
+        brightness: mean of the grey thumbnail, 0 .. 255.
+        contrast: its standard deviation, 0 .. 255.
+        still_since: the first frame of the run of frames that show the same as that first one; often the frame itself.
+        changes: mean change of the thumbnail since the frame before, 0 .. 255; of the first frame infinite.
+        fingerprints: 32 bits each, whether a cell of 9x4 is brighter than its right neighbour (dHash). Of a copy that
+            was encoded anew, about every third frame keeps all bits; with 64 bits it was every sixth or fewer.
+        cuts: frames at which a new shot begins.
+        damage: why reading stopped before the end, else "".
     """
 
     offsets: list[int] = field(default_factory=lambda: [0])
@@ -50,20 +52,25 @@ class Scan:
 
 
 def scan_video(
-    reader: VideoReader, size: int, file: BinaryIO, careful: Callable[[], VideoReader] | None = None
+    reader: VideoReader, size: int, file: BinaryIO, fallback: Callable[[], VideoReader] | None = None
 ) -> Scan:
     """Reads all frames in order, once, and appends each to `file` as a JPEG whose shorter side is `size` pixels.
 
-    A video whose shorter side is smaller keeps its own size. Where a frame cannot be read, the reader that `careful`
-    opens tries the rest one by one; the scan ends at the first frame that cannot be read either, and says why.
-    Memory holds two chunks of the source and some numbers a frame.
+    A video whose shorter side is smaller keeps its own size. The scan ends at the first frame that cannot be read, and
+    records why. Two chunks of the source are in memory, and some numbers a frame.
+
+    Args:
+        reader: of the video.
+        size: pixels of the shorter side.
+        file: where JPEG files are appended.
+        fallback: opens another reader, which reads the rest one by one where `reader` fails; None uses `reader` again.
     """
     scan, shots, rests = Scan(), ShotDetector(), RestDetector()
     resizing = plan_resizing(reader.image_size, min(size, min(reader.image_size)))
-    for chunk in _chunks(reader, resizing, scan, careful or (lambda: reader)):
+    for chunk in _chunks(reader, resizing, scan, fallback or (lambda: reader)):
         thumbnails = grey_thumbnails(chunk)
-        for picture in chunk:
-            scan.offsets.append(scan.offsets[-1] + file.write(encode_jpeg(picture)))
+        for frame in chunk:
+            scan.offsets.append(scan.offsets[-1] + file.write(encode_jpeg(frame)))
         changes, still_since = rests.add(thumbnails)
         scan.changes += changes
         scan.still_since += still_since
@@ -75,16 +82,16 @@ def scan_video(
 
 
 def _chunks(
-    reader: VideoReader, resizing: Resizing, scan: Scan, careful: Callable[[], VideoReader]
+    reader: VideoReader, resizing: Resizing, scan: Scan, fallback: Callable[[], VideoReader]
 ) -> Iterator[Tensor]:
     try:
         for _, chunk in read_resized_bytes(reader, range(len(reader)), resizing):
             yield chunk
         return
     except UserError:
-        pass  # said below, by the reader that names the frame
+        pass  # reported below, by the reader that names the frame
     try:
-        rest = careful()
+        rest = fallback()
         for number in range(len(scan), len(reader)):
             yield resizing.bytes(rest.read([number]))
     except UserError as error:
@@ -92,7 +99,11 @@ def _chunks(
 
 
 def grey_thumbnails(frames: UInt8[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame rows columns"]:
-    """Small grey pictures, 0 .. 255."""
+    """Small grey images, 0 .. 255.
+
+    Args:
+        frames: RGB in 0 .. 255.
+    """
     small = torch.nn.functional.interpolate(frames, size=THUMBNAIL[::-1], mode="bilinear", antialias=True)
     return small.float().mean(1)
 
@@ -107,18 +118,22 @@ class RestDetector:
     """Which frames show the same as an earlier one, and how much each differs from the one before."""
 
     def __init__(self) -> None:
-        self._last = self._anchor = torch.full(THUMBNAIL[::-1], float("inf"))
+        self._last = self._reference = torch.full(THUMBNAIL[::-1], float("inf"))
         self._since, self._count = 0, 0
 
     def add(self, thumbnails: Float[Tensor, "frame rows columns"]) -> tuple[list[float], list[int]]:
-        """(`changes`, `still_since`) of `Scan` for these further frames."""
+        """(`changes`, `still_since`) of `Scan` for further frames.
+
+        Args:
+            thumbnails: of these frames.
+        """
         changes = (thumbnails - torch.cat([self._last[None], thumbnails[:-1]])).abs().mean((1, 2)).tolist()
         still_since = []
         for thumbnail, change in zip(thumbnails, changes, strict=True):
-            # Where the camera moves, the anchor is the frame before, and the change is known.
-            moved = change if self._since >= self._count - 1 else float((thumbnail - self._anchor).abs().mean())
+            # Where the camera moves, the reference is the frame before, and the change is known.
+            moved = change if self._since >= self._count - 1 else float((thumbnail - self._reference).abs().mean())
             if moved > STILL:
-                self._since, self._anchor = self._count, thumbnail
+                self._since, self._reference = self._count, thumbnail
             still_since.append(self._since)
             self._count += 1
         self._last = thumbnails[-1]
@@ -127,7 +142,11 @@ class RestDetector:
 
 class ShotDetector:
     """PySceneDetect's adaptive detector: colour changes that stand out from those around them, so that fast camera
-    motion is no cut. Raises UserError where PySceneDetect is not installed."""
+    motion is no cut.
+
+    Raises:
+        UserError: PySceneDetect is not installed.
+    """
 
     def __init__(self) -> None:
         try:
@@ -136,7 +155,7 @@ class ShotDetector:
             from scenedetect.detectors import AdaptiveDetector
         except ImportError as error:
             raise UserError(
-                "`video-ae prepare` needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
+                "Preparing videos needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
             ) from error
         self._time = scenedetect.FrameTimecode
         self._bgr = partial(cv2.cvtColor, code=cv2.COLOR_RGB2BGR)
@@ -144,20 +163,30 @@ class ShotDetector:
         self._count = 0
 
     def add(self, frames: UInt8[Tensor, "frame 3 height width"]) -> list[int]:
-        """The cuts that are certain after these further frames: numbers of the first frame of a shot."""
+        """The cuts that are certain after further frames: numbers of the first frame of a shot.
+
+        Args:
+            frames: RGB in 0 .. 255.
+        """
         height, width = frames.shape[-2:]
         size = (max(1, round(height * SHOT_WIDTH / width)), SHOT_WIDTH)
         small = torch.nn.functional.interpolate(frames, size=size, mode="bilinear", antialias=True)
         found = []
-        for picture in small.permute(0, 2, 3, 1).contiguous().numpy():
-            # The rate only turns numbers into times and back.
-            found += self._detector.process_frame(self._time(self._count, fps=30.0), self._bgr(picture))
+        for frame in small.permute(0, 2, 3, 1).contiguous().numpy():
+            # The rate only converts numbers into times and back.
+            found += self._detector.process_frame(self._time(self._count, fps=30.0), self._bgr(frame))
             self._count += 1
         return [cut.frame_num for cut in found]
 
 
 def read_jpegs(path: Path, offsets: Sequence[int], numbers: Sequence[int]) -> list[bytes]:
-    """Some of the JPEG files that `scan_video` wrote."""
+    """Some of the JPEG files that `scan_video` wrote.
+
+    Args:
+        path: the file.
+        offsets: of all JPEG files in it.
+        numbers: of the frames to read.
+    """
     found = []
     with open(path, "rb") as file:
         for number in numbers:

@@ -16,14 +16,24 @@ REPEATED_BESIDE = 0.1  # of the largest change nearby: the same for a copy that 
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames of one shot, in order. Repeated frames are missing, so the numbers may have gaps."""
+    """Frames of one shot, in order.
+
+    Args:
+        frames: their numbers in the video; repeated frames are missing, so there may be gaps.
+    """
 
     frames: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """Frames `first` to `last` (included) that are left out, and a short reason."""
+    """Frames that are left out.
+
+    Args:
+        first: number of the first one.
+        last: number of the last one.
+        reason: why, in a few words.
+    """
 
     first: int
     last: int
@@ -33,8 +43,11 @@ class Dropped:
 def cut_into_segments(scan: Scan) -> tuple[list[Segment], list[Dropped]]:
     """Shots without their black, plain and static parts and without repeated frames.
 
-    Of a static part its first frame stays (it ends the motion before). Segments hold `SHORTEST` to `LONGEST` frames;
+    Of a static part its first frame stays (it ends the motion before). Segments have `SHORTEST` to `LONGEST` frames;
     longer shots become several. Every frame of the scan is in exactly one segment or dropped part.
+
+    Args:
+        scan: of the video.
     """
     reasons = _reasons(scan)
     cuts = set(scan.cuts)

@@ -1,10 +1,11 @@
-"""One video, prepared: its small frames in one file, and beside it what was kept, what was not and why."""
+"""One video, prepared: its small frames in one file, and beside it a record of what is kept, what is not and why."""
 
 import json
 import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,28 @@ import torch
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
-from video_ae.preparation.measured_overlap import overlap_of_grey, working_grey
+from video_ae.geometry.trajectories import spread_frames
+from video_ae.preparation.measured_overlap import photometric_overlap, small_grey
 from video_ae.preparation.scan import Scan, read_jpegs, scan_video
 from video_ae.preparation.segments import SHORTEST, Dropped, Segment, cut_into_segments
 from video_ae.videos.open import open_video
 
 PAIRS_PER_GAP = 3
-VERSION = 2  # of what is kept and how it is measured: other values are prepared again
+VERSION = 3  # of what is kept and how it is measured: other values are prepared again
 FRAMES, RECORD = "frames.bin", "record.json"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One video to prepare. name: unique among all. folder: where its part goes."""
+    """One video to prepare.
+
+    Args:
+        path: of the video.
+        name: unique among all.
+        folder: where its frames and its record are written.
+        size: shorter side of its frames in pixels.
+        decoder: auto, torchcodec, pyav or decord.
+    """
 
     path: Path
     name: str
@@ -36,12 +46,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came of one video. It lies as `record.json` beside the small frames.
+    """The record of one prepared video, written as `record.json` beside its small frames.
 
-    frames: read from the video. offsets: of each JPEG in `frames.bin`, and the end. times: seconds, NaN -> None.
-    segments: kept frames. overlaps: for each segment the share of the picture that frames `OVERLAP_GAPS` apart share.
-    fingerprints: of the kept frames, segment by segment. dropped: what was left out.
-    quarantined: why nothing of the video can be used, else "". seconds: that it took.
+    Args:
+        name: of the video.
+        key: changes when the video or the settings of its preparation do.
+        frames: how many were read.
+        offsets: of each JPEG in `frames.bin`, and the end.
+        times: of each frame in seconds; None where unknown.
+        segments: numbers of the kept frames.
+        overlaps: of each segment, the share of a frame that is visible in frames `OVERLAP_GAPS` later.
+        fingerprints: of the kept frames of each segment.
+        dropped: parts that are left out.
+        skipped: why nothing of the video can be used, else "".
+        seconds: how long it took.
     """
 
     name: str
@@ -53,14 +71,17 @@ class Prepared:
     overlaps: list[list[float]]
     fingerprints: list[list[int]]
     dropped: list[Dropped]
-    quarantined: str
+    skipped: str
     seconds: float
 
 
 def prepare_video(job: Job) -> Path:
     """Decodes one video once and writes its part; returns its record. What is already there is kept.
 
-    A video that cannot be used gets a record that says why; it never raises for the video's sake.
+    A video that cannot be used gets a record that says why: nothing is raised.
+
+    Args:
+        job: the video.
     """
     torch.set_num_threads(1)
     record = job.folder / RECORD
@@ -73,15 +94,20 @@ def prepare_video(job: Job) -> Path:
     try:
         prepared = _prepare(job, key, started)
     except UserError as error:
-        prepared = _quarantined(job, key, str(error), started)
+        prepared = _skipped(job, key, str(error), started)
     except Exception as error:  # a decoder's bug on one file must not end a run over a million
-        prepared = _quarantined(job, key, f"Unexpected {type(error).__name__}: {error}", started)
+        prepared = _skipped(job, key, f"Unexpected {type(error).__name__}: {error}", started)
     text = json.dumps(asdict(prepared))
     write_atomically(record, lambda temporary: temporary.write_text(text))
     return record
 
 
 def load_record(path: Path) -> Prepared:
+    """The record of a prepared video.
+
+    Args:
+        path: its `record.json`.
+    """
     values = json.loads(path.read_text())
     return Prepared(**{**values, "dropped": [Dropped(**part) for part in values["dropped"]]})
 
@@ -91,8 +117,8 @@ def _prepare(job: Job, key: list, started: float) -> Prepared:
     if len(reader) < 2:
         raise UserError("It has one frame, a video needs at least two.")
     with open(job.folder / FRAMES, "wb") as file:
-        careful = None if job.path.is_dir() else lambda: open_video(job.path, "pyav")
-        scan = scan_video(reader, job.size, file, careful)
+        fallback = None if job.path.is_dir() else lambda: open_video(job.path, "pyav")
+        scan = scan_video(reader, job.size, file, fallback)
     segments, dropped = cut_into_segments(scan)
     if scan.damage and not segments:
         raise UserError(scan.damage)
@@ -112,26 +138,29 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
     """Overlap of frames `OVERLAP_GAPS` apart: median of pairs spread over the segment, never rising with the gap.
 
     Gaps that do not fit into the segment repeat the last one that does.
+
+    Args:
+        file: the video's small frames.
+        scan: of the video.
+        segment: which of its frames.
     """
     import cv2
 
     overlaps: list[float] = []
-    pictures: dict[int, torch.Tensor] = {}
 
-    def picture(place: int) -> torch.Tensor:
-        if place not in pictures:
-            (jpeg,) = read_jpegs(file, scan.offsets, [segment.frames[place]])
-            bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)  # takes half of Pillow's time
-            pictures[place] = working_grey(torch.from_numpy(bgr).permute(2, 0, 1).float() / 255)
-        return pictures[place]
+    @cache
+    def grey(index: int) -> torch.Tensor:
+        (jpeg,) = read_jpegs(file, scan.offsets, [segment.frames[index]])
+        bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)  # takes half of Pillow's time
+        return small_grey(torch.from_numpy(bgr).permute(2, 0, 1).float() / 255)
 
     for gap in OVERLAP_GAPS:
         room = len(segment.frames) - 1 - gap
         if room < 0 or (overlaps and overlaps[-1] == 0):
             overlaps.append(overlaps[-1])
             continue
-        starts = sorted({round(room * part / (PAIRS_PER_GAP - 1)) for part in range(PAIRS_PER_GAP)})
-        found = float(np.median([overlap_of_grey(picture(start), picture(start + gap)) for start in starts]))
+        starts = spread_frames(room + 1, PAIRS_PER_GAP)
+        found = float(np.median([photometric_overlap(grey(start), grey(start + gap)) for start in starts]))
         overlaps.append(min([found, *overlaps]))
     return overlaps
 
@@ -144,13 +173,13 @@ def _why_nothing(dropped: list[Dropped]) -> str:
     return f"No part of {SHORTEST} or more frames is left; frames left out: {parts}."
 
 
-def _quarantined(job: Job, key: list, reason: str, started: float) -> Prepared:
+def _skipped(job: Job, key: list, reason: str, started: float) -> Prepared:
     (job.folder / FRAMES).unlink(missing_ok=True)
     return Prepared(job.name, key, 0, [0], [], [], [], [], [], reason, time.perf_counter() - started)
 
 
 def _key(job: Job) -> list:
-    """Changes when the file or the wishes do."""
+    """Changes when the file or the settings do."""
     state = os.stat(job.path)
     return [str(job.path.absolute()), state.st_size, state.st_mtime_ns, job.size, job.decoder, VERSION]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from video_ae.errors import UserError
 from video_ae.formats.colmap import no_points, write_colmap
 from video_ae.formats.depth_maps import write_depth
-from video_ae.formats.frame_images import picture_names, write_pictures
+from video_ae.formats.frame_images import frame_image_names, write_frame_images
 from video_ae.formats.gaussian_ply import write_gaussians
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
@@ -113,9 +113,9 @@ def _depth(folder: Path, reconstruction: Reconstruction) -> None:
 def _images(folder: Path, reconstruction: Reconstruction) -> list[str]:
     """Names of the frames' files in `images/`, which two formats share and the first of them writes."""
     indices = reconstruction.trajectory.indices.tolist()
-    names = picture_names(indices)
+    names = frame_image_names(indices)
     if not all((folder / IMAGES / name).is_file() for name in names):
-        write_pictures(folder / IMAGES, reconstruction.source.open(), indices)
+        write_frame_images(folder / IMAGES, reconstruction.source.open(), indices)
     return names
 
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from video_ae.device import choose_device
 from video_ae.errors import UserError
+from video_ae.formats.atomic import output_folder
 from video_ae.formats.gaussian_ply import GaussianCloud
-from video_ae.formats.output_folder import output_folder
 from video_ae.formats.ply import PointCloud
-from video_ae.formats.trajectory import CameraTrajectory, track_of
+from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.trajectories import PATHS, novel, scene_depth
 from video_ae.progress import Stages
@@ -87,7 +87,7 @@ class Reconstruction:
     @cached_property
     def trajectory(self) -> CameraTrajectory:
         """The cameras as files hold them: float64, the first frame's camera is the world, one focal length."""
-        return track_of(self.scene.cameras, self.scene.clip, self.scene.camera.confidence, self.source.image_size)
+        return trajectory_of(self.scene.cameras, self.scene.clip, self.scene.camera.confidence, self.source.image_size)
 
     @property
     def cameras(self) -> Cameras:

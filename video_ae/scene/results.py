@@ -17,9 +17,8 @@ from torch import Tensor
 
 import video_ae
 from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
-from video_ae.formats.cameras_json import write_track_json
-from video_ae.formats.output_folder import MARK
+from video_ae.formats.atomic import MARK, write_atomically
+from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.scene import read_scene, write_scene
 from video_ae.formats.weights import write_weights
 from video_ae.progress import Stages
@@ -75,7 +74,7 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     from video_ae.scene.overview import write_overview  # brings matplotlib
 
     names = available_formats(reconstruction.scene) if "all" in export else chosen_formats(export)
-    write_track_json(folder / CAMERAS, reconstruction.trajectory)
+    write_cameras_json(folder / CAMERAS, reconstruction.trajectory)
     stages("rendering the input path", 0)
     rendered = reconstruction.render_frames(None, lambda done: stages("rendering the input path", done))
     chunks = zip(reconstruction.frames.split(CHUNK), rendered.rgb.split(CHUNK), strict=True)

@@ -1,4 +1,4 @@
-"""A running mean of the weights: what is validated and kept forgets a single bad step."""
+"""A running mean of the weights, in which a single bad step matters little."""
 
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
@@ -10,10 +10,11 @@ from video_ae.training.module import TrainingModule
 class WeightMean(WeightAveraging):
     """Exponential moving mean of parameters and buffers (Polyak and Juditsky 1992), kept by Lightning.
 
-    Its memory grows with the steps, so that the random weights of the start are forgotten soon. Validation sees the
-    mean; the steps themselves do not.
+    It averages over more and more steps, so that the random weights of the start soon lose their influence. Validation
+    uses the mean; the steps themselves do not.
 
-    decay: how much of the mean stays at each step; 0.98 remembers about 50 steps.
+    Args:
+        decay: how much of the mean stays at each step; 0.98 averages over about 50 steps.
     """
 
     def __init__(self, decay: float) -> None:

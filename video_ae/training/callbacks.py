@@ -1,4 +1,4 @@
-"""What happens around the steps: pictures, checkpoints, progress, and a stop that loses nothing."""
+"""What happens around the steps: figures, checkpoints, progress, and a stop that loses nothing."""
 
 import math
 import signal
@@ -18,14 +18,18 @@ from video_ae.formats.weights import WEIGHTS
 from video_ae.models.open import save_weights
 from video_ae.training.averaging import WeightMean
 from video_ae.training.module import TrainingModule
-from video_ae.training.validation_pictures import validation_picture
+from video_ae.training.validation_figure import validation_figure
 from video_ae.types import VideoClip
 
 LAST = "checkpoints/last.ckpt"
 
 
-class ValidationPictures(Callback):
-    """Writes RUN/pictures/step_N.png of the first validation batch, and hands it to wandb where that is on."""
+class ValidationFigures(Callback):
+    """Writes RUN/pictures/step_N.png of the first validation batch, and logs it to wandb where that is on.
+
+    Args:
+        run: the folder of the run.
+    """
 
     def __init__(self, run: Path) -> None:
         self._folder = run / "pictures"
@@ -37,8 +41,8 @@ class ValidationPictures(Callback):
         if batch_idx > 0 or not trainer.is_global_zero:
             return
         path = self._folder / f"step_{trainer.global_step}.png"
-        picture = validation_picture(batch, outputs["reconstruction"])
-        write_atomically(path, lambda temporary: temporary.write_bytes(picture))
+        figure = validation_figure(batch, outputs["output"])
+        write_atomically(path, lambda temporary: temporary.write_bytes(figure))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("validation", [str(path)], step=trainer.global_step)
@@ -49,6 +53,10 @@ class LastCheckpoint(Checkpoint):
 
     It derives from Lightning's `Checkpoint` because those come after all other callbacks: a stop that another callback
     asks for at this step is seen here.
+
+    Args:
+        run: the folder of the run.
+        every: steps between two checkpoints.
     """
 
     def __init__(self, run: Path, every: int) -> None:
@@ -111,7 +119,11 @@ class StopSignals(Callback):
 
 
 class RunProgress(Callback):
-    """A bar on a terminal; elsewhere a line every `seconds`. Shows step, loss, PSNR and speed."""
+    """A bar on a terminal; elsewhere a line now and then. Shows step, loss, PSNR and speed.
+
+    Args:
+        seconds: between two lines.
+    """
 
     def __init__(self, seconds: float = 15.0) -> None:
         self._seconds, self._console = seconds, Console(stderr=True)

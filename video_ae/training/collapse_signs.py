@@ -13,7 +13,7 @@ from video_ae.evaluation.metrics.collapse import Finding
 from video_ae.models.base import Autoencoder
 from video_ae.types import CameraEstimate, ModelOutput, VideoClip
 
-_HEIGHT = 64  # pixels: enough to see whether a picture is a copy
+_HEIGHT = 64  # pixels: enough to see whether a frame is a copy
 
 
 class CollapseSigns(Callback):
@@ -30,7 +30,7 @@ class CollapseSigns(Callback):
             return
         model = module.model
         assert isinstance(model, Autoencoder)
-        found = signs_of_collapse(model, batch, outputs["reconstruction"])
+        found = signs_of_collapse(model, batch, outputs["output"])
         module.log_dict(
             {f"signs/{name}": finding.value for name, finding in found.items()}, sync_dist=True, batch_size=1
         )
@@ -46,14 +46,21 @@ class CollapseSigns(Callback):
 
 
 @torch.no_grad()
-def signs_of_collapse(model: Autoencoder, clip: VideoClip, reconstruction: ModelOutput) -> dict[str, Finding]:
-    """By a short name, what can be said without any truth of a batch of clips and of what a model made of it; the
-    clip with the worst value stands for the batch."""
-    found: dict[str, list[Finding | None]] = {"copies_context": [_copying(clip, reconstruction)]}
-    if reconstruction.disparity is not None:
-        found["flat_structure"] = [collapse.flat_structure(maps) for maps in reconstruction.disparity.float().cpu()]
-    if reconstruction.camera is not None:
-        found |= _camera_signs(clip, reconstruction.camera)
+def signs_of_collapse(model: Autoencoder, clip: VideoClip, output: ModelOutput) -> dict[str, Finding]:
+    """The signs of collapse in a model's output, by a short name, found without any ground truth.
+
+    The clip with the worst value stands for the batch.
+
+    Args:
+        model: what made the output.
+        clip: a batch of clips.
+        output: of that batch.
+    """
+    found: dict[str, list[Finding | None]] = {"copies_context": [_copying(clip, output)]}
+    if output.disparity is not None:
+        found["flat_structure"] = [collapse.flat_structure(maps) for maps in output.disparity.float().cpu()]
+    if output.camera is not None:
+        found |= _camera_signs(clip, output.camera)
         found["poses_encode_time"] = [_encodes_time(model, clip)]
     listed = {name: [finding for finding in findings if finding is not None] for name, findings in found.items()}
     return {name: max(findings, key=_badness) for name, findings in listed.items() if findings}
@@ -77,19 +84,19 @@ def _camera_signs(clip: VideoClip, camera: CameraEstimate) -> dict[str, list[Fin
 def _encodes_time(model: Autoencoder, clip: VideoClip) -> Finding | None:
     """The first clip of the batch, played there and back."""
     first = VideoClip(clip.frames[0], clip.indices[0], clip.times[0])
-    turned = collapse.there_and_back(first)
-    camera = model(VideoClip(turned.frames[None], turned.indices[None], turned.times[None])).camera
+    played = collapse.there_and_back(first)
+    camera = model(VideoClip(played.frames[None], played.indices[None], played.times[None])).camera
     return None if camera is None else collapse.poses_encode_time(camera.cameras.world_from_camera[0].cpu())
 
 
-def _copying(clip: VideoClip, reconstruction: ModelOutput) -> Finding | None:
+def _copying(clip: VideoClip, output: ModelOutput) -> Finding | None:
     """Whether held-out frames are rendered as the nearest frame that was given; None in a model that is given all."""
-    targets = reconstruction.targets.tolist()
+    targets = output.targets.tolist()
     given = [frame for frame in range(len(clip)) if frame not in targets]
     if not given:
         return None
     small = _small(clip.frames)
-    predictions = _small(reconstruction.frames.clamp(0, 1)).flatten(0, 1)
+    predictions = _small(output.frames.clamp(0, 1)).flatten(0, 1)
     contexts = small[:, None, given].expand(-1, len(targets), -1, -1, -1, -1).flatten(0, 1)
     return collapse.copies_context(predictions, contexts, small[:, targets].flatten(0, 1))
 

@@ -1,8 +1,6 @@
 """YAML and command line -> the settings of a run, strictly: an unknown name is answered with the valid ones."""
 
 import importlib
-import inspect
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,40 +15,48 @@ from video_ae.registry import (
     PARTS,
     RENAMED,
     announce_renamed,
-    find_class,
     full_path,
-    short_name,
     with_full_paths,
     with_short_names,
 )
+from video_ae.training.config_problems import CONFIG_OPTION, options, refuse
 from video_ae.training.settings import DataSettings, OptimizerSettings, RunSettings, TrainerSettings
 
 _FORMAT = "video_ae"  # YAML whose classes are named as in `video_ae.registry`
-_WRONG_CLASS = (
-    r"dot import path string: (\S+)|Expected a path but (\S+)|Import path (\S+) does not|class_path '([\w.]+)':(?! P)"
-)
+_NOT_KEPT = ("config", "resume", "overwrite", "view")  # what says how a run is started, and nothing about the run
 
 
 def parse_run(arguments: Sequence[str]) -> RunSettings:
-    """The settings that `video-ae train ARGUMENTS` stands for. Values given later win over earlier ones.
+    """The settings of a run from YAML files and single values. Values given later win over earlier ones.
 
-    `--resume` without `--config` reads the run's own config.yaml. Raises UserError with one sentence for anything that
-    does not fit; `--help` prints and leaves with SystemExit(0).
+    `--help` prints and leaves with SystemExit(0).
+
+    Args:
+        arguments: those of `video-ae train`, such as "--config=FILE" and "--data.size=[64,48]". "--resume" without
+            "--config" reads the config.yaml of the run itself.
+
+    Raises:
+        UserError: something does not fit, in one sentence.
     """
     parser = run_parser()
-    arguments = _with_config([_renamed(argument) for argument in arguments])
+    arguments = _with_config([_with_current_name(argument) for argument in arguments])
     try:
         values = parser.parse_args(arguments)
-        text = parser.dump(values, format=_FORMAT, skip_unset=False)
+        kept = values.clone()
+        for name in _NOT_KEPT:
+            kept.pop(name, None)
+        text = parser.dump(kept, format=_FORMAT, skip_unset=False, skip_validation=True)
         model = values.pop("model").as_dict()
         built = parser.instantiate(values)
+    except UserError:
+        raise
     except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
-        raise UserError(explain(str(error), parser)) from error
+        refuse(arguments)
+        raise UserError(f"The settings do not fit: {' '.join(str(error).split()).rstrip('.')}.") from error
     if not built.losses:
-        raise UserError("The configuration has no losses: give at least one, such as --losses.l1 L1.")
-    keep = "\n".join(line for line in text.splitlines() if not re.match(r"(config|resume|overwrite|view):", line))
+        raise UserError("The configuration has no losses: give at least one, such as losses.l1: L1.")
     names = ("losses", "data", "optimizer", "trainer", "seed", "out", "wandb", "resume", "overwrite", "view")
-    return RunSettings(model=model, **{name: built[name] for name in names}, text=keep + "\n")
+    return RunSettings(model=model, **{name: built[name] for name in names}, text=text)
 
 
 def run_parser() -> jsonargparse.ArgumentParser:
@@ -87,8 +93,8 @@ def _load_yaml(text: str) -> Any:
     return with_full_paths(values)
 
 
-def _renamed(argument: str) -> str:
-    """An argument of the command line whose value is the earlier name of a class, with the name of today."""
+def _with_current_name(argument: str) -> str:
+    """The argument, with the name of today where its value is the earlier name of a class."""
     option, equals, value = argument.rpartition("=")
     if value not in RENAMED:
         return argument
@@ -96,72 +102,15 @@ def _renamed(argument: str) -> str:
     return f"{option}{equals}{full_path(value)}"
 
 
-def explain(message: str, parser: jsonargparse.ArgumentParser) -> str:
-    """jsonargparse's message as one sentence that names what was given and the valid names."""
-    text = " ".join(message.split()).split(" - Expected a <class 'NoneType'>")[0]  # None is never what was meant
-    if match := re.search(r"Problem with given class_path '([\w.]+)': Option '([\w.]+)' is not accepted", text):
-        valid = list(inspect.signature(find_class(match[1])).parameters)
-        return f"{short_name(match[1])} has no argument {match[2]!r}: it takes {_list(valid)}."
-    key = ".".join(re.findall(r'Parser key "([\w.]+)":', text))
-    if match := re.search(_WRONG_CLASS, text):
-        return _no_such_class(key, next(filter(None, match.groups())))
-    if match := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", text):
-        return _no_such_setting(parser, f"{match[1]}.{match[2]}")
-    if match := re.search(r"unrecognized arguments: (--[\w.]+)|Option '([\w.]+)' is not accepted", text):
-        return _no_such_setting(parser, (match[1] or match[2]).removeprefix("--"))
-    if key:
-        reason = re.split(r'Parser key "[\w.]+": (?:Expected an? )?', text)[-1].replace("typing.Literal", "one of ")
-        reason = re.sub(r"(?:<class ')?([\w ,'\[\]]+?)(?:'>)?\. Got value: (.*)", r"\2 was given, \1 is needed", reason)
-        return f"--{key} has a value that does not fit: {reason.rstrip('.')}."
-    if text.startswith("Unexpected config:"):
-        return "A configuration is a YAML file with lines such as `seed: 1`, and the given one holds something else."
-    if match := re.search(r"the following arguments are required: (\w+)", text):
-        return f"--{match[1]} is missing: give it, or a configuration with --config."
-    return text.rstrip(".") + "."
-
-
-def _no_such_class(key: str, given: str) -> str:
-    base = {"losses": LossTerm, "model": Autoencoder}.get(key)
-    if base is None:
-        return f"There is no class {given!r} for --{key}: give its full name, such as package.module.Class."
-    return f"There is no {base.__name__} {given!r}: the names are {_list(_names(base))}."
-
-
-def _no_such_setting(parser: jsonargparse.ArgumentParser, given: str) -> str:
-    return f"There is no setting {given!r}: the names are {_list(_settings(parser, given))}."
-
-
 def _with_config(arguments: list[str]) -> list[str]:
-    named = [argument.split("=", 1)[0] for argument in arguments]
-    if "--resume" not in named or "--config" in named:
+    """The arguments, preceded by the configuration of the run that they resume, unless they name another."""
+    given = dict(options(arguments))
+    if "resume" not in given or CONFIG_OPTION in given:
         return arguments
-    outs = [place for place, name in enumerate(named) if name == "--out"]
-    if not outs:
-        raise UserError("--resume needs to know which run: give --out RUN.")
-    word = arguments[outs[-1]]
-    out = word.split("=", 1)[1] if "=" in word else "".join(arguments[outs[-1] + 1 : outs[-1] + 2])
-    if not (Path(out) / "config.yaml").is_file():
-        raise UserError(f"--resume needs a run in {out!r}, but config.yaml is not there: start it without --resume.")
-    return ["--config", str(Path(out) / "config.yaml"), *arguments]
-
-
-def _settings(parser: jsonargparse.ArgumentParser, given: str) -> list[str]:
-    """The names beside the one that was given, else those of the top level."""
-    prefix = given.rpartition(".")[0]
-    names = [action.dest for action in parser._actions if action.dest != "help"]
-    beside = [name for name in names if prefix and name.startswith(prefix + ".") and not name.endswith(".help")]
-    return beside or sorted({name.split(".")[0] for name in names})
-
-
-def _names(base: type) -> list[str]:
-    found, todo = set(), [base]
-    while todo:
-        kind = todo.pop()
-        todo += kind.__subclasses__()
-        if not inspect.isabstract(kind):
-            found.add(kind.__name__)
-    return sorted(found)
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "none"
+    out = given.get("out")
+    if not out:
+        raise UserError("To resume a run, its folder is needed: name it.", "out")
+    config = Path(out) / "config.yaml"
+    if not config.is_file():
+        raise UserError(f"There is no run to resume in {out!r}, since config.yaml is not there: start it anew.")
+    return [f"--{CONFIG_OPTION}={config}", *arguments]

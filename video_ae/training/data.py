@@ -24,7 +24,7 @@ from video_ae.training.settings import DataSettings
 from video_ae.types import VideoClip
 
 ENDLESS = 2**48
-BLOCK = 32  # clips that come again in turns, before the next so many
+BLOCK = 32  # clips whose repetitions are shuffled together
 log = logging.getLogger(__name__)
 VALIDATION_SEED = 20211001  # fixed, so that runs with different seeds are compared on the same clips
 
@@ -34,6 +34,11 @@ def replayed(seed: int, position: int, reuse: int) -> int:
 
     A pure function, so that any number of processes agrees and training resumes exactly.
 
+    Args:
+        seed: of the shuffling.
+        position: in the training order, from 0.
+        reuse: how often each clip comes.
+
     >>> [replayed(0, position, reuse=1) for position in range(5)]
     [0, 1, 2, 3, 4]
     >>> block = [replayed(0, position, reuse=3) for position in range(3 * BLOCK)]
@@ -42,8 +47,8 @@ def replayed(seed: int, position: int, reuse: int) -> int:
     """
     if reuse == 1:
         return position
-    block, place = divmod(position, BLOCK * reuse)
-    return BLOCK * block + _shuffled(seed, block, reuse)[place] % BLOCK
+    block, index = divmod(position, BLOCK * reuse)
+    return BLOCK * block + _shuffled(seed, block, reuse)[index] % BLOCK
 
 
 @lru_cache(maxsize=2)
@@ -55,6 +60,14 @@ def _shuffled(seed: int, block: int, reuse: int) -> list[int]:
 
 class Positions(Sampler[list[int]]):
     """Batches of clip numbers without end; in each step the devices take consecutive batches of positions.
+
+    Args:
+        start: the first position.
+        batch_size: clips of a batch.
+        rank: which device this is, from 0.
+        devices: how many there are.
+        reuse: how often each clip comes (`replayed`).
+        seed: of the order of repeated clips.
 
     >>> batches = iter(Positions(start=8, batch_size=2, rank=1, devices=2))
     >>> next(batches), next(batches)
@@ -78,8 +91,15 @@ class Positions(Sampler[list[int]]):
 class ClipData(LightningDataModule):
     """Training clips without end, from the position that the checkpoint says, and a few fixed validation clips.
 
-    Packed videos are read clip by clip; all others are decoded once and held in memory. Validation draws its clips at
-    the end of the overlap curriculum and leaves them as they are. Raises UserError where a root holds nothing usable.
+    Packed videos are read clip by clip; all others are decoded once and kept in memory. Validation draws its clips at
+    the end of the overlap curriculum and does not augment them.
+
+    Args:
+        settings: where clips come from, and which.
+        seed: of the training clips.
+
+    Raises:
+        UserError: a root contains nothing usable, or overlaps are asked for that were not measured.
     """
 
     def __init__(self, settings: DataSettings, seed: int = 0) -> None:
@@ -122,8 +142,8 @@ class ClipData(LightningDataModule):
             )
         if overlap is not None:
             raise UserError(
-                "--data.overlap needs measured overlaps, which raw videos do not have: "
-                "run `video-ae prepare` first and give what it wrote as --data.root."
+                "data.overlap needs measured overlaps, which raw videos do not have: prepare the videos first "
+                "(`video-ae prepare`) and give the prepared folder as data.root."
             )
         return TrainingClips(
             source, settings.size, settings.length, settings.gap, clips, seed, reverse,
@@ -166,4 +186,4 @@ class ClipData(LightningDataModule):
 
 
 def _say(root: str, clips: PackedClips | TrainingClips) -> None:
-    log.warning("%s: %d videos, %d left out", root, len(clips.names), len(clips.quarantined))
+    log.warning("%s: %d videos, %d left out", root, len(clips.names), len(clips.skipped))

@@ -1,4 +1,4 @@
-"""Batches that are already on the device when the step wants them."""
+"""Batches that are on the device before the step needs them."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,9 +11,13 @@ from video_ae.types import VideoClip
 class DeviceBatches:
     """Bytes from a loader -> finished clips on the device, one batch ahead.
 
-    finish: scales, converts and augments; it runs on the device. On CUDA the copy (from pinned memory) and `finish` of
-    the next batch run on a stream of their own while the step computes on the current one. Elsewhere the same calls
-    happen in the same order, one after the other.
+    On CUDA the copy (from pinned memory) and `finish` of the next batch run on a stream of their own while the step
+    computes on the current one. Elsewhere the same calls happen in the same order, one after the other.
+
+    Args:
+        loader: batches of bytes.
+        device: where the clips are needed.
+        finish: scales, converts and augments a batch; it runs on the device.
     """
 
     def __init__(

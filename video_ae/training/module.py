@@ -1,4 +1,4 @@
-"""What one training step does."""
+"""One training step: forward, loss, gradients, optimizer."""
 
 import math
 from typing import Any
@@ -23,6 +23,12 @@ class TrainingModule(LightningModule):
 
     Each step's random numbers are a function of (seed, samples seen), so a resumed run draws what an uninterrupted one
     would have drawn.
+
+    Args:
+        model: the autoencoder to train.
+        losses: name -> term.
+        optimizer: learning rate, weight decay, clipping.
+        seed: of the random numbers in the model.
     """
 
     def __init__(
@@ -34,9 +40,14 @@ class TrainingModule(LightningModule):
         self.samples_seen = 0  # by all devices together: the next step's samples start here
         self.skipped = self.skipped_in_a_row = self.bad_in_a_row = 0
 
-    def loss(self, reconstruction: ModelOutput, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum, and each term before its weight."""
-        terms = {name: term(reconstruction, clip) for name, term in self.losses.items()}
+    def loss(self, output: ModelOutput, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum, and each term before its weight.
+
+        Args:
+            output: what the model made of the clip.
+            clip: a batch of true clips.
+        """
+        terms = {name: term(output, clip) for name, term in self.losses.items()}
         total = sum(self.losses[name].weight * value for name, value in terms.items())
         assert isinstance(total, Tensor), "a run needs a loss term"
         return total, terms
@@ -45,22 +56,22 @@ class TrainingModule(LightningModule):
         torch.manual_seed((self.seed * 1_000_003 + self.samples_seen) * 1009 + self.global_rank)
 
     def training_step(self, clip: VideoClip, batch_idx: int) -> Tensor:
-        reconstruction = self.model(clip)
-        total, terms = self.loss(reconstruction, clip)
+        output = self.model(clip)
+        total, terms = self.loss(output, clip)
         batch = len(clip.frames)
         self.samples_seen += batch * self.trainer.world_size
         values = {f"train/{name}": value.detach() for name, value in terms.items()}
-        values |= {"train/loss": total.detach(), "train/psnr": _psnr(reconstruction, clip)}
+        values |= {"train/loss": total.detach(), "train/psnr": _psnr(output, clip)}
         self.log_dict(values, batch_size=batch)
         return total
 
     def validation_step(self, clip: VideoClip, batch_idx: int) -> dict[str, Any]:
-        reconstruction = self.model(clip)
-        total, terms = self.loss(reconstruction, clip)
+        output = self.model(clip)
+        total, terms = self.loss(output, clip)
         values = {f"validation/{name}": value for name, value in terms.items()}
-        values |= {"validation/loss": total, "validation/psnr": _psnr(reconstruction, clip)}
+        values |= {"validation/loss": total, "validation/psnr": _psnr(output, clip)}
         self.log_dict(values, batch_size=len(clip.frames), on_step=False, on_epoch=True, sync_dist=True)
-        return {"reconstruction": reconstruction}
+        return {"output": output}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         settings = self.optimizer_settings
@@ -70,7 +81,7 @@ class TrainingModule(LightningModule):
         if self.bad_in_a_row >= BAD_STEPS_IN_A_ROW:
             raise UserError(
                 f"The last {BAD_STEPS_IN_A_ROW} steps had gradients that are not finite: resume from an earlier "
-                "checkpoint with a smaller --optimizer.lr."
+                "checkpoint with a smaller optimizer.lr."
             )
         too_long = settings.skip_norm is not None and float(norm) > settings.skip_norm
         too_long = too_long and self.global_step >= settings.warmup_steps and self.skipped_in_a_row < SKIPS_IN_A_ROW
@@ -104,6 +115,10 @@ class TrainingModule(LightningModule):
 def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:
     """What the learning rate is multiplied with at a step: linear warm-up, then the cosine or the halvings, if any.
 
+    Args:
+        settings: which schedule.
+        step: from 0.
+
     >>> settings = OptimizerSettings(warmup_steps=4, decay_steps=12)
     >>> [round(learning_rate_factor(settings, step), 3) for step in (0, 3, 4, 8, 12, 99)]
     [0.25, 1.0, 1.0, 0.525, 0.05, 0.05]
@@ -120,6 +135,6 @@ def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:
     return 0.05 + 0.95 * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _psnr(reconstruction: ModelOutput, clip: VideoClip) -> Tensor:
-    target = clip.frames[:, reconstruction.targets].flatten(0, 1)
-    return psnr(reconstruction.frames.detach().flatten(0, 1).clamp(0, 1).float(), target).mean()
+def _psnr(output: ModelOutput, clip: VideoClip) -> Tensor:
+    target = clip.frames[:, output.targets].flatten(0, 1)
+    return psnr(output.frames.detach().flatten(0, 1).clamp(0, 1).float(), target).mean()

@@ -1,4 +1,4 @@
-"""The values of a run: what one YAML in `configs/` may say."""
+"""The settings of a run: what one YAML in `configs/` may contain."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,7 +11,7 @@ from video_ae.losses.base import LossTerm
 def _at_least(smallest: int, group: str, **values: int | float) -> None:
     for name, value in values.items():
         if not value >= smallest:  # NaN is refused as well
-            raise UserError(f"--{group}.{name} is {value}, and at least {smallest} is needed: give a larger number.")
+            raise UserError(f"{group}.{name} is {value}, and at least {smallest} is needed: give a larger number.")
 
 
 @dataclass
@@ -27,19 +27,20 @@ class DataSettings:
         reuse: how often each training clip comes: for models that solve a clip's cameras, once for all.
         mix: further roots and how often a clip comes from each, where `root` counts 1.
         gap: smallest and largest step between a clip's frames, in frames.
-        gap_seconds: the same in seconds, for videos that have times; folders of pictures keep `gap`.
-        reverse: turn half of the clips around in time.
-        overlap: share of the first frame's picture that a clip's last frame has to show, at the first clip and from
-            clip `overlap_clips` on; null asks for none. Needs videos that `video-ae prepare` measured.
+        gap_seconds: the same in seconds, for videos that have times; folders of images keep `gap`.
+        reverse: play half of the clips backwards.
+        overlap: share of the first frame that is also visible in a clip's last frame, at least, for the first clip and
+            from clip `overlap_clips` on; null asks for none. Needs videos that `video-ae prepare` measured.
         overlap_clips: how many clips the way from one to the other takes.
         augment: change brightness, contrast, saturation and hue of training clips, and mirror half of them.
         batch_size: clips in a step, for each device.
         workers: processes that load data, for each device; 0 loads in the training process.
         decoder: auto, torchcodec, pyav or decord.
-        max_frames_in_memory: longer videos are cut around their middle until all together hold so many frames.
+        max_frames_in_memory: longer videos are cut around their middle until all together have so many frames.
         validation_clips: how many fixed clips validation looks at.
 
-    Raises UserError for numbers that cannot work.
+    Raises:
+        UserError: a number cannot work.
     """
 
     root: str = "data/walkthroughs/train"
@@ -70,7 +71,7 @@ class DataSettings:
 
 @dataclass
 class OptimizerSettings:
-    """Adam (Kingma and Ba 2015) with decoupled weight decay, warm-up and careful gradients.
+    """Adam (Kingma and Ba 2015) with decoupled weight decay, warm-up and gradient clipping.
 
     Args:
         lr: learning rate after the warm-up.
@@ -82,7 +83,8 @@ class OptimizerSettings:
         clip_norm: longer gradients are scaled to this norm.
         skip_norm: after the warm-up, a step with a longer gradient is left out (E-RayZer, 2026); null takes all.
 
-    Raises UserError for numbers that cannot work.
+    Raises:
+        UserError: a number cannot work.
     """
 
     lr: float = 1e-3
@@ -99,11 +101,11 @@ class OptimizerSettings:
         self.halve_at = tuple(self.halve_at)
         if self.halve_at and self.decay_steps is not None:
             raise UserError(
-                "--optimizer.decay_steps and --optimizer.halve_at are two ways to lower the learning rate: give one."
+                "optimizer.decay_steps and optimizer.halve_at are two ways to lower the learning rate: give one."
             )
         if any(later <= earlier for earlier, later in pairwise((0, *self.halve_at))):
             raise UserError(
-                f"--optimizer.halve_at is {list(self.halve_at)}, and rising steps above 0 are needed, such as [80, 90]."
+                f"optimizer.halve_at is {list(self.halve_at)}, and rising steps above 0 are needed, such as [80, 90]."
             )
 
 
@@ -120,13 +122,16 @@ class TrainerSettings:
         strategy: auto, ddp, ...
         precision: 32-true, 16-mixed or bf16-mixed.
         accumulate: batches that one step takes, one after the other: more clips than fit into memory at once.
-        validate_every: steps between two validations, with pictures.
+        validate_every: steps between two validations, with figures.
         checkpoint_every: steps between two checkpoints.
         log_every: steps between two lines of metrics.
-        averaging: validate and keep a running mean of the weights, of which so much stays at each step (0.98 remembers
-            about 50 steps); null keeps the weights of the last step.
+        averaging: validate and keep a running mean of the weights, of which so much stays at each step (0.98 averages
+            over about 50 steps); null keeps the weights of the last step.
 
-    Raises UserError for numbers that cannot work; what Lightning says to the rest is known when a run starts.
+    What Lightning itself refuses is found when a run starts.
+
+    Raises:
+        UserError: a number cannot work.
     """
 
     max_steps: int = 1000
@@ -145,7 +150,7 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         if self.averaging is not None and not 0 < self.averaging < 1:
             raise UserError(
-                f"--trainer.averaging is {self.averaging}, and null or a share between 0 and 1 is needed, such as 0.98."
+                f"trainer.averaging is {self.averaging}, and null or a share between 0 and 1 is needed, such as 0.98."
             )
         _at_least(
             1, "trainer", validate_every=self.validate_every, checkpoint_every=self.checkpoint_every,
@@ -157,14 +162,19 @@ class TrainerSettings:
 class RunSettings:
     """One run.
 
-    model: `{"class_path", "init_args"}` of an autoencoder.
-    losses: name -> term; the loss is their weighted sum.
-    out: the folder of the run.
-    wandb: whether and how metrics also go to Weights & Biases.
-    resume: continue the run in `out` exactly where its last checkpoint stands.
-    overwrite: replace the run in `out`.
-    view: show the run on a web page while it goes on (the command line does, with `video_ae.viewer.training_view`).
-    text: all of the above but the last three as YAML, kept in the run's folder.
+    Args:
+        model: `{"class_path", "init_args"}` of an autoencoder.
+        losses: name -> term; the loss is their weighted sum.
+        data: which clips.
+        optimizer: how the weights change.
+        trainer: how long and where.
+        seed: of weights, samples and random numbers in the model.
+        out: the folder of the run.
+        wandb: whether and how metrics also go to Weights & Biases.
+        resume: continue the run in `out` exactly from its last checkpoint.
+        overwrite: replace the run in `out`.
+        view: show the run on a web page while it goes on (the command line does, with `video_ae.viewer.training_view`).
+        text: all of the above but the last three as YAML, written into the run's folder.
     """
 
     model: dict[str, Any]

@@ -1,4 +1,4 @@
-"""One run: settings -> a folder with weights, checkpoints, pictures and metrics."""
+"""One run: settings -> a folder with weights, checkpoints, figures and metrics."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from video_ae.formats.atomic import claim_folder, write_atomically
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
 from video_ae.training.averaging import WeightMean
-from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationPictures
+from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationFigures
 from video_ae.training.collapse_signs import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
@@ -31,13 +31,19 @@ CONFIG = "config.yaml"
 
 
 def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
-    """Trains and returns the run's folder. watchers: callbacks that look on.
+    """Trains, and returns the run's folder.
 
-    It holds config.yaml (the complete settings), weights.safetensors and model.yaml, checkpoints/{last,best}.ckpt,
+    It contains config.yaml (the complete settings), weights.safetensors and model.yaml, checkpoints/{last,best}.ckpt,
     pictures/step_N.png, metrics/version_K/metrics.csv (one K for each start) and a lock against other trainings.
-    Raises UserError for settings that cannot work, before anything is written, and KeyboardInterrupt after a stop by
-    Ctrl-C or SIGTERM: the checkpoint of the last step is then written, and `resume` continues as if nothing had
-    happened.
+
+    Args:
+        settings: of the run.
+        watchers: further callbacks.
+
+    Raises:
+        UserError: the settings cannot work; nothing has been written then.
+        KeyboardInterrupt: it was stopped by Ctrl-C or SIGTERM: the checkpoint of the last step has been written, and
+            `resume` continues as if nothing had happened.
     """
     _check_wandb(settings)
     run = Path(settings.out)
@@ -71,7 +77,14 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's Trainer with this project's callbacks and loggers. Writes nothing yet.
 
-    Raises UserError for values that Lightning refuses, such as an accelerator that is not there.
+    Args:
+        settings: of the run.
+        run: its folder.
+        stop: the callback that stops it at a signal.
+        watchers: further callbacks.
+
+    Raises:
+        UserError: Lightning refuses a value, such as an accelerator that is not there.
     """
     values = settings.trainer
     best = ModelCheckpoint(
@@ -79,7 +92,7 @@ def build_trainer(
     )
     averaging = [WeightMean(values.averaging)] if values.averaging is not None else []
     callbacks: list[pl.Callback] = [
-        *averaging, ValidationPictures(run), CollapseSigns(), RunProgress(), stop, best,
+        *averaging, ValidationFigures(run), CollapseSigns(), RunProgress(), stop, best,
         LastCheckpoint(run, values.checkpoint_every), *watchers,
     ]  # fmt: skip
     if settings.wandb != "disabled":
@@ -135,39 +148,44 @@ def _check_wandb(settings: RunSettings) -> None:
 
     if not wandb.login(prompt=False):
         raise UserError(
-            "--wandb online needs a key: set WANDB_API_KEY or call `wandb login`, or choose --wandb offline."
+            "Logging to Weights & Biases online needs a key: set WANDB_API_KEY or call `wandb login`, or log offline.",
+            "wandb",
         )
 
 
 def _checkpoint(run: Path) -> Path:
     if not (run / LAST).is_file():
-        raise UserError(f"--resume needs a run in {str(run)!r}, but {LAST} is not there: start it without --resume.")
+        raise UserError(f"There is no run to resume in {str(run)!r}, since {LAST} is not there: start it anew.")
     return run / LAST
 
 
 def _check_out(run: Path, overwrite: bool) -> None:
     if run.is_dir() and any(run.iterdir()):
         if not overwrite:
-            raise UserError(f"--out {str(run)!r} is not empty: choose another folder, or add --resume or --overwrite.")
+            raise UserError(
+                f"The folder {str(run)!r} is not empty: choose another one, resume the run in it, or allow it to be "
+                "replaced.",
+                "overwrite",
+            )
         if not (run / CONFIG).is_file():
-            raise UserError(f"--overwrite replaces earlier runs only, and {str(run)!r} holds something else.")
+            raise UserError(f"Only earlier runs are replaced, and {str(run)!r} contains something else.")
     elif run.exists() and not run.is_dir():
-        raise UserError(f"--out {str(run)!r} is a file, and a folder is needed: choose another name.")
+        raise UserError(f"{str(run)!r} is a file, and a folder is needed: choose another name.", "out")
     parent = next(path for path in [run, *run.absolute().parents] if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UserError(f"--out {str(run)!r} cannot be written: choose a folder that you may write to.")
+        raise UserError(f"{str(run)!r} cannot be written: choose a folder that you may write to.", "out")
 
 
 @contextmanager
 def _alone(run: Path) -> Iterator[None]:
-    """Holds the run's folder against other trainings, until this one ends in whatever way."""
+    """Locks the run's folder against other trainings, until this one ends in whatever way."""
     claim_folder(run, overwrite=True)
     lock = FileLock(run / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise UserError(
-            f"another training is writing into --out {str(run)!r}: wait until it has ended, or choose another folder."
+            f"Another training is writing into {str(run)!r}: wait until it has ended, or choose another folder.", "out"
         ) from error
     try:
         yield

@@ -1,4 +1,4 @@
-"""What Weights & Biases gets beside numbers and pictures: the configuration, a video of a fixed clip, its cameras."""
+"""What Weights & Biases gets beside numbers and figures: the configuration, a video of a fixed clip, its cameras."""
 
 import tempfile
 from pathlib import Path
@@ -8,7 +8,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from video_ae.training.validation_pictures import camera_plot, comparison
+from video_ae.training.validation_figure import camera_plot, comparison
 from video_ae.types import VideoClip
 from video_ae.videos.writer import write_video
 
@@ -19,7 +19,8 @@ class WandbRecords(Callback):
     """Logs the whole configuration at the start, and at each validation the first clip: its rendered frames beside
     the input as a video, and where its cameras were found as a plot.
 
-    text: the run's config.yaml.
+    Args:
+        text: the run's config.yaml.
     """
 
     def __init__(self, text: str) -> None:
@@ -35,17 +36,17 @@ class WandbRecords(Callback):
     ) -> None:  # fmt: skip
         if batch_idx > 0 or not trainer.is_global_zero:
             return
-        reconstruction, step = outputs["reconstruction"], trainer.global_step
-        plot = camera_plot(reconstruction)
+        output, step = outputs["output"], trainer.global_step
+        plot = camera_plot(output)
         with tempfile.TemporaryDirectory() as folder:
-            video, picture = Path(folder) / "clip.mp4", Path(folder) / "cameras.png"
-            write_video(video, comparison(batch, reconstruction), VIDEO_RATE)
+            video, figure = Path(folder) / "clip.mp4", Path(folder) / "cameras.png"
+            write_video(video, comparison(batch, output), VIDEO_RATE)
             if plot is not None:
-                picture.write_bytes(plot)
+                figure.write_bytes(plot)
             for logger in _loggers(trainer):  # wandb copies the files at once
                 logger.log_video("validation_clip", [str(video)], step=step, format=["mp4"])
                 if plot is not None:
-                    logger.log_image("validation_cameras", [str(picture)], step=step)
+                    logger.log_image("validation_cameras", [str(figure)], step=step)
 
 
 def _loggers(trainer: Trainer) -> list[WandbLogger]:

@@ -10,16 +10,17 @@ from matplotlib import colormaps
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.output_folder import MARK
+from video_ae.formats.atomic import MARK
 from video_ae.formats.ply import PointCloud, read_ply
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.resize import plan_resizing
 from video_ae.models.base import VideoModel
 from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.rendering import to_bytes
 from video_ae.types import RenderedViews, Scene
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video
-from video_ae.viewer.frusta import View, camera_of_view
+from video_ae.viewer.views import View, camera_of_view
 
 FRAME_SIDE, SMALL_SIDE = 144, 72  # shorter side of the input frames on the page; the latter for long videos
 MANY_FRAMES = 500
@@ -31,49 +32,74 @@ _COLOURS = "viridis"
 class Contents:
     """A reconstruction, ready to be shown.
 
-    track: cameras of all frames (world: the first one). frames: the input's pictures, RGB, small. cloud: points in the
-    same world. depth: a typical depth. rate: frames a second of playback. scene: on the model's device.
+    Args:
+        name: of the video.
+        trajectory: cameras of all frames; the first frame's camera is the world.
+        frames: the input, reduced in size, RGB in 0 .. 255.
+        points: in the same world.
+        scene_depth: a typical depth of the scene.
+        frame_rate: frames a second of playback.
+        notes: sentences about what could not be determined.
+        scene: on the model's device.
+        model: that renders the scene.
     """
 
     name: str
-    track: CameraTrajectory
+    trajectory: CameraTrajectory
     frames: UInt8[Tensor, "frame 3 height width"]
-    cloud: PointCloud
-    depth: float
-    rate: float
+    points: PointCloud
+    scene_depth: float
+    frame_rate: float
     notes: tuple[str, ...]
     scene: Scene
     model: VideoModel
 
     def __len__(self) -> int:
-        return len(self.track.cameras)
+        return len(self.trajectory.cameras)
 
     def render(self, view: View, size: tuple[int, int]) -> np.ndarray:
-        """What the model shows from there: [height, width, 3] in 0 .. 255, page colour where nothing was seen."""
+        """The model's image of a view: [height, width, 3] in 0 .. 255, in the page's colour where nothing was seen.
+
+        Args:
+            view: what a client looks at.
+            size: (width, height) of the image.
+        """
         camera = camera_of_view(view).to(self.scene.camera.confidence.device, torch.float32)
         with torch.no_grad():
             return on_background(self.model.render(self.scene, camera, size))
 
 
 def on_background(views: RenderedViews) -> np.ndarray:
-    """The first view as bytes [height, width, 3], over the grey of the page."""
-    picture = views.rgb[0] + (1 - views.opacity[0].clamp(0, 1)) * BACKGROUND
-    return (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    """The first view as bytes [height, width, 3], over the grey of the page.
+
+    Args:
+        views: at least one.
+    """
+    image = views.rgb[:1] + (1 - views.opacity[:1, None].clamp(0, 1)) * BACKGROUND
+    return to_bytes(image)[0].permute(1, 2, 0).cpu().numpy()
 
 
 def load_contents(directory: Path, device: torch.device) -> Contents:
-    """Reads everything. Raises UserError for a folder that is missing, holds no reconstruction, or a damaged one."""
+    """What the page shows of a folder.
+
+    Args:
+        directory: what `video-ae reconstruct` wrote.
+        device: on which the page's images are rendered.
+
+    Raises:
+        UserError: the folder is missing, holds no reconstruction, or a damaged one.
+    """
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError(f"{str(directory)!r} is no folder: give one that `video-ae reconstruct` wrote.")
     saved = Reconstruction.load(directory, str(device))
     return Contents(
         name=saved.name or directory.name,
-        track=saved.trajectory,
+        trajectory=saved.trajectory,
         frames=_frames(directory / "reconstruction.mp4", len(saved)),
-        cloud=_cloud(directory / "points.ply", saved),
-        depth=saved.scene_depth,
-        rate=saved.frame_rate,
+        points=read_ply(directory / "points.ply") if (directory / "points.ply").is_file() else saved.points(),
+        scene_depth=saved.scene_depth,
+        frame_rate=saved.frame_rate,
         notes=saved.notes,
         scene=saved.scene,
         model=saved.model,
@@ -93,36 +119,49 @@ def _frames(path: Path, count: int) -> UInt8[Tensor, "frame 3 height width"]:
     return torch.cat(parts)
 
 
-def _cloud(path: Path, saved: Reconstruction) -> PointCloud:
-    """The points that were exported, or the same ones made now."""
-    return read_ply(path) if path.is_file() else saved.points()
-
-
 def confidence_colours(confidence: Float[Tensor, "point"]) -> UInt8[Tensor, "point 3"]:
-    """0 (a guess): dark violet, to 1 (well determined): yellow."""
+    """Colours for confidences, from dark violet (a guess) to yellow (well determined).
+
+    Args:
+        confidence: 0 to 1.
+    """
     rgba = colormaps[_COLOURS](confidence.clamp(0, 1).numpy(), bytes=True)
     return torch.from_numpy(np.ascontiguousarray(rgba[:, :3]))
 
 
 def shown_points(cloud: PointCloud, colouring: str, least: float) -> tuple[Tensor, Tensor]:
-    """(points, RGB bytes) of those with a confidence of at least `least`; colouring: `picture` or `confidence`."""
+    """Points and their colours (RGB in 0 .. 255).
+
+    Args:
+        cloud: of the scene.
+        colouring: `image`, or `confidence` for `confidence_colours`.
+        least: points of less confidence are left out.
+    """
     kept = cloud.select(cloud.confidence >= least)
-    return kept.points, kept.colors if colouring == "picture" else confidence_colours(kept.confidence)
+    return kept.points, kept.colors if colouring == "image" else confidence_colours(kept.confidence)
 
 
-def describe(contents: Contents) -> str:
-    """Two lines of Markdown about a reconstruction."""
-    focal = contents.track.cameras.intrinsics[0, 0].item()
-    certain = contents.track.confidence.mean().item()
+def describe_contents(contents: Contents) -> str:
+    """Two lines of Markdown about a reconstruction, and its notes.
+
+    Args:
+        contents: of the page.
+    """
+    focal = contents.trajectory.cameras.intrinsics[0, 0].item()
+    certain = contents.trajectory.confidence.mean().item()
     text = (
-        f"**{contents.name}** \n{len(contents)} frames, {len(contents.cloud):,} points, focal length {focal:.3f} × "
+        f"**{contents.name}** \n{len(contents)} frames, {len(contents.points):,} points, focal length {focal:.3f} × "
         f"width, mean confidence {certain:.2f}"
     )
     return "\n\n".join([text, *(f"*{note}*" for note in contents.notes)])
 
 
-def mark_of(directory: Path) -> tuple[int, int] | None:
-    """What changes when a reconstruction is replaced: (inode, time) of its summary; None while it is not there."""
+def folder_version(directory: Path) -> tuple[int, int] | None:
+    """What changes when a reconstruction is replaced: (inode, time) of its summary; None while it is not there.
+
+    Args:
+        directory: what `video-ae reconstruct` wrote.
+    """
     try:
         status = (Path(directory) / MARK).stat()
     except OSError:

@@ -1,11 +1,11 @@
-"""Files that a visitor takes along, made by the same exporters as `video-ae export`."""
+"""Files that a client can download, made by the same exporters as `video-ae export`."""
 
 import io
 import tempfile
 import zipfile
 from pathlib import Path
 
-from video_ae.formats.cameras_json import write_track_json
+from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.ply import write_ply
 from video_ae.pipelines.export import export_reconstruction
 from video_ae.viewer.contents import Contents
@@ -14,16 +14,22 @@ DOWNLOADS = ("points.ply", "cameras.json", "colmap.zip")
 
 
 def download(name: str, directory: Path, contents: Contents) -> bytes:
-    """The bytes of one of `DOWNLOADS`. `colmap.zip` needs the video, unless the folder has a colmap model already.
+    """The bytes of a file. `colmap.zip` needs the video, unless the folder has a colmap model already.
 
-    Raises UserError where that video is gone.
+    Args:
+        name: one of `DOWNLOADS`.
+        directory: the folder of the reconstruction.
+        contents: what was read from it.
+
+    Raises:
+        UserError: the video is needed and gone.
     """
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / name
         if name == "points.ply":
-            write_ply(target, contents.cloud)
+            write_ply(target, contents.points)
         elif name == "cameras.json":
-            write_track_json(target, contents.track)
+            write_cameras_json(target, contents.trajectory)
         else:
             model = Path(directory) / "colmap"
             if not model.is_dir():
@@ -34,7 +40,11 @@ def download(name: str, directory: Path, contents: Contents) -> bytes:
 
 
 def zipped(folder: Path) -> bytes:
-    """A folder with all files in it, under its own name."""
+    """A ZIP archive of a folder with all files in it, under its own name.
+
+    Args:
+        folder: its path.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.types import Cameras
-from video_ae.viewer.frusta import view_of_camera
+from video_ae.viewer.views import view_of_camera
 
 _FIRST, _OTHERS = (27, 138, 58), (23, 105, 170)
 POINT_SIZE = 0.004  # of the typical depth
@@ -22,9 +22,18 @@ def draw_cameras(
     scale: float,
     clicked: Callable[[int], None] | None = None,
 ) -> viser.FrameHandle:
-    """The cameras `numbers` as frusta with their pictures below `/cameras`, whose handle (show, hide) is returned.
+    """Draws cameras as frusta with their frames in them; the first one is green.
 
-    The first one is green. clicked: called with the number of a frustum that somebody clicks.
+    Args:
+        scene: of a page or of one of its clients.
+        cameras: of all frames of a clip.
+        frames: all frames of the clip, RGB in 0 .. 255.
+        numbers: positions in the clip of the cameras to draw.
+        scale: length of a frustum, in the cameras' scale.
+        clicked: called with the position of a camera whose frustum was clicked.
+
+    Returns:
+        The handle of `/cameras`, which shows or hides all of them.
     """
     parent = scene.add_frame("/cameras", show_axes=False)
     height, width = frames.shape[-2:]
@@ -62,7 +71,18 @@ def draw_points(
     size: float,
     visible: bool = True,
 ) -> viser.PointCloudHandle:
-    """A cloud at `/points`; size: of a point, in the scene's unit."""
+    """Draws a point cloud at `/points`.
+
+    Args:
+        scene: of a page or of one of its clients.
+        points: in the world.
+        colours: RGB in 0 .. 255.
+        size: of a point, in the cameras' scale.
+        visible: whether it is shown.
+
+    Returns:
+        Its handle.
+    """
     return scene.add_point_cloud(
         "/points",
         points.numpy(),

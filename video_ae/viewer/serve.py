@@ -10,31 +10,38 @@ import viser
 
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.viewer.contents import load_contents, mark_of
-from video_ae.viewer.frusta import View, start_view
-from video_ae.viewer.layout import LOOPBACK, close_page, open_page, welcome
-from video_ae.viewer.pacing import Order
-from video_ae.viewer.visit import Visit
-from video_ae.viewer.worker import RenderWorker
+from video_ae.viewer.client_session import ClientSession
+from video_ae.viewer.contents import folder_version, load_contents
+from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, close_page, open_page, set_start, welcome
+from video_ae.viewer.render_timing import RenderRequest
+from video_ae.viewer.render_worker import RenderWorker
+from video_ae.viewer.views import View, start_view
 
-DEFAULT_PORT = 8080
-TICK_SECONDS = 1 / 30  # of playback
-LOOK_SECONDS = 1.0  # between two looks at whether the folder was replaced
+PLAYBACK_SECONDS = 1 / 30  # between two updates of playback
+WATCH_SECONDS = 1.0  # between two checks whether the folder was replaced
 
 
 class Viewer:
-    """A page that shows what `reconstruct_video` wrote into `directory`, to any number of visitors.
+    """A page that shows what `video-ae reconstruct` wrote, to any number of clients.
 
     It serves as soon as it exists, and until `close`. When the folder is replaced by a new reconstruction, the page
-    shows that one; while it cannot be read, the page keeps the old one. port 0 takes a free one. Raises UserError for a
-    folder that holds no reconstruction, a host that is none of this machine's, and a port that is in use.
+    shows that one; while the new one cannot be read, the page keeps the old one.
+
+    Args:
+        directory: what `video-ae reconstruct` wrote.
+        host: address to serve on; "127.0.0.1" can be reached from this machine only.
+        port: number of the port; 0 takes a free one.
+        device: on which the page's images are rendered: "auto", or a name that torch knows.
+
+    Raises:
+        UserError: the folder holds no reconstruction, the host is none of this machine's, or the port is in use.
     """
 
     def __init__(self, directory: Path, host: str = LOOPBACK, port: int = DEFAULT_PORT, device: str = "auto") -> None:
         self._directory, self._device = Path(directory), choose_device(device)
-        self._mark = mark_of(self._directory)
+        self._version = folder_version(self._directory)
         self._contents = load_contents(self._directory, self._device)
-        self._visits: dict[int, Visit] = {}
+        self._sessions: dict[int, ClientSession] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._page = open_page(host, port, self._contents.name)
@@ -48,6 +55,7 @@ class Viewer:
             thread.start()
 
     def close(self) -> None:
+        """Ends serving and all threads."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(timeout=5)
@@ -55,11 +63,11 @@ class Viewer:
         close_page(self._page)
 
     def reload(self) -> bool:
-        """Looks at the folder once; True if a new reconstruction is shown."""
-        mark = mark_of(self._directory)
-        if mark is None or mark == self._mark:
+        """Checks the folder once, and returns whether a new reconstruction is shown."""
+        version = folder_version(self._directory)
+        if version is None or version == self._version:
             return False
-        self._mark = mark
+        self._version = version
         try:
             contents = load_contents(self._directory, self._device)
         except (UserError, OSError) as error:
@@ -67,53 +75,58 @@ class Viewer:
             return False
         self._contents = contents
         self._set_start()
-        with self._lock:
-            visits = list(self._visits.values())
-        for visit in visits:
-            visit.show(contents)
-            visit.say("New reconstruction", f"{len(contents)} frames were read.")
-        self._worker.again()
+        for session in self._all_sessions():
+            session.show(contents)
+            session.notify("New reconstruction", f"{len(contents)} frames were read.")
+        self._worker.invalidate()
         return True
 
     def _set_start(self) -> None:
-        position, ahead = start_view(self._contents.track.cameras, self._contents.depth)
-        camera = self._page.initial_camera
-        camera.position, camera.look_at, camera.up = position, ahead, (0.0, -1.0, 0.0)  # type: ignore[assignment]
+        set_start(self._page, *start_view(self._contents.trajectory.cameras, self._contents.scene_depth))
+
+    def _all_sessions(self) -> list[ClientSession]:
+        with self._lock:
+            return list(self._sessions.values())
 
     def _enter(self, client: viser.ClientHandle) -> None:
-        visit = Visit(client, self._directory, self._worker)
+        session = ClientSession(client, self._directory, self._worker)
         with self._lock:
-            self._visits[client.client_id] = visit
-        visit.begin(self._contents)  # read after this visit stands in the list that `reload` goes through
+            self._sessions[client.client_id] = session
+        session.start(self._contents)  # read after this session stands in the list that `reload` goes through
 
     def _leave(self, client: viser.ClientHandle) -> None:
-        self._worker.forget(client.client_id)
+        self._worker.remove(client.client_id)
         with self._lock:
-            self._visits.pop(client.client_id, None)
+            self._sessions.pop(client.client_id, None)
 
     def _render(self, view: View, size: tuple[int, int]) -> np.ndarray:
         return self._contents.render(view, size)
 
-    def _deliver(self, order: Order, picture: np.ndarray) -> None:
+    def _deliver(self, request: RenderRequest, image: np.ndarray) -> None:
         with self._lock:
-            visit = self._visits.get(order.visitor)
-        if visit is not None:
-            visit.draw(picture)
+            session = self._sessions.get(request.client)
+        if session is not None:
+            session.show_rendering(image)
 
     def _play(self) -> None:
-        while not self._stopped.wait(TICK_SECONDS):
-            with self._lock:
-                visits = list(self._visits.values())
-            for visit in visits:
-                visit.tick(time.monotonic())
+        while not self._stopped.wait(PLAYBACK_SECONDS):
+            for session in self._all_sessions():
+                session.advance_playback(time.monotonic())
 
     def _watch(self) -> None:
-        while not self._stopped.wait(LOOK_SECONDS):
+        while not self._stopped.wait(WATCH_SECONDS):
             self.reload()
 
 
 def view_reconstruction(directory: Path, host: str = LOOPBACK, port: int = DEFAULT_PORT, device: str = "auto") -> None:
-    """Serves until Ctrl-C. Raises UserError as `Viewer` does."""
+    """Serves until Ctrl-C.
+
+    Args:
+        directory, host, port, device: as for `Viewer`.
+
+    Raises:
+        UserError: as `Viewer` does.
+    """
     viewer = Viewer(directory, host, port, device)
     print(welcome(host, viewer.port, f"{directory} is shown"), flush=True)
     try:

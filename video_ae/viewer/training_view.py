@@ -1,10 +1,12 @@
 """`video-ae train --view`: the cameras and the structure of a fixed clip, while they are being learnt."""
 
+import os
 import queue
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,21 +16,57 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import camera_rays, transform
-from video_ae.renderers.compositing import absorption_weights
+from video_ae.renderers.compositing import march
 from video_ae.scene.rendering import to_bytes
-from video_ae.types import Cameras, MultiplaneVolume, ModelOutput, VideoClip
+from video_ae.training.settings import RunSettings
+from video_ae.training.train import train
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
-from video_ae.viewer.frusta import frustum_scale, start_view
-from video_ae.viewer.layout import LOOPBACK, Page, close_page, open_page, welcome
+from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, Page, PortInUse, close_page, open_page, set_start, welcome
+from video_ae.viewer.views import frustum_scale, start_view
 
-DEFAULT_PORT = 8080
 PORTS = 20  # are tried, so that two trainings can be watched at once
 _LEAST_OPACITY = 0.5
+_DEPTH = 1.0  # typical: models scale their cameras so that the mean inverse depth is 1
+
+Values = TypeVar("Values", Tensor, Cameras, MultiplaneVolume)
+
+
+def train_in_view(settings: RunSettings, host: str = LOOPBACK, port: int = DEFAULT_PORT) -> Path:
+    """Trains as `train` does, while the first of its processes serves a page that shows the run.
+
+    Args:
+        settings: of the run.
+        host: address to serve on.
+        port: number of the port; where it is in use, one of the next ports.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        UserError: as `train` and `TrainingView` do.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return train(settings)
+    view = TrainingView(host, port)
+    try:
+        return train(settings, [view])
+    finally:
+        view.close()
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A clip at one step of a training, on the CPU. Models without cameras or structure have none."""
+    """A clip at one step of a training, on the CPU.
+
+    Args:
+        step: of the training.
+        frames: all frames of the clip, RGB in 0 .. 255.
+        target: one of them that the model rendered.
+        rendering: that frame as the model renders it.
+        cameras: of all frames; None for models that have none.
+        structure: the structure code; None for models that have none.
+    """
 
     step: int
     frames: UInt8[Tensor, "frame 3 height width"]
@@ -38,53 +76,68 @@ class Snapshot:
     structure: MultiplaneVolume | None
 
 
-def snapshot(step: int, clip: VideoClip, reconstruction: ModelOutput) -> Snapshot:
-    """The first clip of a batch, copied: training goes on and nothing of it is held or changed."""
-    which = len(reconstruction.targets) // 2
-    found, code = reconstruction.camera, reconstruction.structure
-    cameras = None if found is None else Cameras(_copy(found.cameras.world_from_camera[0]), _first(found.cameras))
-    structure = None
-    if code is not None:
-        reference = Cameras(_copy(code.reference.world_from_camera[:1]), _copy(code.reference.intrinsics[:1]))
-        structure = MultiplaneVolume(
-            _copy(code.density[:1]), _copy(code.features[:1]), _copy(code.inverse_depth[:1]), reference
-        )
+@torch.no_grad()
+def snapshot(step: int, batch: VideoClip, output: ModelOutput) -> Snapshot:
+    """The first clip of a batch, copied: the training changes nothing of it and can free its own tensors.
+
+    Args:
+        step: of the training.
+        batch: of clips.
+        output: what the model makes of the batch.
+    """
+    rendered = len(output.targets) // 2
+    frames = to_bytes(_copy(batch.frames[0]))
     return Snapshot(
         step,
-        to_bytes(_copy(clip.frames[0])),
-        to_bytes(_copy(clip.frames[0, int(reconstruction.targets[which])])[None])[0],
-        to_bytes(_copy(reconstruction.frames[0, which])[None])[0],
-        cameras,
-        structure,
+        frames,
+        frames[int(output.targets[rendered])],
+        to_bytes(_copy(output.frames[0, rendered])[None])[0],
+        None if output.camera is None else _copy(output.camera.cameras[0]),
+        None if output.structure is None else _copy(output.structure[0]),
     )
 
 
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float32, copy=True)
-
-
-def _first(cameras: Cameras) -> Tensor:
-    return _copy(cameras.intrinsics[0])
+@torch.no_grad()
+def _copy(values: Values) -> Values:
+    return values.to("cpu", torch.float32, copy=True)
 
 
 def structure_points(
     structure: MultiplaneVolume,
 ) -> tuple[Float[Tensor, "point 3"], UInt8[Tensor, "point 3"]]:
-    """Where the rays of a code's own camera end (the mean of 1 / z), and the colour there, for rays that end."""
-    opacity = 1 - torch.exp(-structure.density[0].permute(1, 2, 0))
-    weights = absorption_weights(opacity)
-    total = weights.sum(-1)
-    inverse_depth = (weights * structure.inverse_depth[0]).sum(-1) / total.clamp_min(1e-6)
-    colours = torch.einsum("hwp,cphw->hwc", weights, structure.features[0, :3]) / total.clamp_min(1e-6)[..., None]
+    """Where the rays of a code's own camera end (the mean of 1 / z), and the colour there, for rays that end.
+
+    Args:
+        structure: of one clip.
+
+    Returns:
+        (points in the world, RGB in 0 .. 255).
+    """
+    opacity = 1 - torch.exp(-structure.density.permute(1, 2, 0))
+    planes = structure.inverse_depth.expand(opacity.shape)[..., None]
+    samples = torch.cat([planes, structure.features[:3].permute(2, 3, 1, 0)], -1)
+    sums, total = march(opacity, samples)
+    means = sums / total.clamp_min(1e-6)[..., None]
+    inverse_depth, colours = means[..., 0], means[..., 1:]
     kept = (total > _LEAST_OPACITY) & (inverse_depth > 1e-6)
-    rays = camera_rays(structure.reference.intrinsics[0, 0], *total.shape)
-    points = transform(structure.reference.world_from_camera[0, 0], rays[kept] / inverse_depth[kept][:, None])
+    rays = camera_rays(structure.reference.intrinsics[0], *total.shape)
+    points = transform(structure.reference.world_from_camera[0], rays[kept] / inverse_depth[kept][:, None])
     return points, to_bytes(colours[kept].T[None, :, None])[0, :, 0].T.contiguous()
 
 
 class TrainingView(Callback):
-    """Serves a page during a run. What it shows is copied at each validation and drawn by another thread, so that the
-    run computes exactly what it would compute unseen. Raises UserError where no port is free."""
+    """Serves a page during a run.
+
+    What it shows is copied at each validation and drawn by another thread, so that the run computes exactly what it
+    would compute without a page.
+
+    Args:
+        host: address to serve on.
+        port: number of the port; where it is in use, one of the next ports. 0 takes a free one.
+
+    Raises:
+        UserError: no port is free.
+    """
 
     def __init__(self, host: str = LOOPBACK, port: int = DEFAULT_PORT) -> None:
         self._page = _open(host, port)
@@ -100,10 +153,10 @@ class TrainingView(Callback):
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         if batch_idx == 0 and trainer.is_global_zero:
-            self._offer(snapshot(trainer.global_step, batch, outputs["reconstruction"]))
+            self._offer(snapshot(trainer.global_step, batch, outputs["output"]))
 
     def close(self) -> None:
-        """Ends the page, after what was last offered has been drawn."""
+        """Ends the page, after the latest snapshot has been drawn."""
         self._latest.put(None)
         self._thread.join(timeout=5)
         close_page(self._page)
@@ -117,14 +170,19 @@ class TrainingView(Callback):
     def _draw_all(self) -> None:
         while (latest := self._latest.get()) is not None:
             try:
-                draw(self._page, latest)
+                draw_snapshot(self._page, latest)
             except Exception as error:  # a page that fails must not end a training
                 print(f"video-ae: this step could not be shown ({type(error).__name__}: {error})", file=sys.stderr)
             self.drawn += 1
 
 
-def draw(page: Page, latest: Snapshot) -> None:
-    """Replaces what the page shows."""
+def draw_snapshot(page: Page, latest: Snapshot) -> None:
+    """Replaces what the page shows.
+
+    Args:
+        page: of `open_page`.
+        latest: what is shown from now on.
+    """
     with page.atomic():
         page.gui.reset()
         page.gui.configure_theme(show_logo=False, show_share_button=False)
@@ -135,14 +193,11 @@ def draw(page: Page, latest: Snapshot) -> None:
         if latest.cameras is None:
             page.gui.add_markdown("This model has no cameras that could be drawn.")
             return
-        depth = 1.0  # cameras are scaled so that the mean inverse depth is 1
-        position, ahead = start_view(latest.cameras, depth)
-        start = page.initial_camera
-        start.position, start.look_at, start.up = position, ahead, (0.0, -1.0, 0.0)  # type: ignore[assignment]
-        scale = frustum_scale(latest.cameras, depth)
+        set_start(page, *start_view(latest.cameras, _DEPTH))
+        scale = frustum_scale(latest.cameras, _DEPTH)
         draw_cameras(page.scene, latest.cameras, latest.frames, range(len(latest.frames)), scale)
         if latest.structure is not None:
-            draw_points(page.scene, *structure_points(latest.structure), 2 * POINT_SIZE * depth)
+            draw_points(page.scene, *structure_points(latest.structure), 2 * POINT_SIZE * _DEPTH)
 
 
 def _open(host: str, port: int) -> Page:
@@ -150,7 +205,6 @@ def _open(host: str, port: int) -> Page:
     for attempt in range(port, port + PORTS if port else 1):
         try:
             return open_page(host, attempt, "video-ae train")
-        except UserError as error:
-            if "in use" not in str(error):
-                raise
+        except PortInUse:
+            continue
     raise UserError(f"The ports {port} to {port + PORTS - 1} are in use: stop another viewer.")

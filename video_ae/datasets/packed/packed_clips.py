@@ -17,12 +17,23 @@ log = logging.getLogger(__name__)
 
 
 class PackedClips(Dataset[ByteClip]):
-    """`clips` random clips of packed videos; clip `p` is a pure function of (seed, p), as in `TrainingClips`.
+    """Random clips of packed videos; clip `p` is a pure function of (seed, p), as in `TrainingClips`.
 
-    Nothing is held in memory but the sampler. length, gap, reverse, curriculum: as in `ClipSampler`, with the overlaps
-    that preparation measured. gap_seconds: instead of `gap`, where a video has times. Where a clip cannot be read
-    another one, drawn for the same position, takes its place. From object storage, the shards of the next block of
-    positions are fetched while this one is read.
+    Only the sampler is kept in memory. Where a clip cannot be read, another one is drawn for the same position. From
+    object storage, the shards of the next block of positions are fetched while this one is read.
+
+    Args:
+        source: the packed videos, with the overlaps that preparation measured.
+        length: frames in a clip.
+        gap: smallest and largest step between its frames, in frames.
+        clips: their number.
+        seed: of the draw.
+        reverse: whether half of the clips run backwards in time.
+        curriculum: as in `ClipSampler`.
+        gap_seconds: the gap in seconds, for videos that have times.
+
+    Raises:
+        UserError: when no video is long enough, or a value is out of range.
     """
 
     def __init__(
@@ -56,12 +67,13 @@ class PackedClips(Dataset[ByteClip]):
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the segments that can name a clip."""
+        """The names of the segments."""
         return self._source.names
 
     @property
-    def quarantined(self) -> dict[str, str]:
-        return self._source.quarantined
+    def skipped(self) -> dict[str, str]:
+        """Name -> reason of the videos of which nothing was packed."""
+        return self._source.skipped
 
     def __len__(self) -> int:
         return self._clips
@@ -87,7 +99,7 @@ class PackedClips(Dataset[ByteClip]):
         if not store.remote or block == self._block:
             return
         self._block = block
-        shards = self._sampler.places_in_block(self._seed, block + 1)
+        shards = self._sampler.shards_of_block(self._seed, block + 1)
         threading.Thread(target=_fetch, args=(self._source, shards), daemon=True).start()
 
 
@@ -97,5 +109,5 @@ def _fetch(source: PackedVideos, shards: list[int]) -> None:
         try:
             source.store.fetch(names[shard])
         except UserError as error:
-            log.warning("%s", error)  # whoever needs the shard will say so again
+            log.warning("%s", error)  # reading the shard will report it again
             return

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
+from video_ae.datasets.base import ClipSource
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.packed.shard_store import ShardStore
 from video_ae.datasets.packed.shards import decode_frames
@@ -18,12 +19,18 @@ from video_ae.geometry.resize import Fit, plan_resizing
 from video_ae.types import VideoClip
 
 
-class PackedVideos:
-    """Segments of videos, each as one video of small frames; any frame is reached at once, without decoding others.
+class PackedVideos(ClipSource):
+    """Segments of videos, each as one video of small frames; any frame is read at once, without decoding others.
 
-    root: a folder, or an address such as `s3://bucket/packed` (then shards are fetched as they are needed, see
-    `ShardStore`). The table of segments is mapped, not read: memory does not grow with it. Raises UserError where
-    the root is no complete packed folder.
+    The table of segments is memory-mapped, so that memory does not grow with it. The numbers of a loaded clip's frames
+    are those in the whole video.
+
+    Args:
+        root: a folder, or an address such as `s3://bucket/packed`; then shards are fetched as they are needed.
+        cache: the folder for these, as in `ShardStore`.
+
+    Raises:
+        UserError: when the root is no complete packed folder.
     """
 
     def __init__(self, root: str | Path, cache: Path | None = None) -> None:
@@ -31,38 +38,28 @@ class PackedVideos:
         text = self.store.fetch("packed.json").read_text(encoding="utf-8")
         try:
             about = json.loads(text)
-            self._quarantined: dict[str, str] = about["quarantined"]
+            self.skipped = dict(about["quarantined"])
             gaps = about["overlap_gaps"]
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{str(root)!r} has a packed.json that is damaged: prepare the videos again.") from error
         if gaps != list(OVERLAP_GAPS):
             raise UserError(f"{str(root)!r} was prepared by another version of video-ae: prepare the videos again.")
         self._table_path = self.store.fetch("segments.npy")
-        self._table = self._map()
+        self._map()
 
-    def _map(self) -> np.ndarray:
+    def _map(self) -> None:
         try:
-            return np.load(self._table_path, mmap_mode="r")
+            self._table = np.load(self._table_path, mmap_mode="r")
         except (ValueError, EOFError) as error:
             raise UserError(f"{str(self._table_path)!r} is damaged: prepare the videos again.") from error
+        self.names = _Names(self._table["name"])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_table"}
+        return {name: value for name, value in vars(self).items() if name not in ("_table", "names")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._table = self._map()
-
-    @property
-    def names(self) -> Sequence[str]:
-        return _Names(self._table["name"])
-
-    @property
-    def quarantined(self) -> dict[str, str]:
-        return dict(self._quarantined)
-
-    def __len__(self) -> int:
-        return len(self._table)
+        self._map()
 
     def frame_count(self, number: int) -> int:
         return int(self._table["frames"][number])
@@ -74,7 +71,7 @@ class PackedVideos:
 
     @property
     def overlaps(self) -> np.ndarray:
-        """[segment, gap]: share of the picture that frames `OVERLAP_GAPS` apart have in common."""
+        """[segment, gap]: share of the frame that frames `OVERLAP_GAPS` apart have in common."""
         return self._table["overlaps"]
 
     @property
@@ -84,15 +81,21 @@ class PackedVideos:
 
     @property
     def shards(self) -> np.ndarray:
-        """The shard that holds each segment, ascending."""
+        """The number of each segment's shard, ascending."""
         return self._table["shard"]
 
     def read(
         self, number: int, indices: Sequence[int]
     ) -> tuple[UInt8[Tensor, "frame 3 height width"], Int64[Tensor, "frame"], Float64[Tensor, "frame"]]:
-        """(frames of one segment as they are stored, their numbers in the video, seconds from the video's start).
+        """Frames of one segment as they are stored, their numbers in the video, and seconds from the video's start.
 
-        Raises IndexError for a number outside the segment and UserError for a damaged shard.
+        Args:
+            number: of the segment.
+            indices: of the frames in it.
+
+        Raises:
+            IndexError: when an index is outside the segment.
+            UserError: when the shard is damaged.
         """
         row = self._table[number]
         count, first = int(row["frames"]), int(row["first"])
@@ -114,14 +117,13 @@ class PackedVideos:
         size: int | tuple[int, int] | None = None,
         fit: Fit = "stretch",
     ) -> VideoClip:
-        """As in `ClipSource`; `indices` of the clip are numbers in the whole video."""
         frames, numbers, times = self.read(number, range(self.frame_count(number)) if indices is None else indices)
         resizing = plan_resizing((frames.shape[-1], frames.shape[-2]), size, fit)
         return VideoClip(resizing.frames(frames), numbers, times, name=self.names[number])
 
 
 class _Names(Sequence[str]):
-    """Names that stay in the mapped table until they are asked for."""
+    """Names that are read from the mapped table when they are asked for."""
 
     def __init__(self, column: np.ndarray) -> None:
         self._column = column

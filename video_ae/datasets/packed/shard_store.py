@@ -1,7 +1,7 @@
 """Reads single frames out of shards, from a folder or, through a bounded cache, from object storage.
 
 LitData's own reader keeps threads and locks for an order of samples of its own, and its package demands torchvision,
-which breaks beside a CPU build of torch. Here any frame is read at its place, whoever asks (docs/data.md).
+which breaks beside a CPU build of torch. Here any process reads any frame by its offset (docs/data.md).
 """
 
 import hashlib
@@ -26,17 +26,29 @@ CACHE_BYTES = 50 * 2**30
 
 
 def is_remote(root: str | Path) -> bool:
-    """Whether a root names object storage, such as `s3://bucket/folder`."""
+    """Whether a root names object storage, such as `s3://bucket/folder`.
+
+    Args:
+        root: a path or an address.
+    """
     return "://" in str(root)
 
 
 class ShardStore:
-    """The files of a packed folder. `root`: a folder, or an address that fsspec understands (`s3://`, `gs://`, ...).
+    """The files of a packed folder.
 
-    Shards from an address are fetched whole into `cache` when they are first needed, by one process at a time, and the
-    least recently used ones are deleted while all in `cache` take more than `cache_bytes`. What was fetched belongs to
-    the address and its `packed.json`: a folder that was prepared again is fetched again. Objects can be sent to other
-    processes; each opens its own files. Raises UserError where the address cannot be reached.
+    Shards from an address are fetched whole when they are first needed, by one process at a time, and the least
+    recently used ones are deleted while all in the cache take more than `cache_bytes`. What was fetched belongs to the
+    address and its `packed.json`: a folder that was prepared again is fetched again. Objects can be sent to other
+    processes; each opens its own files.
+
+    Args:
+        root: a folder, or an address that fsspec understands (`s3://`, `gs://`, ...).
+        cache: the folder for fetched files; `default_cache()` by default.
+        cache_bytes: its size.
+
+    Raises:
+        UserError: when the address cannot be reached.
     """
 
     def __init__(self, root: str | Path, cache: Path | None = None, cache_bytes: int = CACHE_BYTES) -> None:
@@ -54,7 +66,14 @@ class ShardStore:
         vars(self).update(state, _files=OrderedDict(), _lock=threading.Lock())
 
     def fetch(self, name: str) -> Path:
-        """A file of the packed folder as a local path. Raises UserError where it is not there."""
+        """A file of the packed folder as a local path.
+
+        Args:
+            name: of the file.
+
+        Raises:
+            UserError: when it is missing.
+        """
         path = self._folder / name
         if path.is_file():
             return path
@@ -74,7 +93,15 @@ class ShardStore:
         return self._names
 
     def read(self, shard: int, items: Sequence[int]) -> list[StoredFrame]:
-        """Some frames of one shard. Raises UserError where the file is cut off or is no shard."""
+        """Some frames of one shard.
+
+        Args:
+            shard: its number.
+            items: the numbers of the frames in it.
+
+        Raises:
+            UserError: when the file is cut off or is no shard.
+        """
         name = self.shard_names()[shard]
         file = self._open(name)
         found = []
@@ -123,7 +150,7 @@ class ShardStore:
             if total <= self._cache_bytes:
                 return
             total -= path.stat().st_size
-            path.unlink(missing_ok=True)  # whoever reads it right now still can
+            path.unlink(missing_ok=True)  # open files can still be read
 
     def clear_cache(self) -> None:
         """Deletes what was fetched from the address; a folder's own files stay."""

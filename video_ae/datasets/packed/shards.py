@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,19 +32,33 @@ TREE = json.dumps([1, {"type": "builtins.tuple", "context": "null", "children_sp
 
 @dataclass(frozen=True)
 class StoredFrame:
-    """One frame as it lies in a shard. number: in its video. time: seconds from the video's start, or NaN."""
+    """One frame as it is stored in a shard.
+
+    Args:
+        jpeg: a JPEG file.
+        number: of the frame in its video.
+        time: seconds from the video's start, or NaN.
+    """
 
     jpeg: bytes
     number: int
     time: float
 
     def to_bytes(self) -> bytes:
+        """The item of a shard."""
         sizes = LEAF_SIZES.pack(len(self.jpeg), 8, 8)
         return sizes + self.jpeg + NUMBER_AND_TIME.pack(self.number, self.time)
 
     @classmethod
     def from_bytes(cls, item: bytes) -> "StoredFrame":
-        """ValueError where the bytes are no such item."""
+        """The frame of an item.
+
+        Args:
+            item: that `to_bytes` made.
+
+        Raises:
+            ValueError: when the bytes are no such item.
+        """
         try:
             size, *rest = LEAF_SIZES.unpack_from(item)
             if rest != [8, 8] or len(item) != LEAF_SIZES.size + size + NUMBER_AND_TIME.size:
@@ -55,16 +70,25 @@ class StoredFrame:
 
 
 class ShardWriter:
-    """Writes `chunk-0-N.bin` of about `shard_bytes` into a folder; `finish` writes the last one and the index."""
+    """Writes shards `chunk-0-N.bin` into a folder; `finish` writes the last one and the index.
+
+    Args:
+        folder: for the shards.
+        shard_bytes: about the size of one.
+    """
 
     def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder, self._shard_bytes = folder, shard_bytes
         self._items: list[bytes] = []
         self._size = 0
-        self._chunks: list[dict] = []
+        self._chunks: list[dict[str, Any]] = []
 
     def add(self, frames: Iterable[StoredFrame]) -> tuple[int, int]:
-        """Appends frames that belong together, into one shard; returns (shard, number of the first item in it)."""
+        """Appends frames that belong together, into one shard; returns (shard, number of the first item in it).
+
+        Args:
+            frames: of one segment.
+        """
         items = [frame.to_bytes() for frame in frames]
         size = sum(map(len, items))
         if self._items and self._size + size > self._shard_bytes:
@@ -75,7 +99,11 @@ class ShardWriter:
         return len(self._chunks), first
 
     def finish(self) -> None:
-        """Raises ValueError if nothing was added."""
+        """Writes the last shard and the index.
+
+        Raises:
+            ValueError: when nothing was added.
+        """
         if self._items:
             self._flush()
         if not self._chunks:
@@ -99,14 +127,17 @@ class ShardWriter:
         self._items, self._size = [], 0
 
 
-def encode_jpeg(picture: UInt8[Tensor, "3 height width"]) -> bytes:
-    """RGB in 0 .. 255 -> JPEG without chroma subsampling, which would cost a small picture too much.
+def encode_jpeg(frame: UInt8[Tensor, "3 height width"]) -> bytes:
+    """A JPEG file without chroma subsampling, which would blur a small frame too much.
 
     By OpenCV, which comes with PySceneDetect and takes two thirds of Pillow's time for the same file.
+
+    Args:
+        frame: RGB in 0 .. 255.
     """
     import cv2
 
-    bgr = cv2.cvtColor(picture.permute(1, 2, 0).contiguous().numpy(), cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(frame.permute(1, 2, 0).contiguous().numpy(), cv2.COLOR_RGB2BGR)
     settings = [
         cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -115,7 +146,14 @@ def encode_jpeg(picture: UInt8[Tensor, "3 height width"]) -> bytes:
 
 
 def decode_jpeg(jpeg: bytes) -> np.ndarray:
-    """RGB in 0 .. 255, [height, width, 3]. Raises OSError for a damaged file."""
+    """RGB in 0 .. 255, [height, width, 3].
+
+    Args:
+        jpeg: a JPEG file.
+
+    Raises:
+        OSError: when it is damaged.
+    """
     from PIL import Image
 
     with Image.open(io.BytesIO(jpeg)) as image:
@@ -123,7 +161,14 @@ def decode_jpeg(jpeg: bytes) -> np.ndarray:
 
 
 def decode_frames(frames: list[StoredFrame]) -> UInt8[Tensor, "frame 3 height width"]:
-    """The pictures of frames of one size; memory is channels last, as all readers deliver it."""
+    """The pixels of frames; memory is channels last, as all readers deliver it.
+
+    Args:
+        frames: of one size.
+
+    Raises:
+        OSError: when one is damaged.
+    """
     return torch.from_numpy(np.stack([decode_jpeg(frame.jpeg) for frame in frames])).permute(0, 3, 1, 2)
 
 

@@ -1,26 +1,26 @@
 """Signs that a model has collapsed: it reconstructs, or seems to, without having found structure or motion.
 
-Pure functions on what a model answered. Poses are `world_from_camera` (OpenCV axes); each function returns a `Finding`,
-or None where the question does not arise (a camera that truly stands still has no direction).
+Pure functions on a model's outputs. Poses are `world_from_camera` (OpenCV axes); each function returns a `Finding`, or
+None where the question does not arise (a camera that truly stands still has no direction).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.evaluation.metrics.pose_errors import pair_errors, pairs_apart, rms_extent
-from video_ae.geometry.se3 import invert, rotation_angle, so3_log
+from video_ae.geometry.se3 import relative_to_first, rotation_angle, so3_log
 from video_ae.types import VideoClip
 
-LEAST_TURN = 0.1  # degrees: a path that turns less stands still
+LEAST_TURN = 0.1  # degrees: a path that rotates less stands still
 LEAST_PATH = 1e-3  # of the scene's depth (mean inverse depth 1): so does one that moves less
 MOST_INDEX_SHARE = 0.5  # of the variance of the poses on a there-and-back clip
 LEAST_RELIEF = 0.02  # standard deviation over mean of the inverse depths within a frame
 MOST_COPYING = 0.25  # distance to the context over the context's distance to the target
-LEAST_CHANGE = 0.02  # mean absolute difference of a clip's first and last picture (RGB in [0, 1])
+LEAST_CHANGE = 0.02  # mean absolute difference of a clip's first and last frame (RGB in [0, 1])
 FOCAL_RANGE = 2.5  # times longer or shorter than one longer side: fields of view of 22 to 103 degrees
 MOST_WRONG_DIRECTION = 120.0  # degrees, mean: worse than chance (90) by far
 MOST_DRIFT = 2.0  # between the scale at a path's beginning and at its end
@@ -28,7 +28,15 @@ MOST_DRIFT = 2.0  # between the scale at a path's beginning and at its end
 
 @dataclass(frozen=True)
 class Finding:
-    """name, and what it means for people. triggered: whether `value` lies on the wrong side of `limit`."""
+    """One sign of collapse, looked for in one clip.
+
+    Args:
+        name: of the sign.
+        value: that was measured.
+        limit: beyond which the sign is there.
+        triggered: whether `value` lies on the wrong side of `limit`.
+        meaning: for people.
+    """
 
     name: str
     value: float
@@ -40,7 +48,12 @@ class Finding:
 def poses_alike(
     found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"], scene_depth: float = 1.0
 ) -> Finding | None:
-    """The found camera neither moves nor turns, though the true one does. Value: the larger of both, in limits."""
+    """The found camera neither moves nor rotates, though the true one does. Value: the larger of both, in limits.
+
+    Args:
+        found, true: poses of the same frames.
+        scene_depth: typical depth in the scale of the found poses.
+    """
     if _movement(true, rms_extent(true[:, :3, 3]) or 1.0) <= 1:
         return None
     moved = _movement(found, scene_depth)
@@ -50,25 +63,34 @@ def poses_alike(
 def camera_stands_still(
     found: Float[Tensor, "frame 4 4"], frames: Float[Tensor, "frame 3 height width"], scene_depth: float = 1.0
 ) -> Finding | None:
-    """As `poses_alike` where the truth is unknown: the pictures of the clip change, and the found camera does not."""
+    """As `poses_alike` where the truth is unknown: the frames of the clip change, and the found camera does not move.
+
+    Args:
+        found: poses of the frames.
+        frames: RGB in [0, 1].
+        scene_depth: as in `poses_alike`.
+    """
     if (frames[-1] - frames[0]).abs().mean() < LEAST_CHANGE:
         return None
     moved = _movement(found, scene_depth)
-    return Finding("poses all alike", moved, 1.0, moved <= 1, "the camera is said to stand still, but pictures change")
+    return Finding("poses all alike", moved, 1.0, moved <= 1, "the camera is said to stand still, but frames change")
 
 
 def _movement(poses: Tensor, depth: float) -> float:
-    """How far a path goes and turns, in units of what still counts as standing still."""
-    turn = rotation_angle(poses[0, :3, :3].mT @ poses[:, :3, :3]).rad2deg().max().item()
-    return max(turn / LEAST_TURN, rms_extent(poses[:, :3, 3]) / (LEAST_PATH * depth))
+    """How far a path moves and rotates, in units of what still counts as standing still."""
+    angle = rotation_angle(poses[0, :3, :3].mT @ poses[:, :3, :3]).rad2deg().max().item()
+    return max(angle / LEAST_TURN, rms_extent(poses[:, :3, 3]) / (LEAST_PATH * depth))
 
 
 def there_and_back(clip: VideoClip) -> VideoClip:
-    """The clip, followed by itself backwards without its last frame: 0, 1, ... n - 1, ... 1, 0, numbered onwards."""
+    """The clip, followed by itself backwards without its last frame: 0, 1, ... n - 1, ... 1, 0, numbered onwards.
+
+    Args:
+        clip: n frames.
+    """
     order = [*range(len(clip)), *range(len(clip) - 2, -1, -1)]
-    turned = clip.select(order)
     numbers = torch.arange(len(order))
-    return VideoClip(turned.frames, numbers, numbers.to(clip.times.dtype), turned.cameras, clip.name)
+    return replace(clip.select(order), indices=numbers, times=numbers.to(clip.times.dtype))
 
 
 def poses_encode_time(found: Float[Tensor, "frame 4 4"]) -> Finding:
@@ -76,10 +98,13 @@ def poses_encode_time(found: Float[Tensor, "frame 4 4"]) -> Finding:
 
     True motion comes back, so that it is even in time and the index explains nothing of it; poses that merely count
     frames are explained wholly.
+
+    Args:
+        found: poses of such a clip.
     """
-    relative = invert(found[:1].double()) @ found.double()
-    turns, centres = so3_log(relative[:, :3, :3]), relative[:, :3, 3]
-    unit = [part / part.std().clamp_min(1e-12) for part in (turns, centres) if part.std() > 1e-9]
+    relative = relative_to_first(found.double())
+    rotations, centres = so3_log(relative[:, :3, :3]), relative[:, :3, 3]
+    unit = [part / part.std().clamp_min(1e-12) for part in (rotations, centres) if part.std() > 1e-9]
     if not unit:
         return Finding("poses encode time", 0.0, MOST_INDEX_SHARE, False, "the poses do not vary")
     values = torch.cat(unit, -1)
@@ -94,7 +119,11 @@ def poses_encode_time(found: Float[Tensor, "frame 4 4"]) -> Finding:
 
 
 def flat_structure(inverse_depth: Float[Tensor, "frame rows columns"]) -> Finding:
-    """Inverse depth hardly varies within the frames (median over frames of its deviation over its mean)."""
+    """Inverse depth hardly varies within the frames (median over frames of its deviation over its mean).
+
+    Args:
+        inverse_depth: maps of the frames, in any scale.
+    """
     maps = inverse_depth.double().flatten(1)
     relief = (maps.std(-1) / maps.mean(-1).abs().clamp_min(1e-12)).median().item()
     return Finding(
@@ -108,7 +137,13 @@ def copies_context(
     contexts: Float[Tensor, "view context 3 height width"],
     targets: Float[Tensor, "view 3 height width"],
 ) -> Finding | None:
-    """The predictions lie at their nearest context instead of at the target (median over the views that change)."""
+    """The predictions lie at their nearest context instead of at the target (median over the views that change).
+
+    Args:
+        predictions: RGB in [0, 1].
+        contexts: the given frames of each view.
+        targets: the true frame of each view.
+    """
     to_context = (predictions[:, None] - contexts).abs().mean((-3, -2, -1))
     nearest = to_context.argmin(-1, keepdim=True)
     change = (targets[:, None] - contexts).abs().mean((-3, -2, -1)).gather(-1, nearest)[:, 0]
@@ -123,8 +158,14 @@ def copies_context(
 
 
 def runaway_focal(intrinsics: Float[Tensor, "frame 4"], image_size: tuple[int, int]) -> Finding:
-    """The focal length left the range of real cameras. Value: how many times it is longer or shorter than one longer
-    side of the picture (width, height)."""
+    """The focal length left the range of real cameras.
+
+    Value: how many times it is longer or shorter than the longer side of the image.
+
+    Args:
+        intrinsics: as in `Cameras`.
+        image_size: (width, height) in pixels.
+    """
     focal = (intrinsics[:, 0].double().mean() * image_size[0] / max(image_size)).item()
     valid = math.isfinite(focal) and focal > 0
     times = max(focal, 1 / focal) if valid else math.inf
@@ -132,7 +173,12 @@ def runaway_focal(intrinsics: Float[Tensor, "frame 4"], image_size: tuple[int, i
 
 
 def wrong_sign(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"], gap: int = 5) -> Finding | None:
-    """The camera moves, on the whole, opposite to the truth (the depth-reversed solution)."""
+    """The camera moves, on the whole, opposite to the truth (the depth-reversed solution).
+
+    Args:
+        found, true: poses of the same frames.
+        gap: frames between the pairs that are compared.
+    """
     errors = pair_errors(found, true, pairs_apart(len(true), min(gap, len(true) - 1)))
     if errors.mean_direction is None:
         return None
@@ -143,8 +189,14 @@ def wrong_sign(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4
 
 
 def scale_drift(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"]) -> Finding | None:
-    """The ratio of found to true step lengths grows or shrinks over the clip: its change from end to end by a straight
-    line through its logarithm, over the steps that truly move (at least four)."""
+    """The ratio of found to true step lengths grows or shrinks over the clip.
+
+    Value: its change from end to end by a straight line through its logarithm, over the steps that truly move (at least
+    four).
+
+    Args:
+        found, true: poses of the same frames.
+    """
     steps = [poses[:, :3, 3].double().diff(dim=0).norm(dim=-1) for poses in (found, true)]
     usable = (steps[1] > 0.1 * steps[1].mean()) & (steps[0] > 0)
     if usable.sum() < 4:

@@ -1,4 +1,4 @@
-"""How right a depth map is, up to its scale (Eigen et al. 2014; median scaling as in Zhou et al. 2017, SfMLearner)."""
+"""Errors of a depth map, up to its scale (Eigen et al. 2014; median scaling as in Zhou et al. 2017, SfMLearner)."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class DepthError:
-    """absolute_relative: mean of |found - true| / true. within_25_percent: share of pixels with max ratio < 1.25.
-    scale: what the found depth was multiplied with. pixels: how many were compared."""
+    """Errors of a depth map.
+
+    Args:
+        absolute_relative: mean of |found - true| / true.
+        within_25_percent: share of pixels with max(found / true, true / found) < 1.25.
+        scale: factor that the found depth was multiplied with.
+        pixels: that were compared.
+    """
 
     absolute_relative: float
     within_25_percent: float
@@ -25,6 +31,11 @@ def depth_error(
 
     Compared where the mask holds, the truth is a positive number and the estimate is one too; None where no pixel is
     left. Pixels whose estimate is not a positive number count as wrong in `within_25_percent` and as an error of 1.
+
+    Args:
+        estimated: depth along z.
+        true: the same; NaN where it is unknown.
+        mask: which pixels are compared; None takes all.
     """
     estimated, true = estimated.double(), true.double()
     known = true.isfinite() & (true > 0)

@@ -1,6 +1,6 @@
-"""How alike two pictures are. Pictures are RGB in [0, 1]; every function returns one value per picture.
+"""Similarity of two images. Images are RGB in [0, 1]; every function returns one value per image.
 
-Metrics are computed on tensors, never on pictures that went through a lossy file.
+Metrics are computed on tensors, never on images that went through a lossy file.
 """
 
 import torch
@@ -11,7 +11,7 @@ from kornia.metrics import ssim as kornia_ssim
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-HIGHEST_PSNR = 100.0  # decibels: identical pictures score this, so that means stay finite
+HIGHEST_PSNR = 100.0  # decibels: identical images score this, so that means stay finite
 _WINDOW = 11  # taps of the Gaussian of sigma 1.5, as in Wang et al. 2004
 _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -20,6 +20,9 @@ def psnr(
     prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
 ) -> Float[Tensor, "batch"]:
     """Peak signal-to-noise ratio in decibels, 10 log10(1 / MSE), MSE over all pixels and channels; at most 100.
+
+    Args:
+        prediction, target: images.
 
     >>> psnr(torch.full((1, 3, 4, 4), 0.5), torch.full((1, 3, 4, 4), 0.6)).round(decimals=3).tolist()
     [20.0]
@@ -35,7 +38,10 @@ def ssim(
 
     Gaussian window of sigma 1.5 and 11 taps, colour channels averaged, borders that the window does not cover left out,
     as in scikit-image's `structural_similarity(gaussian_weights=True, data_range=1)` up to its sample covariance.
-    Pictures smaller than the window get the largest odd window that fits.
+    Images smaller than the window get the largest odd window that fits.
+
+    Args:
+        prediction, target: images.
     """
     height, width = target.shape[-2:]
     window = min(_WINDOW, (min(height, width) - 1) // 2 * 2 + 1)
@@ -48,8 +54,11 @@ def ms_ssim(
 ) -> Float[Tensor, "batch"]:
     """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), from 0 to 1.
 
-    Five scales, each half as large as the one before; negative contrast terms count as 0. A picture whose short side
-    is under 176 px has room for fewer scales: then the weights of those that fit are divided by their sum.
+    Five scales, each half as large as the one before; negative contrast terms count as 0. An image whose short side is
+    under 176 px has room for fewer scales: then the weights of those that fit are divided by their sum.
+
+    Args:
+        prediction, target: images.
     """
     short = min(target.shape[-2:])
     scales = max(1, sum(short // 2**level >= _WINDOW for level in range(len(_MS_SSIM_WEIGHTS))))
@@ -70,8 +79,8 @@ def _ssim_terms(x: Tensor, y: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """The luminance and the contrast-structure term of SSIM, where the window fits."""
     kernel = get_gaussian_kernel1d(window, 1.5, device=x.device, dtype=x.dtype)
 
-    def blur(picture: Tensor) -> Tensor:
-        return filter2d_separable(picture, kernel, kernel, padding="valid")
+    def blur(image: Tensor) -> Tensor:
+        return filter2d_separable(image, kernel, kernel, padding="valid")
 
     mean_x, mean_y = blur(x), blur(y)
     covariance = blur(x * y) - mean_x * mean_y

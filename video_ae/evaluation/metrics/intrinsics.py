@@ -1,4 +1,4 @@
-"""How right the found intrinsics are."""
+"""Errors of found intrinsics."""
 
 import math
 
@@ -10,6 +10,9 @@ def focal_ratio(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 
     """Found over true focal length along x, both as means over the clip; 1 is right, 2 is twice too long.
 
     None where either is not a positive number, or the clip has no frame.
+
+    Args:
+        estimated, true: as in `Cameras`.
     """
     if len(estimated) == 0:
         return None
@@ -20,7 +23,11 @@ def focal_ratio(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 
 
 
 def field_of_view_error(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 4"]) -> float | None:
-    """Absolute error of the horizontal field of view 2 atan(1 / (2 fx)), in degrees; None as in `focal_ratio`."""
+    """Absolute error of the horizontal field of view 2 atan(1 / (2 fx)), in degrees; None as in `focal_ratio`.
+
+    Args:
+        estimated, true: as in `Cameras`.
+    """
     ratio = focal_ratio(estimated, true)
     if ratio is None:
         return None

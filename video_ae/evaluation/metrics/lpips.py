@@ -1,7 +1,7 @@
 """Learned perceptual similarity: LPIPS v0.1 with VGG16 (Zhang et al. 2018), and what the 2021 paper used in its place.
 
-Both need VGG16's weights, which nobody has to have: `load` raises a UserError that says why, and a table then holds no
-number. It never holds another metric under this name.
+Both need VGG16's weights, which are optional: without them `load` raises a UserError that says why, and a table has no
+number. It never has another metric under this name.
 """
 
 import hashlib
@@ -16,13 +16,16 @@ from video_ae.errors import UserError
 from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
 
 _EPSILON = 1e-10
-_REMEMBERED = 6  # batches of pictures, each about 30 MB of features per 192 x 346 picture
+_CACHED_BATCHES = 6  # each about 30 MB of features per 192 x 346 image
 
 
 class UnitFeatures(nn.Module):
     """Five layers of VGG16, each pixel's features of length 1; RGB in [0, 1].
 
-    The last few batches of pictures are remembered: a table compares many pictures with one target, by two metrics.
+    The features of the last few batches are cached: a table compares many images with one target, by two metrics.
+
+    Args:
+        weights: of VGG16.
     """
 
     mean: Tensor
@@ -31,26 +34,36 @@ class UnitFeatures(nn.Module):
     def __init__(self, weights: Vgg16Weights):
         super().__init__()
         self.network = Vgg16(weights)
-        # LPIPS shifts pictures in [-1, 1] by (-0.030, -0.088, -0.188) over (0.458, 0.448, 0.450): the same numbers.
+        # LPIPS shifts images in [-1, 1] by (-0.030, -0.088, -0.188) over (0.458, 0.448, 0.450): the same numbers.
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
-        self._known: OrderedDict[bytes, list[Tensor]] = OrderedDict()
+        self._cache: OrderedDict[bytes, list[Tensor]] = OrderedDict()
 
     @torch.no_grad()
-    def forward(self, pictures: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
-        content = pictures.detach().to("cpu", torch.float32).contiguous()
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
+        """The five layers' features.
+
+        Args:
+            images: RGB in [0, 1].
+        """
+        content = images.detach().to("cpu", torch.float32).contiguous()
         key = hashlib.blake2b(content.numpy().tobytes() + str(tuple(content.shape)).encode()).digest()
-        if key not in self._known:
-            layers = self.network((pictures - self.mean) / self.deviation)
-            self._known[key] = [layer / (layer.square().sum(1, keepdim=True).sqrt() + _EPSILON) for layer in layers]
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return self._known[key]
+        if key not in self._cache:
+            layers = self.network((images - self.mean) / self.deviation)
+            self._cache[key] = [layer / (layer.square().sum(1, keepdim=True).sqrt() + _EPSILON) for layer in layers]
+            if len(self._cache) > _CACHED_BATCHES:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(key)
+        return self._cache[key]
 
 
 class Lpips(nn.Module):
-    """LPIPS-VGG, 0 (alike) upwards. Pictures are RGB in [0, 1] (LPIPS's own range is [-1, 1]: it is converted here)."""
+    """LPIPS-VGG, from 0 (identical) upwards. Images are RGB in [0, 1], which is converted to LPIPS's own range [-1, 1].
+
+    Args:
+        weights: of VGG16 with the heads of LPIPS.
+        features: shared with another metric; made from the weights by default.
+    """
 
     def __init__(self, weights: Vgg16Weights, features: UnitFeatures | None = None):
         super().__init__()
@@ -62,7 +75,14 @@ class Lpips(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "Lpips":
-        """With the weights at `path`, or those that are installed. Raises UserError where there are none."""
+        """With the weights of a file, or those that are installed.
+
+        Args:
+            path: of the weights; None takes those that are installed.
+
+        Raises:
+            UserError: there are none.
+        """
         weights = find_vgg16_with_heads(path)
         if weights is None:
             raise UserError(f"LPIPS is not computed, because its weights were not found: {HOW_TO_GET_THEM}.")
@@ -72,6 +92,11 @@ class Lpips(nn.Module):
     def forward(
         self, prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch"]:
+        """The distance of each pair.
+
+        Args:
+            prediction, target: RGB in [0, 1].
+        """
         total = torch.zeros(len(target), device=target.device)
         for number, (a, b) in enumerate(zip(self.features(prediction), self.features(target), strict=True)):
             head = getattr(self, f"head{number}")[:, None, None]
@@ -80,8 +105,15 @@ class Lpips(nn.Module):
 
 
 class VggCosine(nn.Module):
-    """Sum over five VGG16 layers of the mean of (1 - cosine) between features: what the 2021 paper reports as
-    perceptual similarity. It has no learned heads and is about five times larger than LPIPS. RGB in [0, 1]."""
+    """Sum over five VGG16 layers of the mean of (1 - cosine) between features.
+
+    It is what the 2021 paper reports as perceptual similarity; it has no learned heads and is about five times larger
+    than LPIPS. Images are RGB in [0, 1].
+
+    Args:
+        weights: of VGG16.
+        features: shared with another metric; made from the weights by default.
+    """
 
     def __init__(self, weights: Vgg16Weights, features: UnitFeatures | None = None):
         super().__init__()
@@ -89,7 +121,14 @@ class VggCosine(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "VggCosine":
-        """With the weights at `path`, or those that are installed. Raises UserError where there are none."""
+        """With the weights of a file, or those that are installed.
+
+        Args:
+            path: of the weights; None takes those that are installed.
+
+        Raises:
+            UserError: there are none.
+        """
         weights = find_vgg16(path)
         if weights is None:
             raise UserError(f"VGG cosine is not computed, because its weights were not found: {HOW_TO_GET_THEM}.")
@@ -99,12 +138,17 @@ class VggCosine(nn.Module):
     def forward(
         self, prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch"]:
+        """The distance of each pair.
+
+        Args:
+            prediction, target: RGB in [0, 1].
+        """
         pairs = zip(self.features(prediction), self.features(target), strict=True)
         return torch.stack([(1 - (a * b).sum(1)).mean((1, 2)) for a, b in pairs]).sum(0)
 
 
 def perceptual_metrics() -> tuple[dict[str, Lpips | VggCosine], dict[str, str]]:
-    """ "lpips" and "vgg_cosine" as far as weights are installed, on shared features; and why the others are missing."""
+    """The metrics "lpips" and "vgg_cosine" where weights are installed, on shared features; why others are missing."""
     found: dict[str, Lpips | VggCosine] = {}
     missing: dict[str, str] = {}
     features: UnitFeatures | None = None

@@ -1,4 +1,4 @@
-"""How right camera poses are. Poses are `world_from_camera`, OpenCV axes; angles are in degrees; all in float64.
+"""Errors of camera poses. Poses are `world_from_camera`, OpenCV axes; angles are in degrees; all in float64.
 
 Two world frames and two scales are compared: trajectory errors align them first and say how, pair errors need no
 alignment because they look at relative poses only.
@@ -22,7 +22,9 @@ _STILL = 1e-6  # of the largest coordinate: a trajectory that spreads less than 
 class TrajectoryError:
     """Distances between aligned and true camera centres, in the truth's unit.
 
-    extent: RMS distance of the true centres from their mean.
+    Args:
+        rmse, mean, maximum: over the frames.
+        extent: RMS distance of the true centres from their mean.
     """
 
     rmse: float
@@ -40,8 +42,10 @@ class TrajectoryError:
 class PairErrors:
     """Errors of relative poses of pairs of frames, in degrees from 0 to 180.
 
-    direction: angle between found and true movement of the camera centre, in the first camera's axes.
-    moves: pairs whose true movement is long enough to have a direction.
+    Args:
+        rotation: angle between found and true relative rotation.
+        direction: angle between found and true movement of the camera centre, in the first camera's axes.
+        moves: pairs whose true movement is long enough to have a direction.
     """
 
     rotation: Float[Tensor, "pair"]
@@ -59,7 +63,12 @@ class PairErrors:
 
 @dataclass(frozen=True)
 class RelativePoseError:
-    """RMSE of the relative motions' translation (truth's unit) and rotation (degrees)."""
+    """Errors of relative motions.
+
+    Args:
+        translation_rmse: in the truth's unit.
+        rotation_rmse: in degrees.
+    """
 
     translation_rmse: float
     rotation_rmse: float
@@ -67,6 +76,9 @@ class RelativePoseError:
 
 def rms_extent(centres: Float[Tensor, "frame 3"]) -> float:
     """RMS distance of points from their mean; exactly 0 for a standing camera and for no point.
+
+    Args:
+        centres: the points.
 
     >>> rms_extent(torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]]))
     1.0
@@ -84,6 +96,10 @@ def absolute_trajectory_error(
     """ATE of camera centres after alignment (Sturm et al. 2012, "A benchmark for the evaluation of RGB-D SLAM").
 
     None for no frame.
+
+    Args:
+        estimated, true: centres of the same frames.
+        alignment: of the estimate with the truth.
     """
     if len(true) == 0:
         return None
@@ -93,13 +109,22 @@ def absolute_trajectory_error(
 
 
 def pairs_apart(frames: int, gap: int) -> Int[Tensor, "pair 2"]:
-    """All pairs (i, i + gap) of a clip."""
+    """All pairs (i, i + gap) of a clip.
+
+    Args:
+        frames: of the clip.
+        gap: frames between the two.
+    """
     first = torch.arange(max(0, frames - gap))
     return torch.stack([first, first + gap], -1)
 
 
 def all_pairs(frames: int) -> Int[Tensor, "pair 2"]:
-    """All pairs (i, j) of a clip with i < j."""
+    """All pairs (i, j) of a clip with i < j.
+
+    Args:
+        frames: of the clip.
+    """
     return torch.triu_indices(frames, frames, 1).T
 
 
@@ -113,6 +138,11 @@ def pair_errors(
 
     Pairs whose true movement is shorter than `least_movement` times the true extent (`rms_extent`) have no direction.
     A found movement of no length is 90 degrees off by definition.
+
+    Args:
+        estimated, true: poses of the same frames.
+        pairs: numbers of the two frames of each pair.
+        least_movement: share of the true extent.
     """
     found, truth = _relative(estimated, pairs), _relative(true, pairs)
     rotation = rotation_angle(found[:, :3, :3].transpose(-1, -2) @ truth[:, :3, :3]).rad2deg()
@@ -139,6 +169,9 @@ def rotation_error_from_first(estimated: Float[Tensor, "frame 4 4"], true: Float
     """Mean angle between found and true rotation relative to the first frame, which is left out; degrees.
 
     None for fewer than two frames.
+
+    Args:
+        estimated, true: poses of the same frames.
     """
     frames = len(true)
     later = torch.arange(1, max(1, frames))
@@ -154,6 +187,11 @@ def relative_pose_error(
     """RPE of pairs `gap` apart after aligning the whole trajectory (Sturm et al. 2012; as `evo_rpe --align`).
 
     None where the clip has no such pair.
+
+    Args:
+        estimated, true: poses of the same frames.
+        gap: frames between the two of a pair.
+        alignment: of the estimate with the truth.
     """
     pairs = pairs_apart(len(true), gap)
     if len(pairs) == 0:
@@ -166,15 +204,27 @@ def relative_pose_error(
 
 
 def accuracy_at(errors: Float[Tensor, "pair"], threshold: int | float) -> float | None:
-    """Share of errors below a threshold in degrees: RRA@t of rotations, RTA@t of directions (Wang et al. 2023,
-    "PoseDiffusion"). None for no pair. Directions keep their sign here: backwards is 180 degrees off, not 0."""
+    """Share of errors below a threshold: RRA@t of rotations, RTA@t of directions (Wang et al. 2023, "PoseDiffusion").
+
+    None for no pair. Directions keep their sign here: backwards is 180 degrees off, not 0.
+
+    Args:
+        errors: in degrees.
+        threshold: in degrees.
+    """
     return (errors < threshold).double().mean().item() if len(errors) else None
 
 
 def area_under_curve(errors: PairErrors, highest: int = 30) -> float | None:
-    """AUC@highest: mean over thresholds of 1, 2, ... `highest` degrees of the share of pairs whose larger error, of
-    rotation and direction, lies below it (Wang et al. 2025, "VGGT"). Pairs that do not truly move stand with their
-    rotation alone. None for no pair."""
+    """AUC@highest (Wang et al. 2025, "VGGT"); None for no pair.
+
+    The mean over thresholds of 1, 2, ... `highest` degrees of the share of pairs whose larger error, of rotation and
+    direction, lies below it. Pairs that do not truly move count with their rotation alone.
+
+    Args:
+        errors: of the pairs.
+        highest: threshold in degrees.
+    """
     if len(errors.rotation) == 0:
         return None
     larger = torch.where(errors.moves, torch.maximum(errors.rotation, errors.direction), errors.rotation)

@@ -14,6 +14,10 @@ from torch import Tensor
 def summarise(rows: Sequence[Mapping[str, Any]], summary: Callable[[list[float]], Any]) -> dict[str, Any]:
     """Applies `summary` to each number of the rows over those rows that have one; None where none has.
 
+    Args:
+        rows: as described above.
+        summary: of at least one number.
+
     >>> import statistics
     >>> summarise([{"a": 1.0, "b": {"c": None}}, {"a": 3.0, "b": {"c": 2.0}}, {"a": None}], statistics.fmean)
     {'a': 2.0, 'b': {'c': 2.0}}
@@ -39,7 +43,17 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of the mean over resampled clips (Efron 1979); one value gives an interval of no width.
 
-    Raises ValueError for no value.
+    Args:
+        values: one per clip.
+        share: of the resampled means that lie inside.
+        samples: resampled sets.
+        seed: of the resampling.
+
+    Returns:
+        Its lower and its upper end.
+
+    Raises:
+        ValueError: there is no value.
     """
     if not values:
         raise ValueError("a bootstrap interval needs at least one value, got none")
@@ -51,7 +65,11 @@ def bootstrap_interval(
 
 
 def rank_correlation(a: Float[Tensor, "n"], b: Float[Tensor, "n"]) -> float | None:
-    """Spearman's rank correlation with ties at their mean rank; None where either side does not vary."""
+    """Spearman's rank correlation with ties at their mean rank; None where either side does not vary.
+
+    Args:
+        a, b: values of the same things.
+    """
     ranks = torch.stack([_ranks(a.double()), _ranks(b.double())]) if len(a) else torch.zeros(2, 0)
     centred = ranks - ranks.mean(-1, keepdim=True)
     power = centred.square().sum(-1).prod().sqrt().item() if len(a) > 1 else 0.0

@@ -20,29 +20,32 @@ _CPU = pycolmap.Device.cpu
 class Colmap:
     """A `PoseEstimator`: SIFT, one camera for the whole clip, incremental mapping, the largest model.
 
-    If the clip carries intrinsics they are held fixed (PINHOLE); otherwise SIMPLE_RADIAL is refined from a focal length
-    of 1.2 times the longer side. easy: weaker SIFT peaks and smaller angles are accepted, for short paths and small
-    pictures. One thread and a fixed seed, so that a run can be repeated.
+    If the clip carries intrinsics they are kept fixed (PINHOLE); otherwise SIMPLE_RADIAL is refined from a focal length
+    of 1.2 times the longer side. One thread and a fixed seed, so that a run can be repeated. Raises UserError where
+    COLMAP finds no model.
+
+    Args:
+        easy: whether weaker SIFT peaks and smaller angles are accepted, for short paths and small images.
+        seed: of COLMAP's random numbers.
     """
 
     def __init__(self, easy: bool = False, seed: int = 0) -> None:
         self._easy, self._seed = easy, seed
 
     def __call__(self, clip: VideoClip) -> PoseEstimate:
-        """Raises UserError where COLMAP finds no model."""
         pycolmap.set_random_seed(self._seed)
         pycolmap.logging.minloglevel = 2
         with tempfile.TemporaryDirectory() as folder:
-            pictures, database = Path(folder) / "pictures", Path(folder) / "database.db"
-            _write_pictures(clip, pictures)
-            self._extract(clip, database, pictures)
+            images, database = Path(folder) / "images", Path(folder) / "database.db"
+            _write_images(clip, images)
+            self._extract(clip, database, images)
             self._match(len(clip), database)
-            models = pycolmap.incremental_mapping(database, pictures, Path(folder) / "models", self._mapping(clip))
+            models = pycolmap.incremental_mapping(database, images, Path(folder) / "models", self._mapping(clip))
         if not models:
             raise UserError("COLMAP found no model of this clip.")
         return _estimate(max(models.values(), key=lambda model: model.num_reg_images()), clip)
 
-    def _extract(self, clip: VideoClip, database: Path, pictures: Path) -> None:
+    def _extract(self, clip: VideoClip, database: Path, images: Path) -> None:
         reader, extraction = pycolmap.ImageReaderOptions(), pycolmap.FeatureExtractionOptions()
         if clip.cameras is not None:
             width, height = clip.image_size
@@ -53,7 +56,7 @@ class Colmap:
         if self._easy:
             extraction.sift.peak_threshold = 0.002
         pycolmap.extract_features(
-            database, pictures, [], pycolmap.CameraMode.SINGLE, reader_options=reader, extraction_options=extraction,
+            database, images, [], pycolmap.CameraMode.SINGLE, reader_options=reader, extraction_options=extraction,
             device=_CPU,
         )  # fmt: skip
 
@@ -77,11 +80,11 @@ class Colmap:
         return options
 
 
-def _write_pictures(clip: VideoClip, folder: Path) -> None:
+def _write_images(clip: VideoClip, folder: Path) -> None:
     folder.mkdir()
     pixels = rearrange((clip.frames.clamp(0, 1) * 255).round().to(torch.uint8), "f c h w -> f h w c").cpu().numpy()
-    for number, picture in enumerate(pixels):
-        Image.fromarray(picture).save(folder / f"{number:06d}.png")
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{number:06d}.png")
 
 
 def _estimate(model: pycolmap.Reconstruction, clip: VideoClip) -> PoseEstimate:

@@ -2,26 +2,32 @@
 
 from importlib.util import find_spec
 
-from video_ae.evaluation.protocols.base import Baseline, PoseEstimator
+from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimator
 
 PACKAGES = {"pycolmap": "COLMAP", "cv2": "two-view odometry"}
 HOW_TO_GET_THEM = "pip install 'video-ae[peers]'"
 
 
-def installed_peers(seed: int = 0) -> dict[str, Baseline[PoseEstimator]]:
+def installed_peers(seed: int = 0) -> dict[str, ComparedMethod[PoseEstimator]]:
     """COLMAP with its own settings and with easier ones, if pycolmap is installed; two-view odometry, if OpenCV is.
 
-    To be added to the baselines of `evaluate_poses`.
+    To be added to the `others` of `run_pose_protocol`.
+
+    Args:
+        seed: of their random numbers.
     """
-    peers: dict[str, Baseline[PoseEstimator]] = {}
+    peers: dict[str, ComparedMethod[PoseEstimator]] = {}
     if find_spec("pycolmap") is not None:
         from video_ae.evaluation.peers.colmap_sfm import Colmap
 
-        peers |= {"COLMAP": Baseline(Colmap(seed=seed)), "COLMAP, easy": Baseline(Colmap(easy=True, seed=seed))}
+        peers |= {
+            "COLMAP": ComparedMethod(Colmap(seed=seed)),
+            "COLMAP, easy": ComparedMethod(Colmap(easy=True, seed=seed)),
+        }
     if find_spec("cv2") is not None:
         from video_ae.evaluation.peers.odometry import TwoViewOdometry
 
-        peers["two-view odometry"] = Baseline(TwoViewOdometry(seed))
+        peers["two-view odometry"] = ComparedMethod(TwoViewOdometry(seed))
     return peers
 
 

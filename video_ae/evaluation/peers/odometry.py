@@ -1,5 +1,7 @@
-"""Classical two-view odometry through OpenCV, an optional package: SIFT (Lowe 2004) and the five-point algorithm
-(Nistér 2004) with RANSAC, frame to frame, without any bundle adjustment."""
+"""Classical two-view odometry through OpenCV, an optional package.
+
+SIFT (Lowe 2004) and the five-point algorithm (Nistér 2004) with RANSAC, frame to frame, without any bundle adjustment.
+"""
 
 from dataclasses import dataclass
 
@@ -36,7 +38,11 @@ class TwoViewOdometry:
 
     A step is as long as makes the points that it shares with the step before equally deep in both (median, at most a
     threefold change). Uses the clip's intrinsics, or a focal length of 1.2 times the longer side where it has none.
-    A frame that cannot be matched stays where the last one was and counts as not posed. The seed is RANSAC's.
+    A frame that cannot be matched stays where the last one was and counts as not posed. Raises UserError where no two
+    neighbouring frames can be matched.
+
+    Args:
+        seed: RANSAC's.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -44,11 +50,10 @@ class TwoViewOdometry:
         self._sift = cv2.SIFT.create(nfeatures=_FEATURES, contrastThreshold=_CONTRAST)
 
     def __call__(self, clip: VideoClip) -> PoseEstimate:
-        """Raises UserError where no two neighbouring frames can be matched."""
         cv2.setNumThreads(1)
         cv2.setRNGSeed(self._seed)
         intrinsics = focal_guess(clip).double()
-        features = [self._sift.detectAndCompute(picture, None) for picture in _grey(clip)]
+        features = [self._sift.detectAndCompute(image, None) for image in _grey(clip)]
         steps = [
             _step(features[i], features[i + 1], _matrix(intrinsics[i], clip.image_size)) for i in range(len(clip) - 1)
         ]
@@ -60,7 +65,7 @@ class TwoViewOdometry:
 
 def _grey(clip: VideoClip) -> list[np.ndarray]:
     pixels = rearrange((clip.frames.clamp(0, 1) * 255).round().to(torch.uint8), "f c h w -> f h w c").cpu().numpy()
-    return [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pixels]
+    return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in pixels]
 
 
 def _matrix(intrinsics: torch.Tensor, size: tuple[int, int]) -> np.ndarray:

@@ -1,21 +1,28 @@
-"""Which frames a protocol looks at: the rules, and the lists frozen from them in `data/evaluation/*.json`.
+"""Which frames a protocol looks at: the rules, and the lists frozen from them in `video_ae/evaluation/frames/`.
 
 A data set whose clips all stand in one frozen file is evaluated on that file's frames, for ever the same; any other
-gets the rule's frames on the fly. `scripts/make_evaluation_indices.py` writes the files.
+gets the rule's frames. The files are part of the package, so that an installation looks at the same frames as a clone.
+`tools/make_evaluation_indices.py` writes them.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
-FROZEN_FOLDER = Path(__file__).resolve().parents[3] / "data" / "evaluation"
+FROZEN_FOLDER: Traversable = files("video_ae.evaluation") / "frames"
 EVERY = 4  # a view starts at every fourth frame
 
 
 @dataclass(frozen=True)
 class View:
-    """Positions in the clip: the frames that are given and the frame to predict."""
+    """The frames of a view, as positions in the clip.
+
+    Args:
+        contexts: frames that are given.
+        target: frame to predict.
+    """
 
     contexts: tuple[int, ...]
     target: int
@@ -24,6 +31,11 @@ class View:
 def middle_views(frames: int, gap: int, every: int = EVERY) -> list[View]:
     """Contexts i and i + 2 gap, target i + gap, for i = 0, every, 2 every, ...
 
+    Args:
+        frames: of the clip.
+        gap: frames between the target and each context.
+        every: frames between the starts of two views.
+
     >>> middle_views(9, 2)
     [View(contexts=(0, 4), target=2), View(contexts=(4, 8), target=6)]
     """
@@ -31,45 +43,74 @@ def middle_views(frames: int, gap: int, every: int = EVERY) -> list[View]:
 
 
 def onward_views(frames: int, distance: int, every: int = EVERY) -> list[View]:
-    """One context i, target i + distance (the 2021 paper's kind, with distances 1, 3, 5 and 10)."""
+    """One context i, target i + distance (the 2021 paper's kind, with distances 1, 3, 5 and 10).
+
+    Args:
+        frames: of the clip.
+        distance: frames between the context and the target.
+        every: frames between the starts of two views.
+    """
     return [View((i,), i + distance) for i in range(0, frames - distance, every)]
 
 
 @dataclass(frozen=True)
 class FrozenIndices:
-    """The content of one frozen file: per clip its number of frames and its views per gap and per distance.
+    """The content of one frozen file.
 
-    apart: clips that stand outside every mean, and why. groups: clips that also get a mean of their own.
+    Args:
+        name: of the file.
+        clips: per clip its number of frames and its views per gap and per distance.
+        excluded: clips that count in no mean, and why ("apart" in the file).
+        groups: clips that also get a mean of their own.
     """
 
-    path: Path
+    name: str
     clips: dict[str, dict]
-    apart: dict[str, str] = field(default_factory=dict)
+    excluded: dict[str, str] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
 
     def views(self, clip: str, frames: int, kind: str, gap: int) -> list[View] | None:
-        """The frozen views of kind "middle" or "onward"; None if the file does not hold them for that clip length."""
+        """The frozen views of a clip; None if the file has none for that clip length.
+
+        Args:
+            clip: its name.
+            frames: its length.
+            kind: "middle" or "onward".
+            gap: as in `middle_views`, or the distance of `onward_views`.
+        """
         entry = self.clips.get(clip)
         if entry is None or entry["frames"] != frames or str(gap) not in entry.get(kind, {}):
             return None
         return [View(tuple(contexts), target) for *contexts, target in entry[kind][str(gap)]]
 
 
-def find_frozen(names: Sequence[str], folder: Path = FROZEN_FOLDER) -> FrozenIndices | None:
-    """The frozen file that holds all the named clips, or None."""
-    for path in sorted(folder.glob("*.json")):
-        content = json.loads(path.read_text())
+def find_frozen(names: Sequence[str], folder: Traversable = FROZEN_FOLDER) -> FrozenIndices | None:
+    """The frozen file with all the named clips, or None.
+
+    Args:
+        names: of a data set's clips.
+        folder: of the frozen files, by default the package's.
+    """
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".json"):
+            continue
+        content = json.loads(file.read_text(encoding="utf-8"))
         if names and set(names) <= set(content["clips"]):
-            return FrozenIndices(path, content["clips"], content.get("apart", {}), content.get("groups", {}))
+            return FrozenIndices(file.name, content["clips"], content.get("apart", {}), content.get("groups", {}))
     return None
 
 
 def views_of_clip(
     clip: str, frames: int, gap: int, frozen: FrozenIndices | None, kind: str = "middle"
 ) -> tuple[list[View], str]:
-    """A clip's views, and where they come from: the frozen file's name, or "rule"."""
+    """A clip's views, and where they come from: the frozen file's name, or "rule".
+
+    Args:
+        clip, frames, gap, kind: as in `FrozenIndices.views`.
+        frozen: the file of the data set's clips, if there is one.
+    """
     found = frozen.views(clip, frames, kind, gap) if frozen else None
     if frozen is not None and found is not None:
-        return found, frozen.path.name
+        return found, frozen.name
     rule = {"middle": middle_views, "onward": onward_views}[kind]
     return rule(frames, gap), "rule"

@@ -16,7 +16,7 @@ from video_ae.evaluation.metrics.intrinsics import field_of_view_error, focal_ra
 from video_ae.evaluation.metrics.statistics import rank_correlation
 from video_ae.evaluation.metrics.uncertainty import coverage_90
 from video_ae.evaluation.protocols.base import (
-    Baseline,
+    ComparedMethod,
     PoseEstimate,
     PoseEstimator,
     true_cameras,
@@ -36,9 +36,17 @@ REASONS = {
 
 @dataclass(frozen=True)
 class PosesSettings:
-    """gap: how far apart the pairs of the main columns are; gaps: those reported besides. least_movement: pairs that
-    truly move less than this share of the extent have no direction. known_focal: the method is given the true
-    intrinsics. frames: only the first so many of each clip. size: (width, height) handed to the method."""
+    """What the pose protocol measures, and what the method is given.
+
+    Args:
+        gap: frames between the pairs of the main columns.
+        gaps: frames between the pairs that are reported besides.
+        thresholds: of RRA and RTA, in degrees.
+        least_movement: pairs that truly move less than this share of the extent have no direction.
+        known_focal: whether the method is given the true intrinsics.
+        frames: only the first so many of each clip; None takes all.
+        size: (width, height) of the frames handed to the method; None leaves them as they are.
+    """
 
     gap: int = 5
     gaps: tuple[int, ...] = (1, 5, 10)
@@ -53,6 +61,10 @@ def fill_missing(estimate: PoseEstimate, clip: VideoClip) -> tuple[Cameras, Tens
     """Cameras of every frame, and which frames have a finite pose of their own.
 
     A frame without one takes the nearest posed frame's camera (the earlier of two); with none posed, all stand still.
+
+    Args:
+        estimate: of the clip.
+        clip: its length counts.
     """
     cameras, count = estimate.cameras.to(torch.float64), len(clip)
     assert len(cameras) == count, f"{len(cameras)} cameras were estimated for {count} frames"
@@ -61,13 +73,19 @@ def fill_missing(estimate: PoseEstimate, clip: VideoClip) -> tuple[Cameras, Tens
     if not posed.any():
         poses = torch.eye(4, dtype=torch.float64).repeat(count, 1, 1)
         return Cameras(poses, torch.full((count, 4), 0.5, dtype=torch.float64)), posed
-    having = posed.nonzero()[:, 0]
-    nearest = having[(torch.arange(count)[:, None] - having).abs().argmin(-1)]
+    numbers = posed.nonzero()[:, 0]
+    nearest = numbers[(torch.arange(count)[:, None] - numbers).abs().argmin(-1)]
     return cameras.select(nearest), posed
 
 
 def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings) -> dict[str, Any]:
-    """One row of the table: every number, None with a reason where it is not defined."""
+    """One row of the table: every number, None with a reason where it is not defined.
+
+    Args:
+        estimate: of the clip.
+        clip: with its true cameras.
+        settings: what is measured.
+    """
     cameras, posed = fill_missing(estimate, clip)
     truth = true_cameras(clip)
     found, true = cameras.world_from_camera, truth.world_from_camera
@@ -148,24 +166,34 @@ def _run(run: PoseEstimator, clip: VideoClip) -> tuple[PoseEstimate, dict[str, A
     return estimate, {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu} | failure
 
 
-def evaluate_poses(
+def run_pose_protocol(
     dataset: ClipSource,
     estimator: PoseEstimator,
     method: str = "perspective",
     settings: PosesSettings = PosesSettings(),
-    baselines: Mapping[str, Baseline[PoseEstimator]] = POSE_BASELINES,
+    others: Mapping[str, ComparedMethod[PoseEstimator]] = POSE_BASELINES,
     on_estimate: Callable[[str, VideoClip, Cameras, PoseEstimate], object] | None = None,
     on_method: Callable[[str, str, VideoClip, Cameras, PoseEstimate], object] | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
-    """Runs a method and the baselines on every clip of a data set.
+    """Runs a method and others beside it on every clip of a data set.
 
-    on_estimate: called after each clip with its name, the clip as the method saw it, its cameras with gaps
-    filled, and the estimate (`results.pose_writer` writes files). on_method: called for every method and clip with the
-    method's and the clip's name, the clip with its true cameras, and the same two (the report's record).
-    progress: called with each clip's name before it.
+    Args:
+        dataset: with true cameras.
+        estimator: the method.
+        method: its name.
+        settings: what is measured.
+        others: the methods beside it, by name.
+        on_estimate: called after each clip with its name, the clip as the method saw it, its cameras with gaps filled,
+            and the estimate (`results.pose_writer` writes files).
+        on_method: called for every method and clip with the method's and the clip's name, the clip with its true
+            cameras, the method's cameras with gaps filled, and its estimate (`PoseRecord` keeps what a report needs).
+        progress: called with each clip's name before it runs.
+
+    Raises:
+        UserError: the data set has no true cameras.
     """
-    rows: dict[str, dict[str, dict]] = {name: {} for name in (method, *baselines)}
+    rows: dict[str, dict[str, dict]] = {name: {} for name in (method, *others)}
     for i, name in enumerate(dataset.names):
         if progress:
             progress(name)
@@ -173,7 +201,7 @@ def evaluate_poses(
         clip = dataset.load(i, indices=chosen, size=settings.size)
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
-        for label, candidate in {method: Baseline(estimator), **baselines}.items():
+        for label, candidate in {method: ComparedMethod(estimator), **others}.items():
             estimate, cost = _run(candidate.run, clip if candidate.sees_truth else seen)
             rows[label][name] = score_poses(estimate, clip, settings) | cost
             cameras, posed = fill_missing(estimate, clip)
@@ -182,6 +210,6 @@ def evaluate_poses(
                 on_estimate(name, seen, cameras, estimate)
             if on_method:
                 on_method(label, name, clip, cameras, estimate)
-    described = asdict(settings) | {"quarantined": dataset.quarantined}
-    truthful = {name for name, baseline in baselines.items() if baseline.sees_truth}
+    described = asdict(settings) | {"quarantined": dataset.skipped}
+    truthful = {name for name, other in others.items() if other.sees_truth}
     return collect("poses", method, described, rows, truthful, find_frozen(dataset.names))

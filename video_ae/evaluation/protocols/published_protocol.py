@@ -1,6 +1,8 @@
-"""The protocol of the 2021 paper (Lai, Liu, Efros and Wang, "Video Autoencoder", section 4 and its code), and the same
-with its faults put right: the first 30 frames of a video from its first one, which is encoded again from the method's
-own prediction every twelve frames, while the camera encoder sees every target ("target-aware").
+"""The protocol of the 2021 paper, as published and with its faults corrected.
+
+Lai, Liu, Efros and Wang 2021, "Video Autoencoder", section 4 and its code: the first 30 frames of a video are predicted
+from the first one, which is encoded again from the method's own prediction every twelve frames, while the camera
+encoder sees every target ("target-aware").
 """
 
 import tempfile
@@ -18,7 +20,7 @@ from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.protocols.view_protocol import VIEW_METRICS, PictureMetric, mean_scores
+from video_ae.evaluation.protocols.view_protocol import VIEW_METRICS, ImageMetric, mean_scores
 from video_ae.evaluation.results import EvaluationResult, collect
 from video_ae.geometry.se3 import invert
 from video_ae.models.video_autoencoder.model import REENCODE_EVERY, compose_motions
@@ -30,8 +32,8 @@ FRAMES = 30
 DROPPED_VIDEOS = 20
 
 FAULTS = {
-    "first frame counted": "frame 0, which is copied, stands in the means of the pictures' scores",
-    "read back from H.264": "pictures are compared after they were written to a compressed video and read back",
+    "first frame counted": "frame 0, which is copied, counts in the means of the images' scores",
+    "read back from H.264": "images are compared after they were written to a compressed video and read back",
     "poses inverted": "the true camera_from_world matrices are taken for world_from_camera",
     "composed from both sides": "rotations of a path are composed from the left, translations from the right",
     "first 20 videos dropped": "the first twenty videos are left out, by accident",
@@ -41,11 +43,12 @@ was called LPIPS is the cosine distance of VGG features (here `vgg_cosine`)."""
 
 
 @dataclass(frozen=True)
-class VideoModel:
+class VideoPredictor:
     """What the protocol asks of a method.
 
-    predict: all frames of a video (no batch axis) from its first one; the first is copied. steps: the motion of each
-    frame in the axes of the frame before it.
+    Args:
+        predict: all frames of a video from its first one; the first is copied.
+        steps: the motion of each frame in the axes of the frame before it, `previous_from_next`.
     """
 
     predict: Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "frame 3 height width"]]
@@ -53,36 +56,58 @@ class VideoModel:
 
 
 def repeat_first(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame 3 height width"]:
-    """The first frame for ever."""
+    """The first frame, as often as there are frames.
+
+    Args:
+        frames: of a video.
+    """
     return frames[:1].expand_as(frames)
 
 
 def forward_steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
-    """Constant speed along the camera's forward axis: the straight line."""
+    """Constant speed along the camera's forward axis: the straight line.
+
+    Args:
+        frames: of a video; their number counts.
+    """
     steps = torch.eye(4).repeat(len(frames) - 1, 1, 1)
     steps[:, 2, 3] = 1
     return steps
 
 
-COPYING = VideoModel(repeat_first, forward_steps)
+COPYING = VideoPredictor(repeat_first, forward_steps)
 
 
-def evaluate_published(
+def run_published_protocol(
     dataset: ClipSource,
-    model: VideoModel,
+    model: VideoPredictor,
     method: str,
     size: tuple[int, int],
     frames: int = FRAMES,
     faults: Sequence[str] = tuple(FAULTS),
-    metrics: Mapping[str, PictureMetric] = VIEW_METRICS,
+    metrics: Mapping[str, ImageMetric] = VIEW_METRICS,
     missing: Mapping[str, str] | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
-    """Runs a method on the beginning of every clip, brought to `size` (width, height), and scores it without any
-    fault, with each of `faults` alone, and with all of them; beside it the first frame, repeated on a straight line.
+    """Runs a method on the beginning of every clip and scores it corrected and with the faults of the original.
 
-    The result's protocol is "published"; videos without true cameras have no trajectory errors. missing: metrics that
-    cannot be computed here and why; their numbers are null. Raises UserError for an unknown fault.
+    The columns are the method without any fault, with each fault alone, with all of them, and a baseline: the first
+    frame, repeated on a straight line. The result's protocol is "published". Videos without true cameras have no
+    trajectory errors.
+
+    Args:
+        dataset: with or without true cameras.
+        model: the method.
+        method: its name.
+        size: (width, height) to which the frames are resized.
+        frames: of each clip, the first so many.
+        faults: keys of `FAULTS`.
+        metrics: that are computed, by name.
+        missing: metrics that cannot be computed here, and why; their numbers are null.
+        progress: called with a clip's name before it runs.
+
+    Raises:
+        UserError: a fault is unknown.
     """
     variants = _variants(method, faults)
     copied = "first frame on a straight line"
@@ -92,27 +117,30 @@ def evaluate_published(
         if progress:
             progress(name)
         clip = dataset.load(i, indices=range(min(frames, dataset.frame_count(i))), size=size)
-        ran = _run(model, clip)
+        run = _run(model, clip)
         for label, chosen in variants.items():
             dropped = "first 20 videos dropped" in chosen and i < DROPPED_VIDEOS and not few
-            rows[label][name] = _score(ran, clip, chosen, metrics, missing or {}) if not dropped else {"frames": 0}
+            rows[label][name] = _score(run, clip, chosen, metrics, missing or {}) if not dropped else {"frames": 0}
         rows[copied][name] = _score(_run(COPYING, clip), clip, (), metrics, missing or {})
     settings: dict[str, Any] = {"frames": frames, "size": list(size), "reencode_every": REENCODE_EVERY}
-    settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.quarantined}
+    settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.skipped}
     settings |= {"note": f"with {len(dataset)} videos, none was dropped"} if few else {}
     return collect("published", method, settings, rows, frozen=find_frozen(dataset.names))
 
 
 def _variants(method: str, faults: Sequence[str]) -> dict[str, tuple[str, ...]]:
     if unknown := set(faults) - set(FAULTS):
-        raise UserError(f"The 2021 protocol has no fault {sorted(unknown)[0]!r}: choose among {', '.join(FAULTS)}.")
+        raise UserError(
+            f"The 2021 protocol has no fault {sorted(unknown)[0]!r}: choose among {', '.join(FAULTS)}.",
+            argument="faults",
+        )
     single = {f"{method}, {name}": (name,) for name in faults}
     return {method: ()} | (single | {f"{method}, as published": tuple(faults)} if faults else {})
 
 
 @dataclass(frozen=True)
-class _Ran:
-    """predicted: in [0, 1], before any file. steps: None where the method failed, and `failure` says why."""
+class _Run:
+    """`predicted` lies in [0, 1], before any file. `steps` is None where the method failed; `failure` says why."""
 
     predicted: Tensor
     steps: Tensor | None
@@ -120,37 +148,37 @@ class _Ran:
     failure: str | None = None
 
 
-def _run(model: VideoModel, clip: VideoClip) -> _Ran:
+def _run(model: VideoPredictor, clip: VideoClip) -> _Run:
     start = time.perf_counter()
     try:
         predicted = model.predict(clip.frames).detach().to("cpu", torch.float32)
         steps = model.steps(clip.frames).detach().to("cpu", torch.float64)
     except UserError as error:
-        return _Ran(torch.full_like(clip.frames, 0.5), None, time.perf_counter() - start, str(error))
-    return _Ran(predicted.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), steps, time.perf_counter() - start)
+        return _Run(torch.full_like(clip.frames, 0.5), None, time.perf_counter() - start, str(error))
+    return _Run(predicted.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), steps, time.perf_counter() - start)
 
 
 def _score(
-    ran: _Ran,
+    run: _Run,
     clip: VideoClip,
     faults: tuple[str, ...],
-    metrics: Mapping[str, PictureMetric],
+    metrics: Mapping[str, ImageMetric],
     missing: Mapping[str, str],
 ) -> dict[str, Any]:
     first = 0 if "first frame counted" in faults else 1
-    predicted, true = ran.predicted, clip.frames
+    predicted, true = run.predicted, clip.frames
     if "read back from H.264" in faults:
         predicted, true = _through_a_file(predicted), _through_a_file(true)
     pairs = list(zip(predicted[first:], true[first:], strict=True))
-    row: dict[str, Any] = {"frames": len(pairs), "seconds": ran.seconds}
-    row |= {"failure": ran.failure} if ran.failure else {}
+    row: dict[str, Any] = {"frames": len(pairs), "seconds": run.seconds}
+    row |= {"failure": run.failure} if run.failure else {}
     reasons = dict(missing)
     if pairs:
         row |= mean_scores(pairs, metrics)
     else:
         row |= dict.fromkeys(metrics)
         reasons |= dict.fromkeys(metrics, "the clip has one frame")
-    row |= dict.fromkeys(missing) | _trajectory(ran.steps, clip.cameras, faults)
+    row |= dict.fromkeys(missing) | _trajectory(run.steps, clip.cameras, faults)
     return row | ({"reasons": reasons} if reasons else {})
 
 
@@ -166,13 +194,13 @@ def _trajectory(steps: Tensor | None, cameras: Cameras | None, faults: tuple[str
         found = compose_motions(steps, "composed from both sides" in faults)
     error = absolute_trajectory_error(found[:, :3, 3], true[:, :3, 3])
     assert error is not None, "a path of two frames has an error"
-    turned = pair_errors(found, true, pairs_apart(len(true), min(5, len(true) - 1)))
+    pairs = pair_errors(found, true, pairs_apart(len(true), min(5, len(true) - 1)))
     return {
         "ate_mean": error.mean,
         "ate_rmse": error.rmse,
         "ate_max": error.maximum,
         "ate_rmse_over_extent": error.rmse_over_extent,
-        "rotation_deg": turned.mean_rotation,
+        "rotation_deg": pairs.mean_rotation,
     }
 
 

@@ -18,13 +18,22 @@ PLANES = 32
 def warp_voxels(
     voxels: Float[Tensor, "batch channel plane rows columns"], reference_from_target: Float[Tensor, "batch 3 4"]
 ) -> Float[Tensor, "batch channel plane rows columns"]:
-    """Trilinear: the output at point p of the cube is the input at `reference_from_target` p; zeros outside."""
+    """Trilinear: the output at point p of the cube is the input at `reference_from_target` p; zeros outside.
+
+    Args:
+        voxels: in the reference's cube.
+        reference_from_target: affine motions of the cube.
+    """
     grid = affine_grid(reference_from_target, list(voxels.shape), align_corners=False)
     return grid_sample(voxels.to(grid.dtype), grid, align_corners=False)
 
 
 class AffineWarp(nn.Module):
-    """`warp_voxels`, then two 3x3x3 convolutions."""
+    """`warp_voxels`, then two 3x3x3 convolutions.
+
+    Args:
+        width: of the network; 64 as published.
+    """
 
     def __init__(self, width: int = 64):
         super().__init__()
@@ -41,7 +50,11 @@ class AffineWarp(nn.Module):
 
 
 class FoldedDecoder(nn.Module):
-    """Warped voxels -> a frame: depth folded into channels, then transposed 2D convolutions."""
+    """Warped voxels -> a frame: depth folded into channels, then transposed 2D convolutions.
+
+    Args:
+        width: of the network; 64 as published.
+    """
 
     def __init__(self, width: int = 64):
         super().__init__()
@@ -53,7 +66,12 @@ class FoldedDecoder(nn.Module):
     def forward(
         self, warped: Float[Tensor, "batch channel 32 rows columns"], size: tuple[int, int]
     ) -> Float[Tensor, "batch 3 height width"]:
-        """RGB, not clamped, of `size` = (width, height) in pixels."""
+        """RGB, not clamped.
+
+        Args:
+            warped: voxels as the target sees them.
+            size: (width, height) in pixels.
+        """
         code = leaky_relu(self.conv3(rearrange(warped, "b c d h w -> b (c d) h w")))
         code = leaky_relu(self.upconv4(leaky_relu(self.upconv3(code))))
         return interpolate(self.upconv_final(code), size[::-1], mode="bilinear", align_corners=False)

@@ -17,24 +17,34 @@ from video_ae.formats.atomic import claim_folder
 from video_ae.formats.weights import WEIGHTS
 from video_ae.models.open import build_model, save_weights
 from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder
+from video_ae.registry import name_of
 
 PARTS = ("encoder_3d", "encoder_traj", "rotate", "decoder")
 _PREFIX = "module."
 
 
 def convert_checkpoint(path: str | Path, out: str | Path) -> Path:
-    """Writes the folder `out` (weights.safetensors and model.yaml), read by `load_model`. Returns the weights' path.
+    """Writes a folder (weights.safetensors and model.yaml) that `load_model` reads.
 
-    The pickle is read with `weights_only=True`: no code in it is run. Raises UserError, in one sentence, for a file
-    that is missing, damaged or of another kind, for tensors that are missing, too many, of another shape or not finite,
-    and for an `out` that is in the way or cannot be written. Until the checkpoint is found good, nothing is written.
+    The pickle is read with `weights_only=True`: no code in it is run. Until the checkpoint is found good, nothing is
+    written.
+
+    Args:
+        path: the authors' .tar file.
+        out: a new or empty folder.
+
+    Returns:
+        The path of the weights.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind, tensors are missing, too many, of another shape or
+            not finite, or the folder is in the way or cannot be written.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out {str(out)!r} is there already and not an empty folder: choose another name.")
+        raise UserError(f"{str(out)!r} is there already and not an empty folder: choose another name.", argument="out")
     tensors = read_authors_checkpoint(path)
-    settings = {"class_path": f"{PaperVideoAutoencoder.__module__}.{PaperVideoAutoencoder.__name__}", "init_args": {}}
-    model = build_model(settings)
+    model = build_model({"class_path": name_of(PaperVideoAutoencoder)})
     _check_fit(path, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tensors)
     model.load_state_dict(tensors)
     save_weights(model, claim_folder(out) / WEIGHTS)
@@ -42,7 +52,14 @@ def convert_checkpoint(path: str | Path, out: str | Path) -> Path:
 
 
 def read_authors_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of an authors' checkpoint under our names, not yet compared with the model. Raises UserError."""
+    """The tensors of an authors' checkpoint under our names, not yet compared with the model.
+
+    Args:
+        path: the authors' .tar file.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind.
+    """
     content = _read(Path(path))
     if not isinstance(content, Mapping) or set(content) != set(PARTS):
         found = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__

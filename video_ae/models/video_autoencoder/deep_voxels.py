@@ -15,10 +15,12 @@ _FOLDED_DEPTH = 8  # planes that the trunk's channels are unfolded to
 class DeepVoxelEncoder(nn.Module):
     """ResNet-50 features, unfolded along depth and upsampled by two transposed 3D convolutions.
 
-    width: channels of the trunk's first layer, 64 as published; all others are multiples of it.
-    weights: a file of torchvision's ResNet-50; "auto" takes torch's hub cache where it has one; None starts at random.
-
     `start` says in words what the trunk started from.
+
+    Args:
+        width: channels of the trunk's first layer, 64 as published; all others are multiples of it.
+        weights: a file of torchvision's ResNet-50; "auto" takes torch's hub cache where it has one; None starts at
+            random.
     """
 
     def __init__(self, width: int = 64, weights: str | None = None):
@@ -32,7 +34,11 @@ class DeepVoxelEncoder(nn.Module):
             load_imagenet_weights(self.feature_extraction, path)
 
     def forward(self, frames: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channel 32 rows columns"]:
-        """Frames are RGB in [0, 1]; rows = height / 4, columns = width / 4, `width // 2` channels (32 as published)."""
+        """Voxels of a quarter of the size, `width // 2` channels (32 as published).
+
+        Args:
+            frames: RGB in [0, 1], sizes divisible by 16.
+        """
         features = self.feature_extraction(frames)
         voxels = rearrange(features, "b (c d) h w -> b c d h w", d=_FOLDED_DEPTH)
         return leaky_relu(self.conv3d_2(leaky_relu(self.conv3d_1(voxels))))

@@ -31,11 +31,12 @@ _NOTHING_KNOWN = 1e6  # a variance beyond any error: who weighs by it gives no w
 class PaperVideoAutoencoder(VideoModel):
     """Deep voxels and affine motions, without a camera model. 31.03 M parameters at the published width.
 
-    width: the trunk's first width; 64 as published, smaller for small experiments. Every other width follows.
-    imagenet_weights: a file of torchvision's ResNet-50 to start from, "auto" for torch's hub cache, None for a random
-        start (`encoder_3d.start` says which it was). Saved weights need no such file.
-    image_size: (width, height) in pixels, multiples of 16, to which frames are brought when a video is evaluated or
-        reconstructed. Training takes clips as they come.
+    Args:
+        width: the trunk's first width; 64 as published, smaller for small experiments. Every other width follows.
+        imagenet_weights: a file of torchvision's ResNet-50 to start from, "auto" for torch's hub cache, None for a
+            random start (`encoder_3d.start` says which it was). Saved weights need no such file.
+        image_size: (width, height) in pixels, multiples of 16, to which frames are resized when a video is evaluated or
+            reconstructed. Training takes clips as they come.
     """
 
     only_at_start = ("imagenet_weights",)
@@ -54,31 +55,56 @@ class PaperVideoAutoencoder(VideoModel):
     def encode_structure(
         self, frames: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch channel 32 rows columns"]:
-        """Deep voxels of frames (RGB in [0, 1], sizes divisible by 16); rows = height / 4, columns = width / 4."""
+        """Deep voxels of single frames; rows = height / 4, columns = width / 4.
+
+        Args:
+            frames: RGB in [0, 1], sizes divisible by 16.
+        """
         _check_size(frames.shape[-1], frames.shape[-2])
         return self.encoder_3d(frames)
 
     def encode_camera(
         self, reference: Float[Tensor, "batch 3 height width"], frames: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 3 4"]:
-        """`reference_from_target`: takes points of the frame's cube [-1, 1]^3 (x, y, z) to the reference's."""
+        """`reference_from_target`: takes points of the frame's cube [-1, 1]^3 (x, y, z) to the reference's.
+
+        Args:
+            reference: the frame that the structure was made from.
+            frames: the targets.
+        """
         return motion_matrix(self.encoder_traj(reference, frames))
 
     def warp(
         self, structure: Float[Tensor, "batch channel plane rows columns"], camera: Float[Tensor, "batch 3 4"]
     ) -> Float[Tensor, "batch channel2 plane rows columns"]:
-        """The structure code as the target sees it, through the two 3D convolutions."""
+        """The structure code as the target sees it, through the two 3D convolutions.
+
+        Args:
+            structure: deep voxels of the reference.
+            camera: `reference_from_target`.
+        """
         return self.rotate(structure, camera)
 
     def decode(
         self, warped: Float[Tensor, "batch channel plane rows columns"], size: tuple[int, int] | None = None
     ) -> Float[Tensor, "batch 3 height width"]:
-        """RGB, not clamped; `size` is (width, height), by default four times columns and rows."""
+        """RGB, not clamped.
+
+        Args:
+            warped: the structure as the target sees it.
+            size: (width, height), by default four times columns and rows.
+        """
         return self.decoder(warped, size or (4 * warped.shape[-1], 4 * warped.shape[-2]))
 
     def forward(self, clip: VideoClip) -> ModelOutput:
-        """All frames of a clip from its first one. `extras`: "voxels" are the later frames' own, "carried_voxels" the
-        first frame's, moved on by the chain of frame-to-frame motions; [batch, frame - 1, channel, plane, row, column].
+        """All frames of a clip from its first one.
+
+        Args:
+            clip: a batch of clips.
+
+        Returns:
+            The frames, with `extras`: "voxels" are the later frames' own, "carried_voxels" the first frame's, moved on
+            by the chain of frame-to-frame motions; [batch, frame - 1, channel, plane, row, column].
         """
         frames = clip.frames
         count = frames.shape[1]
@@ -202,10 +228,12 @@ class PaperVideoAutoencoder(VideoModel):
 
 
 def compose_motions(steps: Float[Tensor, "step 4 4"], as_published: bool = False) -> Float[Tensor, "frame 4 4"]:
-    """Poses in the first frame's axes from frame-to-frame motions `previous_from_next`.
+    """Poses in the first frame's axes from frame-to-frame motions.
 
-    `as_published` composes as the authors' evaluation did, rotations from the left and translations from the right,
-    which is not a rigid trajectory once the camera turns about more than one axis; for comparison only.
+    Args:
+        steps: `previous_from_next`.
+        as_published: composes as the authors' evaluation did, rotations from the left and translations from the right,
+            which is not a rigid trajectory once the camera rotates about more than one axis; for comparison only.
     """
     poses = [torch.eye(4, dtype=steps.dtype, device=steps.device)]
     for step in steps:
@@ -220,9 +248,16 @@ def compose_motions(steps: Float[Tensor, "step 4 4"], as_published: bool = False
 def predict_video(
     model: PaperVideoAutoencoder, frames: Float[Tensor, "frame 3 height width"], reencode_every: int = REENCODE_EVERY
 ) -> Float[Tensor, "frame 3 height width"]:
-    """The paper's view-synthesis protocol: every frame from the structure of the first, which is encoded again from
-    the model's own prediction every `reencode_every` frames. Frame 0 is copied. The camera encoder sees the true
-    frames, also at the re-encodings (its reference is then the true frame, as in the authors' code)."""
+    """The paper's view-synthesis protocol: every frame from the structure of the first.
+
+    Frame 0 is copied. The camera encoder sees the true frames, also where the structure is encoded again (its reference
+    is then the true frame, as in the authors' code).
+
+    Args:
+        model: in eval mode.
+        frames: RGB in [0, 1], sizes divisible by 16.
+        reencode_every: after so many frames the structure is encoded again, from the model's own prediction.
+    """
     size = (frames.shape[-1], frames.shape[-2])
     predictions = [frames[:1]]
     reference, structure = frames[:1], model.encode_structure(frames[:1])

@@ -14,7 +14,10 @@ _SCALE = 0.01  # of angles (radians) and of translations (half cubes)
 
 @full_precision
 def motion_matrix(motion: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch 3 4"]:
-    """Three angles in radians, (about y, about x, about z), and a translation -> [Rx Ry Rz | translation].
+    """[Rx Ry Rz | translation] from three angles and a translation.
+
+    Args:
+        motion: angles about y, x and z in radians, then the translation.
 
     Each factor is the usual right-handed rotation. A quarter turn about y takes z to x (1 is added to show 0 as 0):
 
@@ -37,7 +40,8 @@ def motion_matrix(motion: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch 3 4"
 class PairRegressor(nn.Module):
     """(reference, frame) -> six numbers of the motion, by seven strided convolutions and a mean over space.
 
-    width: a quarter of it is the first layer's width; 64 as published.
+    Args:
+        width: a quarter of it is the first layer's width; 64 as published.
     """
 
     def __init__(self, width: int = 64):
@@ -53,7 +57,12 @@ class PairRegressor(nn.Module):
     def forward(
         self, reference: Float[Tensor, "batch 3 height width"], frames: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 6"]:
-        """Angles in radians about y, x and z, then a translation in half cubes. Input to `motion_matrix`."""
+        """Angles in radians about y, x and z, then a translation in half cubes: what `motion_matrix` takes.
+
+        Args:
+            reference: RGB of the frame that the motion leads to.
+            frames: RGB of the frame that it starts from.
+        """
         features = torch.cat([reference, frames], 1)
         for number in range(1, len(_KERNELS) + 1):
             features = getattr(self, f"conv{number}")(features)

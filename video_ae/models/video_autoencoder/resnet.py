@@ -19,7 +19,13 @@ _TORCHVISION_NAMES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "l
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions with a shortcut; the stride sits on the 3x3, as in torchvision."""
+    """1x1, 3x3, 1x1 convolutions with a shortcut; the stride sits on the 3x3, as in torchvision.
+
+    Args:
+        channels_in: of the input.
+        width: channels of the 3x3 convolution; the output has four times as many.
+        stride: of the 3x3 convolution.
+    """
 
     def __init__(self, channels_in: int, width: int, stride: int = 1):
         super().__init__()
@@ -46,8 +52,11 @@ class Bottleneck(nn.Module):
 def resnet50_stride16(width: int = 64) -> nn.Sequential:
     """RGB [batch, 3, height, width] -> features [batch, 32 * `width`, height / 16, width / 16].
 
-    `width` is 64 in ResNet-50. The last stage keeps its resolution (stride 1), as in the 2021 Video Autoencoder. The
-    start is random (He's initialisation).
+    The last stage keeps its resolution (stride 1), as in the 2021 Video Autoencoder. The start is random (He's
+    initialisation).
+
+    Args:
+        width: channels of the first layer; 64 in ResNet-50.
     """
     children: list[nn.Module] = [
         nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False),
@@ -78,7 +87,15 @@ def find_imagenet_weights() -> Path | None:
 
 
 def load_imagenet_weights(trunk: nn.Sequential, path: str | Path) -> None:
-    """Fills the trunk from a torchvision ResNet-50 state dict; the classifier in it is ignored. Raises UserError."""
+    """Fills the trunk from a torchvision ResNet-50 state dict; the classifier in it is ignored.
+
+    Args:
+        trunk: of `resnet50_stride16`.
+        path: of the file.
+
+    Raises:
+        UserError: the file holds something else.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: value for name, value in state.items() if not name.startswith("fc.")}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from video_ae.geometry.pinhole import project, unproject
 from video_ae.geometry.se3 import invert
-from video_ae.renderers.frustum import FrustumRenderer
+from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.renderers.pytorch3d.cartesian import CartesianRenderer, CartesianVoxels
 from video_ae.types import MultiplaneVolume
 

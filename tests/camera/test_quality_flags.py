@@ -1,0 +1,63 @@
+"""Flags of clips and frames that are hard: blur, too little overlap, a camera that stands."""
+
+import torch
+from kornia.filters import gaussian_blur2d
+
+from video_ae.camera.problem import Correspondences
+from video_ae.camera.quality_flags import blurred_frames, clip_notes, frames_with_little_overlap, stands_still
+from video_ae.geometry.se3 import rigid, so3_exp
+from video_ae.types import CameraEstimate, Cameras
+
+
+def pictures(frames=6):
+    return torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0)).repeat(frames, 1, 1, 1)
+
+
+def estimate(turns, notes=()):
+    """A camera that turns to the right by these angles, all points at depth 1; a third of a right angle is seen."""
+    angles = torch.tensor(turns)
+    zero = torch.zeros_like(angles)
+    poses = rigid(so3_exp(torch.stack([zero, angles, zero], -1)), torch.zeros(len(angles), 3))
+    count = len(angles)
+    cameras = Cameras(poses, torch.tensor([0.9, 1.2, 0.5, 0.5]).repeat(count, 1))
+    maps, spread = torch.ones(count, 12, 16), torch.eye(6).repeat(count, 1, 1)
+    return CameraEstimate(cameras, maps, torch.ones(count), spread, tuple(notes))
+
+
+def test_blurred_frames_are_named():
+    frames = pictures()
+    assert blurred_frames(frames) == []
+    frames[2:4] = gaussian_blur2d(frames[2:4], 9, (2.0, 2.0))
+    assert blurred_frames(frames) == [2, 3]
+    assert blurred_frames(torch.zeros(4, 3, 8, 8)) == []
+
+
+def test_neighbours_that_show_something_else_are_named():
+    assert frames_with_little_overlap(estimate([0.0, 0.1, 0.2])) == []
+    assert frames_with_little_overlap(estimate([0.0, 0.1, 0.9, 1.0])) == [1]
+
+
+def test_notes_stand_beside_those_of_the_solver():
+    frames = pictures(4)
+    frames[3] = gaussian_blur2d(frames[3:], 9, (2.0, 2.0))[0]
+    notes = clip_notes(estimate([0.0, 0.1, 0.9, 1.0], ["known: before"]), frames)
+    assert [note.partition(":")[0] for note in notes] == ["known", "little overlap", "blur"]
+    assert "frame 1" in notes[1]
+    assert "frame 3" in notes[2]
+    # Of a clip whose poses are a guess, overlap is a guess too.
+    guessed = clip_notes(estimate([0.0, 0.9], ["no parallax: a guess"]), pictures(2))
+    assert guessed == ("no parallax: a guess",)
+
+
+def test_a_camera_stands_where_matches_stay():
+    points = torch.rand(40, 2) * 20
+    edge, information = torch.tensor([0]), 10 * torch.eye(2).expand(1, 40, 2, 2)
+    moving = points.clone()
+    moving[:20] += 1.0
+
+    def still(matched, information=information):
+        return stands_still(Correspondences(edge, edge + 1, points, matched[None], information))
+
+    assert still(points)
+    assert not still(moving)
+    assert not still(points, torch.zeros(1, 40, 2, 2))  # nothing matched says nothing

@@ -1,0 +1,117 @@
+"""Held-out frames, made from their neighbours: `python tools/compare_interpolation.py VIDEO [VIDEO ...]`.
+
+Every second frame of the first `--frames` is left out, the rest is reconstructed, and the missing ones are made at half
+the time between their neighbours; nobody sees the left-out frames but the measure. Compared: the frame before, the mean
+of both neighbours, optical flow by OpenCV (Farneback 2003, DIS: Kroeger et al. 2016; both neighbours drawn half the way
+along the flow and averaged), the structure alone, and `video-ae interpolate` (the structure with the colours of the
+frames). OpenCV: `pip install -e .[peers]`.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from video_ae.evaluation.metrics.images import psnr, ssim
+from video_ae.geometry.trajectories import interpolate
+from video_ae.pipelines.interpolate import between
+from video_ae.pipelines.take_apart import Settings, take_apart
+from video_ae.progress import Stages
+from video_ae.scene.rendering import load_scene_model, render_chunks
+from video_ae.videos.load import read_clip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("videos", type=Path, nargs="+")
+    parser.add_argument("--frames", type=int, default=15)
+    parser.add_argument("--gap", type=int, default=2, help="every gap-th frame is kept (default: 2)")
+    parser.add_argument("--refine", type=int, default=0)
+    parser.add_argument("--sheet", type=Path, help="write an image: held-out frame, then each method")
+    given = parser.parse_args()
+    model, _ = load_scene_model(None, torch.device("cpu"))
+    scores: dict[str, list[tuple[float, float]]] = {}
+    for video in given.videos:
+        made, held_out = _clip(video, model, given.frames, given.gap, given.refine)
+        for name, images in made.items():
+            scores.setdefault(name, []).append(_scores(images, held_out))
+        if given.sheet is not None:
+            _sheet(given.sheet, made, held_out)
+    print(f"| {len(given.videos)} clips | PSNR, dB | SSIM |\n|---|---|---|")
+    for name, values in scores.items():
+        first, second = np.mean(values, 0)
+        print(f"| {name} | {first:.2f} | {second:.3f} |")
+
+
+def _scores(images: torch.Tensor, held_out: torch.Tensor) -> tuple[float, float]:
+    return psnr(images, held_out).mean().item(), ssim(images, held_out).mean().item()
+
+
+def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """({method: images}, held-out frames), all in [0, 1] at the size of the video."""
+    settings = Settings(stride=gap, frames=(frames - 1) // gap + 1, refine=refine)
+    with Stages() as stages:
+        taken = take_apart(video, model, settings, torch.device("cpu"), stages)
+        size = taken.output_size(None)
+        kept = taken.clip.indices
+        times = torch.arange(len(kept) - 1).double() + 0.5
+        numbers = ((kept[:-1] + kept[1:]) // 2).tolist()
+        held_out = read_clip(taken.reader, numbers, size).frames
+        inputs = read_clip(taken.reader, kept.tolist(), size).frames
+        before, after = inputs[:-1], inputs[1:]
+        sharp = between(taken, model, times, size, stages).float() / 255
+        cameras = interpolate(taken.cameras, times)
+        alone = torch.cat(
+            [views.frames[0].clamp(0, 1) for _, views in render_chunks(model, taken.scene, cameras, size)]
+        )
+    made = {"frame before": before, "blend of both": (before + after) / 2}
+    for name, flow in _flows().items():
+        made[name] = torch.stack([_along(flow, a, b) for a, b in zip(before, after, strict=True)])
+    return made | {"structure alone": alone, "video-ae interpolate": sharp}, held_out
+
+
+def _flows() -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """Optical flow from one grey image to another, in pixels, by OpenCV where it is installed."""
+    try:
+        import cv2
+    except ImportError:
+        return {}
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def farneback(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 5, 15, 5, 5, 1.1, 0)
+
+    return {"Farneback flow": farneback, "DIS flow": lambda a, b: dis.calc(a, b, None)}
+
+
+def _along(flow: Callable[[np.ndarray, np.ndarray], np.ndarray], a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Both images drawn half the way towards each other along the flows between them, and averaged."""
+    grey = [(255 * one.mean(0)).round().numpy().astype(np.uint8) for one in (a, b)]
+    return (_drawn(a, flow(*grey)) + _drawn(b, flow(*grey[::-1]))) / 2
+
+
+def _drawn(image: torch.Tensor, flow: np.ndarray) -> torch.Tensor:
+    """Backward warping by half the flow, taken as if it were given at the middle time."""
+    import cv2
+
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    pixels = image.permute(1, 2, 0).contiguous().numpy()
+    drawn = cv2.remap(
+        pixels, x - 0.5 * flow[..., 0], y - 0.5 * flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+    )
+    return torch.from_numpy(drawn).permute(2, 0, 1)
+
+
+def _sheet(path: Path, made: dict[str, torch.Tensor], held_out: torch.Tensor) -> None:
+    from PIL import Image
+
+    shown = torch.linspace(0, len(held_out) - 1, min(4, len(held_out))).round().long()
+    rows = torch.cat([torch.cat(list(part[shown]), -1) for part in (held_out, *made.values())], -2)
+    Image.fromarray((rows.clamp(0, 1) * 255).byte().permute(1, 2, 0).contiguous().numpy()).save(path)
+
+
+if __name__ == "__main__":
+    main()

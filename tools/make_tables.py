@@ -1,0 +1,77 @@
+"""Writes the tables of README.md and docs/*.md from results.json files, so that no number is typed by hand.
+
+    python tools/make_tables.py [--check] FILE.md ...
+
+A table stands between `<!-- table PATH KEY ... -->` and `<!-- /table -->`, or `<!-- clips PATH KEY ... -->` and
+`<!-- /clips -->` for the rows of the method's own clips. PATH is a results.json relative to the
+markdown file; a KEY names a mean in it, with dots between levels: `ate_rmse_over_extent`, `pairs.5.rotation_deg`,
+`2.psnr`. A key that ends in `:median` takes the median, in `:NAME` the mean of that group of clips. A row per method, a
+column per key.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+BLOCK = re.compile(r"(<!-- (table|clips) (\S+) ([^>]*?) ?-->\n).*?(<!-- /\2 -->)", re.DOTALL)
+
+
+def table(content: dict, keys: list[str]) -> str:
+    """A markdown table of a results.json's means; † marks methods that see the truth, - what is not defined."""
+    methods = {content["method"]: content} | content["baselines"]
+    lines = ["| method | " + " | ".join(key.replace(":", ", ") for key in keys) + " |", "|---" * (len(keys) + 1) + "|"]
+    for name, method in methods.items():
+        marked = name + (" †" if method.get("sees_truth") else "")
+        lines.append("| " + " | ".join([marked, *(cell(method, key) for key in keys)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def clips(content: dict, keys: list[str]) -> str:
+    """A markdown table with a row per clip of the method itself; those that stand apart are marked with an asterisk."""
+    lines = ["| clip | " + " | ".join(keys) + " |", "|---" * (len(keys) + 1) + "|"]
+    for name, row in content["clips"].items():
+        marked = name + (" *" if name in content["settings"].get("apart", {}) else "")
+        lines.append("| " + " | ".join([marked, *(cell({"mean": row}, key) for key in keys)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def cell(method: dict, key: str) -> str:
+    path, _, part = key.partition(":")
+    value = method[part or "mean"] if part in ("", "mean", "median") else method["groups"][part]
+    for step in path.split("."):
+        if step not in value:
+            raise SystemExit(f"{key!r} is not in the results: the possible names there are {', '.join(value)}")
+        value = value[step]
+    return "-" if value is None else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def fill(text: str, folder: Path) -> str:
+    """The text with every table written anew."""
+
+    def write(match: re.Match) -> str:
+        path = folder / match[3]
+        if not path.is_file():
+            raise SystemExit(f"there are no results at {path}: run `video-ae evaluate` with --out {path.parent}")
+        write_rows = {"table": table, "clips": clips}[match[2]]
+        return match[1] + write_rows(json.loads(path.read_text(encoding="utf-8")), match[4].split()) + match[5]
+
+    return BLOCK.sub(write, text)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE.md")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a table is out of date")
+    given = parser.parse_args(arguments)
+    for file in given.files:
+        old = file.read_text(encoding="utf-8")
+        new = fill(old, file.parent)
+        if given.check and new != old:
+            raise SystemExit(f"the tables of {file} are out of date: run tools/make_tables.py {file}")
+        if not given.check:
+            file.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Notes for people: what could not be determined and why, a flag and a sentence each."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.camera.problem import Correspondences, SceneState
+from video_ae.camera.thresholds import THRESHOLDS
+from video_ae.geometry.covisibility import covisible_fraction
+from video_ae.geometry.se3 import invert
+from video_ae.types import CameraEstimate
+
+NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
+_NAMED = 3  # frames that a note names
+
+
+def solver_notes(state: SceneState, matches: Correspondences) -> tuple[str, ...]:
+    """What the correspondences do not determine.
+
+    Args:
+        state: the solved scene.
+        matches: that it was solved on.
+    """
+    if matches.reliable.float().mean().item() < THRESHOLDS.textured_fraction:
+        return (f"{NO_TEXTURE}: there was next to nothing to match, the poses are a guess",)
+    if stands_still(matches):
+        return (f"{STANDING}: nothing moves between the frames, so there is no path and no depth to be found",)
+    if parallax(state, matches) < THRESHOLDS.parallax_pixels:
+        return (f"{NO_PARALLAX}: rotation is found, translation and depth are a guess",)
+    return ()
+
+
+def clip_notes(estimate: CameraEstimate, frames: Float[Tensor, "frame 3 height width"]) -> tuple[str, ...]:
+    """The notes of an estimate and those of frames that are hard whatever the solver does.
+
+    Args:
+        estimate: the cameras of a whole clip.
+        frames: of the clip.
+    """
+    notes = list(estimate.notes)
+    if (lost := frames_with_little_overlap(estimate)) and not is_guess(notes):
+        notes.append(f"little overlap: the next frame shows less than half of what {_listed(lost)} shows")
+    if blurred := blurred_frames(frames):
+        notes.append(f"blur: poses and colours are less sure in {_listed(blurred)}, less sharp than the rest")
+    return tuple(notes)
+
+
+def is_guess(notes: Sequence[str]) -> bool:
+    """Whether a note says that poses are a guess; notes of submaps begin with their frames.
+
+    Args:
+        notes: of an estimate.
+    """
+    return any(flag in note for note in notes for flag in GUESSES)
+
+
+def parallax(state: SceneState, matches: Correspondences) -> float:
+    """Flow that comes from translation, in pixels, which a quarter of the reliable correspondences exceed.
+
+    Args:
+        state: the solved scene.
+        matches: its correspondences.
+    """
+    relative = state.camera_from_world[matches.target] @ invert(state.camera_from_world[matches.source])
+    shift = relative[:, None, :2, 3] - matches.points / state.log_focal.exp() * relative[:, None, 2:3, 3]
+    pixels = state.log_focal.exp() * state.inverse_depth[matches.source] * shift.norm(dim=-1)
+    reliable = matches.reliable
+    return pixels[reliable].quantile(0.75).item() if reliable.any() else 0.0
+
+
+def stands_still(matches: Correspondences) -> bool:
+    """Whether even the widest pairs show next to no motion: three quarters of the points stay where they were.
+
+    Args:
+        matches: the correspondences; those that are not reliable do not count.
+    """
+    moved = (matches.matched - matches.points).norm(dim=-1)[matches.reliable]
+    return bool(len(moved)) and moved.quantile(0.75).item() < THRESHOLDS.standing_pixels
+
+
+def blurred_frames(frames: Float[Tensor, "frame 3 height width"]) -> list[int]:
+    """Frames whose edges are much less steep than those of the clip's sharp frames (its 80 % quantile).
+
+    Args:
+        frames: of a clip.
+    """
+    grey = frames.float().mean(1)
+    steepness = grey.diff(dim=-1).abs().mean((-1, -2)) + grey.diff(dim=-2).abs().mean((-1, -2))
+    return (steepness < THRESHOLDS.blurred_ratio * steepness.quantile(0.8)).nonzero()[:, 0].tolist()
+
+
+def frames_with_little_overlap(estimate: CameraEstimate) -> list[int]:
+    """Frames of which the next one shows less than half, by the found scene.
+
+    Args:
+        estimate: the cameras of a clip.
+    """
+    before, after = estimate.select(slice(None, -1)), estimate.cameras.select(slice(1, None))
+    seen = covisible_fraction(before.cameras, before.inverse_depth, after)
+    return (seen < THRESHOLDS.little_overlap).nonzero()[:, 0].tolist()
+
+
+def _listed(frames: list[int]) -> str:
+    """The first few frames by number.
+
+    >>> _listed([3]), _listed([1, 2, 5, 8])
+    ('frame 3', 'frames 1, 2, 5 and 1 more')
+    """
+    if len(frames) == 1:
+        return f"frame {frames[0]}"
+    more = f" and {len(frames) - _NAMED} more" if len(frames) > _NAMED else ""
+    return "frames " + ", ".join(map(str, frames[:_NAMED])) + more

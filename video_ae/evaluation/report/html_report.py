@@ -1,0 +1,91 @@
+"""`report.html`: one file that a person can read without anything else."""
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from video_ae.evaluation.report import report_figures
+from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip, ViewRecord
+from video_ae.evaluation.tables import markdown
+from video_ae.formats.atomic import write_atomically
+
+_STYLE = """body{font:15px/1.45 sans-serif;margin:2em auto;max-width:1150px;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:.6em 0 1.6em;font-size:13px}td,th{padding:.2em .7em;text-align:right;
+border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}svg,img{max-width:100%;height:auto}
+h2{margin-top:2em;font-size:18px}code{background:#f3f3f3;padding:.1em .3em;word-break:break-all}"""
+
+
+def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
+    """Writes `out/report.html`.
+
+    Args:
+        content: of `results.json`.
+        out: the folder.
+        record: what was kept while the protocol ran.
+    """
+    shown = _figures_of(content, record)
+    text = markdown(content)
+    head, _, tables = text.partition("\n## ")
+    title = html.escape(f"Evaluation of {content['protocol']}: {content['method']}")
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"{to_html(head)}{shown}{to_html('## ' + tables)}</html>\n"
+    )
+    write_atomically(out / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+
+
+def _figures_of(content: Mapping[str, Any], record: Record) -> str:
+    if isinstance(record, PoseRecord):
+        return _pose_figures(content, record)
+    if isinstance(record, FrameRecord):
+        title = "The middle frame of each clip: input, rendering, absolute error (3 times brighter), disparity"
+        return _section(title, _strips(record.strips, record.method, "frame"))
+    return _view_figures(content, record)
+
+
+def _pose_figures(content: Mapping[str, Any], record: PoseRecord) -> str:
+    parts = [
+        _section(
+            "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)",
+            report_figures.trajectories(record.paths, record.method),
+        ),
+        _section("Error against the time between two frames", report_figures.against_gap(content)),
+    ]
+    if record.confidence:
+        parts.append(
+            _section("Confidence against true error, a dot per frame", report_figures.confidence(record.confidence))
+        )
+    return "".join(parts)
+
+
+def _view_figures(content: Mapping[str, Any], record: ViewRecord) -> str:
+    title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter), disparity"
+    against = _section("Against the gap", report_figures.against_gap(content))
+    return against + _section(title, _strips(record.strips, record.method, "gap"))
+
+
+def _strips(strips: Mapping[tuple[str, int], Strip], method: str, number: str) -> str:
+    rows = []
+    for (clip, value), view in strips.items():
+        name, source = html.escape(clip), report_figures.strip(view, method)
+        rows.append(f"<p>{name}, {number} {value}<br><img alt='{name}' src='{source}'></p>")
+    return "".join(rows)
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{html.escape(title)}</h2>{body}"
+
+
+def to_html(text: str) -> str:
+    """Markdown with tables as HTML; HTML in it is escaped.
+
+    Args:
+        text: as `video_ae.evaluation.tables` writes it.
+
+    >>> to_html("`x` and **y** < z")
+    '<p><code>x</code> and <strong>y</strong> &lt; z</p>\\n'
+    """
+    return MarkdownIt("commonmark", {"html": False}).enable("table").render(text)

@@ -1,0 +1,209 @@
+"""What one client of the page sees and can do. Clients do not disturb each other."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import viser
+
+from video_ae.errors import UserError
+from video_ae.geometry.trajectories import spread_frames
+from video_ae.viewer.contents import Contents, describe_contents, shown_points
+from video_ae.viewer.downloads import DOWNLOADS, download
+from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
+from video_ae.viewer.render_worker import RenderWorker
+from video_ae.viewer.views import CameraFollow, View, frame_at, frustum_scale, view_of_camera
+
+MOST_FRUSTA = 60
+JPEG_QUALITY = 90
+
+
+class ClientSession:
+    """The controls, the scene and the camera of one browser tab.
+
+    Args:
+        client: viser's handle of the tab.
+        directory: the folder that is shown, for downloads.
+        worker: renders what the client looks at.
+    """
+
+    def __init__(self, client: viser.ClientHandle, directory: Path, worker: RenderWorker) -> None:
+        self._client, self._worker, self._directory = client, worker, directory
+        self._lock = threading.RLock()
+        self._follow: CameraFollow | None = None
+        self._playing: tuple[int, float] | None = None  # frame and time at which playback started
+
+    def start(self, contents: Contents) -> None:
+        """Shows the page for the first time, and follows the client's camera from then on.
+
+        Args:
+            contents: what is shown.
+        """
+        self.show(contents)
+        self._client.camera.on_update(lambda _: self._moved())
+
+    def show(self, contents: Contents) -> None:
+        """Builds the page, for the first time or after the reconstruction was replaced.
+
+        Args:
+            contents: what is shown.
+        """
+        with self._lock, self._client.atomic():
+            self._contents, self._playing = contents, None
+            self._client.scene.reset()
+            self._client.gui.reset()
+            self._client.scene.set_up_direction("-y")
+            self._client.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
+            self._scale = frustum_scale(contents.trajectory.cameras, contents.scene_depth)
+            self._add_controls()
+            self._add_downloads()
+            self._draw_points()
+            numbers = spread_frames(len(contents), MOST_FRUSTA)
+            self._path = draw_cameras(
+                self._client.scene, contents.trajectory.cameras, contents.frames, numbers, self._scale, self.go_to
+            )
+            self._update_cameras()
+        self._moved()
+
+    def notify(self, title: str, text: str) -> None:
+        """Shows a note for ten seconds.
+
+        Args:
+            title: of the note.
+            text: below it.
+        """
+        self._client.add_notification(title, text, auto_close_seconds=10)
+
+    def go_to(self, frame: int) -> None:
+        """Looks through the camera of a frame and shows the frame.
+
+        Args:
+            frame: position in the clip.
+        """
+        with self._lock, self._client.atomic():
+            self._frame = frame
+            view = view_of_camera(self._contents.trajectory.cameras, frame, self._client.camera.aspect)
+            self._follow = CameraFollow(view.position)
+            self._client.camera.position = view.position
+            self._client.camera.wxyz = view.wxyz
+            self._client.camera.fov = view.fov
+            self._image.image = self._contents.frames[frame].permute(1, 2, 0).numpy()
+            self._image.label = self._label(frame)
+            self._slider.value = frame  # type: ignore[misc]
+            self._update_cameras()  # the client reports its camera by then, which asks for a new rendering
+
+    def advance_playback(self, now: float) -> None:
+        """Shows the frame whose time has come; called many times a second.
+
+        Args:
+            now: time of `time.monotonic`.
+        """
+        with self._lock:
+            if self._playing is None:
+                return
+            start, since = self._playing
+            frame = frame_at(start, now - since, self._contents.frame_rate, len(self._contents))
+            if frame != self._frame:
+                self.go_to(frame)
+
+    def show_rendering(self, image: np.ndarray) -> None:
+        """Shows the model's image of what this client looks at, behind everything else.
+
+        Args:
+            image: [height, width, 3] in 0 .. 255.
+        """
+        if self._rendering.value:
+            self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=JPEG_QUALITY)
+
+    def _add_controls(self) -> None:
+        gui, contents = self._client.gui, self._contents
+        gui.add_markdown(describe_contents(contents))
+        self._frame = 0
+        self._image = gui.add_image(contents.frames[0].permute(1, 2, 0).numpy(), label=self._label(0))
+        self._slider = gui.add_slider("Frame", 0, len(contents) - 1, 1, 0)
+        self._play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
+        with gui.add_folder("Show"):
+            self._rendering = gui.add_checkbox("Rendering", True, hint="the model's image of what you look at")
+            self._points = gui.add_checkbox("Points", False)
+            self._cameras = gui.add_checkbox("Cameras", True, hint="click one to look through it")
+            self._colouring = gui.add_dropdown("Colours", ("image", "confidence"))
+            self._size = gui.add_slider("Point size", 0.2, 5.0, 0.1, 1.0)
+            self._least = gui.add_slider("Confidence", 0.0, 1.0, 0.05, 0.0, hint="hide points below this")
+        self._slider.on_update(lambda _: self._slid())
+        self._play.on_click(lambda _: self._toggle_playback())
+        self._rendering.on_update(lambda _: self._toggle_rendering())
+        self._cameras.on_update(lambda _: self._update_cameras())
+        self._points.on_update(lambda _: self._restyle_points())
+        self._size.on_update(lambda _: self._restyle_points())
+        self._colouring.on_update(lambda _: self._draw_points())
+        self._least.on_update(lambda _: self._draw_points())
+
+    def _add_downloads(self) -> None:
+        with self._client.gui.add_folder("Download"):
+            for name in DOWNLOADS:
+                button = self._client.gui.add_button(name, icon=viser.Icon.DOWNLOAD)
+                button.on_click(self._download)
+
+    def _download(self, event: viser.GuiEvent[viser.GuiButtonHandle]) -> None:
+        name = event.target.label
+        try:
+            content = download(name, self._directory, self._contents)
+        except UserError as error:
+            self.notify(f"No {name}", str(error))
+        else:
+            self._client.send_file_download(name, content, save_immediately=True)
+
+    def _label(self, frame: int) -> str:
+        path = self._contents.trajectory
+        return f"frame {int(path.indices[frame])}, confidence {path.confidence[frame].item():.2f}"
+
+    def _slid(self) -> None:
+        if self._slider.value != self._frame:
+            self._playing = None
+            self._label_playback()
+            self.go_to(self._slider.value)
+
+    def _toggle_playback(self) -> None:
+        with self._lock:
+            self._playing = None if self._playing else (self._frame, time.monotonic())
+            self._label_playback()
+
+    def _label_playback(self) -> None:
+        self._play.label = "Pause" if self._playing else "Play"
+        self._play.icon = viser.Icon.PLAYER_PAUSE if self._playing else viser.Icon.PLAYER_PLAY
+
+    def _toggle_rendering(self) -> None:
+        if self._rendering.value:
+            self._moved()
+        else:
+            self._worker.remove(self._client.client_id)
+            self._client.scene.set_background_image(None)
+
+    def _moved(self) -> None:
+        """The client looks elsewhere, or the page has changed its size."""
+        camera = self._client.camera
+        with self._lock:
+            position = (float(camera.position[0]), float(camera.position[1]), float(camera.position[2]))
+            if self._follow is not None:
+                self._follow = self._follow.update(position, self._scale)
+                self._update_cameras()
+            w, x, y, z = (float(value) for value in camera.wxyz)
+            view = View((w, x, y, z), position, float(camera.fov), float(camera.aspect))
+        if self._rendering.value:
+            self._worker.set_view(self._client.client_id, view)
+
+    def _update_cameras(self) -> None:
+        """Hides them while the client follows one: each stands right in front of the one behind it."""
+        self._path.visible = self._cameras.value and self._follow is None
+
+    def _draw_points(self) -> None:
+        points, colours = shown_points(self._contents.points, self._colouring.value, self._least.value)
+        self._points_handle = draw_points(self._client.scene, points, colours, self._point_size(), self._points.value)
+
+    def _restyle_points(self) -> None:
+        self._points_handle.visible = self._points.value
+        self._points_handle.point_size = self._point_size()
+
+    def _point_size(self) -> float:
+        return POINT_SIZE * self._contents.scene_depth * self._size.value

@@ -1,0 +1,159 @@
+"""The web server underneath: viser, reachable from this machine only unless asked otherwise."""
+
+import contextlib
+import getpass
+import io
+import ipaddress
+import socket
+from collections.abc import Iterator
+
+import viser
+
+from video_ae.errors import UserError
+from video_ae.viewer.views import Vector
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8080
+_IN_USE = (48, 98)  # EADDRINUSE of macOS and Linux
+
+
+class PortInUse(UserError):
+    """Another program serves on the port.
+
+    Args:
+        port: its number.
+        host: the address on which it was asked for.
+    """
+
+    def __init__(self, port: int, host: str) -> None:
+        super().__init__(f"The port {port} of {host} is in use: choose another one.", argument="port")
+
+
+class Page(viser.ViserServer):
+    """viser's server, without its button that would publish the page through somebody else's computer."""
+
+    def request_share_url(self, verbose: bool = True) -> str | None:
+        """Publishes nothing and returns None.
+
+        Args:
+            verbose: ignored.
+        """
+        return None
+
+
+def open_page(host: str, port: int, title: str) -> Page:
+    """A page that is being served.
+
+    Args:
+        host: address to serve on.
+        port: number of the port; 0 takes a free one.
+        title: of the page.
+
+    Raises:
+        PortInUse: another program serves there.
+        UserError: the host is none of this machine's, or the port cannot be opened.
+    """
+    if not 0 <= port <= 65535:
+        raise UserError(f"The port {port} is not possible: give a number from 1 to 65535.", argument="port")
+    _check_free(host, port)
+    with _quiet():
+        page = Page(host=host, port=port, label=title, verbose=False)
+    if port and page.get_port() != port:  # another program was faster, and viser went on to the next port
+        close_page(page)
+        raise PortInUse(port, host)
+    return page
+
+
+def close_page(page: Page) -> None:
+    """Ends serving.
+
+    Args:
+        page: of `open_page`.
+    """
+    with _quiet():
+        page.stop()
+
+
+def set_start(page: Page, position: Vector, look_at: Vector) -> None:
+    """Sets the view that new clients start from, with -y as up.
+
+    Args:
+        page: of `open_page`.
+        position: of the camera in the world.
+        look_at: point that it looks at.
+    """
+    camera = page.initial_camera
+    camera.position, camera.look_at, camera.up = position, look_at, (0.0, -1.0, 0.0)  # type: ignore[assignment]
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror as error:
+        raise UserError(
+            f"There is no host {host!r}: give an address of this machine, such as {LOOPBACK}.", argument="host"
+        ) from error
+    except OSError as error:
+        if error.errno in _IN_USE:
+            raise PortInUse(port, host) from error
+        raise UserError(
+            f"The port {port} of {host} cannot be opened ({error.strerror}): choose another one.", argument="port"
+        ) from error
+
+
+def url(host: str, port: int) -> str:
+    """What to type into a browser on this machine.
+
+    Args:
+        host: address that is served on.
+        port: number of the port.
+
+    >>> url("0.0.0.0", 8080)
+    'http://127.0.0.1:8080'
+    """
+    shown = LOOPBACK if host in ("0.0.0.0", "::", "") else host
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def welcome(host: str, port: int, what: str) -> str:
+    """Sentences for the terminal: where the page is, how to reach it from elsewhere, who can see it.
+
+    Args:
+        host: address that is served on.
+        port: number of the port.
+        what: begin of the first sentence, such as "walk is shown".
+    """
+    here = f"{getpass.getuser()}@{socket.gethostname()}"
+    lines = [f"{what} at {url(host, port)} (Ctrl-C ends it)."]
+    if is_loopback(host):
+        lines.append(f"From another machine: ssh -L {port}:{LOOPBACK}:{port} {here}, then the same address there.")
+    else:
+        lines.append("Everybody who reaches this machine over the network can see it: there is no password.")
+    return "\n".join(lines)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server there.
+
+    Args:
+        host: address that is served on.
+
+    >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the banners that viser prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield

@@ -1,0 +1,136 @@
+"""What a client of the page looks at, as this package's cameras and as viser's.
+
+viser's cameras have OpenCV axes too: a rotation as (w, x, y, z), a position, and the *vertical* field of view in
+radians. The page is rarely as wide as the video, so the aspect (width / height) of the canvas belongs to a view.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from video_ae.geometry.se3 import quaternion_from_rotation, rigid, rotation_from_quaternion
+from video_ae.types import Cameras
+
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera as viser describes it.
+
+    Args:
+        wxyz: rotation of `world_from_camera`, a unit quaternion.
+        position: centre of the camera in the world.
+        fov: vertical field of view in radians.
+        aspect: width / height of the page.
+    """
+
+    wxyz: Quaternion
+    position: Vector
+    fov: float
+    aspect: float
+
+
+def camera_of_view(view: View) -> Cameras:
+    """The camera (one frame, float64) whose image fills the page.
+
+    Args:
+        view: what a client looks at.
+
+    >>> quarter = View((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), math.pi / 2, 2.0)
+    >>> camera_of_view(quarter).intrinsics[0].round(decimals=6).tolist()
+    [0.25, 0.5, 0.5, 0.5]
+    """
+    w, x, y, z = view.wxyz
+    rotation = rotation_from_quaternion(torch.tensor([[x, y, z, w]], dtype=torch.float64))
+    pose = rigid(rotation, torch.tensor([view.position], dtype=torch.float64))
+    fy = 0.5 / math.tan(view.fov / 2)
+    return Cameras(pose, torch.tensor([[fy / view.aspect, fy, 0.5, 0.5]], dtype=torch.float64))
+
+
+def view_of_camera(cameras: Cameras, frame: int, aspect: float) -> View:
+    """The view from a frame's camera that shows its whole image.
+
+    Args:
+        cameras: of a clip.
+        frame: position in the clip.
+        aspect: width / height of the page.
+    """
+    pose = cameras.world_from_camera[frame].double()
+    fx, fy = cameras.intrinsics[frame, :2].tolist()
+    x, y, z, w = quaternion_from_rotation(pose[:3, :3]).tolist()
+    fov = 2 * math.atan(max(0.5 / fy, 0.5 / fx / aspect))
+    px, py, pz = pose[:3, 3].tolist()
+    return View((w, x, y, z), (px, py, pz), fov, aspect)
+
+
+def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
+    """(position, point looked at) from which the path and what it shows are seen: behind and above the first camera.
+
+    Up is the first camera's up, -y.
+
+    Args:
+        cameras: the path.
+        depth: a typical depth of the scene.
+    """
+    first, middle = cameras.world_from_camera[0].double(), cameras.world_from_camera[len(cameras) // 2].double()
+    back = first[:3, :3] @ torch.tensor([0.08, -0.16, -0.3], dtype=torch.float64) * depth
+    ahead = middle[:3, 3] + middle[:3, 2] * depth
+    return _vector(first[:3, 3] + back), _vector(ahead)
+
+
+def frustum_scale(cameras: Cameras, depth: float) -> float:
+    """Length of the drawn cameras: small beside the scene, and beside the path where there is one.
+
+    Args:
+        cameras: the path.
+        depth: a typical depth of the scene.
+    """
+    extent = (cameras.centers - cameras.centers[:1]).norm(dim=-1).max().item()
+    return min(max(0.25 * extent, 0.04 * depth), 0.07 * depth)
+
+
+@dataclass(frozen=True)
+class CameraFollow:
+    """A client whose view was set to a camera of the path. Earlier positions are still reported until it arrives.
+
+    Args:
+        position: of that camera in the world.
+        arrived: whether the client has reported that position.
+    """
+
+    position: Vector
+    arrived: bool = False
+
+    def update(self, reported: Vector, scale: float) -> "CameraFollow | None":
+        """The state after the client has reported its position; None once the client has moved away.
+
+        Args:
+            reported: position of the client.
+            scale: length of the drawn cameras; half of it still counts as the camera's position.
+        """
+        if math.dist(reported, self.position) <= scale / 2:
+            return CameraFollow(self.position, True)
+        return None if self.arrived else self
+
+
+def frame_at(start: int, seconds: float, rate: float, count: int) -> int:
+    """The frame that playback shows; after the last frame comes the first.
+
+    Args:
+        start: frame at which playback started.
+        seconds: time since then.
+        rate: frames a second.
+        count: number of frames.
+
+    >>> frame_at(8, 0.5, 10.0, 10)
+    3
+    """
+    return (start + math.floor(max(seconds, 0.0) * rate + 1e-6)) % count
+
+
+def _vector(tensor: torch.Tensor) -> Vector:
+    x, y, z = tensor.tolist()
+    return x, y, z
