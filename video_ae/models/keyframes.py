@@ -13,7 +13,6 @@ KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
-MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 ABOUT_AS_NEAR = 2.0  # times the distance of the nearest frame
 CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
 
@@ -65,20 +64,6 @@ def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: in
     about_as_near = int((distance <= ABOUT_AS_NEAR * distance.min()).sum())
     order = distance.argsort()[: max(least, about_as_near)].tolist()
     return sorted(order[rank] for rank in spread_frames(len(order), most))
-
-
-def widened(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[int, int]]:
-    """A keyframe's camera with a wider view, and the (width, height) that keeps its pixels as large as they were.
-
-    The other contexts fill the margin, so that views beside the keyframe have no black borders.
-    """
-    intrinsics = camera.intrinsics.clone()
-    intrinsics[..., :2] /= 1 + 2 * MARGIN
-    intrinsics[..., 2:] = (intrinsics[..., 2:] + MARGIN) / (1 + 2 * MARGIN)
-    return Cameras(camera.world_from_camera, intrinsics), (
-        round(width * (1 + 2 * MARGIN)),
-        round(height * (1 + 2 * MARGIN)),
-    )
 
 
 def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> Float[Tensor, "*frames"]:
