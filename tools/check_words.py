@@ -30,7 +30,7 @@ RULES = {  # pattern -> the field's term
     r"\bcalmed\b|\bdamped\(|farness": "smoothed_trajectory, scaled_motion, view_distance",
     r"\bquarantin(ed|e)\b": "skipped",
     r"\bplaces?\b(?= *[=:\[,)])": "device, uv, index, path",
-    r"\bclose_account\b|\bRide\b|\bVisit\b|\bOrder\b|\bPace\b|Nobody wants": "flush_timer, CameraFollow, ClientSession, ...",
+    r"\bclose_account\b|\bRide\b|\bVisit\b|\bOrder\b|\bPace\b|Nobody wants": "flush_timer, CameraFollow, ...",
     r"\btak(e|en|es|ing) (\w+ ){0,3}apart\b|TakenVideo|TakenApart": "reconstruct",
     r"\bpictures?\b": "image, frame",
 }
