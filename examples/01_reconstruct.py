@@ -1,6 +1,6 @@
 """A video -> cameras, points, new views, and a folder that `video-ae view` opens.
 
-    python examples/01_reconstruct.py walk.mp4 walk
+python examples/01_reconstruct.py walk.mp4 walk
 """
 
 import sys

@@ -1,6 +1,6 @@
 """A camera path of one's own through a reconstruction: a crane shot that rises and looks down.
 
-    python examples/02_render_a_path.py walk crane.mp4
+python examples/02_render_a_path.py walk crane.mp4
 """
 
 import sys

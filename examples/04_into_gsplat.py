@@ -1,6 +1,6 @@
 """A reconstruction as the start of 3D Gaussian Splatting: everything that gsplat's rasterizer takes.
 
-    python examples/04_into_gsplat.py walk        # with gsplat and CUDA it also renders
+python examples/04_into_gsplat.py walk        # with gsplat and CUDA it also renders
 """
 
 import sys

@@ -1,7 +1,7 @@
 """A reconstruction as a data set of nerfstudio: images, cameras, and points to start from.
 
-    python examples/05_into_nerfstudio.py walk data
-    ns-train splatfacto --data data
+python examples/05_into_nerfstudio.py walk data
+ns-train splatfacto --data data
 """
 
 import sys

@@ -19,7 +19,6 @@ from video_ae.formats.tum import read_tum
 from video_ae.geometry.se3 import invert
 from video_ae.pipelines.reconstruct import reconstruct_video
 from video_ae.pipelines.render import render_path
-from video_ae.types import Cameras
 from video_ae.videos.open import open_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
@@ -246,5 +245,6 @@ def test_render_does_not_overwrite_unasked(done, tmp_path):
     (tmp_path / "x.mp4").write_text("keep")
     with pytest.raises(UserError, match="allow it to be replaced") as error:
         render_path(done, "orbit", tmp_path / "x.mp4", frames=2)
+    assert error.value.argument == "overwrite"
     render_path(done, "orbit", tmp_path / "x.mp4", frames=2, overwrite=True)
     assert len(open_video(tmp_path / "x.mp4")) == 2

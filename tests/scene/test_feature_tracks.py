@@ -23,7 +23,10 @@ def views():
     intrinsics = torch.tensor([0.8, 0.8 * 4 / 3, 0.5, 0.5], dtype=torch.float64).expand(COUNT, 4)
     wide = torch.tensor([[0.4, 0.4 * 4 / 3, 0.5, 0.5]])
     code = MultiplaneVolume(
-        torch.full((1, 240, 320), 20.0), picture[0, :, None], torch.tensor([1 / WALL]), Cameras(torch.eye(4)[None], wide)
+        torch.full((1, 240, 320), 20.0),
+        picture[0, :, None],
+        torch.tensor([1 / WALL]),
+        Cameras(torch.eye(4)[None], wide),
     )
     cameras = Cameras(pose, intrinsics)
     seen = FrustumRenderer()(code[None], cameras[None].to(torch.float32), SIZE[1], SIZE[0])[0]

@@ -69,7 +69,9 @@ def to_nerfstudio(cameras: Cameras, width: int, height: int, names: Sequence[str
     """
     files = names or [f"images/{number:06d}.jpg" for number in range(len(cameras))]
     poses = (cameras.world_from_camera.double().cpu() * OPENCV_FROM_OPENGL).tolist()
-    lenses = [dict(zip(("fl_x", "fl_y", "cx", "cy"), values, strict=True)) for values in _pixels(cameras, width, height)]
+    lenses = [
+        dict(zip(("fl_x", "fl_y", "cx", "cy"), values, strict=True)) for values in _pixels(cameras, width, height)
+    ]
     shared = _share_intrinsics(cameras)
     frames = [
         {"file_path": file, "transform_matrix": pose, **({} if shared else lens)}

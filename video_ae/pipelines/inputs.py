@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from video_ae.camera.covariance import GUESSES
+from video_ae.camera.quality_flags import GUESSES
 from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.geometry.resize import even_size
@@ -192,7 +192,5 @@ def checked_out(out: Path, overwrite: bool) -> Path:
     if out.suffix.lower() != ".mp4":
         raise UserError(f"{str(out)!r} does not end in .mp4: give a name such as {out.stem or 'out'}.mp4.")
     if out.is_dir() or (out.exists() and not overwrite):
-        raise UserError(
-            f"{str(out)!r} exists: choose another name, or allow it to be replaced.", argument="overwrite"
-        )
+        raise UserError(f"{str(out)!r} exists: choose another name, or allow it to be replaced.", argument="overwrite")
     return out

@@ -12,7 +12,7 @@ from video_ae.pipelines.inputs import checked_out
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import render_images
-from video_ae.scene.results import NOVEL_RATE
+from video_ae.scene.result_files import NOVEL_RATE
 from video_ae.scene.source import SHORTER_SIDE, check_size
 from video_ae.videos.writer import write_video
 

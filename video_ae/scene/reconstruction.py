@@ -26,7 +26,7 @@ from video_ae.progress import Stages
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
 from video_ae.scene.rendering import render_chunks, to_bytes
-from video_ae.scene.results import WEIGHTS, export_into, read_results, recorded_frames, write_results
+from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
 from video_ae.scene.source import Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
 from video_ae.videos.load import read_clip
@@ -375,9 +375,7 @@ class Reconstruction:
         model = models.load_video_model(Path(folder) / WEIGHTS, target)
         return cls(model, results.scene.to(target), results.source, Path(folder))
 
-    def export(
-        self, folder: str | Path, formats: Sequence[str] = ("all",), overwrite: bool = False
-    ) -> list[Path]:
+    def export(self, folder: str | Path, formats: Sequence[str] = ("all",), overwrite: bool = False) -> list[Path]:
         """Writes the reconstruction in the formats of other programs.
 
         Args:

@@ -36,9 +36,7 @@ def image_camera(frame: Float[Tensor, "3 height width"], focal_over_width: float
     return Cameras(torch.eye(4)[None], intrinsics).to(frame.device)
 
 
-def image_estimate(
-    camera: Cameras, inverse_depth: Float[Tensor, "1 rows columns"] | None = None
-) -> CameraEstimate:
+def image_estimate(camera: Cameras, inverse_depth: Float[Tensor, "1 rows columns"] | None = None) -> CameraEstimate:
     """The record of a camera that was not found but set: nothing is known of it, its confidence is 0.
 
     Args:
