@@ -48,7 +48,7 @@ def render_path(
         raise UserError(f"There is no path {path!r}: choose one of {', '.join(PATHS)}.")
     check_size(size)
     if frames is not None and frames < 2:
-        raise UserError(f"A path of {frames} frames is not possible: give 2 or more.")
+        raise UserError(f"A path of {frames} frames is out of range: give 2 or more.")
     out = checked_out(out, overwrite)
     saved = Reconstruction.load(directory, device)
     cameras, rate = saved.path(path, frames), saved.frame_rate if path == "input" else NOVEL_RATE

@@ -270,7 +270,7 @@ class Reconstruction:
         return 1 / self.render_frames().inverse_depth
 
     def points(self) -> PointCloud:
-        """Coloured points in the world, on whose place the keyframes agree; computed once."""
+        """Coloured points in the world, where the depths of the keyframes agree; computed once."""
         return self._points
 
     @cached_property
