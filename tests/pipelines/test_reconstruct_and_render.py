@@ -245,5 +245,6 @@ def test_render_does_not_overwrite_unasked(done, tmp_path):
     (tmp_path / "x.mp4").write_text("keep")
     with pytest.raises(UserError, match="allow it to be replaced"):
         render_path(done, "orbit", tmp_path / "x.mp4", frames=2)
+    assert error.value.argument == "overwrite"
     render_path(done, "orbit", tmp_path / "x.mp4", frames=2, overwrite=True)
     assert len(open_video(tmp_path / "x.mp4")) == 2

@@ -69,8 +69,7 @@ class VideoModel(Autoencoder):
         Args:
             video: a path of a video file or of a folder of images; a tensor [frame, 3, height, width] (floats in
                 [0, 1], or bytes); an array [frame, height, width, 3]; a list of images (PIL's, or arrays); a
-                `VideoClip`; or an open `VideoReader`. The model gets its frames with the shorter side at most 192
-                pixels.
+                `VideoClip`; or an open `VideoReader`. The model gets frames whose shorter side has at most 192 pixels.
             stride: every `stride`-th frame is taken.
             frames: and of those the first so many; None takes all.
             focal: fx / width where it is known; else it is found.
@@ -93,9 +92,9 @@ class VideoModel(Autoencoder):
         report("reading the video", 1.0)
         device = next((one.device for one in self.parameters()), torch.device("cpu"))
         scene = self.encode_scene(clip.to(device), known, refine_iterations, report)
-        path = video if isinstance(video, str | Path) else None
+        path = Path(video) if isinstance(video, str | Path) else None
         settings = {
-            "source": None if path is None else str(path),
+            "source": str(video) if path else None,
             "weights": None,
             "stride": stride,
             "frames": frames,
@@ -104,7 +103,7 @@ class VideoModel(Autoencoder):
             "device": str(device),
             "decoder": decoder,
         }
-        source = Source(reader.name, reader.image_size, lambda: reader, None if path is None else Path(path), settings)
+        source = Source(reader.name, reader.image_size, lambda: reader, path, settings)
         return Reconstruction(self, scene, source)
 
     @abstractmethod

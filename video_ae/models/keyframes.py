@@ -1,4 +1,4 @@
-"""A whole video as a set of frustum codes in one world: which frames hold them, who is asked for which view."""
+"""A whole video as multiplane volumes in one world: which frames hold them, and which of them render a view."""
 
 import torch
 from jaxtyping import Float
@@ -18,14 +18,14 @@ CONTEXT_RANGE = (0.02, 0.20)  # image widths between a keyframe and the contexts
 
 
 def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING) -> tuple[int, ...]:
-    """Frames that together see what the clip sees: a new one whenever the image has moved on.
+    """Positions of frames that together see what the clip sees: a new one whenever the image has moved on.
 
-    `spacing`, in image widths, grows as far as needed to keep to one keyframe in two frames (at least eight) and to
-    200 in all, so that fast and long walks stay affordable. A clip that moves too little has its middle frame only.
+    A clip that hardly moves has its middle frame only.
 
     Args:
-        estimate: the cameras of a clip.
-        spacing: that the scene moves between keyframes, in image widths.
+        estimate: cameras of the clip.
+        spacing: image widths from one keyframe to the next. It grows as far as needed to keep to one keyframe in two
+            frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
     """
     displacement = _frame_displacement(estimate)
     count = displacement.shape[0]
@@ -45,12 +45,12 @@ def _spaced(displacement: Float[Tensor, "frame frame"], spacing: float) -> list[
 
 
 def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[int]:
-    """The keyframe and up to `most` - 1 others, spread evenly over the range of useful parallax.
+    """Positions of the keyframe and of others, spread evenly over the range of useful parallax.
 
     Args:
-        estimate: the cameras of a clip.
+        estimate: cameras of the clip.
         keyframe: its position.
-        most: frames in all.
+        most: contexts at most, the keyframe among them.
     """
     distance = _frame_displacement(estimate, keyframe)
     near, far = CONTEXT_RANGE
@@ -60,15 +60,14 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
 
 
 def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: int) -> list[int]:
-    """The frames of a clip that see most alike a view (one camera).
-
-    The `least` nearest ones, or all that are about as near as the nearest: a view from beside a path has many. Of more
-    than `most`, evenly spread ones, since frames in a row show little parallax.
+    """Positions of the frames of a clip that see most alike a view.
 
     Args:
-        estimate: the cameras of the clip.
-        view: one camera in their world.
-        least, most: frames in all.
+        estimate: cameras of the clip.
+        view: one camera, in the same world.
+        least: so many frames at least, or all that are about as near as the nearest: a view from beside a path has
+            many.
+        most: of more than these, evenly spread ones are taken, since frames in a row show little parallax.
     """
     cameras = estimate.cameras
     device, kind = cameras.intrinsics.device, cameras.intrinsics.dtype
@@ -91,9 +90,9 @@ def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tup
     Two codes as a rule; up to five where these leave some of the view unseen.
 
     Args:
-        scene: whose structures are multiplane volumes.
-        views: cameras in its world.
-        renderer: of the volumes.
+        scene: whose codes are multiplane volumes.
+        views: cameras in the scene's world.
+        renderer: of single codes.
         size: (width, height) of the images.
     """
     references = Cameras.cat([volume.reference for volume in scene.volumes])

@@ -8,7 +8,7 @@ from video_ae.pipelines.follow import FollowReport, follow_motion, nearest_view_
 from video_ae.pipelines.inputs import Settings, checked_out, is_image, reconstruct_scene
 from video_ae.progress import Stages
 from video_ae.scene.reconstruction import PATH_FRAMES
-from video_ae.scene.result_folder import NOVEL_RATE
+from video_ae.scene.result_files import NOVEL_RATE
 
 FOLLOW = "follow:"
 _TESTED = 8  # views of a path that are looked at

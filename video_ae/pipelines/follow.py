@@ -73,7 +73,7 @@ def follow_motion(
     """
     settings = settings or Settings()
     if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
-        raise UserError(f"The scale {scale} is not possible: give a number above 0, such as 0.5 (0.001 to 1000).")
+        raise UserError(f"The scale {scale} is out of range: give a number above 0, such as 0.5 (0.001 to 1000).")
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
@@ -102,7 +102,7 @@ def render_along(
         rate: frames a second.
         sound: the video whose sound is added.
         settings: of which the size counts.
-        stages: is told what is being done.
+        stages: called with what is being done.
     """
     size = settings.result_size(shown.source.image_size)
     renderer = ImageBasedRenderer(shown.model, shown.scene, shown.source_reader(size), size)

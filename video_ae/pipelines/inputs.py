@@ -104,7 +104,7 @@ def reconstruct_source(source: Path, model: VideoModel, settings: Settings, stag
         source: its path.
         model: on the device to compute on.
         settings: which frames, the focal length, and how long the cameras are refined.
-        stages: is told what is being done.
+        stages: called with what is being done.
 
     Raises:
         UserError: it is a single image, cannot be read, or leaves fewer than two frames.
@@ -128,7 +128,7 @@ def reconstruct_scene(source: Path, model: VideoModel, settings: Settings, stage
         source: its path.
         model: on the device to compute on.
         settings: which frames of a video, the focal length, and how long the cameras are refined.
-        stages: is told what is being done.
+        stages: called with what is being done.
 
     Raises:
         UserError: it cannot be read, or the model makes no structure of a single image.

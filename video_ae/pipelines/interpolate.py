@@ -35,7 +35,7 @@ def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settin
     """
     settings = settings or Settings()
     if not 2 <= factor <= MOST:
-        raise UserError(f"The factor {factor} is not possible: give 2 to {MOST}, such as 4.")
+        raise UserError(f"The factor {factor} is out of range: give 2 to {MOST}, such as 4.")
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
@@ -60,7 +60,7 @@ def render_between(
         video: reconstructed.
         times: positions in the clip.
         size: (width, height) of the images.
-        stages: is told what is being done.
+        stages: called with what is being done.
     """
     frame = video.source_reader(size)
     renderer = ImageBasedRenderer(video.model, video.scene, frame, size)

@@ -12,7 +12,7 @@ from video_ae.models.open import load_video_model
 from video_ae.progress import Stages
 from video_ae.scene.exporters import chosen_formats
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.result_folder import write_results
+from video_ae.scene.result_files import write_results
 from video_ae.scene.source import Video
 from video_ae.types import Progress
 

@@ -12,7 +12,7 @@ from video_ae.pipelines.inputs import checked_out
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import render_images
-from video_ae.scene.result_folder import NOVEL_RATE
+from video_ae.scene.result_files import NOVEL_RATE
 from video_ae.scene.source import SHORTER_SIDE, check_size
 from video_ae.videos.writer import write_video
 
@@ -48,7 +48,7 @@ def render_path(
         raise UserError(f"There is no path {path!r}: choose one of {', '.join(PATHS)}.")
     check_size(size)
     if frames is not None and frames < 2:
-        raise UserError(f"A path of {frames} frames is not possible: give 2 or more.")
+        raise UserError(f"A path of {frames} frames is out of range: give 2 or more.")
     out = checked_out(out, overwrite)
     saved = Reconstruction.load(directory, device)
     cameras, rate = saved.path(path, frames), saved.frame_rate if path == "input" else NOVEL_RATE

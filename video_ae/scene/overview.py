@@ -135,7 +135,7 @@ def _from_above(axes: Axes, reconstruction: Reconstruction) -> None:
 
 
 def _limits(paths: np.ndarray, cloud: PointCloud, depth: float, aspect: float) -> tuple[np.ndarray, np.ndarray]:
-    """Corners, `aspect` times as wide as high, that contain the paths, most near points, and a margin."""
+    """Corners, `aspect` times as wide as high, around the paths and most points that are not far off, with a margin."""
     low, high = paths.min(0), paths.max(0)
     around = max(1.2 * (high - low).max(), 1.5 * depth)
     if len(cloud):

@@ -26,7 +26,7 @@ from video_ae.progress import Stages
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
 from video_ae.scene.rendering import render_chunks, to_bytes
-from video_ae.scene.result_folder import WEIGHTS, export_into, read_results, recorded_frames, write_results
+from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
 from video_ae.scene.source import Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
 from video_ae.videos.load import read_clip
@@ -270,7 +270,7 @@ class Reconstruction:
         return 1 / self.render_frames().inverse_depth
 
     def points(self) -> PointCloud:
-        """Coloured points in the world, on whose place the keyframes agree; computed once."""
+        """Coloured points in the world, where the depths of the keyframes agree; computed once."""
         return self._points
 
     @cached_property

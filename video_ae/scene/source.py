@@ -157,12 +157,12 @@ def check_numbers(stride: int, frames: int | None, focal: float | None, refine: 
         UserError: one of them is out of its range.
     """
     if stride < 1:
-        raise UserError(f"The stride {stride} is not possible: give 1 or more.")
+        raise UserError(f"The stride {stride} is out of range: give 1 or more.")
     if frames is not None and frames < 2:
         raise UserError(f"{frames} frames are too few to find a motion: give 2 or more.")
     _check_focal(focal)
     if refine < 0:
-        raise UserError(f"{refine} refinement steps are not possible: give 0 or more.")
+        raise UserError(f"{refine} refinement steps are too few: give 0 or more.")
 
 
 def check_size(size: int | None) -> None:
@@ -175,7 +175,7 @@ def check_size(size: int | None) -> None:
         UserError: it is below 16.
     """
     if size is not None and size < 16:
-        raise UserError(f"A size of {size} pixels is not possible: give 16 or more.")
+        raise UserError(f"A size of {size} pixels is out of range: give 16 or more.")
 
 
 def known_focal(focal: float | None, fov_degrees: float | None, K: Any, width: int) -> float | None:
@@ -198,7 +198,7 @@ def known_focal(focal: float | None, fov_degrees: float | None, K: Any, width: i
         raise UserError("The focal length was given more than once: give one of focal, fov_degrees and K.")
     if fov_degrees is not None:
         if not 0 < fov_degrees < 180:
-            raise UserError(f"A field of view of {fov_degrees} degrees is not possible: give 3 to 157, such as 60.")
+            raise UserError(f"A field of view of {fov_degrees} degrees is out of range: give 3 to 157, such as 60.")
         focal = 0.5 / math.tan(math.radians(fov_degrees) / 2)
     if K is not None:
         matrix = torch.as_tensor(K, dtype=torch.float64)
@@ -211,7 +211,7 @@ def known_focal(focal: float | None, fov_degrees: float | None, K: Any, width: i
 
 def _check_focal(focal: float | None) -> None:
     if focal is not None and not FOCAL_RANGE[0] <= focal <= FOCAL_RANGE[1]:
-        raise UserError(f"The focal length {focal} is not possible: give fx / width, such as 0.9 (from 0.1 to 20).")
+        raise UserError(f"The focal length {focal} is out of range: give fx / width, such as 0.9 (from 0.1 to 20).")
 
 
 def frame_rate(times: Float[Tensor, "frame"]) -> float:

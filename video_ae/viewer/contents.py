@@ -16,7 +16,7 @@ from video_ae.geometry.resize import plan_resizing, short_side_size
 from video_ae.scene.exporters import POINTS
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import to_bytes
-from video_ae.scene.result_folder import INPUT_VIDEO
+from video_ae.scene.result_files import INPUT_VIDEO
 from video_ae.types import RenderedViews
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video

@@ -66,7 +66,7 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
         folder: exists and is empty.
         reconstruction: what is written.
         export: names of formats, `all` that the scene has something for, or `none`.
-        stages: is told what is being done; its times are written into summary.json.
+        stages: called with what is being done; its times are written into summary.json.
 
     Raises:
         UserError: there is no format of a name, or the scene has nothing for it.
