@@ -34,9 +34,9 @@ def room(module: str) -> str:
 
 
 def imports(source: str) -> set[str]:
-    """The modules of this package that a file imports, at the top or inside functions."""
+    """The modules of this package that a file imports, at the top or inside functions; not those for types alone."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(RunCode().visit(ast.parse(source))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -44,6 +44,14 @@ def imports(source: str) -> set[str]:
             found |= {f"{node.module}.{alias.name}" if is_module(node.module, alias.name) else node.module
                       for alias in node.names}  # fmt: skip
     return {name for name in found if name.split(".")[0] == "video_ae" and name != "video_ae"}
+
+
+class RunCode(ast.NodeTransformer):
+    """Takes out what stands under `if TYPE_CHECKING:`, which no interpreter runs."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node.orelse if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else node
 
 
 def is_module(package: str | None, name: str) -> bool:
@@ -118,6 +126,11 @@ def is_model(module: str) -> bool:
 def test_an_upward_import_is_caught(line):
     graph = modules() | {"video_ae.geometry.made_up": imports(line)}
     assert len(upward(graph)) == 1
+
+
+def test_an_import_for_types_alone_counts_only_where_it_is_run():
+    lines = "if TYPE_CHECKING:\n    import video_ae.cli\nelse:\n    import video_ae.models.base"
+    assert imports(lines) == {"video_ae.models.base"}
 
 
 def test_a_circle_is_caught():

@@ -9,9 +9,8 @@ from other_device import OTHER, OtherTensor, on_cpu, other_device
 
 from video_ae.cli import main
 from video_ae.datasets.byte_clips import ByteClip, finish_batch
-from video_ae.models.open import build_model
+from video_ae.models.open import build_model, load_video_model
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
-from video_ae.scene.rendering import load_scene_model
 from video_ae.training.config import parse_run
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.open import open_video
@@ -94,14 +93,16 @@ def scene_and_views(device: torch.device) -> list[torch.Tensor]:
     """Poses and depth of a short refined clip; a view from beside it, of keyframe codes and in the frames' colours."""
     frames = torch.nn.functional.interpolate(open_video(VIDEO).read(list(range(4))) / 255, (72, 96), mode="area")
     clip = VideoClip(frames.to(device), torch.arange(4), torch.arange(4).double() / 10, name="walk")
-    model, _ = load_scene_model(None, device)
-    scene = model.reconstruct(clip, None, 1)
-    found = scene.camera.cameras
-    beside = Cameras(found.world_from_camera[0, 1:2].cpu().clone(), found.intrinsics[0, 1:2].cpu())
+    model = load_video_model(None, device)
+    scene = model.encode_scene(clip, None, 1)
+    found = scene.cameras.select([1]).to("cpu")
+    beside = Cameras(found.world_from_camera.clone(), found.intrinsics)
     beside.world_from_camera[0, 0, 3] += 0.01
     rendered = model.render(scene, beside.to(device), (96, 72))
-    sharp = ImageBasedRenderer(model, scene, frames.__getitem__, (96, 72)).pictures(beside)
-    return [on_cpu(x) for x in (found.world_from_camera, scene.camera.inverse_depth, rendered.frames, sharp.float())]
+    sharp = ImageBasedRenderer(model, scene, frames.__getitem__, (96, 72)).images(beside)
+    return [
+        on_cpu(x) for x in (scene.cameras.world_from_camera, scene.camera.inverse_depth, rendered.rgb, sharp.float())
+    ]
 
 
 def test_a_scene_and_its_views() -> None:

@@ -4,19 +4,16 @@ Needs `pycolmap` (`pip install -e .[peers]`), and the video that DIR was made fr
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import torch
 
-from video_ae.formats.scene import SavedScene, load_scene
 from video_ae.geometry.se3 import invert
 from video_ae.renderers.pytorch3d.resampling import resample_frustum, resampling_psnr
-from video_ae.scene.rendering import load_scene_model, to_bytes
-from video_ae.types import Cameras
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.rendering import to_bytes
 from video_ae.videos.load import read_clip
-from video_ae.videos.open import open_video
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "formats"))
 RESOLUTIONS = ((64, 48, 64), (128, 96, 128), (192, 144, 192))
@@ -28,7 +25,7 @@ def main() -> None:
     parser.add_argument("--volumes", action="store_true", help="also the error of PyTorch3D's grid")
     parser.add_argument("--sheet", type=Path, help="write an image: input, model, splats")
     given = parser.parse_args()
-    saved = load_scene(given.directory / "scene")
+    saved = Reconstruction.load(given.directory, "cpu")
     _colmap(given.directory)
     _gaussians(given.directory, saved, given.sheet)
     if given.volumes:
@@ -47,17 +44,15 @@ def _colmap(directory: Path) -> None:
 
 
 @torch.no_grad()
-def _gaussians(directory: Path, saved: SavedScene, sheet: Path | None) -> None:
+def _gaussians(directory: Path, saved: Reconstruction, sheet: Path | None) -> None:
     from PIL import Image
     from splat_renderer import render_splats
 
-    scene, (width, height) = saved.scene, saved.scene.clip.image_size
-    settings = json.loads((directory / "summary.json").read_text())["settings"]
-    chosen = torch.linspace(0, len(scene.clip) - 1, 5).round().long()
-    input = read_clip(open_video(settings["source"]), scene.clip.indices[chosen].tolist(), (width, height)).frames
-    cameras = Cameras(scene.camera.cameras.world_from_camera[0], scene.camera.cameras.intrinsics[0]).select(chosen)
-    model, _ = load_scene_model(directory / "scene" / "weights.safetensors", torch.device("cpu"))
-    rendered = model.render(scene, cameras, (width, height)).frames[0].clamp(0, 1)
+    width, height = saved.image_size
+    chosen = torch.linspace(0, len(saved) - 1, 5).round().long()
+    input = read_clip(saved.source.open(), saved.scene.clip.indices[chosen].tolist(), (width, height)).frames
+    cameras = saved.scene.cameras.select(chosen)
+    rendered = saved.model.render(saved.scene, cameras, (width, height)).rgb.clamp(0, 1)
     path, size = directory / "gaussians.ply", torch.tensor([width, height, width, height])
     splats = torch.stack(
         [
@@ -79,8 +74,8 @@ def _gaussians(directory: Path, saved: SavedScene, sheet: Path | None) -> None:
         Image.fromarray(to_bytes(rows[None])[0].permute(1, 2, 0).contiguous().numpy()).save(sheet)
 
 
-def _volumes(saved: SavedScene) -> None:
-    structure = saved.scene.structures[0]
+def _volumes(saved: Reconstruction) -> None:
+    structure = saved.scene.volumes[0][None]
     whole = 1 / structure.inverse_depth.min().item()
     for resolution in RESOLUTIONS:
         errors = [resampling_psnr(structure, resample_frustum(structure, resolution, far)) for far in (None, whole)]

@@ -16,10 +16,11 @@ import torch
 
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.trajectories import interpolate
-from video_ae.pipelines.interpolate import between
-from video_ae.pipelines.take_apart import Settings, take_apart
+from video_ae.models.open import load_video_model
+from video_ae.pipelines.inputs import Settings, reconstruct_source
+from video_ae.pipelines.interpolate import render_between
 from video_ae.progress import Stages
-from video_ae.scene.rendering import load_scene_model, render_chunks
+from video_ae.scene.rendering import render_chunks
 from video_ae.videos.load import read_clip
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--refine", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="write an image: held-out frame, then each method")
     given = parser.parse_args()
-    model, _ = load_scene_model(None, torch.device("cpu"))
+    model = load_video_model(None, torch.device("cpu"))
     scores: dict[str, list[tuple[float, float]]] = {}
     for video in given.videos:
         made, held_out = _clip(video, model, given.frames, given.gap, given.refine)
@@ -53,19 +54,17 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
     """({method: images}, held-out frames), all in [0, 1] at the size of the video."""
     settings = Settings(stride=gap, frames=(frames - 1) // gap + 1, refine=refine)
     with Stages() as stages:
-        taken = take_apart(video, model, settings, torch.device("cpu"), stages)
-        size = taken.output_size(None)
-        kept = taken.clip.indices
+        walk = reconstruct_source(video, model, settings, stages)
+        size, reader = settings.result_size(walk.source.image_size), walk.source.open()
+        kept = walk.scene.clip.indices
         times = torch.arange(len(kept) - 1).double() + 0.5
         numbers = ((kept[:-1] + kept[1:]) // 2).tolist()
-        held_out = read_clip(taken.reader, numbers, size).frames
-        inputs = read_clip(taken.reader, kept.tolist(), size).frames
+        held_out = read_clip(reader, numbers, size).frames
+        inputs = read_clip(reader, kept.tolist(), size).frames
         before, after = inputs[:-1], inputs[1:]
-        sharp = between(taken, model, times, size, stages).float() / 255
-        cameras = interpolate(taken.cameras, times)
-        alone = torch.cat(
-            [views.frames[0].clamp(0, 1) for _, views in render_chunks(model, taken.scene, cameras, size)]
-        )
+        sharp = render_between(walk, times, size, stages).float() / 255
+        cameras = interpolate(walk.path("input"), times)
+        alone = torch.cat([views.rgb.clamp(0, 1) for views in render_chunks(model, walk.scene, cameras, size)])
     made = {"frame before": before, "blend of both": (before + after) / 2}
     for name, flow in _flows().items():
         made[name] = torch.stack([_along(flow, a, b) for a, b in zip(before, after, strict=True)])

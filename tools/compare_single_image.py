@@ -15,11 +15,10 @@ import torch.nn.functional as F
 from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.se3 import invert
-from video_ae.models.keyframes import widened
+from video_ae.models.open import load_video_model
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.scene.image_based_rendering import fill_unseen
-from video_ae.scene.rendering import load_scene_model
-from video_ae.scene.single_image import guessed_inverse_depth, layers, picture_estimate
+from video_ae.scene.single_image import guess_inverse_depth, image_estimate, image_layers
 from video_ae.types import Cameras
 
 ROOT = Path(__file__).parents[1] / "data" / "walkthroughs" / "test"
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, nargs="?", default=ROOT)
     parser.add_argument("--gap", type=int, default=4)
     given = parser.parse_args()
-    model, _ = load_scene_model(None, torch.device("cpu"))
+    model = load_video_model(None, torch.device("cpu"))
     source = RealEstate10K(given.root)
     depths = sorted((given.root / "depth").glob("*.npz"))
     scores: dict[str, list[tuple[float, float]]] = {}
@@ -60,21 +59,19 @@ def _views(model, clip, depth: torch.Tensor) -> dict[str, torch.Tensor]:
     first = clip.frames[0]
     pose = (invert(clip.cameras.world_from_camera[:1]) @ clip.cameras.world_from_camera).float()
     pose[:, :3, 3] /= depth.median()  # the scene's typical depth becomes 1
-    cameras = Cameras(pose[None], clip.cameras.intrinsics[None].float())
+    cameras = Cameras(pose, clip.cameras.intrinsics.float())
     camera, target = cameras.select([0]), cameras.select([1])
-    estimate = picture_estimate(camera)
-    code = model.encode_structure(first[None, None], estimate, [0], camera, (192, 144))
-    reference, size = widened(camera, 192, 144)
+    code = model.encode_structure(first[None, None], image_estimate(camera)[None], [0], camera[None], (192, 144))[0]
     maps = {
         "a wall at the typical depth": torch.ones(144, 192),
-        "video-ae animate": guessed_inverse_depth(code),
+        "video-ae animate": guess_inverse_depth(code),
         "true depth": (depth.median() / depth).clamp(0.25, 4.0),
     }
-    codes = {"structure network alone": code} | {n: layers(first, q, reference, size) for n, q in maps.items()}
+    codes = {"structure network alone": code} | {n: image_layers(first, q, camera) for n, q in maps.items()}
     images = {"the frame itself": first}
     for name, one in codes.items():
-        seen = FrustumRenderer()(one, target, 144, 192)
-        images[name] = fill_unseen(seen.frames[0], seen.opacity[0])[0]
+        seen = FrustumRenderer()(one[None], target[None], 144, 192)[0]
+        images[name] = fill_unseen(seen.rgb, seen.opacity)[0]
     return images
 
 

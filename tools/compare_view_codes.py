@@ -19,7 +19,7 @@ from video_ae.errors import UserError
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.models.open import load_model
 from video_ae.models.perspective import FEWEST_NEAREST, PerspectiveAutoencoder
-from video_ae.scene.image_based_rendering import viewpoint_distances
+from video_ae.scene.image_based_rendering import view_distances
 from video_ae.types import CameraEstimate, MultiplaneVolume, Scene, VideoClip
 from video_ae.videos.open import open_video
 
@@ -48,7 +48,7 @@ def score(model: PerspectiveAutoencoder, clip: VideoClip, estimate: CameraEstima
     cameras, scores = estimate.cameras, []
     for target in range(4, len(clip), 8):
         view = cameras.select([target])
-        distances = viewpoint_distances(Scene(clip, estimate, (), ()), view)[0]
+        distances = view_distances(Scene(clip, estimate, (), ()), view)[0]
         kept = (distances > away).nonzero()[:, 0].tolist()
         if len(kept) < 2:
             raise UserError(f"Fewer than two frames are {away} image widths from frame {target}: a smaller --away.")

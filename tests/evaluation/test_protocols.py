@@ -31,7 +31,7 @@ from video_ae.evaluation.protocols.frozen_frames import (
 )
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, fill_missing, run_pose_protocol, score_poses
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
-from video_ae.evaluation.results import collect, finite, pose_writer, prediction_writer, write_results
+from video_ae.evaluation.results import collect_result, pose_writer, prediction_writer, replace_nonfinite, write_results
 from video_ae.types import Cameras
 
 
@@ -110,7 +110,7 @@ def test_short_clips_have_rows_without_nan(frames):
     for method in (straight_line, standing_still):
         row = score_poses(method(clip), clip, PosesSettings())
         replaced = {}
-        finite(row, replaced)
+        replace_nonfinite(row, replaced)
         assert not replaced
         missing = [key for key in ("rotation_deg", "ate_rmse_over_extent") if row[key] is None]
         assert all(key in row["reasons"] for key in missing)
@@ -231,7 +231,10 @@ def test_predictions_are_written_at_the_frames_own_size(tmp_path):
 
 def test_numbers_that_are_not_finite_become_null_with_a_reason():
     replaced = {}
-    assert finite({"a": [math.nan, 1.0], "b": {2: math.inf}}, replaced) == {"a": [None, 1.0], "b": {"2": None}}
+    assert replace_nonfinite({"a": [math.nan, 1.0], "b": {2: math.inf}}, replaced) == {
+        "a": [None, 1.0],
+        "b": {"2": None},
+    }
     assert replaced == {"/a/0": "nan", "/b/2": "inf"}
 
 
@@ -267,7 +270,7 @@ def test_the_frozen_frames_are_those_of_the_committed_test_clips():
 def test_clips_that_stand_apart_are_in_no_mean_and_groups_have_their_own():
     frozen = FrozenIndices("x.json", {}, excluded={"c": "it was trained on"}, groups={"pair": ["a", "c"]})
     rows = {"m": {"a": {"x": 1.0}, "b": {"x": 3.0}, "c": {"x": 100.0}}}
-    result = collect("poses", "m", {}, rows, frozen=frozen)
+    result = collect_result("poses", "m", {}, rows, frozen=frozen)
     assert (result.result.mean, result.result.median) == ({"x": 2.0}, {"x": 2.0})
     assert result.result.interval_95["x"][1] <= 3
     assert result.result.groups == {"pair": {"x": 50.5}}

@@ -8,7 +8,7 @@ from video_ae.errors import UserError
 from video_ae.evaluation import evaluate_scenes as run_scenes
 from video_ae.evaluation.metrics.images import psnr
 from video_ae.evaluation.protocols.published_protocol import COPYING, FAULTS, VideoPredictor, run_published_protocol
-from video_ae.evaluation.tables import markdown
+from video_ae.evaluation.tables import markdown_tables
 from video_ae.geometry.se3 import invert
 from video_ae.models.open import build_model, save_weights
 
@@ -60,7 +60,7 @@ def test_each_fault_changes_its_own_numbers_alone(result):
     assert result.settings["note"] == "with 2 videos, none was dropped"
     published = result.baselines["oracle, as published"].clips["clip0"]
     assert published["frames"] == 9
-    assert "ATE RMSE after Sim(3)" in markdown(result.to_dict())
+    assert "ATE RMSE after Sim(3)" in markdown_tables(result.to_dict())
 
 
 def test_the_first_twenty_of_many_videos_are_dropped():

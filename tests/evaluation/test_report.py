@@ -19,7 +19,7 @@ from video_ae.evaluation.protocols.pose_protocol import run_pose_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.report.html_report import to_html
 from video_ae.evaluation.report.records import PoseRecord, Strip, ViewRecord
-from video_ae.evaluation.report.report_figures import strip
+from video_ae.evaluation.report.report_figures import strip_image
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "make_tables.py"
 
@@ -98,7 +98,7 @@ def test_views_show_contexts_target_prediction_and_error(tmp_path):
 def test_a_strip_is_an_image():
     frames = make_clip("a", 3).frames
     bare, deep = Prediction(frames[0]), Prediction(frames[0], frames[0, 0])
-    images = [strip(Strip(frames[:2], frames[2], {"m": found}), "m") for found in (bare, deep)]
+    images = [strip_image(Strip(frames[:2], frames[2], {"m": found}), "m") for found in (bare, deep)]
     assert all(image.startswith("data:image/png;base64,") for image in images)
     widths = [Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))).width for text in images]
     assert widths == [5 * 24, 6 * 24]  # contexts, target, prediction, error, and the disparity where there is one

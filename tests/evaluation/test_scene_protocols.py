@@ -11,7 +11,7 @@ from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, run_reconstruction_protocol
 from video_ae.evaluation.protocols.transfer_protocol import moved_points, run_transfer_protocol
-from video_ae.evaluation.tables import markdown
+from video_ae.evaluation.tables import markdown_tables
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays
 from video_ae.geometry.se3 import rigid, so3_exp
@@ -129,7 +129,7 @@ def test_a_perfect_reconstruction_and_its_depth(walls):
     assert result.baselines["middle frame"].clips["a"]["depth_abs_rel"] > 0.05
     assert result.settings["step_of_the_true_depth"] == [pytest.approx(STEP)]
     assert [(label, name, frame) for label, name, frame, *_ in kept[:2]] == [("oracle", "a", 0), ("oracle", "a", 4)]
-    assert "depth, mean |found - true|" in markdown(result.to_dict())
+    assert "depth, mean |found - true|" in markdown_tables(result.to_dict())
 
 
 def test_a_failed_reconstruction_is_grey_and_counted(walls):

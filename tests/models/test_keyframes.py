@@ -4,18 +4,17 @@ import itertools
 
 import torch
 
+from video_ae.geometry.frustum import MARGIN, widened_camera
 from video_ae.geometry.pinhole import pinhole_intrinsics, project
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.keyframes import (
     CONTEXT_RANGE,
-    MARGIN,
     MOST_CODES,
     MOST_KEYFRAMES,
     choose_contexts,
     choose_keyframes,
     nearest_frames,
     render_keyframes,
-    widened,
 )
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, VideoClip
@@ -24,10 +23,10 @@ from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, Vid
 def walk(shifts: list[float], focal: float = 0.8) -> CameraEstimate:
     """Cameras that stand at x = shifts and look along z, in a scene of inverse depth 1."""
     count = len(shifts)
-    twists = torch.zeros(1, count, 6)
-    twists[0, :, 3] = torch.tensor(shifts)
-    cameras = Cameras(se3_exp(twists), pinhole_intrinsics(torch.full((1, count), focal), 32, 24))
-    return CameraEstimate(cameras, torch.ones(1, count, 3, 4), torch.ones(1, count), torch.zeros(1, count, 6, 6))
+    twists = torch.zeros(count, 6)
+    twists[:, 3] = torch.tensor(shifts)
+    cameras = Cameras(se3_exp(twists), pinhole_intrinsics(torch.full((count,), focal), 32, 24))
+    return CameraEstimate(cameras, torch.ones(count, 3, 4), torch.ones(count), torch.zeros(count, 6, 6))
 
 
 def test_a_still_clip_has_its_middle_frame():
@@ -50,7 +49,7 @@ def test_every_frame_is_near_a_keyframe():
     torch.manual_seed(0)
     estimate = walk((torch.randn(20).cumsum(0) * 0.2).tolist())
     keyframes = choose_keyframes(estimate, 0.25)
-    centres = estimate.cameras.world_from_camera[0, :, 0, 3]
+    centres = estimate.cameras.world_from_camera[:, 0, 3]
     distance = 0.8 * (centres[:, None] - centres[list(keyframes)]).abs().min(1).values
     assert len(keyframes) > 2
     assert distance.max() <= 0.25 + 1e-6
@@ -58,14 +57,14 @@ def test_every_frame_is_near_a_keyframe():
 
 def test_the_frames_of_a_view_are_those_that_see_most_alike():
     estimate = walk([0.1 * i for i in range(8)])
-    view = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.33, 0.0, 0.0]])), estimate.cameras.intrinsics[0, :1])
+    view = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.33, 0.0, 0.0]])), estimate.cameras.intrinsics[:1])
     assert nearest_frames(estimate, view, 3, 8) == [2, 3, 4]
     assert nearest_frames(estimate, view, 20, 20) == list(range(8))
 
 
 def test_a_view_from_beside_a_path_has_all_frames_that_are_about_as_near():
     estimate = walk([0.1 * i for i in range(8)])
-    beside = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.31, 0.4, 0.0]])), estimate.cameras.intrinsics[0, :1])
+    beside = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.31, 0.4, 0.0]])), estimate.cameras.intrinsics[:1])
     assert nearest_frames(estimate, beside, 2, 8) == list(range(8))
     few = nearest_frames(estimate, beside, 2, 3)
     assert len(few) == 3
@@ -94,15 +93,14 @@ def test_contexts_of_still_and_tiny_clips():
 
 def code(shift: float, colour: float, rows: int = 6, columns: int = 8) -> MultiplaneVolume:
     """An opaque grey plane at inverse depth 1 in front of a camera at x = shift."""
-    twist = torch.tensor([[[0.0, 0.0, 0.0, shift, 0.0, 0.0]]])
-    reference = Cameras(se3_exp(twist), pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24))
-    density = torch.full((1, 1, rows, columns), 30.0)
-    return MultiplaneVolume(density, torch.full((1, 3, 1, rows, columns), colour), torch.ones(1, 1), reference)
+    twist = torch.tensor([[0.0, 0.0, 0.0, shift, 0.0, 0.0]])
+    reference = Cameras(se3_exp(twist), pinhole_intrinsics(torch.full((1,), 0.8), 32, 24))
+    density = torch.full((1, rows, columns), 30.0)
+    return MultiplaneVolume(density, torch.full((3, 1, rows, columns), colour), torch.ones(1), reference)
 
 
 def views(shifts: list[float]) -> Cameras:
-    cameras = walk(shifts).cameras
-    return Cameras(cameras.world_from_camera[0], cameras.intrinsics[0])
+    return walk(shifts).cameras
 
 
 def scene(colours: dict[float, float]) -> Scene:
@@ -115,15 +113,15 @@ def scene(colours: dict[float, float]) -> Scene:
 
 def test_one_code_is_rendered_as_it_is():
     alone = render_keyframes(scene({0.0: 0.5}), views([0.0, 0.1]), FrustumRenderer(), (16, 12))
-    direct = FrustumRenderer()(code(0.0, 0.5), walk([0.0, 0.1]).cameras, 12, 16)
-    torch.testing.assert_close(alone.frames, direct.frames)
+    direct = FrustumRenderer()(code(0.0, 0.5)[None], views([0.0, 0.1])[None], 12, 16)[0]
+    torch.testing.assert_close(alone.rgb, direct.rgb)
     torch.testing.assert_close(alone.disparity, direct.disparity)
-    assert alone.frames.shape == (1, 2, 3, 12, 16)
+    assert alone.rgb.shape == (2, 3, 12, 16)
 
 
 def test_nearer_codes_count_more_and_halfway_both_alike():
     way = views([0.0, 0.1, 0.2, 0.3, 0.4])
-    seen = render_keyframes(scene({0.0: 0.0, 0.4: 1.0}), way, FrustumRenderer(), (16, 12)).frames[0, :, 0, 6, 8]
+    seen = render_keyframes(scene({0.0: 0.0, 0.4: 1.0}), way, FrustumRenderer(), (16, 12)).rgb[:, 0, 6, 8]
     assert (seen.diff() > 0).all()
     torch.testing.assert_close(seen[2], torch.tensor(0.5), atol=1e-3, rtol=0)
     assert seen[0] < 0.02
@@ -133,8 +131,8 @@ def test_nearer_codes_count_more_and_halfway_both_alike():
 def test_what_one_code_does_not_see_comes_from_the_other():
     """At x = 0 the code of the camera at 0.4 sees only the right 68 % of the picture; the left is all the first's."""
     seen = render_keyframes(scene({0.0: 0.0, 0.4: 1.0}), views([0.2]), FrustumRenderer(), (16, 12))
-    assert seen.frames[..., 0].max() < 1e-3, "left of the second code's frustum"
-    assert seen.frames[..., -1].min() > 0.99, "right of the first code's frustum"
+    assert seen.rgb[..., 0].max() < 1e-3, "left of the second code's frustum"
+    assert seen.rgb[..., -1].min() > 0.99, "right of the first code's frustum"
     assert seen.opacity.min() > 0.99
 
 
@@ -142,7 +140,7 @@ def test_the_farther_codes_are_left_out():
     """Three codes in a row: the view at the first is drawn from the first two alone."""
     two = render_keyframes(scene({0.0: 0.2, 0.2: 0.5}), views([0.0]), FrustumRenderer(), (16, 12))
     three = render_keyframes(scene({0.0: 0.2, 0.2: 0.5, 0.4: 1.0}), views([0.0]), FrustumRenderer(), (16, 12))
-    torch.testing.assert_close(three.frames, two.frames)
+    torch.testing.assert_close(three.rgb, two.rgb)
 
 
 def test_farther_codes_fill_what_the_nearest_leave_unseen():
@@ -152,8 +150,8 @@ def test_farther_codes_fill_what_the_nearest_leave_unseen():
     filled = render_keyframes(scene({0.3: 0.2, 0.35: 0.2, -0.4: 1.0}), view, renderer, (16, 12))
     assert without.opacity[..., 0].max() < 0.01
     assert filled.opacity.min() > 0.99
-    assert filled.frames[..., 0].min() > 0.99
-    torch.testing.assert_close(filled.frames[..., -1], without.frames[..., -1], atol=1e-3, rtol=0)
+    assert filled.rgb[..., 0].min() > 0.99
+    torch.testing.assert_close(filled.rgb[..., -1], without.rgb[..., -1], atol=1e-3, rtol=0)
 
 
 def test_a_view_asks_few_codes_even_where_none_sees_it():
@@ -172,29 +170,29 @@ def test_a_view_asks_few_codes_even_where_none_sees_it():
 def test_codes_are_ranked_by_the_depth_of_the_scene_not_of_their_planes():
     """The same place, turned by 0.15 rad, against a step of 0.1: in a scene ten units away the step is the nearer one,
     though half of the code's planes lie within one unit."""
-    places = torch.zeros(1, 3, 6)
-    places[0, 1, 1], places[0, 2, 3] = 0.15, 0.1  # [rotation, translation] of the turned and the moved camera
-    cameras = Cameras(se3_exp(places), pinhole_intrinsics(torch.full((1, 3), 0.8), 32, 24))
-    far = CameraEstimate(cameras, torch.full((1, 3, 3, 4), 0.1), torch.ones(1, 3), torch.zeros(1, 3, 6, 6))
+    places = torch.zeros(3, 6)
+    places[1, 1], places[2, 3] = 0.15, 0.1  # [rotation, translation] of the turned and the moved camera
+    cameras = Cameras(se3_exp(places), pinhole_intrinsics(torch.full((3,), 0.8), 32, 24))
+    far = CameraEstimate(cameras, torch.full((3, 3, 4), 0.1), torch.ones(3), torch.zeros(3, 6, 6))
     codes = []
     for number, colour in ((1, 0.0), (2, 1.0)):
-        planes = torch.tensor([[3.0, 2.0, 0.1]])
-        density = torch.zeros(1, 3, 6, 8)
-        density[:, 2] = 30.0
-        codes.append(MultiplaneVolume(density, torch.full((1, 3, 3, 6, 8), colour), planes, cameras.select([number])))
+        planes = torch.tensor([3.0, 2.0, 0.1])
+        density = torch.zeros(3, 6, 8)
+        density[2] = 30.0
+        codes.append(MultiplaneVolume(density, torch.full((3, 3, 6, 8), colour), planes, cameras.select([number])))
     clip = VideoClip(torch.zeros(3, 3, 24, 32), torch.arange(3), torch.arange(3) / 10)
-    view = Cameras(cameras.world_from_camera[0, :1], cameras.intrinsics[0, :1])
+    view = cameras.select([0])
     seen = render_keyframes(Scene(clip, far, (1, 2), tuple(codes)), view, FrustumRenderer(), (16, 12))
-    assert seen.frames[0, 0, 0, 6, 8] > 0.9
+    assert seen.rgb[0, 0, 6, 8] > 0.9
 
 
 def test_a_widened_camera_sees_the_same_pixels_inside_a_margin():
     camera = walk([0.0]).cameras
-    wide, (width, height) = widened(camera, 100, 80)
+    wide, (width, height) = widened_camera(camera, 100, 80)
     assert (width, height) == (round(100 * (1 + 2 * MARGIN)), round(80 * (1 + 2 * MARGIN)))
     point = torch.tensor([0.2, -0.1, 1.0])
-    narrow_pixel = project(point, camera.intrinsics[0, 0]) * torch.tensor([100.0, 80.0])
-    wide_pixel = project(point, wide.intrinsics[0, 0]) * torch.tensor([width, height])
+    narrow_pixel = project(point, camera.intrinsics[0]) * torch.tensor([100.0, 80.0])
+    wide_pixel = project(point, wide.intrinsics[0]) * torch.tensor([width, height])
     margin = MARGIN * torch.tensor([100.0, 80.0])
     torch.testing.assert_close(wide_pixel, narrow_pixel + margin, atol=1e-3, rtol=0)
 

@@ -4,15 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from video_ae.camera.solver import CameraSolver
+from video_ae.camera.base import CameraEncoder
+from video_ae.geometry.frustum import MARGIN
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import se3_exp
-from video_ae.models.keyframes import MARGIN
 from video_ae.models.perspective import (
     PerspectiveAutoencoder,
     Split,
     fixed_split,
-    join,
     nearest_inverse_depth,
     random_split,
     resize_short_side,
@@ -22,17 +21,17 @@ from video_ae.structure.plane_sweep import PlaneSweepEncoder
 from video_ae.types import CameraEstimate, Cameras, Scene, VideoClip
 
 
-class GivenCameras(CameraSolver):
+class GivenCameras(CameraEncoder):
     """A slow walk to the right, whatever the frames show."""
 
-    def forward(self, frames: Tensor, focal_over_width: float | None = None, inverse_depth=None) -> CameraEstimate:
-        batch, count, _, height, width = frames.shape
-        twists = torch.zeros(batch, count, 6)
-        twists[..., 3] = 0.08 * torch.arange(count)
-        focal = torch.full((batch, count), focal_over_width or 0.8)
+    def solve(self, frames: Tensor, focal_over_width: float | None = None, refine_steps: int = 0) -> CameraEstimate:
+        count, _, height, width = frames.shape
+        twists = torch.zeros(count, 6)
+        twists[:, 3] = 0.08 * torch.arange(count)
+        focal = torch.full((count,), focal_over_width or 0.8)
         cameras = Cameras(se3_exp(twists), pinhole_intrinsics(focal, width, height))
-        near = torch.linspace(0.5, 1.5, 12).view(3, 4).expand(batch, count, 3, 4)
-        return CameraEstimate(cameras, near, torch.ones(batch, count), torch.zeros(batch, count, 6, 6))
+        near = torch.linspace(0.5, 1.5, 12).view(3, 4).expand(count, 3, 4)
+        return CameraEstimate(cameras, near, torch.ones(count), torch.zeros(count, 6, 6))
 
 
 @pytest.fixture
@@ -47,10 +46,6 @@ def clip(frames: int, height: int = 18, width: int = 26, first: int = 0) -> Vide
     pictures = torch.rand(frames, 3, height, width, generator=torch.Generator().manual_seed(first))
     index = torch.arange(first, first + frames)
     return VideoClip(pictures, index, index / 30)
-
-
-def batched(single: VideoClip) -> VideoClip:
-    return VideoClip(single.frames[None], single.indices[None], single.times[None])
 
 
 @pytest.mark.parametrize("frames", [2, 3, 5, 8])
@@ -106,7 +101,7 @@ def test_held_out_pixels_do_not_reach_the_rendering(model):
 
 
 def test_training_and_validation_render_held_out_frames(model):
-    pictures = batched(clip(4))
+    pictures = clip(4)[None]
     torch.manual_seed(1)
     trained = model.train()(pictures)
     assert trained.frames.shape == (1, len(trained.targets), 3, 18, 26)
@@ -122,16 +117,16 @@ def test_training_and_validation_render_held_out_frames(model):
 
 def test_cameras_of_a_clip_that_comes_again_are_found_once(model, monkeypatch):
     asked = []
-    find = GivenCameras.forward
-    monkeypatch.setattr(GivenCameras, "forward", lambda self, frames: asked.append(len(frames)) or find(self, frames))
+    find = GivenCameras.solve
+    monkeypatch.setattr(GivenCameras, "solve", lambda self, frames, *rest: asked.append(1) or find(self, frames, *rest))
     model = PerspectiveAutoencoder(GivenCameras(), PlaneSweepEncoder(4), FrustumRenderer(), planes=5).train()
     for first in (0, 1, 0, 1):
-        model(batched(clip(5, first=first)))
+        model(clip(5, first=first)[None])
     assert asked == [1, 1]
 
 
 def test_true_cameras_are_never_read(model):
-    pictures = batched(clip(4))
+    pictures = clip(4)[None]
     lie = Cameras(torch.full((1, 4, 4, 4), torch.nan), torch.full((1, 4, 4), torch.nan))
     told = VideoClip(pictures.frames, pictures.indices, pictures.times, lie)
     model.eval()
@@ -160,9 +155,9 @@ def test_synthesis_puts_the_target_where_it_belongs_in_time(model, place):
 
     model.encode_structure = spy
     views = model.eval().synthesize(contexts, target)
-    picture = views.frames[0, 0]
+    picture = views.rgb[0]
     assert picture.shape == (3, 18, 26)
-    assert views.disparity.shape == (1, 1, 18, 26)
+    assert views.disparity.shape == (1, 18, 26)
     assert picture.min() >= 0
     assert picture.max() <= 1
     order = {"before": 0, "between": 1, "after": 2}[place]
@@ -170,39 +165,38 @@ def test_synthesis_puts_the_target_where_it_belongs_in_time(model, place):
     assert seen == [i for i in range(3) if i != order]
     assert shift == pytest.approx(0.08 * order)
     changed = VideoClip(1 - target.frames, target.indices, target.times)
-    torch.testing.assert_close(model.synthesize(contexts, changed).frames[0, 0], picture)
+    torch.testing.assert_close(model.synthesize(contexts, changed).rgb[0], picture)
 
 
 def test_a_video_becomes_a_scene_that_renders_at_any_size(model):
     stages = []
-    scene = model.eval().reconstruct(clip(6), progress=lambda stage, share: stages.append((stage, share)))
+    scene = model.eval().encode_scene(clip(6), progress=lambda stage, share: stages.append((stage, share)))
     assert len(scene.structures) == len(scene.keyframes) >= 2
-    assert len(scene.camera.cameras.world_from_camera[0]) == 6
+    assert len(scene.cameras) == 6
     assert stages[0] == ("cameras", 0.0)
     assert stages[-1] == ("structure", 1.0)
     for keyframe, structure in zip(scene.keyframes, scene.structures, strict=True):
-        expected = scene.camera.cameras.select([keyframe]).world_from_camera
+        expected = scene.cameras.select([keyframe]).world_from_camera
         torch.testing.assert_close(structure.reference.world_from_camera, expected)
         assert min(structure.density.shape[-2:]) == round(16 * (1 + 2 * MARGIN))
-    cameras = Cameras(scene.camera.cameras.world_from_camera[0, :2], scene.camera.cameras.intrinsics[0, :2])
-    assert model.render(scene, cameras, (31, 20)).frames.shape == (1, 2, 3, 20, 31)
-    assert model.render(scene, cameras).frames.shape == (1, 2, 3, 18, 26)
+    cameras = scene.cameras.select([0, 1])
+    assert model.render(scene, cameras, (31, 20)).rgb.shape == (2, 3, 20, 31)
+    assert model.render(scene, cameras).rgb.shape == (2, 3, 18, 26)
 
 
 def test_a_known_focal_length_is_kept(model):
-    scene = model.eval().reconstruct(clip(3), focal_over_width=1.1)
-    torch.testing.assert_close(scene.camera.cameras.intrinsics[..., 0], torch.full((1, 3), 1.1))
+    scene = model.eval().encode_scene(clip(3), focal_over_width=1.1)
+    torch.testing.assert_close(scene.cameras.intrinsics[:, 0], torch.full((3,), 1.1))
 
 
 def test_the_nearest_plane_lies_before_what_was_found(model):
-    estimate = model.camera(batched(clip(2)).frames)
+    estimate = model.camera(clip(2)[None].frames)
     assert (
         nearest_inverse_depth(estimate.inverse_depth) > torch.quantile(estimate.inverse_depth.flatten(1), 0.98, dim=1)
     ).all()
 
 
 def test_small_helpers():
-    assert join(clip(2), clip(1, first=5)).indices.tolist() == [0, 1, 5]
     assert resize_short_side(clip(1, 30, 61).frames, 15).shape == (1, 3, 15, 30)
     untouched = clip(1, 10, 14).frames
     assert resize_short_side(untouched, 16) is untouched
@@ -216,7 +210,7 @@ def a_scene(model: PerspectiveAutoencoder, count: int = 5) -> tuple[VideoClip, S
 
 def test_a_view_gets_a_code_of_the_frames_nearest_to_it_and_of_no_other(model):
     single, scene = a_scene(model)
-    between = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.13, 0.0, 0.0]])), scene.camera.cameras.intrinsics[0, :1])
+    between = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.13, 0.0, 0.0]])), scene.cameras.intrinsics[:1])
     read = []
 
     def frame(position: int) -> Tensor:
@@ -225,22 +219,22 @@ def test_a_view_gets_a_code_of_the_frames_nearest_to_it_and_of_no_other(model):
 
     views = model.render_from_frames(scene, frame, between, (20, 14))
     assert sorted(read) == [0, 1, 2, 3]
-    assert views.frames.shape == (1, 1, 3, 14, 20)
+    assert views.rgb.shape == (1, 3, 14, 20)
     assert views.opacity.max() > 0.9
     others = single.frames.clone()
     others[4] = 0.0
     same = model.render_from_frames(scene, others.__getitem__, between, (20, 14))
-    torch.testing.assert_close(same.frames, views.frames)
+    torch.testing.assert_close(same.rgb, views.rgb)
     others[1] = 0.0
     different = model.render_from_frames(scene, others.__getitem__, between, (20, 14))
-    assert not torch.allclose(different.frames, views.frames)
+    assert not torch.allclose(different.rgb, views.rgb)
 
 
 def test_a_view_is_transparent_where_its_frames_see_nothing(model):
     single, scene = a_scene(model)
     turned = torch.tensor([[0.0, 0.5, 0.0, 0.16, 0.0, 0.0]])  # to the right, by about half of the picture
-    view = Cameras(se3_exp(turned), scene.camera.cameras.intrinsics[0, :1])
+    view = Cameras(se3_exp(turned), scene.cameras.intrinsics[:1])
     views = model.render_from_frames(scene, single.frames.__getitem__, view)
-    assert views.opacity[0, 0, :, :5].min() > 0.5
-    assert views.opacity[0, 0, :, -3:].max() == 0
-    assert views.frames[0, 0, :, :, -3:].abs().max() == 0
+    assert views.opacity[0, :, :5].min() > 0.5
+    assert views.opacity[0, :, -3:].max() == 0
+    assert views.rgb[0, :, :, -3:].abs().max() == 0

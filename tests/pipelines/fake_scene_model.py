@@ -3,7 +3,7 @@
 import torch
 
 from video_ae.geometry.se3 import se3_exp
-from video_ae.models.base import Autoencoder
+from video_ae.models.base import VideoModel
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
@@ -11,7 +11,7 @@ FOCAL = 0.8
 NEAR, FAR = 1.6, 0.5  # inverse depths of the walls
 
 
-class FakeSceneModel(Autoencoder):
+class FakeSceneModel(VideoModel):
     """A wall far away that looks like the frame, and a square in front of it."""
 
     def __init__(self, speed: float = 0.02):
@@ -22,8 +22,10 @@ class FakeSceneModel(Autoencoder):
     def forward(self, clip: VideoClip) -> ModelOutput:
         raise AssertionError("this model is made up, not trained")
 
-    def reconstruct(self, clip, focal_over_width=None, refine_steps=0, progress=None) -> Scene:
-        progress("finding cameras", 0.0)
+    def synthesize(self, contexts, target, focal_over_width=None, refine_steps=0) -> RenderedViews:
+        raise AssertionError("this model is made up, not evaluated")
+
+    def find_cameras(self, clip, focal_over_width=None, refine_steps=0) -> CameraEstimate:
         count = len(clip)
         width, height = clip.image_size
         time = torch.arange(count, dtype=torch.float32)
@@ -32,29 +34,30 @@ class FakeSceneModel(Autoencoder):
         twist = self.speed * torch.stack([0.3 * ease, 0.5 * time, zero, time, ease / 4, time], -1)
         focal = focal_over_width or FOCAL
         intrinsics = torch.tensor([focal, focal * width / height, 0.5, 0.5]).expand(count, 4)
-        cameras = Cameras(se3_exp(twist)[None], intrinsics[None])
-        estimate = CameraEstimate(
-            cameras,
-            torch.ones(1, count, 6, 8),
-            (0.9 - 0.5 * torch.sin(time / 5).square())[None],
-            torch.eye(6).expand(1, count, 6, 6),
-            (("The walls are made up.",),),
+        return CameraEstimate(
+            Cameras(se3_exp(twist), intrinsics),
+            torch.ones(count, 6, 8),
+            0.9 - 0.5 * torch.sin(time / 5).square(),
+            torch.eye(6).expand(count, 6, 6),
+            ("The walls are made up.",),
         )
-        keyframes = tuple(range(0, count, 5))
+
+    def encode_scene(self, clip, focal_over_width=None, refine_steps=0, progress=None) -> Scene:
+        progress("finding cameras", 0.0)
+        estimate = self.find_cameras(clip, focal_over_width)
+        keyframes = tuple(range(0, len(clip), 5))
         progress("finding cameras", 1.0)
-        return Scene(clip, estimate, keyframes, tuple(self._walls(clip, cameras, i) for i in keyframes))
+        return Scene(clip, estimate, keyframes, tuple(self._walls(clip, estimate.cameras, i) for i in keyframes))
 
     def _walls(self, clip: VideoClip, cameras: Cameras, frame: int) -> MultiplaneVolume:
-        picture = torch.nn.functional.interpolate(clip.frames[[frame]], (24, 32), mode="area")
-        density = torch.zeros(1, 4, 24, 32)
-        density[:, 3] = 8.0
-        density[:, 1, 8:16, 12:20] = 8.0
-        features = picture[:, :, None].expand(1, 3, 4, 24, 32)
-        planes = torch.tensor([[2.0, NEAR, 1.0, FAR]])
-        return MultiplaneVolume(density, features, planes, cameras.select([frame]))
+        image = torch.nn.functional.interpolate(clip.frames[[frame]], (24, 32), mode="area")[0]
+        density = torch.zeros(4, 24, 32)
+        density[3] = 8.0
+        density[1, 8:16, 12:20] = 8.0
+        features = image[:, None].expand(3, 4, 24, 32)
+        return MultiplaneVolume(density, features, torch.tensor([2.0, NEAR, 1.0, FAR]), cameras.select([frame]))
 
     def render(self, scene: Scene, cameras: Cameras, size=None) -> RenderedViews:
         width, height = size or scene.clip.image_size
         middle = scene.structures[len(scene.structures) // 2]
-        views = Cameras(cameras.world_from_camera[None], cameras.intrinsics[None])
-        return self.renderer(middle, views, height, width)
+        return self.renderer(middle[None], cameras[None], height, width)[0]

@@ -21,11 +21,12 @@ from video_ae.formats.kitti import read_kitti
 from video_ae.formats.ply import read_ply
 from video_ae.pipelines.export import export_reconstruction
 from video_ae.pipelines.reconstruct import reconstruct_video
-from video_ae.scene.exporters import EXPORTS, PRODUCTS
+from video_ae.scene.exporters import FORMATS
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
 COUNT = 7
+PRODUCTS = {one.product for one in FORMATS.values()}
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
 
 
@@ -44,12 +45,12 @@ def made(tmp_path_factory):
 
 
 def test_the_command_names_all_formats():
-    assert set(NAMES_OF_THE_COMMAND) == set(EXPORTS) == set(PRODUCTS)
+    assert set(NAMES_OF_THE_COMMAND) == set(FORMATS)
 
 
 def test_none_and_all(made):
     assert {path.name for path in (made / "bare").iterdir()} == ALWAYS
-    assert {path.name for path in (made / "all").iterdir()} == ALWAYS | set(PRODUCTS.values()) | {"images"}
+    assert {path.name for path in (made / "all").iterdir()} == ALWAYS | PRODUCTS | {"images"}
 
 
 def test_all_formats_tell_of_the_same_cameras(made):
@@ -103,7 +104,7 @@ def test_pictures_are_the_frames_and_depth_is_that_of_the_walls(made):
 def test_an_earlier_reconstruction_is_exported_later(made, tmp_path):
     out = tmp_path / "deep" / "out"
     written = export_reconstruction(made / "bare", ["all"], out)
-    assert {path.name for path in written} == {path.name for path in out.iterdir()} == {*PRODUCTS.values(), "images"}
+    assert {path.name for path in written} == {path.name for path in out.iterdir()} == PRODUCTS | {"images"}
     for name in ("transforms.json", "cameras_tum.txt", "cameras_kitti.txt"):
         ours, theirs = (out / name).read_text(), (made / "all" / name).read_text()
         numbers = [np.array([float(w) for w in text.split() if w.lstrip("-")[:1].isdigit() and w[-1].isdigit()])
@@ -120,7 +121,7 @@ def test_exports_into_the_folder_itself_share_pictures_and_points(made, tmp_path
     export_reconstruction(folder, ["nerfstudio"])
     assert {path.name for path in folder.iterdir()} == ALWAYS | {"transforms.json", "images", "points.ply"}
     export_reconstruction(folder, ["colmap", "kitti"])
-    with pytest.raises(UserError, match=r"transforms\.json.*--overwrite"):
+    with pytest.raises(UserError, match=r"transforms\.json.*allow it to be replaced"):
         export_reconstruction(folder, ["nerfstudio"])
     (folder / "transforms.json").write_text("old")
     export_reconstruction(folder, ["nerfstudio", "colmap"], overwrite=True)
@@ -136,7 +137,7 @@ def test_where_the_video_is_gone(made, tmp_path):
     (folder / "summary.json").write_text(json.dumps(summary))
     export_reconstruction(folder, ["tum", "points", "gaussians", "depth"])  # need no pictures
     before = sorted(folder.rglob("*"))
-    with pytest.raises(UserError, match=r"moved\.mp4.*--source"):
+    with pytest.raises(UserError, match=r"moved\.mp4.*say where it is"):
         export_reconstruction(folder, ["colmap"])
     write_video(tmp_path / "other.mp4", torch.rand(2, 3, 48, 64))
     with pytest.raises(UserError, match="not the video"):

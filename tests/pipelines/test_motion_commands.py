@@ -16,9 +16,11 @@ from video_ae import cli
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import invert, rigid, rotation_angle, so3_exp
 from video_ae.pipelines.audio import has_sound
-from video_ae.pipelines.follow import FAR, damped, seen_parts
-from video_ae.pipelines.take_apart import TakenApart
-from video_ae.scene.single_image import open_picture
+from video_ae.pipelines.follow import FAR, scaled_motion, seen_parts
+from video_ae.pipelines.inputs import open_image
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_scene
+from video_ae.scene.source import Source
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, Scene, VideoClip
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
@@ -55,7 +57,7 @@ def root(tmp_path_factory):
     add_tone(root / "walk.mp4", root / "aac.mp4", "aac")
     add_tone(root / "walk.mp4", root / "pcm.mkv", "pcm_s16le")
     Image.fromarray((waves(COUNT)[0] * 255).byte().permute(1, 2, 0).contiguous().numpy()).save(root / "picture.png")
-    (root / "text.png").write_text("no picture")
+    (root / "text.png").write_text("no image")
     (root / "there.mp4").write_text("mine")
     return root
 
@@ -128,20 +130,22 @@ def test_every_second_frame_lasts_twice_as_long(run, tmp_path):
     assert video.times[1].item() == pytest.approx(1 / RATE, abs=1e-3)
 
 
-def layers(self, frames, estimate, contexts, reference, size=None) -> MultiplaneVolume:
-    """What a structure network might say of one picture: half here, half there, on every ray alike."""
-    features = frames[:, 0, :, None].expand(1, 3, 4, *frames.shape[-2:])
-    density = torch.tensor([0.0, 0.7, 0.0, 9.0]).view(1, 4, 1, 1).expand(1, 4, *frames.shape[-2:])
-    return MultiplaneVolume(density, features, torch.tensor([[2.0, 1.5, 1.0, 0.5]]), reference)
+def encode_image(self, frame, focal_over_width=None) -> Scene:
+    """From what a structure network might say of one image: half here, half there, on every ray alike."""
+    camera = image_camera(frame, focal_over_width)
+    density = torch.tensor([0.0, 0.7, 0.0, 9.0]).view(4, 1, 1).expand(4, *frame.shape[-2:])
+    features = frame[:, None].expand(3, 4, *frame.shape[-2:])
+    code = MultiplaneVolume(density, features, torch.tensor([2.0, 1.5, 1.0, 0.5]), camera)
+    return image_scene(frame, camera, guess_inverse_depth(code))
 
 
 @pytest.mark.parametrize("scene", ["walk.mp4", "picture.png"])
 def test_follow_shows_the_scene_at_the_pace_and_with_the_sound_of_the_motion(run, tmp_path, monkeypatch, scene):
-    monkeypatch.setattr(FakeSceneModel, "encode_structure", layers, raising=False)
+    monkeypatch.setattr(FakeSceneModel, "encode_image", encode_image)
     line = f"follow --motion aac.mp4 --scene {scene} --out OUT/x.mp4 --refine 0 --frames 5 --scale 0.5"
     code, said, error = run(f"{line} --weights moving")
     assert code == 0, error
-    assert "of the pictures were seen" in said
+    assert "of the images were seen" in said
     video = open_video(tmp_path / "x.mp4")
     assert (len(video), video.image_size) == (5, SIZE)
     assert seconds_of_sound(tmp_path / "x.mp4") == pytest.approx(5 / RATE, abs=0.06)
@@ -150,21 +154,21 @@ def test_follow_shows_the_scene_at_the_pace_and_with_the_sound_of_the_motion(run
     assert nearest < 0.05  # it starts at one of the scene's own frames
 
 
-def test_a_damped_path_is_shorter_and_turns_less():
+def test_a_scaled_motion_is_shorter_and_rotates_less():
     """A camera that circles a point, looking at it, circles a part of the way."""
     angle = torch.linspace(0, 1.5 * torch.pi, 40, dtype=torch.float64)
     turn = so3_exp(angle[:, None] * torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64))
     circle = rigid(turn, -2 * turn[:, :, 2])  # it looks along z, at the origin
     cameras = Cameras(invert(circle[:1]) @ circle, torch.ones(40, 4))
-    part = circle[:1] @ damped(cameras, 0.1).world_from_camera
+    part = circle[:1] @ scaled_motion(cameras, 0.1).world_from_camera
     turned = torch.rad2deg(rotation_angle(part[0, :3, :3].mT @ part[:, :3, :3]))
     torch.testing.assert_close(turned, torch.linspace(0, 27, 40, dtype=torch.float64), atol=1e-6, rtol=0)
     torch.testing.assert_close(part[:, :3, 3], -2 * part[:, :3, 2], atol=0.06, rtol=0)
-    torch.testing.assert_close(damped(cameras, 1.0).world_from_camera, cameras.world_from_camera)
+    torch.testing.assert_close(scaled_motion(cameras, 1.0).world_from_camera, cameras.world_from_camera)
 
 
 def test_a_motion_that_is_too_large_is_made_smaller_unless_somebody_says_how_large(run, root, monkeypatch):
-    monkeypatch.setattr(FakeSceneModel, "encode_structure", layers, raising=False)
+    monkeypatch.setattr(FakeSceneModel, "encode_image", encode_image)
     write_fake_weights(root / "slow" / "weights.safetensors", speed=0.005)
     write_fake_weights(root / "fast" / "weights.safetensors", speed=0.06)
     line = "follow --motion walk.mp4 --scene picture.png --refine 0 --frames 5 --out OUT/"
@@ -180,15 +184,14 @@ def test_a_motion_that_is_too_large_is_made_smaller_unless_somebody_says_how_lar
 def test_moving_back_shows_what_no_frame_has_seen(root):
     """At half of the depth more to go, a picture's sides are 1.5 times as long as what the frame saw."""
     camera = Cameras(torch.eye(4)[None], pinhole_intrinsics(torch.tensor([0.8]), 64, 48))
-    maps = torch.ones(1, 1, 6, 8)
-    batched = Cameras(camera.world_from_camera[None], camera.intrinsics[None])
-    estimate = CameraEstimate(batched, maps, torch.ones(1, 1), torch.zeros(1, 1, 6, 6))
+    estimate = CameraEstimate(camera, torch.ones(1, 6, 8), torch.ones(1), torch.zeros(1, 6, 6))
     clip = VideoClip(torch.zeros(1, 3, 48, 64), torch.zeros(1, dtype=torch.long), torch.zeros(1))
-    picture = root / "picture.png"
-    taken = TakenApart(picture, open_picture(picture), Scene(clip, estimate, (0,), ()))
+    reader = open_image(root / "picture.png")
+    source = Source(reader.name, reader.image_size, lambda: reader)
+    shown = Reconstruction(FakeSceneModel(), Scene(clip, estimate, (0,), ()), source)
     back = Cameras(torch.eye(4).repeat(2, 1, 1), camera.intrinsics.expand(2, 4))
     back.world_from_camera[1, 2, 3] = -0.5
-    stays, goes = seen_parts(taken, back).tolist()
+    stays, goes = seen_parts(shown, back).tolist()
     assert stays > 0.85  # it fades out at the borders
     assert goes == pytest.approx(1 / 1.5**2, abs=0.06)
 
@@ -212,7 +215,7 @@ def test_animate_starts_at_the_picture_and_moves(run, tmp_path, path):
         ("follow --motion walk.mp4 --scene walk.mp4 --out OUT/x.mp4 --weights still --refine 0", "stands still"),
         ("stabilize walk.mp4 --out OUT/x.mp4 --smooth 0", "above 0"),
         ("stabilize walk.mp4 --out OUT/x.mp4 --smooth 1 --lock", "not allowed with"),
-        ("stabilize picture.png --out OUT/x.mp4", "single picture"),
+        ("stabilize picture.png --out OUT/x.mp4", "single image"),
         ("stabilize one.mp4 --out OUT/x.mp4", "leaves one frame"),
         ("stabilize missing.mp4 --out OUT/x.mp4", "does not exist"),
         ("stabilize walk.mp4 --out OUT/x.mp4 --stride 0", "stride 0"),
@@ -222,11 +225,11 @@ def test_animate_starts_at_the_picture_and_moves(run, tmp_path, path):
         ("interpolate walk.mp4 --out OUT/x.mp4 --factor 1", "factor 1"),
         ("interpolate walk.mp4 --out OUT/x.mp4 --frames 1", "too few"),
         ("interpolate walk.mp4 --out OUT/x.mp4 --device abacus", "abacus"),
-        ("follow --motion picture.png --scene walk.mp4 --out OUT/x.mp4", "single picture"),
+        ("follow --motion picture.png --scene walk.mp4 --out OUT/x.mp4", "single image"),
         ("follow --motion walk.mp4 --scene text.png --out OUT/x.mp4 --refine 0 --weights moving", "as an image"),
         ("follow --motion walk.mp4 --scene picture.png --out OUT/x.mp4 --refine 0 --weights moving", "no structure of"),
         ("follow --motion walk.mp4 --scene walk.mp4 --out OUT/x.mp4 --scale 0", "scale 0.0"),
-        ("animate walk.mp4 --path spiral --out OUT/x.mp4", "no picture"),
+        ("animate walk.mp4 --path spiral --out OUT/x.mp4", "no image"),
         ("animate missing.png --path spiral --out OUT/x.mp4", "does not exist"),
         ("animate picture.png --path loop --out OUT/x.mp4", "no path 'loop'"),
         ("animate picture.png --path follow:missing.mp4 --out OUT/x.mp4", "does not exist"),
@@ -245,11 +248,11 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, root, tmp_path, line,
 def test_a_motion_without_parallax_cannot_be_followed(run, monkeypatch, tmp_path):
     def no_parallax(self, *args, **kwargs):
         scene = found(self, *args, **kwargs)
-        object.__setattr__(scene.camera, "notes", (("no parallax: rotation is found",),))
+        object.__setattr__(scene.camera, "notes", ("no parallax: rotation is found",))
         return scene
 
-    found = FakeSceneModel.reconstruct
-    monkeypatch.setattr(FakeSceneModel, "reconstruct", no_parallax)
+    found = FakeSceneModel.encode_scene
+    monkeypatch.setattr(FakeSceneModel, "encode_scene", no_parallax)
     code, _, error = run("follow --motion walk.mp4 --scene walk.mp4 --out OUT/x.mp4 --weights moving --refine 0")
     assert code == 2
     assert "no camera path to follow" in error

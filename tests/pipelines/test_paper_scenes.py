@@ -8,10 +8,10 @@ from wave_walk import waves
 
 from video_ae import cli
 from video_ae.errors import UserError
-from video_ae.formats.scene import load_scene, save_scene
+from video_ae.formats.scene import read_scene, write_scene
 from video_ae.geometry.se3 import se3_exp
-from video_ae.models.video_autoencoder.model import DeepVoxelScene, PaperVideoAutoencoder
-from video_ae.types import Cameras, VideoClip
+from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder
+from video_ae.types import Cameras, DeepVoxels, Scene, VideoClip
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
@@ -58,38 +58,39 @@ def test_render_goes_along_new_paths(folder):
 
 
 @pytest.fixture(scope="module")
-def scene() -> tuple[PaperVideoAutoencoder, DeepVoxelScene]:
+def scene() -> tuple[PaperVideoAutoencoder, Scene]:
     torch.manual_seed(0)
     model = PaperVideoAutoencoder(width=4, image_size=(32, 32)).eval()
     torch.nn.init.normal_(model.encoder_traj.pose_pred.bias, std=20.0)  # self-motions that can be seen
     with torch.no_grad():
         model.decoder.upconv_final.weight.mul_(30)  # pictures, too
     clip = VideoClip(torch.rand(COUNT, 3, 32, 32), torch.arange(COUNT), torch.arange(COUNT) / 10, name="noise")
-    return model, model.reconstruct(clip)
+    return model, model.encode_scene(clip)
 
 
 def test_saved_scene_renders_the_same(scene, tmp_path):
     model, before = scene
-    save_scene(tmp_path, before, (32, 32))
-    after = load_scene(tmp_path).scene
-    assert isinstance(after, DeepVoxelScene)
+    write_scene(tmp_path, before, (32, 32))
+    after, _ = read_scene(tmp_path)
+    assert after.volumes == ()
     assert after.keyframes == before.keyframes == (0, 12)
-    torch.testing.assert_close(after.self_motions, before.self_motions)
-    found = before.camera.cameras
-    moved = found.world_from_camera[0] @ se3_exp(0.05 * torch.randn(COUNT, 6))  # also off the input path
-    cameras = Cameras(moved, found.intrinsics[0])
-    shown, again = model.render(before, cameras).frames, model.render(after, cameras).frames
+    for one, other in zip(after.structures, before.structures, strict=True):
+        assert isinstance(one, DeepVoxels)
+        torch.testing.assert_close(one.self_motion, other.self_motion)
+    moved = before.cameras.world_from_camera @ se3_exp(0.05 * torch.randn(COUNT, 6))  # also off the input path
+    cameras = Cameras(moved, before.cameras.intrinsics)
+    shown, again = model.render(before, cameras).rgb, model.render(after, cameras).rgb
     assert shown.std() > 0.05
     torch.testing.assert_close(again, shown, atol=2e-3, rtol=0)  # codes are kept in 16 bits
 
 
 def test_scenes_without_their_codes_are_refused(scene, tmp_path):
-    save_scene(tmp_path, scene[1], (32, 32))
+    write_scene(tmp_path, scene[1], (32, 32))
     text = (tmp_path / "scene.json").read_text()
     assert '"deep voxels"' in text
     (tmp_path / "scene.json").write_text(text.replace("deep voxels", "clouds"))
     with pytest.raises(UserError, match="damaged or of another version"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
     (tmp_path / "scene.json").write_text(text.replace("deep voxels", "frustum voxels"))
     with pytest.raises(UserError, match="damaged or of another version"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)

@@ -14,12 +14,11 @@ from wave_walk import SIZE, waves, write_walk
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.ply import read_ply
-from video_ae.formats.scene import load_scene
+from video_ae.formats.scene import read_scene
 from video_ae.formats.tum import read_tum
 from video_ae.geometry.se3 import invert
 from video_ae.pipelines.reconstruct import reconstruct_video
 from video_ae.pipelines.render import render_path
-from video_ae.types import Cameras
 from video_ae.videos.open import open_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
@@ -138,12 +137,11 @@ def test_new_paths_take_their_colours_from_the_frames_where_these_are_there(done
 
 def test_new_views_show_the_frames_colours(done):
     """The made-up model renders one frame, and its waves move from frame to frame."""
-    scene = load_scene(done / "scene").scene
-    found = scene.camera.cameras
-    codes = FakeSceneModel().render(scene, Cameras(found.world_from_camera[0, :1], found.intrinsics[0, :1]), SIZE)
+    scene, _ = read_scene(done / "scene")
+    codes = FakeSceneModel().render(scene, scene.cameras.select([0]), SIZE)
     shown = open_video(done / "novel_view.mp4").read([0])[0].float() / 255  # it starts near the first frame
     inner = (slice(None), slice(8, -8), slice(8, -8))
-    far = [(picture - waves(COUNT)[0])[inner].abs().mean().item() for picture in (shown, codes.frames[0, 0])]
+    far = [(picture - waves(COUNT)[0])[inner].abs().mean().item() for picture in (shown, codes.rgb[0])]
     assert far[0] < 0.7 * far[1]
 
 
@@ -204,7 +202,7 @@ def test_an_error_half_way_leaves_nothing_behind(inputs, tmp_path, monkeypatch):
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr("video_ae.pipelines.reconstruct.write_overview", fail)
+    monkeypatch.setattr("video_ae.scene.overview.write_overview", fail)
     with pytest.raises(MemoryError):
         reconstruct_video(inputs / "walk.mp4", tmp_path / "a" / "b", inputs / "weights.safetensors", frames=3, refine=0)
     assert list(tmp_path.iterdir()) == []
@@ -245,7 +243,8 @@ def test_bad_render_requests(done, tmp_path, change, sentence):
 
 def test_render_does_not_overwrite_unasked(done, tmp_path):
     (tmp_path / "x.mp4").write_text("keep")
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="allow it to be replaced"):
         render_path(done, "orbit", tmp_path / "x.mp4", frames=2)
+    assert error.value.argument == "overwrite"
     render_path(done, "orbit", tmp_path / "x.mp4", frames=2, overwrite=True)
     assert len(open_video(tmp_path / "x.mp4")) == 2

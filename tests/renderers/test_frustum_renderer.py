@@ -23,7 +23,7 @@ def test_the_reference_camera_sees_an_opaque_plane_exactly():
     own = cameras([[0.1, -0.2, 0.3, 1.0, 2.0, 3.0]])
     code = textured_plane(original, [2.0, 0.5, 0.25], 1, own)
     seen = RENDER(code, own, 12, 16)
-    torch.testing.assert_close(seen.frames[0, 0], original, atol=2e-5, rtol=0)
+    torch.testing.assert_close(seen.rgb[0, 0], original, atol=2e-5, rtol=0)
     torch.testing.assert_close(seen.disparity, torch.full((1, 1, 12, 16), 0.5), atol=1e-5, rtol=0)
     torch.testing.assert_close(seen.opacity, torch.ones(1, 1, 12, 16))
 
@@ -32,9 +32,9 @@ def test_a_camera_moved_right_sees_the_plane_moved_left_by_focal_times_baseline_
     """0.8 widths * 0.3125 * 0.5 = 1/8 of the width: 2 of 16 columns."""
     original = image(12, 16)
     seen = RENDER(textured_plane(original, [2.0, 0.5], 1, identity()), cameras([[0, 0, 0, 0.3125, 0, 0]]), 12, 16)
-    torch.testing.assert_close(seen.frames[0, 0, :, :, :14], original[:, :, 2:], atol=2e-5, rtol=0)
+    torch.testing.assert_close(seen.rgb[0, 0, :, :, :14], original[:, :, 2:], atol=2e-5, rtol=0)
     assert seen.opacity[..., 14:].max() == 0, "nothing was ever seen beyond the right edge"
-    assert seen.frames[..., 14:].max() == 0
+    assert seen.rgb[..., 14:].max() == 0
 
 
 def test_a_camera_that_walks_forward_sees_a_smaller_part_at_a_smaller_depth():
@@ -45,7 +45,7 @@ def test_a_camera_that_walks_forward_sees_a_smaller_part_at_a_smaller_depth():
     middle = torch.nn.functional.interpolate(original[None], scale_factor=2, mode="bilinear", align_corners=False)[
         0, :, 6:18, 8:24
     ]
-    torch.testing.assert_close(seen.frames[0, 0], middle, atol=2e-5, rtol=0)
+    torch.testing.assert_close(seen.rgb[0, 0], middle, atol=2e-5, rtol=0)
     torch.testing.assert_close(seen.disparity, torch.ones(1, 1, 12, 16), atol=1e-5, rtol=0)
 
 
@@ -53,10 +53,10 @@ def test_warped_there_and_back_a_smooth_image_returns():
     ramp = torch.linspace(0, 1, 32).expand(3, 24, 32).clone()
     ramp[1] = torch.linspace(0, 1, 24)[:, None]
     moved = cameras([[0.0, 0.0, 0.05, 0.1, 0.05, 0.0]])  # the plane keeps its depth: shifts and a turn about z
-    there = RENDER(textured_plane(ramp, [0.5], 0, identity()), moved, 24, 32).frames[0, 0]
+    there = RENDER(textured_plane(ramp, [0.5], 0, identity()), moved, 24, 32).rgb[0, 0]
     assert (there - ramp)[:, 6:-6, 6:-6].abs().max() > 0.03
     back = RENDER(textured_plane(there, [0.5], 0, moved), identity(), 24, 32)
-    torch.testing.assert_close(back.frames[0, 0, :, 6:-6, 6:-6], ramp[:, 6:-6, 6:-6], atol=2e-3, rtol=0)
+    torch.testing.assert_close(back.rgb[0, 0, :, 6:-6, 6:-6], ramp[:, 6:-6, 6:-6], atol=2e-3, rtol=0)
 
 
 def test_near_planes_hide_far_ones():
@@ -66,11 +66,11 @@ def test_near_planes_hide_far_ones():
     both = MultiplaneVolume(
         near.density + far.density, near.features + far.features, near.inverse_depth, near.reference
     )
-    torch.testing.assert_close(RENDER(both, identity(), 4, 6).frames[0, 0], red)
+    torch.testing.assert_close(RENDER(both, identity(), 4, 6).rgb[0, 0], red)
     half = torch.full_like(both.density, OPAQUE)
     half[:, 0] = torch.tensor(2.0).log()  # lets half of the light through
     seen = RENDER(MultiplaneVolume(half, both.features, both.inverse_depth, both.reference), identity(), 4, 6)
-    torch.testing.assert_close(seen.frames[0, 0], (red + blue) / 2)
+    torch.testing.assert_close(seen.rgb[0, 0], (red + blue) / 2)
     torch.testing.assert_close(seen.disparity, torch.full((1, 1, 4, 6), 1.25))
 
 
@@ -90,10 +90,10 @@ def test_any_number_of_views_and_any_size_one_by_one_or_together():
     code = random_code(identity())
     views = cameras([[0, 0, 0, 0.1, 0, 0], [0, 0.1, 0, 0, 0, 0], [0, 0, 0.1, 0, 0, 0.2]])
     together = RENDER(code, views, 5, 9)
-    assert together.frames.shape == (1, 3, 3, 5, 9)
+    assert together.rgb.shape == (1, 3, 3, 5, 9)
     for i in range(3):
         alone = RENDER(code, views.select([i]), 5, 9)
-        torch.testing.assert_close(together.frames[:, [i]], alone.frames)
+        torch.testing.assert_close(together.rgb[:, [i]], alone.rgb)
         torch.testing.assert_close(together.disparity[:, [i]], alone.disparity)
 
 
@@ -156,9 +156,9 @@ def test_equals_its_slow_twin_in_values_and_gradients(marcher):
         views.world_from_camera.requires_grad_()
         seen = render(code, views, 5, 7)
         weights = torch.linspace(-1, 1, 105, dtype=torch.float64).view(1, 1, 3, 5, 7)
-        loss = (seen.frames * weights).sum() + (seen.disparity * weights[:, :, 0]).sum() + seen.opacity[..., 3].sum()
+        loss = (seen.rgb * weights).sum() + (seen.disparity * weights[:, :, 0]).sum() + seen.opacity[..., 3].sum()
         found = torch.autograd.grad(loss, (code.density, code.features, views.world_from_camera))
-        results.append((seen.frames, seen.disparity, seen.opacity, *found))
+        results.append((seen.rgb, seen.disparity, seen.opacity, *found))
     assert 0.1 < results[0][2].mean() < 0.95, "the scene would prove little"
     for fast, slow in zip(*results, strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-7, rtol=1e-6)

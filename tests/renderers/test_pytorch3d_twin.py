@@ -101,7 +101,7 @@ def test_cartesian_voxels_render_as_with_their_volume_renderer(height, width):
             frame, opacity = rendered[0, ..., :3].permute(2, 0, 1), rendered[0, ..., 3]
         else:
             seen = CartesianRenderer(NEAREST, FARTHEST, SAMPLES)(grid, from_view, height, width)
-            frame, opacity = seen.frames[0, 0], seen.opacity[0, 0]
+            frame, opacity = seen.rgb[0, 0], seen.opacity[0, 0]
         loss = (frame * weights).sum() + (opacity * weights[0]).sum()
         found = torch.autograd.grad(loss, (grid.density, grid.features, twist))
         results.append((frame, opacity, *found))
@@ -130,9 +130,9 @@ def test_frustum_voxels_render_alike_by_name():
         code, views = random_code(reference), cameras([[0.05, -0.1, 0.08, 0.2, -0.1, 0.1], [0.0] * 6])
         views.world_from_camera.requires_grad_()
         seen = FrustumRenderer(marcher)(code, views, 7, 11)
-        loss = seen.frames.square().sum() + seen.disparity.sum() + seen.opacity.square().sum()
+        loss = seen.rgb.square().sum() + seen.disparity.sum() + seen.opacity.square().sum()
         found = torch.autograd.grad(loss, (code.density, code.features, views.world_from_camera))
-        results.append((seen.frames, seen.disparity, seen.opacity, *found))
+        results.append((seen.rgb, seen.disparity, seen.opacity, *found))
     assert difference(*results) <= 2e-5
 
 
@@ -172,7 +172,7 @@ def test_frustum_voxels_render_as_a_volumetric_function_of_their_implicit_render
     ours = FrustumRenderer()(code, from_view, height, width)
     assert 0.1 < ours.opacity.mean() < 0.95
     expected = (theirs[0, ..., :3].permute(2, 0, 1), theirs[0, ..., 3])
-    assert difference((ours.frames[0, 0], ours.opacity[0, 0]), expected) <= 2e-5
+    assert difference((ours.rgb[0, 0], ours.opacity[0, 0]), expected) <= 2e-5
 
 
 def test_without_pytorch3d_the_error_says_what_to_do(monkeypatch):

@@ -21,15 +21,17 @@ def views():
     zero = torch.zeros_like(time)
     pose = se3_exp(0.01 * torch.stack([zero, time, zero, 4 * time, time, 2 * time], -1))
     intrinsics = torch.tensor([0.8, 0.8 * 4 / 3, 0.5, 0.5], dtype=torch.float64).expand(COUNT, 4)
-    wide = torch.tensor([[[0.4, 0.4 * 4 / 3, 0.5, 0.5]]])
+    wide = torch.tensor([[0.4, 0.4 * 4 / 3, 0.5, 0.5]])
     code = MultiplaneVolume(
-        torch.full((1, 1, 240, 320), 20.0), picture[:, :, None], torch.tensor([[1 / WALL]]),
-        Cameras(torch.eye(4)[None, None], wide),
-    )  # fmt: skip
+        torch.full((1, 240, 320), 20.0),
+        picture[0, :, None],
+        torch.tensor([1 / WALL]),
+        Cameras(torch.eye(4)[None], wide),
+    )
     cameras = Cameras(pose, intrinsics)
-    seen = FrustumRenderer()(code, Cameras(pose[None].float(), intrinsics[None].float()), SIZE[1], SIZE[0])
+    seen = FrustumRenderer()(code[None], cameras[None].to(torch.float32), SIZE[1], SIZE[0])[0]
     track = CameraTrajectory(cameras, torch.arange(COUNT), time, torch.ones_like(time), (2 * SIZE[0], 2 * SIZE[1]))
-    return seen.frames[0], track, seen.disparity[0]
+    return seen.rgb, track, seen.disparity
 
 
 def test_points_lie_on_the_wall_and_are_seen_where_they_are(views):

@@ -7,8 +7,8 @@ import torch
 
 from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.formats.gaussian_ply import write_gaussians
+from video_ae.geometry.frustum import widened_camera
 from video_ae.geometry.se3 import invert
-from video_ae.models.keyframes import widened
 from video_ae.models.open import load_model
 from video_ae.scene import gaussians
 from video_ae.scene.gaussians import scene_gaussians
@@ -26,26 +26,24 @@ def scene() -> Scene:
     """A walk-through, its true cameras (solving them takes longer), and the shipped model's codes at two frames."""
     clip = RealEstate10K(CLIPS).load(0, list(FRAMES), (128, 96), "stretch")
     pose = invert(clip.cameras.world_from_camera[:1]) @ clip.cameras.world_from_camera
-    cameras = Cameras(pose[None].float(), clip.cameras.intrinsics[None].float())
+    cameras = Cameras(pose, clip.cameras.intrinsics).to(torch.float32)
     count = len(clip)
-    estimate = CameraEstimate(
-        cameras, torch.full((1, count, 6, 8), 0.4), torch.ones(1, count), torch.eye(6).expand(1, count, 6, 6)
-    )
+    maps = torch.full((count, 6, 8), 0.4)
+    estimate = CameraEstimate(cameras, maps, torch.ones(count), torch.eye(6).expand(count, 6, 6))
     codes = []
     model = load_model(None)
     with torch.no_grad():
         for keyframe in KEYFRAMES:
-            reference, size = widened(cameras.select([keyframe]), *clip.image_size)
+            reference, size = widened_camera(cameras.select([keyframe]), *clip.image_size)
             contexts = [keyframe - 2, keyframe - 1, keyframe, keyframe + 2]
-            codes.append(model.encode_structure(clip.frames[None], estimate, contexts, reference, size))
+            codes.append(model.encode_structure(clip.frames[None], estimate[None], contexts, reference[None], size)[0])
     return Scene(clip, estimate, KEYFRAMES, tuple(codes))
 
 
 def splats(scene: Scene, path: Path, frame: int) -> torch.Tensor:
     width, height = scene.clip.image_size
-    cameras = scene.camera.cameras
-    fx, fy, cx, cy = (cameras.intrinsics[0, frame] * torch.tensor([width, height, width, height])).tolist()
-    view = invert(cameras.world_from_camera[0, frame].double())
+    fx, fy, cx, cy = (scene.cameras.intrinsics[frame] * torch.tensor([width, height, width, height])).tolist()
+    view = invert(scene.cameras.world_from_camera[frame].double())
     return render_splats(path, view, fx, fy, cx, cy, width, height).permute(2, 0, 1).float()
 
 

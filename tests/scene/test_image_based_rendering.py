@@ -7,27 +7,31 @@ import torch
 
 from video_ae.geometry.pinhole import camera_rays, pinhole_intrinsics, transform
 from video_ae.geometry.se3 import se3_exp
-from video_ae.scene.image_based_rendering import ImageBasedRenderer, nearest_sources, viewpoint_distances
+from video_ae.models.base import VideoModel
+from video_ae.scene.image_based_rendering import ImageBasedRenderer, nearest_source_views, view_distances
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene, VideoClip
 
 SIZE = (96, 72)
 GREY = 0.5
 
 
-class Wall:
+class Wall(VideoModel):
     """Grey codes of a wall at z = 1 in the world; `known`: a change of the inverse depth that they render."""
 
     def __init__(self, known=lambda inverse_depth: inverse_depth):
+        super().__init__()
         self.known = known
 
-    def reconstruct(self, clip, focal_over_width=None, refine_steps=0, progress=None):
+    def _made_up(self, *args, **kwargs):
         raise AssertionError("this wall is made up")
+
+    forward = find_cameras = encode_scene = synthesize = _made_up
 
     def render(self, scene, cameras, size=None):
         width, height = size
         depth = torch.stack([on_wall(cameras.select([i]), size)[1] for i in range(len(cameras))])
-        grey = torch.full((1, len(cameras), 3, height, width), GREY)
-        return RenderedViews(grey, self.known(1 / depth)[None], torch.ones(1, len(cameras), height, width))
+        grey = torch.full((len(cameras), 3, height, width), GREY)
+        return RenderedViews(grey, self.known(1 / depth), torch.ones(len(cameras), height, width))
 
 
 def on_wall(camera: Cameras, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,9 +57,7 @@ def cameras(*twists: list[float]) -> Cameras:
 def scene_of(found: Cameras) -> Scene:
     count = len(found)
     clip = VideoClip(torch.zeros(count, 3, 72, 96), torch.arange(count), torch.arange(count) / 25.0)
-    batched = Cameras(found.world_from_camera[None], found.intrinsics[None])
-    maps = torch.ones(1, count, 6, 8)
-    estimate = CameraEstimate(batched, maps, torch.ones(1, count), torch.eye(6).expand(1, count, 6, 6))
+    estimate = CameraEstimate(found, torch.ones(count, 6, 8), torch.ones(count), torch.eye(6).expand(count, 6, 6))
     return Scene(clip, estimate, (0,), ())
 
 
@@ -66,7 +68,7 @@ def seen(view: list[float], known=lambda inverse_depth: inverse_depth, frame=STR
     """(the picture of a view that looks itself up in one frame, its camera)."""
     scene, path = scene_of(cameras(frame)), cameras(view)
     views = ImageBasedRenderer(Wall(known), scene, lambda i: paint(cameras(frame)), SIZE)
-    return views.pictures(path, [{0: 1.0}])[0] / 255, path
+    return views.images(path, [{0: 1.0}])[0] / 255, path
 
 
 @pytest.mark.parametrize(
@@ -126,43 +128,45 @@ def test_a_frame_that_sees_something_else_gives_no_colour():
     path = cameras(STRAIGHT)
     in_front = torch.full((1, 72, 96), 2.0)  # what the frame sees is twice as near
     views = ImageBasedRenderer(Wall(), scene_of(path), lambda i: paint(path), SIZE, in_front)
-    assert (views.pictures(path, [{0: 1.0}])[0] / 255 - GREY).abs().max() < 0.01
+    assert (views.images(path, [{0: 1.0}])[0] / 255 - GREY).abs().max() < 0.01
 
 
 def test_the_nearest_frames_give_the_colours():
     scene = scene_of(cameras(*([0, 0, 0, 0.1 * i, 0, 0] for i in range(6))))
     path = cameras([0, 0, 0, 0.11, 0, 0], [0, 0, 0, 0.49, 0, 0])
-    first, last = nearest_sources(scene, path)
+    first, last = nearest_source_views(scene, path)
     assert (set(first), set(last)) == ({0, 1, 2}, {3, 4, 5})
     assert sum(first.values()) == pytest.approx(1)
     assert max(first, key=first.get) == 1
     assert max(last, key=last.get) == 5
-    torch.testing.assert_close(viewpoint_distances(scene, path)[0].argsort()[:3], torch.tensor([1, 2, 0]))
-    assert [len(sources) for sources in nearest_sources(scene_of(cameras(STRAIGHT)), path)] == [1, 1]
+    torch.testing.assert_close(view_distances(scene, path)[0].argsort()[:3], torch.tensor([1, 2, 0]))
+    assert [len(sources) for sources in nearest_source_views(scene_of(cameras(STRAIGHT)), path)] == [1, 1]
     views = ImageBasedRenderer(Wall(), scene, lambda i: paint(cameras([0, 0, 0, 0.1 * i, 0, 0])), SIZE)
-    assert (views.pictures(path)[0] / 255 - paint(path.select([0])))[:, 8:-8, 8:-8].abs().mean() < 0.05
+    assert (views.images(path)[0] / 255 - paint(path.select([0])))[:, 8:-8, 8:-8].abs().mean() < 0.05
 
 
 class HalfSeen(Wall):
     """Also makes codes for single views: white ones, that see the left half of the view."""
 
-    def render_from_frames(self, scene, frame, view, size=None):
-        views = self.render(scene, view, size)
+    encodes_views = True
+
+    def render_from_frames(self, scene, frame, camera, size=None):
+        views = self.render(scene, camera, size)
         left = torch.zeros_like(views.opacity)
         left[..., : size[0] // 2] = 1
-        return RenderedViews(left[:, :, None].expand(-1, -1, 3, -1, -1), left * views.disparity, left)
+        return RenderedViews(left[:, None].expand(-1, 3, -1, -1), left * views.disparity, left)
 
 
 def test_a_view_is_its_own_code_where_that_sees_something_and_the_scenes_codes_elsewhere():
     found, path = cameras(STRAIGHT, [0, 0, 0, 0.1, 0, 0]), cameras([0, 0, 0, 0.05, 0, 0])
-    picture = ImageBasedRenderer(HalfSeen(), scene_of(found), lambda i: paint(found.select([i])), SIZE).pictures(
+    picture = ImageBasedRenderer(HalfSeen(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(
         path, [{}]
     )[0]
     assert (picture[:, :, : SIZE[0] // 2] == 255).all()
     assert (picture[:, :, SIZE[0] // 2 :] == round(255 * GREY)).all()
 
 
-def test_a_single_picture_keeps_the_code_that_was_made_for_it():
+def test_a_single_image_keeps_the_code_that_was_made_for_it():
     found = cameras(STRAIGHT)
-    picture = ImageBasedRenderer(HalfSeen(), scene_of(found), lambda i: paint(found), SIZE).pictures(found, [{}])[0]
+    picture = ImageBasedRenderer(HalfSeen(), scene_of(found), lambda i: paint(found), SIZE).images(found, [{}])[0]
     assert (picture == round(255 * GREY)).all()

@@ -106,7 +106,7 @@ def image_of_camera(session, frame):
     handle = session._client.scene.get_handle_by_name(f"/cameras/{frame}")
     view = camera_of_view(view_of(session))
     ahead = torch.tensor([[0.0, 0.0, 0.95 * handle.compute_canonical_frustum_size()[2] * handle.scale]]).double()
-    point = transform(session._contents.trajectory.cameras.world_from_camera[frame], ahead)
+    point = transform(session._contents.reconstruction.cameras.world_from_camera[frame], ahead)
     u, v = project(transform(invert(view.world_from_camera[0]), point), view.intrinsics)[0].tolist()
     return round(u * PAGE["width"]), round(v * PAGE["height"])
 

@@ -23,29 +23,28 @@ from video_ae.viewer.page import open_page, welcome
 from video_ae.viewer.serve import Viewer
 from video_ae.viewer.views import view_of_camera
 
-CPU = torch.device("cpu")
 NO_ONE = r"refused|timed out|unreachable"
 
 
 @pytest.fixture(scope="module")
 def contents(walk):
-    return load_contents(walk, CPU)
+    return load_contents(walk)
 
 
 def test_cameras_frames_and_points_are_those_of_the_folder(contents, walk):
     saved = read_cameras_json(walk / "cameras.json")
-    torch.testing.assert_close(contents.trajectory.cameras.world_from_camera, saved.cameras.world_from_camera)
-    assert contents.trajectory.image_size == saved.image_size
+    torch.testing.assert_close(contents.reconstruction.cameras.world_from_camera, saved.cameras.world_from_camera)
+    assert contents.reconstruction.trajectory.image_size == saved.image_size
     assert torch.equal(contents.points.points, read_ply(walk / "points.ply").points)
     both = open_video(walk / "reconstruction.mp4").read(range(8))
     assert torch.equal(contents.frames, both[..., :64])
-    assert contents.frame_rate == 10.0
+    assert contents.reconstruction.frame_rate == 10.0
     assert "8 frames" in describe_contents(contents)
     assert "The walls are made up." in describe_contents(contents)
 
 
 def test_looking_through_a_camera_shows_what_was_rendered_for_it(contents, walk):
-    picture = contents.render(view_of_camera(contents.trajectory.cameras, 3, 64 / 48), (64, 48))
+    picture = contents.render(view_of_camera(contents.reconstruction.cameras, 3, 64 / 48), (64, 48))
     saved = open_video(walk / "reconstruction.mp4").read([3])[0, :, :, 64:].permute(1, 2, 0)
     seen = torch.from_numpy(picture).int()
     kept = (seen.amin(-1) < 200) & (saved.amax(-1) > 40)  # elsewhere nothing was seen: black there, grey here
@@ -54,7 +53,7 @@ def test_looking_through_a_camera_shows_what_was_rendered_for_it(contents, walk)
 
 
 def test_where_nothing_was_seen_the_page_shines_through(contents):
-    view = view_of_camera(contents.trajectory.cameras, 0, 64 / 48)
+    view = view_of_camera(contents.reconstruction.cameras, 0, 64 / 48)
     away = type(view)((0.0, 0.0, 1.0, 0.0), view.position, view.fov, view.aspect)  # turned around
     assert contents.render(away, (16, 12)).min() > 200
 
@@ -62,7 +61,7 @@ def test_where_nothing_was_seen_the_page_shines_through(contents):
 def test_points_without_a_file_are_made_anew(walk, tmp_path, contents):
     shutil.copytree(walk, tmp_path / "walk")
     (tmp_path / "walk" / "points.ply").unlink()
-    again = load_contents(tmp_path / "walk", CPU)
+    again = load_contents(tmp_path / "walk")
     assert len(again.points) == pytest.approx(len(contents.points), rel=0.1)  # codes were rounded to float16
 
 
@@ -77,22 +76,22 @@ def test_points_by_confidence(contents):
 
 
 def test_downloads_are_what_the_exporters_write(contents, walk, tmp_path):
-    (tmp_path / "points.ply").write_bytes(download("points.ply", walk, contents))
+    (tmp_path / "points.ply").write_bytes(download("points.ply", contents))
     assert (tmp_path / "points.ply").read_bytes() == (walk / "points.ply").read_bytes()
-    assert json.loads(download("cameras.json", walk, contents)) == json.loads((walk / "cameras.json").read_text())
-    with zipfile.ZipFile(io.BytesIO(download("colmap.zip", walk, contents))) as archive:
+    assert json.loads(download("cameras.json", contents)) == json.loads((walk / "cameras.json").read_text())
+    with zipfile.ZipFile(io.BytesIO(download("colmap.zip", contents))) as archive:
         names = set(archive.namelist())
     assert {"colmap/sparse/0/cameras.bin", "colmap/sparse/0/images.txt", "colmap/images/000007.jpg"} <= names
     assert not (walk / "colmap").exists()
 
 
-def test_colmap_without_its_video_is_one_sentence(contents, walk, tmp_path):
+def test_colmap_without_its_video_is_one_sentence(walk, tmp_path):
     shutil.copytree(walk, tmp_path / "walk")
     summary = json.loads((walk / "summary.json").read_text())
     summary["settings"]["source"] = str(tmp_path / "gone.mp4")
     (tmp_path / "walk" / "summary.json").write_text(json.dumps(summary))
     with pytest.raises(UserError, match="gone"):
-        download("colmap.zip", tmp_path / "walk", contents)
+        download("colmap.zip", load_contents(tmp_path / "walk"))
 
 
 def test_it_serves_a_page_on_this_machine_only(walk):
@@ -134,7 +133,8 @@ def test_a_new_reconstruction_is_shown_and_a_damaged_one_is_not(reconstructions,
         assert "not shown" in capsys.readouterr().err
         shutil.rmtree(folder)
         assert not viewer.reload()
-        assert viewer._contents.render(view_of_camera(viewer._contents.trajectory.cameras, 0, 1.0), (8, 8)).max() > 0
+        kept = viewer._contents
+        assert kept.render(view_of_camera(kept.reconstruction.cameras, 0, 1.0), (8, 8)).max() > 0
     finally:
         viewer.close()
 
@@ -144,7 +144,7 @@ def test_a_new_reconstruction_is_shown_and_a_damaged_one_is_not(reconstructions,
     [
         (["missing"], "is no folder"),
         (["."], "holds no reconstruction"),
-        (["walk", "--port", "PORT"], "is in use"),
+        (["walk", "--port", "PORT"], "is in use: choose another one. (option --port)"),
         (["walk", "--port", "99999"], "99999 is not possible"),
         (["walk", "--host", "no.such.host.invalid", "--port", "0"], "no host"),
         (["walk", "--device", "toaster"], "toaster"),

@@ -8,7 +8,7 @@ from video_ae.cli.arguments import add_command, add_shared
 
 
 def add_to(commands: Any) -> None:
-    """Adds `evaluate` and its kinds.
+    """Adds `evaluate` with its kinds.
 
     Args:
         commands: of the parser that the commands are added to.
@@ -58,7 +58,7 @@ def _add_views(kinds: Any) -> None:
 
 def _add_scenes(kinds: Any) -> None:
     parser = add_command(
-        kinds, "reconstruction", "clips taken apart and put together again; depth where it is known", _reconstruction
+        kinds, "reconstruction", "clips encoded and rendered again; depth where it is known", _reconstruction
     )
     _evaluated_data(parser)
     _evaluated_model(parser)

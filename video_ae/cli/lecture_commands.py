@@ -1,4 +1,4 @@
-"""`video-ae latent` and `convert-checkpoint`: looking into codes, and bringing the 2021 model's weights along."""
+"""`video-ae latent` and `convert-checkpoint`: plots of codes, and the 2021 model's weights converted."""
 
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ def add_to(commands: Any) -> None:
         commands: of the parser that the commands are added to.
     """
     parser = add_command(
-        commands, "latent", "pictures of an autoencoder's codes: map, interpolations, samples", _plot_latent
+        commands, "latent", "plots of an autoencoder's codes: map, interpolations, samples", _plot_latent
     )
     parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="a model of single frames")
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a folder of videos")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the plots")
     parser.add_argument("--step", type=int, help="frames between those that a recurrent model reads (default 1)")
     parser.add_argument("--seed", type=int, help="of the samples and of the noise (default 0)")
     add_shared(parser, "overwrite")

@@ -79,12 +79,13 @@ def _run(arguments: list[str]) -> None:
 
 
 def _option(arguments: list[str], argument: str | None) -> str:
-    """` (option --x)` where the command has an option that sets the Python argument, else nothing."""
+    """` (option --x)` where the command has an option that sets a Python argument, else nothing."""
     if argument is None:
         return ""
     if arguments[:1] == ["train"]:
-        return f" (option --{argument})"
-    option = build_parser().parse_args(arguments).parser.option_of(argument)
+        option = train_command.option_of(argument)
+    else:
+        option = build_parser().parse_args(arguments).parser.option_of(argument)
     return "" if option is None else f" (option {option})"
 
 

@@ -18,7 +18,7 @@ def add_to(commands: Any) -> None:
     """
     parser = add_command(commands, "follow", "one scene seen along the camera path of another video", _follow)
     parser.add_argument("--motion", type=Path, required=True, metavar="A.mp4", help="whose camera path is taken")
-    parser.add_argument("--scene", type=Path, required=True, metavar="B", help="what is shown: a video or a picture")
+    parser.add_argument("--scene", type=Path, required=True, metavar="B", help="what is shown: a video or an image")
     parser.add_argument(
         "--scale", type=float, metavar="S", help="length of the path (default: 1, or less where that goes far)"
     )
@@ -39,7 +39,7 @@ def add_to(commands: Any) -> None:
     _add_settings(parser)
 
     parser = add_command(commands, "animate", "a photo or painting moved in 3D", _animate)
-    parser.add_argument("picture", type=Path, metavar="PICTURE")
+    parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument(
         "--path", required=True, metavar="PATH", help="spiral, dolly, orbit, or follow:A.mp4 (the path of a video)"
     )
@@ -56,8 +56,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(given: dict[str, Any]) -> Any:
-    """Takes the shared settings out of what was given."""
-    from video_ae.pipelines.take_apart import Settings
+    """The shared settings, removed from what was given."""
+    from video_ae.pipelines.inputs import Settings
 
     return Settings(**{name: given.pop(name) for name in _SETTINGS if name in given})
 
@@ -70,10 +70,10 @@ def _follow(**given: Any) -> None:
 
 
 def _animate(**given: Any) -> None:
-    from video_ae.pipelines.follow import animate_picture
+    from video_ae.pipelines.animate import animate_image
 
     settings = _settings(given)
-    _say(given["out"], animate_picture(settings=settings, **given))
+    _say(given["out"], animate_image(settings=settings, **given))
 
 
 def _say(out: Path, report: Any) -> None:
@@ -81,8 +81,8 @@ def _say(out: Path, report: Any) -> None:
 
     smaller = f" A smaller motion, {report.part:g} of its size, stays near what was seen." if report.part < 1 else ""
     print(
-        f"Wrote {out}: starts at frame {report.start} of the scene, {report.seen:.0%} of the pictures were seen, the "
-        f"farthest is {report.farthest:.2f} picture widths from any frame.{smaller}"
+        f"Wrote {out}: starts at frame {report.start} of the scene, {report.seen:.0%} of the images were seen, the "
+        f"farthest is {report.farthest:.2f} image widths from any frame.{smaller}"
     )
     if report.seen < 0.8 or report.farthest > FAR:
         print("It goes far from what was seen: a smaller --scale or fewer frames look better.", file=sys.stderr)

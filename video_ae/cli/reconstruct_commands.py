@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="what `video-ae reconstruct` wrote")
     parser.add_argument("--path", choices=PATHS, required=True, help="where the camera goes")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side of the picture")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side of the frames")
     parser.add_argument("--frames", type=int, metavar="N", help="length of the path")
     add_shared(parser, "device", "overwrite")
 

@@ -14,6 +14,21 @@ def add_to(commands: Any) -> None:
     add_command(commands, "train", "train an autoencoder on videos (see `video-ae train --help`)", run)
 
 
+def option_of(argument: str) -> str | None:
+    """The option that sets a value: `data.size` with its group, or `decoder` where one group has such a value.
+
+    Args:
+        argument: its name in the settings of a run or in the function that uses it.
+    """
+    from video_ae.training.config import run_parser
+
+    if "." in argument:  # also values of classes, which the parser knows only once the class is chosen
+        return f"--{argument}"
+    options = [name for action in run_parser()._actions for name in action.option_strings]
+    found = [name for name in options if name == f"--{argument}" or name.endswith(f".{argument}")]
+    return found[0] if len(found) == 1 else None
+
+
 def run(arguments: list[str]) -> None:
     """Trains.
 
@@ -27,7 +42,11 @@ def run(arguments: list[str]) -> None:
         from video_ae.viewer import require_viser
 
         require_viser()
-        from video_ae.viewer.training_view import train_in_view as train
+        from video_ae.viewer.training_view import train_in_view
+
+        run = train_in_view(settings)
     else:
         from video_ae.training.train import train
-    print(f"Wrote {train(settings)}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")
+
+        run = train(settings)
+    print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")

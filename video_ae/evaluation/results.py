@@ -27,7 +27,7 @@ from torch import Tensor
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
-from video_ae.evaluation.tables import markdown
+from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically
 from video_ae.geometry.se3 import relative_to_first
 from video_ae.types import Cameras, VideoClip
@@ -93,7 +93,7 @@ class EvaluationResult:
         }
         result |= {"diagnostics": self.diagnostics} if self.diagnostics else {}
         replaced: dict[str, str] = {}
-        clean = finite(result, replaced)
+        clean = replace_nonfinite(result, replaced)
         return clean | ({"not_finite": replaced} if replaced else {})
 
 
@@ -102,7 +102,7 @@ def _method_dict(result: MethodResult) -> dict[str, Any]:
     return summary | ({"groups": result.groups} if result.groups else {})
 
 
-def collect(
+def collect_result(
     protocol: str,
     method: str,
     settings: dict[str, Any],
@@ -135,7 +135,7 @@ def collect(
     return EvaluationResult(protocol, method, settings, results.pop(method), results)
 
 
-def finite(value: Any, replaced: dict[str, str], path: str = "") -> Any:
+def replace_nonfinite(value: Any, replaced: dict[str, str], path: str = "") -> Any:
     """A copy without NaN and infinity, each of which becomes None.
 
     Args:
@@ -144,9 +144,9 @@ def finite(value: Any, replaced: dict[str, str], path: str = "") -> Any:
         path: of the value, for `replaced`.
     """
     if isinstance(value, Mapping):
-        return {str(key): finite(inner, replaced, f"{path}/{key}") for key, inner in value.items()}
+        return {str(key): replace_nonfinite(inner, replaced, f"{path}/{key}") for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(inner, replaced, f"{path}/{i}") for i, inner in enumerate(value)]
+        return [replace_nonfinite(inner, replaced, f"{path}/{i}") for i, inner in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         replaced[path] = str(value)
         return None
@@ -225,7 +225,7 @@ def write_results(
     content = result.to_dict()
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     write_atomically(out / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
-    write_atomically(out / "results.md", lambda path: path.write_text(markdown(content), encoding="utf-8"))
+    write_atomically(out / "results.md", lambda path: path.write_text(markdown_tables(content), encoding="utf-8"))
     return content
 
 

@@ -10,7 +10,7 @@ POSE_COLUMNS = {
         "translation-direction error, degrees, pairs {gap} frames apart, in the first camera's axes, no alignment", 1,
     ),
     "auc_30": ("AUC@30 over all pairs, rotation and signed translation direction, no alignment (higher is better)", 3),
-    "posed_percent": ("frames that got a pose of their own, % (the others stand at their nearest posed neighbour)", 0),
+    "posed_percent": ("frames that got a pose of their own, % (others get their nearest posed neighbour's)", 0),
     "ate_rmse_over_extent_posed_only": ("ATE RMSE / RMS extent of the true path, Sim(3), posed frames only", 3),
     "focal_ratio": ("found / true focal length", 3),
     "confidence": ("the method's own mean confidence, 0 to 1", 2),
@@ -50,7 +50,7 @@ _PER_CLIP = {
 }
 
 
-def markdown(content: Mapping[str, Any]) -> str:
+def markdown_tables(content: Mapping[str, Any]) -> str:
     """One table per measure; a row per clip, then mean, median and the mean's 95 % interval; a column per method.
 
     Args:
@@ -69,7 +69,7 @@ def markdown(content: Mapping[str, Any]) -> str:
             for key, (title, digits) in VIEW_COLUMNS.items():
                 if key in content["mean"].get(gap, {}):
                     lines += _table(content, (gap, key), f"{title}, gap {gap}", digits, "views")
-    lines += [f"{clip} stands outside every mean and median: {why}." for clip, why in settings.get("apart", {}).items()]
+    lines += [f"{clip} is left out of every mean and median: {why}." for clip, why in settings.get("apart", {}).items()]
     lines += ["† sees the truth: a bound, not a method. - : not defined; `results.json` says why.", ""]
     return "\n".join(lines + _failures(content) + _diagnostics(content))
 

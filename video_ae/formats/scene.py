@@ -6,8 +6,6 @@ scene's clip is black.
 """
 
 import json
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +23,6 @@ TENSORS = "scene.safetensors"
 DESCRIPTION = "scene.json"
 FRUSTA, DEEP = "frustum voxels", "deep voxels"  # what `codes` in the description says
 _LARGEST = torch.finfo(torch.float16).max
-
-
-@dataclass(frozen=True)
-class SavedScene:
-    """A scene that was read back.
-
-    Args:
-        scene: on the CPU, in float32; its clip is black.
-        source_size: (width, height) of the video that it was made from.
-    """
-
-    scene: Scene
-    source_size: tuple[int, int]
 
 
 def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> None:
@@ -86,11 +71,14 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
     write_atomically(folder / DESCRIPTION, lambda temporary: temporary.write_text(text))
 
 
-def read_scene(folder: Path) -> SavedScene:
-    """The scene that `write_scene` wrote.
+def read_scene(folder: Path) -> tuple[Scene, tuple[int, int]]:
+    """The scene that `write_scene` wrote, and the (width, height) of the video that it was made from.
 
     Args:
         folder: the folder `scene` of a reconstruction.
+
+    Returns:
+        The scene on the CPU, in float32, its clip black; and the size.
 
     Raises:
         UserError: the folder holds no scene, a damaged one, or one of another version.
@@ -110,7 +98,7 @@ def read_scene(folder: Path) -> SavedScene:
         raise UserError(
             f"The reconstruction in {str(folder)!r} is damaged or of another version: reconstruct the video again."
         ) from error
-    return SavedScene(scene, (width, height))
+    return scene, (width, height)
 
 
 def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
@@ -142,17 +130,3 @@ def _volume(tensors: dict[str, Tensor], number: int) -> MultiplaneVolume:
 
 
 _PARTS = ("density", "features", "inverse_depth", "world_from_camera", "intrinsics")
-
-
-def frame_rate(times: Tensor, default: float = 10.0) -> float:
-    """Frames a second from the median step between times, within 1 and 60.
-
-    Args:
-        times: in seconds, one a frame.
-        default: where there are no times.
-
-    >>> frame_rate(torch.tensor([0.0, 0.04, 0.08]))
-    25.0
-    """
-    step = times.double().diff().median().item() if len(times) > 1 else math.nan
-    return min(max(round(1 / step, 3), 1.0), 60.0) if math.isfinite(step) and step > 0 else default

@@ -115,3 +115,23 @@ def intersect_frustum(
     ahead = (scaled > 1e-3) & (rotated[..., 2] > 1e-3)
     view_inverse_depth = torch.where(ahead, q / scaled.clamp_min(1e-3), torch.zeros_like(scaled))
     return xy * focal + centre, view_inverse_depth
+
+
+MARGIN = 0.15  # widths and heights of an image that a keyframe's code reaches beyond its frame on every side
+
+
+def widened_camera(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[int, int]]:
+    """A keyframe's camera with a wider view, whose margin other frames fill, so that views beside it have no borders.
+
+    Args:
+        camera: of the keyframe.
+        width, height: of its image, in pixels.
+
+    Returns:
+        The camera, and the (width, height) at which its pixels are as large as they were.
+    """
+    intrinsics = camera.intrinsics.clone()
+    intrinsics[..., :2] /= 1 + 2 * MARGIN
+    intrinsics[..., 2:] = (intrinsics[..., 2:] + MARGIN) / (1 + 2 * MARGIN)
+    size = round(width * (1 + 2 * MARGIN)), round(height * (1 + 2 * MARGIN))
+    return Cameras(camera.world_from_camera, intrinsics), size

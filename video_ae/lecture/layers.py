@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -44,7 +43,7 @@ class FrameLayers(nn.Module, ABC):
 
 
 class DenseLayers(FrameLayers):
-    """One fully connected layer each way: z = s(W_e x + b_e), x^ = s(W_d z + b_d), where x holds all colour values.
+    """One fully connected layer each way: z = s(W_e x + b_e), x^ = s(W_d z + b_d), where x has all colour values.
 
     Args:
         image_size: (width, height) in pixels of the frames.
@@ -203,15 +202,3 @@ def build_layers(
         return DenseLayers((image_size[0], image_size[1]), code_size, activation)
     kind = FullyConvolutionalLayers if layers == "fully_convolutional" else ConvolutionalLayers
     return kind((image_size[0], image_size[1]), code_size, width)
-
-
-def bring_to_size(frames: Float[Tensor, "frame 3 _ _"], size: tuple[int, int]) -> Float[Tensor, "frame 3 _ _"]:
-    """Frames resized bilinearly, antialiased; themselves if they have that size.
-
-    Args:
-        frames: of any size.
-        size: (width, height) in pixels.
-    """
-    if (frames.shape[-1], frames.shape[-2]) == tuple(size):
-        return frames
-    return torch.nn.functional.interpolate(frames, size[::-1], mode="bilinear", antialias=True, align_corners=False)

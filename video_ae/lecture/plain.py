@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from video_ae.geometry.resize import resize_images
 from video_ae.lecture.base import FrameDecoder
-from video_ae.lecture.layers import Activation, Layers, bring_to_size, build_layers
+from video_ae.lecture.layers import Activation, Layers, build_layers
 from video_ae.types import ModelOutput, VideoClip
 
 
@@ -36,7 +37,7 @@ class PlainAutoencoder(FrameDecoder):
         self.layers = build_layers(layers, image_size, code_size, width, activation)
 
     def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
-        return self.layers.encode(bring_to_size(frames, self.image_size))
+        return self.layers.encode(resize_images(frames, self.image_size))
 
     def decode_codes(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
         return self.layers.decode(codes)
@@ -56,6 +57,6 @@ class PlainAutoencoder(FrameDecoder):
     def _reconstruct(self, clip: VideoClip, frames: Tensor, **extras: Tensor) -> ModelOutput:
         """A record of all frames at the clip's size; everything comes with batch and frame in one axis."""
         batch, count = clip.frames.shape[:2]
-        decoded = bring_to_size(frames, clip.image_size).unflatten(0, (batch, count))
+        decoded = resize_images(frames, clip.image_size).unflatten(0, (batch, count))
         split = {name: value.unflatten(0, (batch, count)) for name, value in extras.items()}
         return ModelOutput(decoded, torch.arange(count, device=frames.device), extras=split)

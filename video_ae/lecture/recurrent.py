@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.errors import UserError
+from video_ae.geometry.resize import resize_images
 from video_ae.lecture.base import Predictor
-from video_ae.lecture.layers import ConvolutionalLayers, bring_to_size
+from video_ae.lecture.layers import ConvolutionalLayers
 from video_ae.lecture.recurrent_cells import ConvLstmCell, PlainCell, State
 from video_ae.types import ModelOutput, VideoClip
 
@@ -60,7 +61,7 @@ class RecurrentAutoencoder(Predictor):
         batch, count = clip.frames.shape[:2]
         if count <= self.ahead:
             raise UserError(f"A model that predicts the next frame needs clips of 2 frames or more, got {count}.")
-        frames = bring_to_size(clip.frames.flatten(0, 1), self.image_size).unflatten(0, (batch, count))
+        frames = resize_images(clip.frames.flatten(0, 1), self.image_size).unflatten(0, (batch, count))
         features = [self.cell.encode(self.layers, frame) for frame in frames.unbind(1)]
         state, output, outputs = self.cell.initial_state(features[0]), None, []
         for t in range(count - self.ahead):
@@ -71,7 +72,7 @@ class RecurrentAutoencoder(Predictor):
             last = true if forced or output is None else self.cell.encode(self.layers, output)
             output = self._decode(state, last)
             outputs.append(output)
-        decoded = bring_to_size(torch.stack(outputs, 1).flatten(0, 1), clip.image_size).unflatten(0, (batch, -1))
+        decoded = resize_images(torch.stack(outputs, 1).flatten(0, 1), clip.image_size).unflatten(0, (batch, -1))
         targets = torch.arange(self.ahead, count, device=decoded.device)
         codes = torch.stack(features[: count - self.ahead], 1).flatten(2)
         return ModelOutput(decoded, targets, extras={"code": codes})
@@ -96,12 +97,12 @@ class RecurrentAutoencoder(Predictor):
         predictions: list[Tensor] = []
         for t in range(frames.shape[1] + steps - 1):
             known = t < frames.shape[1]
-            frame = bring_to_size(frames[:, t], self.image_size) if known else predictions[-1]
+            frame = resize_images(frames[:, t], self.image_size) if known else predictions[-1]
             x = self.cell.encode(self.layers, frame)
             state = self._update(x, self.cell.initial_state(x) if state is None else state)
             last = self.cell.encode(self.layers, predictions[-1]) if predictions else x
             predictions.append(self._decode(state, last))
-        return torch.stack([bring_to_size(frame, size) for frame in predictions[-steps:]], 1)
+        return torch.stack([resize_images(frame, size) for frame in predictions[-steps:]], 1)
 
     def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
         """The input of the cell for single frames: codes (plain) or flattened feature maps (convlstm).
@@ -109,7 +110,7 @@ class RecurrentAutoencoder(Predictor):
         Args:
             frames: RGB in [0, 1], of any size.
         """
-        return self.cell.encode(self.layers, bring_to_size(frames, self.image_size)).flatten(1)
+        return self.cell.encode(self.layers, resize_images(frames, self.image_size)).flatten(1)
 
     def _update(self, x: Tensor, state: State) -> State:
         return self.cell.update(x, state if self.recurrent else self.cell.initial_state(x))

@@ -138,7 +138,7 @@ def _from_torchvision(path: Path) -> Vgg16Weights:
         kernels = tuple(state[f"features.{number}.weight"] for number in _CONVOLUTIONS)
         biases = tuple(state[f"features.{number}.bias"] for number in _CONVOLUTIONS)
     except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(f"{str(path)!r} does not hold torchvision's VGG16 weights: {HOW_TO_GET_THEM}.") from error
+        raise UserError(f"{str(path)!r} does not contain torchvision's VGG16 weights: {HOW_TO_GET_THEM}.") from error
     return Vgg16Weights(kernels, biases, None, path.name)
 
 

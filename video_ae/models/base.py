@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import interpolate
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
 DEFAULT_REFINE_STEPS = 4
@@ -46,6 +49,62 @@ class VideoModel(Autoencoder):
 
     refines: ClassVar[bool] = False
     """Whether the model can go on solving on the user's own clip (`refine_steps`)."""
+    encodes_views: ClassVar[bool] = False
+    """Whether `render_from_frames` makes a code for each view; else it is `render`."""
+
+    def reconstruct(
+        self,
+        video: Video,
+        stride: int = 1,
+        frames: int | None = None,
+        focal: float | None = None,
+        fov_degrees: float | None = None,
+        K: Any = None,
+        refine_iterations: int = DEFAULT_REFINE_STEPS,
+        decoder: str = "auto",
+        progress: Progress | None = None,
+    ) -> Reconstruction:
+        """Cameras and structure of a video, as a record that is rendered, saved and exported.
+
+        Args:
+            video: a path of a video file or of a folder of images; a tensor [frame, 3, height, width] (floats in
+                [0, 1], or bytes); an array [frame, height, width, 3]; a list of images (PIL's, or arrays); a
+                `VideoClip`; or an open `VideoReader`. The model gets frames whose shorter side has at most 192 pixels.
+            stride: every `stride`-th frame is taken.
+            frames: and of those the first so many; None takes all.
+            focal: fx / width where it is known; else it is found.
+            fov_degrees: or the horizontal field of view.
+            K: or the calibration matrix [3, 3] in pixels of the video.
+            refine_iterations: rounds of test-time refinement of the cameras; 0: feed-forward.
+            decoder: of video files: "auto", "torchcodec", "pyav" or "decord".
+            progress: called with what is being done and the part done, from 0 to 1.
+
+        Raises:
+            UserError: the video is none of these, cannot be read or leaves fewer than two frames, or a number makes no
+                sense.
+        """
+        check_numbers(stride, frames, focal, refine_iterations)
+        report = progress or (lambda stage, share: None)
+        reader = open_source(video, stride, frames, decoder)
+        known = known_focal(focal, fov_degrees, K, reader.image_size[0])
+        report("reading the video", 0.0)
+        clip = read_source(reader, stride, frames)
+        report("reading the video", 1.0)
+        device = next((one.device for one in self.parameters()), torch.device("cpu"))
+        scene = self.encode_scene(clip.to(device), known, refine_iterations, report)
+        path = Path(video) if isinstance(video, str | Path) else None
+        settings = {
+            "source": str(video) if path else None,
+            "weights": None,
+            "stride": stride,
+            "frames": frames,
+            "focal": known,
+            "refine": refine_iterations,
+            "device": str(device),
+            "decoder": decoder,
+        }
+        source = Source(reader.name, reader.image_size, lambda: reader, path, settings)
+        return Reconstruction(self, scene, source)
 
     @abstractmethod
     def find_cameras(

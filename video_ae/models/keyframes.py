@@ -1,4 +1,4 @@
-"""A whole video as a set of frustum codes in one world: which frames hold them, who is asked for which view."""
+"""A whole video as multiplane volumes in one world: which frames hold them, and which of them render a view."""
 
 import torch
 from jaxtyping import Float
@@ -9,20 +9,23 @@ from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.base import Renderer
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, RenderedViews, Scene
 
-KEYFRAME_SPACING = 0.08  # picture widths that the scene moves from one keyframe to the next
+KEYFRAME_SPACING = 0.08  # image widths that the scene moves from one keyframe to the next
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
-MARGIN = 0.15  # picture widths and heights that a keyframe's code reaches beyond its frame on every side
 ABOUT_AS_NEAR = 2.0  # times the distance of the nearest frame
-CONTEXT_RANGE = (0.02, 0.20)  # picture widths between a keyframe and the contexts that give it parallax
+CONTEXT_RANGE = (0.02, 0.20)  # image widths between a keyframe and the contexts that give it parallax
 
 
 def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING) -> tuple[int, ...]:
-    """Frames that together see what the clip sees: a new one whenever the picture has moved on.
+    """Positions of frames that together see what the clip sees: a new one whenever the image has moved on.
 
-    `spacing`, in picture widths, grows as far as needed to keep to one keyframe in two frames (at least eight) and to
-    200 in all, so that fast and long walks stay affordable. A clip that hardly moves has its middle frame only.
+    A clip that hardly moves has its middle frame only.
+
+    Args:
+        estimate: cameras of the clip.
+        spacing: image widths from one keyframe to the next. It grows as far as needed to keep to one keyframe in two
+            frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
     """
     displacement = _frame_displacement(estimate)
     count = displacement.shape[0]
@@ -42,22 +45,29 @@ def _spaced(displacement: Float[Tensor, "frame frame"], spacing: float) -> list[
 
 
 def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[int]:
-    """The keyframe and up to `most` - 1 others, spread evenly over the range of useful parallax."""
+    """Positions of the keyframe and of others, spread evenly over the range of useful parallax.
+
+    Args:
+        estimate: cameras of the clip.
+        keyframe: its position.
+        most: contexts at most, the keyframe among them.
+    """
     distance = _frame_displacement(estimate, keyframe)
     near, far = CONTEXT_RANGE
     order = [i for i in distance.argsort().tolist() if i != keyframe]
     useful = [i for i in order if near <= distance[i] <= far] or order[: most - 1]
-    if len(useful) > most - 1:
-        picks = torch.linspace(0, len(useful) - 1, most - 1).round().long().tolist()
-        useful = [useful[i] for i in picks]
-    return sorted({keyframe, *useful})
+    return sorted({keyframe, *(useful[rank] for rank in spread_frames(len(useful), most - 1))})
 
 
 def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: int) -> list[int]:
-    """The frames of a clip that see most alike a view (one camera).
+    """Positions of the frames of a clip that see most alike a view.
 
-    The `least` nearest ones, or all that are about as near as the nearest: a view from beside a path has many. Of more
-    than `most`, evenly spread ones, since frames in a row show little parallax.
+    Args:
+        estimate: cameras of the clip.
+        view: one camera, in the same world.
+        least: so many frames at least, or all that are about as near as the nearest: a view from beside a path has
+            many.
+        most: of more than these, evenly spread ones are taken, since frames in a row show little parallax.
     """
     cameras = estimate.cameras
     device, kind = cameras.intrinsics.device, cameras.intrinsics.dtype
@@ -65,20 +75,6 @@ def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: in
     about_as_near = int((distance <= ABOUT_AS_NEAR * distance.min()).sum())
     order = distance.argsort()[: max(least, about_as_near)].tolist()
     return sorted(order[rank] for rank in spread_frames(len(order), most))
-
-
-def widened(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[int, int]]:
-    """A keyframe's camera with a wider view, and the (width, height) that keeps its pixels as large as they were.
-
-    The other contexts fill the margin, so that views beside the keyframe have no black borders.
-    """
-    intrinsics = camera.intrinsics.clone()
-    intrinsics[..., :2] /= 1 + 2 * MARGIN
-    intrinsics[..., 2:] = (intrinsics[..., 2:] + MARGIN) / (1 + 2 * MARGIN)
-    return Cameras(camera.world_from_camera, intrinsics), (
-        round(width * (1 + 2 * MARGIN)),
-        round(height * (1 + 2 * MARGIN)),
-    )
 
 
 def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> Float[Tensor, "*frames"]:
@@ -91,7 +87,13 @@ def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> F
 def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tuple[int, int]) -> RenderedViews:
     """Each view rendered from its nearest codes, blended by nearness and opacity.
 
-    Two codes as a rule; up to five where these leave some of the view unseen. size: (width, height) of the images.
+    Two codes as a rule; up to five where these leave some of the view unseen.
+
+    Args:
+        scene: whose codes are multiplane volumes.
+        views: cameras in the scene's world.
+        renderer: of single codes.
+        size: (width, height) of the images.
     """
     references = Cameras.cat([volume.reference for volume in scene.volumes])
     # Blends show near surfaces twice first, so these rank a view's codes.
@@ -108,23 +110,18 @@ def _render_view(
     renderer: Renderer,
     size: tuple[int, int],
 ) -> RenderedViews:
-    nearest = distance.argsort()[:MOST_CODES].tolist()
-    pictures: list[RenderedViews] = []
-    for code in nearest:
-        pictures.append(renderer(volumes[code][None], view[None], size[1], size[0])[0])
-        seen = torch.stack([picture.opacity for picture in pictures]).amax(0)
-        if len(pictures) >= FEWEST_CODES and (seen < 0.5).float().mean() < UNSEEN_SHARE:
+    nearest = distance.argsort()[:MOST_CODES]
+    seen: list[RenderedViews] = []
+    for code in nearest.tolist():
+        seen.append(renderer(volumes[code][None], view[None], size[1], size[0])[0])
+        opacity = torch.stack([one.opacity for one in seen]).amax(0)
+        if len(seen) >= FEWEST_CODES and (opacity < 0.5).float().mean() < UNSEEN_SHARE:
             break
+    views = RenderedViews.stack(seen)
     # Nearer codes count more; the exponent keeps a clearly nearer one from being blurred by the others.
-    nearness = [1 / (distance[code] + 0.02) ** 2 for code in nearest[: len(pictures)]]
-    weight = torch.stack([n * (p.opacity + 1e-4) ** 2 for n, p in zip(nearness, pictures, strict=True)])
+    nearness = 1 / (distance[nearest[: len(seen)]] + 0.02) ** 2
+    weight = nearness[:, None, None, None] * (views.opacity + 1e-4) ** 2  # [code, view, height, width]
     weight = weight / weight.sum(0)
-
-    def blend(values: list[Tensor], weights: Tensor) -> Tensor:
-        return sum(w * v for w, v in zip(weights, values, strict=True))
-
     return RenderedViews(
-        blend([p.rgb for p in pictures], weight[:, :, None]),
-        blend([p.disparity for p in pictures], weight),
-        blend([p.opacity for p in pictures], weight),
+        (weight[:, :, None] * views.rgb).sum(0), (weight * views.disparity).sum(0), (weight * views.opacity).sum(0)
     )

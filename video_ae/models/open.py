@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonargparse
+import torch
 import yaml
 
 from video_ae.errors import UserError
 from video_ae.formats.weights import read_weights, weights_file, write_weights
-from video_ae.models.base import Autoencoder
+from video_ae.models.base import Autoencoder, VideoModel
 from video_ae.registry import find_class, name_of, with_full_paths, with_short_names
 
 _SHIPPED = Path(__file__).parents[1] / "weights" / "default.safetensors"
@@ -48,6 +49,25 @@ def load_model(path: str | Path | None = None) -> Autoencoder:
         )
     model.load_state_dict(tensors)
     return model.eval()
+
+
+def load_video_model(path: str | Path | None, device: torch.device) -> VideoModel:
+    """The model that weights belong to, on a device, where it handles whole videos.
+
+    Args:
+        path: as in `load_model`.
+        device: to compute on.
+
+    Raises:
+        UserError: the weights do not load, or their model does not reconstruct whole videos.
+    """
+    model = load_model(path).to(device)
+    if not isinstance(model, VideoModel):
+        raise UserError(
+            f"The weights {str(path)!r} belong to the model {type(model).__name__}, which does not reconstruct "
+            "whole videos: give weights of the perspective model."
+        )
+    return model
 
 
 def build_model(settings: dict[str, Any], origin: str = "the settings") -> Autoencoder:

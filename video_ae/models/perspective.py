@@ -10,11 +10,12 @@ from torch import Tensor
 from video_ae.camera.base import CameraEncoder
 from video_ae.camera.cache import CameraCache
 from video_ae.geometry.covisibility import inside_others
-from video_ae.geometry.frustum import inverse_depth_planes
+from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
 from video_ae.geometry.resize import resize_images, short_side_size
 from video_ae.models.base import VideoModel, camera_between
-from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes, widened
+from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes
 from video_ae.renderers.base import Renderer
+from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_estimate, image_scene
 from video_ae.structure.base import StructureEncoder
 from video_ae.types import (
     CameraEstimate,
@@ -96,6 +97,7 @@ class PerspectiveAutoencoder(VideoModel):
     """
 
     refines = True
+    encodes_views = True
 
     def __init__(
         self,
@@ -236,7 +238,7 @@ class PerspectiveAutoencoder(VideoModel):
         for number, keyframe in enumerate(keyframes):
             report("structure", number / len(keyframes))
             contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
-            reference, size = widened(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
+            reference, size = widened_camera(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
             volumes.append(self.encode_structure(frames, batch, contexts, reference[None], size, use_sfm_depth=True)[0])
         report("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(volumes))
@@ -270,6 +272,18 @@ class PerspectiveAutoencoder(VideoModel):
         views = self.renderer(code, camera[None], height, width)[0]
         seen = inside_others(camera, views.disparity[0], found.cameras).amax(0)
         return RenderedViews(seen * views.rgb, seen * views.disparity, seen * views.opacity)
+
+    @torch.no_grad()
+    def encode_image(self, frame: Float[Tensor, "3 height width"], focal_over_width: float | None = None) -> Scene:
+        """The image on layers at the depth that the structure network guesses of it, and the smooth shape of a room.
+
+        Args:
+            frame, focal_over_width: as in `VideoModel.encode_image`.
+        """
+        camera = image_camera(frame, focal_over_width)
+        estimate, size = image_estimate(camera), (frame.shape[-1], frame.shape[-2])
+        code = self.encode_structure(frame[None, None], estimate[None], [0], camera[None], size)
+        return image_scene(frame, camera, guess_inverse_depth(code[0]))
 
     @torch.no_grad()
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:

@@ -1,4 +1,4 @@
-"""Videos that an application made, with the sound of the video that their timing comes from."""
+"""Videos that a pipeline made, with the sound of the video that their timing comes from."""
 
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,26 @@ _MICROSECOND = 1e-6
 def write_video_with_sound(
     path: Path, frames: UInt8[Tensor, "frame 3 height width"], rate: float, source: Path | None
 ) -> bool:
-    """Writes frames as `write_video` does, with the sound of `source` from its first frame on, as long as the frames.
+    """Writes frames as `write_video` does, with the sound of a video from its first frame on, as long as the frames.
 
-    Returns whether there was sound: a folder of pictures, a silent video and None have none. The file appears when it
-    is complete.
+    The file appears when it is complete.
+
+    Args:
+        path: where to write.
+        frames: RGB in 0 .. 255.
+        rate: frames a second.
+        source: whose sound is taken: a folder of images, a silent video and None have none.
+
+    Returns:
+        Whether there was sound.
+
+    Raises:
+        UserError: the sound cannot be read, or the folder cannot be written.
     """
-    heard = source is not None and has_sound(source)
+    with_sound = source is not None and has_sound(source)
 
     def write(temporary: Path) -> None:
-        if not heard or source is None:
+        if not with_sound or source is None:
             write_video(temporary, frames, rate)
             return
         silent = temporary.with_name(temporary.stem + "-silent.mp4")
@@ -37,11 +48,15 @@ def write_video_with_sound(
             silent.unlink(missing_ok=True)
 
     write_atomically(path, write)
-    return heard
+    return with_sound
 
 
 def has_sound(source: Path) -> bool:
-    """Whether a file has a sound track."""
+    """Whether a file has a sound track.
+
+    Args:
+        source: a file or a folder.
+    """
     import av
 
     if not source.is_file():
@@ -54,24 +69,24 @@ def has_sound(source: Path) -> bool:
 
 
 def _mux(silent: Path, source: Path, path: Path, seconds: float) -> None:
-    """Pictures of one file and sound of another into a third."""
+    """Images of one file and sound of another into a third."""
     import av
 
     index = index_video(source)
     start = float(index.pts[0] * index.time_base)
     with (
-        av.open(str(silent)) as pictures,
+        av.open(str(silent)) as images,
         av.open(str(source), metadata_errors="ignore") as sounds,
         av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out,
     ):
-        video, audio = pictures.streams.video[0], sounds.streams.audio[0]
-        picture_track = out.add_stream_from_template(video)
+        video, audio = images.streams.video[0], sounds.streams.audio[0]
+        image_track = out.add_stream_from_template(video)
         try:
             copied = audio.codec_context.codec.canonical_name in COPIED
             sound_track: Any = out.add_stream_from_template(audio) if copied else out.add_stream("aac", audio.rate)
-            for packet in pictures.demux(video):
+            for packet in images.demux(video):
                 if packet.dts is not None:
-                    packet.stream = picture_track
+                    packet.stream = image_track
                     out.mux(packet)
             _write_sound(out, sound_track, sounds, audio, start, seconds, copied)
         except av.FFmpegError as error:

@@ -1,40 +1,196 @@
-"""What every command does first with a user's video: look at what was asked for, open, read."""
+"""What the commands that make one video from another share: their settings, their inputs, the name of the result."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
+from video_ae.camera.quality_flags import GUESSES
+from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.scene.rendering import even_size
-from video_ae.types import VideoClip
+from video_ae.geometry.resize import even_size
+from video_ae.geometry.se3 import rotation_angle
+from video_ae.models.base import DEFAULT_REFINE_STEPS, VideoModel
+from video_ae.models.open import load_video_model
+from video_ae.progress import Stages
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.source import Source, check_numbers, check_size
 from video_ae.videos.base import VideoReader
-from video_ae.videos.load import load_clip
-from video_ae.videos.open import open_video
+from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader
+from video_ae.videos.load import read_clip
 
-SHORTER_SIDE = 192  # of the frames that the model gets
-
-
-def check_numbers(stride: int, frames: int | None, focal: float | None, refine: int) -> None:
-    """UserError for a number that makes no sense, before anything is read."""
-    if stride < 1:
-        raise UserError(f"The stride {stride} is not possible: give 1 or more.")
-    if frames is not None and frames < 2:
-        raise UserError(f"{frames} frames are too few to find a motion: give 2 or more.")
-    if focal is not None and not 0.1 <= focal <= 20:
-        raise UserError(f"The focal length {focal} is not possible: give fx / width, such as 0.9 (from 0.1 to 20).")
-    if refine < 0:
-        raise UserError(f"{refine} refinement steps are not possible: give 0 or more.")
+LARGEST_SIDE = 1080  # shorter side of results, in pixels, where nobody asked for more
+IMAGE_SIDE = 144  # shorter side, in pixels, of the layers of a single image
+_STILL_MOVEMENT = 2e-3  # of the scene's typical depth
+_STILL_ROTATION = math.radians(0.15)
 
 
-def open_source(source: str | Path, stride: int, frames: int | None, decoder: str = "auto") -> VideoReader:
-    """A video or folder of pictures of which at least two frames are left. Raises UserError where it is not so."""
-    reader = open_video(source, decoder)
-    if len(range(0, len(reader), stride)[:frames]) < 2:
+@dataclass(frozen=True)
+class Settings:
+    """What all of these commands let a person choose.
+
+    Args:
+        weights: a RUN folder or file; None takes the package's own.
+        stride: every `stride`-th frame is taken.
+        frames: and of those the first so many; None takes all.
+        refine: rounds of test-time refinement of the cameras; 0: feed-forward.
+        focal: fx / width where it is known.
+        device: to compute on: "auto", "cpu", "cuda", ...
+        size: shorter side of the result in pixels; by default the input's, at most 1080.
+        overwrite: whether an earlier result is replaced.
+
+    Raises:
+        UserError: a number makes no sense.
+    """
+
+    weights: Path | None = None
+    stride: int = 1
+    frames: int | None = None
+    refine: int = DEFAULT_REFINE_STEPS
+    focal: float | None = None
+    device: str = "auto"
+    size: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        check_numbers(self.stride, self.frames, self.focal, self.refine)
+        check_size(self.size)
+
+    def load_model(self) -> VideoModel:
+        """The model of the weights, on the device.
+
+        Raises:
+            UserError: the device is not available, or the weights do not load.
+        """
+        device = choose_device(self.device)
+        return load_video_model(self.weights, device)
+
+    def result_size(self, source: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of a result.
+
+        Args:
+            source: (width, height) of the input.
+        """
+        return even_size(source, self.size or LARGEST_SIDE)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path names a single image rather than a video or a folder.
+
+    Args:
+        path: of the user's.
+    """
+    return Path(path).suffix.lower() in IMAGE_SUFFIXES and not Path(path).is_dir()
+
+
+def open_image(path: Path) -> VideoReader:
+    """An image file as a video of one frame.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        UserError: the file is missing, or is no image.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{str(path)!r} does not exist: give an image (jpg, png, webp, bmp or tif).")
+    return ImageFolderReader(path.parent, [path])
+
+
+def reconstruct_source(source: Path, model: VideoModel, settings: Settings, stages: Stages) -> Reconstruction:
+    """The reconstruction of a video or a folder of images.
+
+    Args:
+        source: its path.
+        model: on the device to compute on.
+        settings: which frames, the focal length, and how long the cameras are refined.
+        stages: called with what is being done.
+
+    Raises:
+        UserError: it is a single image, cannot be read, or leaves fewer than two frames.
+    """
+    if is_image(source):
+        raise UserError(f"{str(source)!r} is a single image, which has no motion: give a video.")
+    return model.reconstruct(
+        source,
+        settings.stride,
+        settings.frames,
+        settings.focal,
+        refine_iterations=settings.refine,
+        progress=stages,
+    )
+
+
+def reconstruct_scene(source: Path, model: VideoModel, settings: Settings, stages: Stages) -> Reconstruction:
+    """The reconstruction of a video, a folder of images, or a single image.
+
+    Args:
+        source: its path.
+        model: on the device to compute on.
+        settings: which frames of a video, the focal length, and how long the cameras are refined.
+        stages: called with what is being done.
+
+    Raises:
+        UserError: it cannot be read, or the model makes no structure of a single image.
+    """
+    if not is_image(source):
+        return reconstruct_source(source, model, settings, stages)
+    reader = open_image(source)
+    stages("reading the image", 0)
+    frame = read_clip(reader, [0], even_size(reader.image_size, IMAGE_SIDE)).frames[0]
+    scene = model.encode_image(frame.to(choose_device(settings.device)), settings.focal)
+    stages("reading the image", 1)
+    return Reconstruction(model, scene, Source(reader.name, reader.image_size, lambda: reader, Path(source)))
+
+
+def need_motion(reconstruction: Reconstruction) -> None:
+    """Refuses a camera that stands still: there is no path that could be followed or smoothed.
+
+    Args:
+        reconstruction: of a video.
+
+    Raises:
+        UserError: the camera hardly moves or turns.
+    """
+    pose = reconstruction.cameras.world_from_camera
+    moved = (pose[:, :3, 3] - pose[:1, :3, 3]).norm(dim=-1).max().item()
+    typical = reconstruction.scene.camera.inverse_depth.median().item()
+    rotated = rotation_angle(pose[:1, :3, :3].mT @ pose[:, :3, :3]).max().item()
+    if moved * typical < _STILL_MOVEMENT and rotated < _STILL_ROTATION:
         raise UserError(
-            f"{str(source)!r} leaves one frame ({len(reader)} in all, stride {stride}), and at least two are "
-            "needed: give a longer video or a smaller stride."
+            f"The camera of {str(reconstruction.source.path)!r} stands still: give a video whose camera moves."
         )
-    return reader
 
 
-def read_source(reader: VideoReader, stride: int, frames: int | None) -> VideoClip:
-    """The frames asked for, in the size that the model gets, without batch axis."""
-    return load_clip(reader, stride, frames, even_size(reader.image_size, SHORTER_SIDE))
+def need_parallax(reconstruction: Reconstruction) -> None:
+    """Refuses a camera of which it is not known how it moved through space.
+
+    Args:
+        reconstruction: of a video.
+
+    Raises:
+        UserError: the camera stands still, or its path is a guess.
+    """
+    need_motion(reconstruction)
+    for note in reconstruction.notes:
+        if note.startswith(GUESSES):
+            path = str(reconstruction.source.path)
+            raise UserError(f"{path!r} has no camera path to follow ({note}): give a video that moves.")
+
+
+def checked_out(out: Path, overwrite: bool) -> Path:
+    """The path of a video that may be written.
+
+    Args:
+        out: where the result is wanted.
+        overwrite: whether an earlier file is replaced.
+
+    Raises:
+        UserError: it does not end in .mp4, or is in the way.
+    """
+    out = Path(out)
+    if out.suffix.lower() != ".mp4":
+        raise UserError(f"{str(out)!r} does not end in .mp4: give a name such as {out.stem or 'out'}.mp4.")
+    if out.is_dir() or (out.exists() and not overwrite):
+        raise UserError(f"{str(out)!r} exists: choose another name, or allow it to be replaced.", argument="overwrite")
+    return out

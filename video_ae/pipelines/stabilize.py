@@ -1,4 +1,4 @@
-"""A calmer video: the same place seen from a smoothed or locked camera, rendered through the structure."""
+"""A steadier video: the same scene seen from a smoothed or locked camera, rendered through the structure."""
 
 import json
 import math
@@ -9,28 +9,32 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
 from video_ae.geometry.covisibility import view_displacement
 from video_ae.geometry.se3 import invert, se3_exp, se3_log, so3_log
-from video_ae.geometry.trajectories import scene_depth, smooth
+from video_ae.geometry.trajectories import smooth
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.interpolate import frame_reader
-from video_ae.pipelines.take_apart import Settings, TakenApart, checked_out, need_motion, take_apart
+from video_ae.pipelines.inputs import Settings, checked_out, need_motion, reconstruct_source
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
-from video_ae.scene.rendering import load_scene_model
+from video_ae.scene.reconstruction import Reconstruction
 from video_ae.types import Cameras
 
 DEFAULT_SECONDS = 0.5
 ZOOMS = (1.0, 1.02, 1.04, 1.06, 1.08, 1.1, 1.15, 1.2, 1.25)
-UNSEEN = 0.002  # of a picture that may stay unseen by every code; a larger part is zoomed away
+UNSEEN = 0.002  # of an image that may stay unseen by every code; a larger part is zoomed away
+BORDERS = "filled from other frames' codes; what none of them saw is continued smoothly"
 
 
 @dataclass(frozen=True)
 class Stability:
-    """How calm a camera is, as root mean squares: degrees / s^2, and typical scene depths / s^2."""
+    """How steady a camera is, as root mean squares.
+
+    Args:
+        angular_acceleration: in degrees / s^2.
+        translational_acceleration: in typical depths of the scene / s^2.
+    """
 
     angular_acceleration: float
     translational_acceleration: float
@@ -38,8 +42,17 @@ class Stability:
 
 @dataclass(frozen=True)
 class StabilizeReport:
-    """What `stabilize_video` did. smooth_seconds: None where the camera was locked. zoom: of the new camera's focal
-    length, chosen so that little stays unseen. unseen: largest part of a picture that no code had seen, after zoom."""
+    """What `stabilize_video` did.
+
+    Args:
+        before, after: how steady the camera was and is.
+        smooth_seconds: spread of the Gaussian over the poses; None where the camera was locked.
+        zoom: of the new camera's focal length, chosen so that little stays unseen.
+        unseen: largest part of an image that no code had seen, after the zoom.
+        borders: what is shown there.
+        sound: whether the result has the source's.
+        notes: sentences about what could not be determined.
+    """
 
     before: Stability
     after: Stability
@@ -54,59 +67,58 @@ class StabilizeReport:
 def stabilize_video(
     source: Path, out: Path, smooth_seconds: float | None = None, lock: bool = False, settings: Settings | None = None
 ) -> StabilizeReport:
-    """Writes the video as a calmer camera would have seen it, and the report beside it (`OUT.json`).
+    """Writes a video as a steadier camera would have seen it, and the report beside it, as JSON.
 
-    smooth_seconds: spread of the Gaussian over the poses (default: 0.5). lock: one camera for the whole video, that of
-    the frame from which the others are least far. Colours come from each moment's own frame where it sees what the
-    structure shows, so that what happens in the video is kept; borders come from the codes of other frames, and a zoom
-    (at most 1.25) hides what none has seen. Raises UserError for bad settings and sources, a camera that stands still,
-    and a result that is in the way.
+    Colours come from each moment's own frame where it sees what the structure shows, so that what happens in the video
+    is kept; borders come from the codes of other frames, and a zoom (at most 1.25) hides what none has seen.
+
+    Args:
+        source: a video or a folder of images.
+        out: the .mp4 that is written; the report has the same name with .json.
+        smooth_seconds: spread of the Gaussian over the poses, by default 0.5.
+        lock: one camera for the whole video in its place: that of the frame from which the others are least far.
+        settings: see `Settings`.
+
+    Raises:
+        UserError: the seconds make no sense, the source cannot be read, its camera stands still, or the result is in
+            the way.
     """
     settings = settings or Settings()
     if smooth_seconds is not None and (lock or not 0 < smooth_seconds <= 60):
-        raise UserError("Give either --lock or --smooth with a number of seconds above 0 (at most 60).")
+        raise UserError("Give either a locked camera or smoothing over a number of seconds above 0 (at most 60).")
     out = checked_out(out, settings.overwrite)
-    place = choose_device(settings.device)
-    model, _ = load_scene_model(settings.weights, place)
+    model = settings.load_model()
     with Stages() as stages:
-        taken = take_apart(source, model, settings, place, stages)
-        need_motion(taken)
+        video = reconstruct_source(source, model, settings, stages)
+        need_motion(video)
         seconds = None if lock else smooth_seconds or DEFAULT_SECONDS
-        calm = locked(taken) if seconds is None else calmed(taken.cameras, seconds * taken.rate)
-        size = taken.output_size(settings.size)
-        views = ImageBasedRenderer(model, taken.scene, frame_reader(taken, size), size)
+        if seconds is None:
+            steady = locked_trajectory(video)
+        else:
+            steady = smoothed_trajectory(video.path("input"), seconds * video.frame_rate)
+        size = settings.result_size(video.source.image_size)
+        renderer = ImageBasedRenderer(video.model, video.scene, video.source_reader(size), size)
         stages("looking at the borders", 0)
-        zoom, unseen = choose_zoom(views.coverage(calm))
+        zoom, unseen = choose_zoom(renderer.coverage(steady))
         stages("looking at the borders", 1)
-        stage = "rendering the calm view"
-        stages(stage, 0)
-        sources = [{position: 1.0} for position in range(len(calm))]
-        pictures = views.pictures(zoomed(calm, zoom), sources, lambda done: stages(stage, done))
-        heard = write_video_with_sound(out, pictures, taken.rate, Path(source))
-    report = _report(taken, calm, seconds, zoom, unseen, heard)
+        stages("rendering the steady view", 0)
+        own = [{position: 1.0} for position in range(len(steady))]
+        images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
+        sound = write_video_with_sound(out, images, video.frame_rate, Path(source))
+    before, after = (stability(path, video.frame_rate, video.scene_depth) for path in (video.path("input"), steady))
+    report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
     text = json.dumps(asdict(report), indent=1, allow_nan=False)
     write_atomically(out.with_suffix(".json"), lambda temporary: temporary.write_text(text))
     return report
 
 
-def _report(
-    taken: TakenApart, calm: Cameras, seconds: float | None, zoom: float, unseen: float, heard: bool
-) -> StabilizeReport:
-    depth = scene_depth(taken.scene.camera.inverse_depth)
-    return StabilizeReport(
-        stability(taken.cameras, taken.rate, depth),
-        stability(calm, taken.rate, depth),
-        seconds,
-        zoom,
-        unseen,
-        "filled from other frames' codes; what none of them saw is continued smoothly",
-        heard,
-        taken.notes,
-    )
-
-
 def stability(cameras: Cameras, rate: float, depth: float) -> Stability:
     """Accelerations of a camera path by second differences; 0 for paths of fewer than three frames.
+
+    Args:
+        cameras: of the path.
+        rate: frames a second.
+        depth: a typical depth of the scene.
 
     >>> pose = torch.eye(4).repeat(4, 1, 1)
     >>> pose[:, 0, 3] = torch.tensor([0.0, 1.0, 4.0, 9.0])  # two more units in each frame
@@ -116,17 +128,21 @@ def stability(cameras: Cameras, rate: float, depth: float) -> Stability:
     if len(cameras) < 3:
         return Stability(0.0, 0.0)
     pose = cameras.world_from_camera
-    turn = so3_log(pose[:-1, :3, :3].mT @ pose[1:, :3, :3]).diff(dim=0) * rate**2
+    rotation = so3_log(pose[:-1, :3, :3].mT @ pose[1:, :3, :3]).diff(dim=0) * rate**2
     shift = pose[:, :3, 3].diff(n=2, dim=0) * rate**2 / depth
-    squares = [part.square().sum(-1).mean().sqrt().item() for part in (turn, shift)]
+    squares = [part.square().sum(-1).mean().sqrt().item() for part in (rotation, shift)]
     return Stability(round(math.degrees(squares[0]), 6), round(squares[1], 6))
 
 
-def calmed(cameras: Cameras, sigma: float) -> Cameras:
-    """The path smoothed by a Gaussian (`sigma` in frames), its ends included.
+def smoothed_trajectory(cameras: Cameras, sigma: float) -> Cameras:
+    """The path smoothed by a Gaussian, its ends included.
 
     Beyond both ends it is continued by its own mirror image through the end poses, so that the window is whole
     everywhere, the ends stay, and a motion at constant speed is not changed.
+
+    Args:
+        cameras: of the path.
+        sigma: standard deviation in frames.
     """
     reach = min(math.ceil(3 * sigma), len(cameras) - 1)
     pose = cameras.world_from_camera
@@ -142,24 +158,37 @@ def _mirrored(end: Float[Tensor, "4 4"], poses: Float[Tensor, "n 4 4"]) -> Float
     return end @ se3_exp(-se3_log(invert(end) @ poses))
 
 
-def locked(taken: TakenApart) -> Cameras:
-    """One frame's camera for all: that from which the others' pictures have moved least, on average."""
-    cameras = taken.cameras.to(torch.float32)
-    typical = taken.scene.camera.inverse_depth[0].cpu().flatten(1).median(1).values
+def locked_trajectory(video: Reconstruction) -> Cameras:
+    """One frame's camera for all: that from which the others' images have moved least, on average.
+
+    Args:
+        video: reconstructed.
+    """
+    cameras = video.path("input").to(torch.float32)
+    typical = video.scene.camera.median_inverse_depth.cpu()
     middle = int(view_displacement(cameras, typical, cameras).mean(1).argmin())
-    return taken.cameras.select([middle] * len(cameras))
+    return video.path("input").select([middle] * len(cameras))
 
 
 def zoomed(cameras: Cameras, zoom: float) -> Cameras:
-    """The same cameras with a longer focal length."""
+    """The same cameras with a longer focal length.
+
+    Args:
+        cameras: any.
+        zoom: by which the focal length is multiplied.
+    """
     factors = torch.tensor([zoom, zoom, 1.0, 1.0], dtype=cameras.intrinsics.dtype)
     return Cameras(cameras.world_from_camera, cameras.intrinsics * factors)
 
 
 def choose_zoom(seen: Float[Tensor, "view height width"]) -> tuple[float, float]:
-    """(the least zoom about the centre after which at most `UNSEEN` of every picture is unseen, that part).
+    """The least zoom about the centre after which at most `UNSEEN` of every image is unseen, and that part.
 
-    seen: opacity of views at zoom 1. The largest zoom is taken where none is enough.
+    Args:
+        seen: opacity of views at zoom 1.
+
+    Returns:
+        The largest zoom where none is enough.
     """
     height, width = seen.shape[-2:]
     missing = (seen < 0.5).float()
@@ -173,7 +202,11 @@ def choose_zoom(seen: Float[Tensor, "view height width"]) -> tuple[float, float]
 
 
 def describe(before: Stability, after: Stability) -> str:
-    """One line for people."""
+    """One line for people.
+
+    Args:
+        before, after: how steady the camera was and is.
+    """
     return (
         f"angular acceleration {before.angular_acceleration:.1f} -> {after.angular_acceleration:.1f} degrees/s^2, "
         f"translational {before.translational_acceleration:.2f} -> {after.translational_acceleration:.2f} "

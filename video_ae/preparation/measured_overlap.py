@@ -6,7 +6,9 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
+
+from video_ae.geometry.resize import resize_images, short_side_size
 
 WORKING_SIDE = 48  # pixels of the shorter side
 BLOCK = 8
@@ -76,7 +78,6 @@ def small_grey(image: Float[Tensor, "3 height width"]) -> Float[Tensor, "rows co
         image: RGB in [0, 1].
     """
     height, width = image.shape[-2:]
-    factor = WORKING_SIDE / min(height, width)
-    size = max(BLOCK, round(height * factor)), max(BLOCK, round(width * factor))
+    size = short_side_size((width, height), WORKING_SIDE, smallest=BLOCK, enlarge=True)
     grey = image.permute(1, 2, 0) @ torch.full((3,), 1 / 3)  # three times as fast as the mean
-    return interpolate(grey[None, None], size=size, mode="bilinear", antialias=True)[0, 0]
+    return resize_images(grey[None], size)[0]

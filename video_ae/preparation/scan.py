@@ -13,7 +13,7 @@ from torch import Tensor
 
 from video_ae.datasets.packed.shards import encode_jpeg
 from video_ae.errors import UserError
-from video_ae.geometry.resize import Resizing, plan_resizing
+from video_ae.geometry.resize import Resizing, plan_resizing, resize_images
 from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_resized_bytes
 
@@ -104,8 +104,7 @@ def grey_thumbnails(frames: UInt8[Tensor, "frame 3 height width"]) -> Float[Tens
     Args:
         frames: RGB in 0 .. 255.
     """
-    small = torch.nn.functional.interpolate(frames, size=THUMBNAIL[::-1], mode="bilinear", antialias=True)
-    return small.float().mean(1)
+    return resize_images(frames, THUMBNAIL).float().mean(1)
 
 
 def _fingerprints(thumbnails: Tensor) -> list[int]:
@@ -169,8 +168,7 @@ class ShotDetector:
             frames: RGB in 0 .. 255.
         """
         height, width = frames.shape[-2:]
-        size = (max(1, round(height * SHOT_WIDTH / width)), SHOT_WIDTH)
-        small = torch.nn.functional.interpolate(frames, size=size, mode="bilinear", antialias=True)
+        small = resize_images(frames, (SHOT_WIDTH, max(1, round(height * SHOT_WIDTH / width))))
         found = []
         for frame in small.permute(0, 2, 3, 1).contiguous().numpy():
             # The rate only converts numbers into times and back.

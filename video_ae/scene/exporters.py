@@ -1,13 +1,9 @@
-"""A reconstruction in the formats of other programs: which there are, and how each is made."""
+"""A reconstruction in the formats of other programs: which there are, and how each is written."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-
-import torch
-from jaxtyping import Float32
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from video_ae.errors import UserError
 from video_ae.formats.colmap import no_points, write_colmap
@@ -16,151 +12,133 @@ from video_ae.formats.frame_images import frame_image_names, write_frame_images
 from video_ae.formats.gaussian_ply import write_gaussians
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
-from video_ae.formats.ply import PointCloud, write_ply
-from video_ae.formats.trajectory import CameraTrajectory
+from video_ae.formats.ply import write_ply
 from video_ae.formats.tum import write_tum
-from video_ae.geometry.trajectories import scene_depth
 from video_ae.scene.feature_tracks import track_points
-from video_ae.scene.gaussians import scene_gaussians
-from video_ae.scene.points import LEAST_OPACITY, scene_points
-from video_ae.scene.rendering import SceneModel, render_chunks
-from video_ae.types import Cameras, Scene
-from video_ae.videos.base import VideoReader
+from video_ae.types import Scene
 from video_ae.videos.load import read_clip
 
-PICTURES = "images"
+if TYPE_CHECKING:
+    from video_ae.scene.reconstruction import Reconstruction
+else:
+    Reconstruction = object  # its file imports this one
+
+IMAGES = "images"
 POINTS = "points.ply"
+SHARED = (IMAGES, POINTS)  # what formats write beside their own product
 
 
 @dataclass(frozen=True)
-class ExportJob:
-    """What the formats are made from; each part is computed once, when a format asks for it.
+class ExportFormat:
+    """A format that a reconstruction can be written in.
 
-    track: cameras of the scene, as files hold them. size: (width, height) of the pictures that are rendered.
-    reader: opens the source, for the formats that hold its pictures; raises UserError where it is gone.
-    rendered: 1 / z seen by each frame (NaN: not known), where somebody has rendered the frames already.
+    Args:
+        write: writes a reconstruction into a folder; raises UserError where it has nothing for the format.
+        product: the file or folder that belongs to this format alone.
+        needs_volumes: whether the structure codes must have a depth.
     """
 
-    model: SceneModel
-    scene: Scene
-    track: CameraTrajectory
-    size: tuple[int, int]
-    reader: Callable[[], VideoReader]
-    rendered: Float32[Tensor, "frame height width"] | None = None
-
-    @cached_property
-    def depth(self) -> float:
-        """A typical depth of the scene."""
-        return scene_depth(self.scene.camera.inverse_depth)
-
-    @cached_property
-    def cloud(self) -> PointCloud:
-        return scene_points(self.model, self.scene, self.size, self.depth)
-
-    @cached_property
-    def inverse_depth(self) -> Float32[Tensor, "frame height width"]:
-        """1 / z that each frame's camera sees; NaN where too little was met."""
-        if self.rendered is not None:
-            return self.rendered
-        cameras = self.scene.camera.cameras
-        path = Cameras(cameras.world_from_camera[0], cameras.intrinsics[0])
-        maps = []
-        for _, views in render_chunks(self.model, self.scene, path, self.size):
-            maps.append(known_inverse_depth(views.disparity[0], views.opacity[0]))
-        return torch.cat(maps)
+    write: Callable[[Path, Reconstruction], None]
+    product: str
+    needs_volumes: bool = False
 
 
-def known_inverse_depth(disparity: Tensor, opacity: Tensor) -> Float32[Tensor, "view height width"]:
-    """1 / z of what was seen, from the renderer's sum over the ray; NaN where the ray met too little."""
-    value = (disparity / opacity.clamp_min(1e-3)).float()
-    return torch.where((opacity > LEAST_OPACITY) & (value > 0), value, torch.full_like(value, torch.nan))
+def write_formats(folder: Path, names: Sequence[str], reconstruction: Reconstruction) -> None:
+    """Writes formats into a folder.
 
+    Args:
+        folder: exists.
+        names: keys of `FORMATS`.
+        reconstruction: what is written.
 
-def write_exports(folder: Path, names: Sequence[str], job: ExportJob) -> None:
-    """Writes the named formats into a folder. Raises UserError where a format needs what the scene does not have."""
+    Raises:
+        UserError: a format needs what the reconstruction does not have.
+    """
     for name in names:
-        EXPORTS[name](folder, job)
+        FORMATS[name].write(folder, reconstruction)
 
 
-def chosen_exports(given: Sequence[str]) -> tuple[str, ...]:
-    """Names of formats from what a person wrote: names, `all`, or `none`. Raises UserError for others.
+def chosen_formats(given: Sequence[str]) -> tuple[str, ...]:
+    """Keys of `FORMATS` from what a person wrote.
 
-    >>> chosen_exports(["tum", "kitti"])
+    Args:
+        given: names of formats, or `all`, or `none`.
+
+    Raises:
+        UserError: there is no format of a name, or `all` or `none` stand beside others.
+
+    >>> chosen_formats(["tum", "kitti"])
     ('kitti', 'tum')
     """
-    known = (*EXPORTS, "all", "none")
+    known = (*FORMATS, "all", "none")
     for name in given:
         if name not in known:
             raise UserError(f"There is no export {name!r}: choose from {', '.join(known)}.")
     if len(given) > 1 and {"all", "none"} & set(given):
         raise UserError("`all` and `none` stand alone: give one of them, or names.")
-    if "all" in given:
-        return tuple(EXPORTS)
-    return tuple(name for name in EXPORTS if name in given)
+    return tuple(name for name in FORMATS if "all" in given or name in given)
 
 
-def possible_exports(scene: Scene) -> tuple[str, ...]:
-    """The formats that this scene has something for: codes that are no frustum voxels have no depth."""
-    return tuple(name for name in EXPORTS if scene.structures or name not in ("gaussians", "depth"))
+def available_formats(scene: Scene) -> tuple[str, ...]:
+    """The formats that a scene has something for.
+
+    Args:
+        scene: of a reconstruction.
+    """
+    return tuple(name for name, one in FORMATS.items() if scene.volumes or not one.needs_volumes)
 
 
-def _tum(folder: Path, job: ExportJob) -> None:
-    write_tum(folder / "cameras_tum.txt", job.track)
+def _tum(folder: Path, reconstruction: Reconstruction) -> None:
+    write_tum(folder / "cameras_tum.txt", reconstruction.trajectory)
 
 
-def _kitti(folder: Path, job: ExportJob) -> None:
-    write_kitti(folder / "cameras_kitti.txt", job.track)
+def _kitti(folder: Path, reconstruction: Reconstruction) -> None:
+    write_kitti(folder / "cameras_kitti.txt", reconstruction.trajectory)
 
 
-def _points(folder: Path, job: ExportJob) -> None:
-    write_ply(folder / POINTS, job.cloud)
+def _points(folder: Path, reconstruction: Reconstruction) -> None:
+    write_ply(folder / POINTS, reconstruction.points())
 
 
-def _gaussians(folder: Path, job: ExportJob) -> None:
-    _need_depth(job)
-    write_gaussians(folder / "gaussians.ply", scene_gaussians(job.scene))
+def _gaussians(folder: Path, reconstruction: Reconstruction) -> None:
+    write_gaussians(folder / "gaussians.ply", reconstruction.gaussians())
 
 
-def _need_depth(job: ExportJob) -> None:
-    if not job.scene.structures:
-        raise UserError(
-            f"{type(job.model).__name__} has no frustum voxels, from which depth and Gaussians are made: take weights "
-            "of the perspective model, or another export."
-        )
+def _depth(folder: Path, reconstruction: Reconstruction) -> None:
+    reconstruction.need_volumes()
+    trajectory = reconstruction.trajectory
+    write_depth(folder / "depth", reconstruction.depth_maps(), trajectory.indices.tolist(), trajectory.image_size)
 
 
-def _depth(folder: Path, job: ExportJob) -> None:
-    _need_depth(job)
-    write_depth(folder / "depth", 1 / job.inverse_depth, job.track.indices.tolist(), job.track.image_size)
-
-
-def _pictures(folder: Path, job: ExportJob) -> list[str]:
-    """Names of the frames' pictures in `images/`, which two formats share and the first of them writes."""
-    indices = job.track.indices.tolist()
+def _images(folder: Path, reconstruction: Reconstruction) -> list[str]:
+    """Names of the frames' files in `images/`, which two formats share and the first of them writes."""
+    indices = reconstruction.trajectory.indices.tolist()
     names = frame_image_names(indices)
-    if not all((folder / PICTURES / name).is_file() for name in names):
-        write_frame_images(folder / PICTURES, job.reader(), indices)
+    if not all((folder / IMAGES / name).is_file() for name in names):
+        write_frame_images(folder / IMAGES, reconstruction.source.open(), indices)
     return names
 
 
-def _nerfstudio(folder: Path, job: ExportJob) -> None:
-    names = _pictures(folder, job)
+def _nerfstudio(folder: Path, reconstruction: Reconstruction) -> None:
+    names = _images(folder, reconstruction)
     if not (folder / POINTS).is_file():
-        _points(folder, job)  # splatfacto starts from them
-    write_nerfstudio(folder / "transforms.json", job.track, [f"{PICTURES}/{name}" for name in names], POINTS)
+        _points(folder, reconstruction)  # splatfacto starts from them
+    files = [f"{IMAGES}/{name}" for name in names]
+    write_nerfstudio(folder / "transforms.json", reconstruction.trajectory, files, POINTS)
 
 
-def _colmap(folder: Path, job: ExportJob) -> None:
+def _colmap(folder: Path, reconstruction: Reconstruction) -> None:
     """`colmap/sparse/0` and `colmap/images`: where nerfstudio and gsplat look for them."""
-    names = _pictures(folder, job)
+    names, trajectory = _images(folder, reconstruction), reconstruction.trajectory
     model = folder / "colmap"
     for name in names:
-        _link(folder / PICTURES / name, model / PICTURES / name)
-    clip = read_clip(job.reader(), job.track.indices.tolist(), job.size)
+        _link(folder / IMAGES / name, model / IMAGES / name)
     points = no_points()
-    if job.inverse_depth.isfinite().any():
-        points = track_points(clip.frames, job.track, job.inverse_depth, sorted(set(job.scene.keyframes)))
-    write_colmap(model / "sparse" / "0", job.track, names, points)
+    inverse_depth = reconstruction.render_frames().inverse_depth
+    if inverse_depth.isfinite().any():
+        clip = read_clip(reconstruction.source.open(), trajectory.indices.tolist(), reconstruction.image_size)
+        points = track_points(clip.frames, trajectory, inverse_depth, sorted(set(reconstruction.keyframes)))
+    write_colmap(model / "sparse" / "0", trajectory, names, points)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -173,22 +151,12 @@ def _link(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes())
 
 
-EXPORTS: dict[str, Callable[[Path, ExportJob], None]] = {
-    "kitti": _kitti,
-    "tum": _tum,
-    "points": _points,
-    "gaussians": _gaussians,
-    "depth": _depth,
-    "nerfstudio": _nerfstudio,
-    "colmap": _colmap,
+FORMATS: dict[str, ExportFormat] = {
+    "kitti": ExportFormat(_kitti, "cameras_kitti.txt"),
+    "tum": ExportFormat(_tum, "cameras_tum.txt"),
+    "points": ExportFormat(_points, POINTS),
+    "gaussians": ExportFormat(_gaussians, "gaussians.ply", needs_volumes=True),
+    "depth": ExportFormat(_depth, "depth", needs_volumes=True),
+    "nerfstudio": ExportFormat(_nerfstudio, "transforms.json"),
+    "colmap": ExportFormat(_colmap, "colmap"),
 }
-PRODUCTS = {
-    "kitti": "cameras_kitti.txt",
-    "tum": "cameras_tum.txt",
-    "points": POINTS,
-    "gaussians": "gaussians.ply",
-    "depth": "depth",
-    "nerfstudio": "transforms.json",
-    "colmap": "colmap",
-}
-SHARED = (PICTURES, POINTS)  # what formats write beside their own product

@@ -1,8 +1,8 @@
 """Points with tracks, for programs that adjust or check cameras: corners of keyframes, found again in other frames.
 
-The structure says where a corner should be seen; a small patch is then aligned there by its pixels alone (Lucas and
-Kanade 1981, without the mean brightness), and the point is triangulated from where it was really seen. So the
-reprojection error measures the cameras.
+The structure predicts where a corner is seen; a small patch is then aligned there by its pixels alone (Lucas and
+Kanade 1981, without the mean brightness), and the point is triangulated from these observations. So the reprojection
+error measures the cameras.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from video_ae.formats.colmap import TrackedPoints, no_points
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.pinhole import sample
 from video_ae.geometry.se3 import invert
+from video_ae.geometry.trajectories import spread_frames
 
 CELL = 6  # pixels: one corner in each cell of a keyframe
 TARGETS = 10  # frames in which a corner is looked for
@@ -26,44 +27,48 @@ _ITERATIONS = 8
 _FARTHEST_CORRECTION = 4.0  # pixels from where the structure expects the corner
 _LEAST_CORRELATION = 0.9
 _LARGEST_ERROR = 2.0  # pixels of the working size between an observation and the point: more is a wrong match
-_PRIOR = 0.3  # of 1 / z: spread of the structure's depth, which holds points that hardly move
+_PRIOR = 0.3  # of 1 / z: spread of the structure's depth, which fixes points that hardly move
 _NOISE = 0.3  # pixels: spread of a match
 
 
 @dataclass(frozen=True)
 class _Seeds:
-    """Corners of one frame: coordinates (u, v) in [0, 1], 1 / z, and which frame."""
+    """Corners of one frame: which frame, image coordinates (u, v) in [0, 1], and 1 / z."""
 
     frame: int
-    place: Float[Tensor, "seed 2"]
+    uv: Float[Tensor, "seed 2"]
     inverse_depth: Float[Tensor, "seed"]
 
 
 def track_points(
     frames: Float[Tensor, "frame 3 height width"],
-    track: CameraTrajectory,
+    trajectory: CameraTrajectory,
     inverse_depth: Float[Tensor, "frame height width"],
     keyframes: list[int],
 ) -> TrackedPoints:
-    """Tracks corners of the keyframes through the clip and triangulates them with the cameras held.
+    """Tracks corners of the keyframes through the clip and triangulates them, with the cameras fixed.
 
-    inverse_depth: 1 / z seen by each frame, NaN where it is not known. Points that fewer than three frames agree on are
-    left out; a clip without texture has none.
+    Points that fewer than three frames agree on are left out; a clip without texture has none.
+
+    Args:
+        frames: RGB in [0, 1].
+        trajectory: cameras of the frames.
+        inverse_depth: 1 / z seen by each frame; NaN where it is not known.
+        keyframes: positions of the frames whose corners are tracked, at most 24 of them.
     """
-    chosen = torch.linspace(0, len(keyframes) - 1, min(len(keyframes), MOST_KEYFRAMES)).round().long().unique()
     grey = frames.mean(1, keepdim=True)
     parts = []
-    for keyframe in (keyframes[i] for i in chosen.tolist()):
+    for keyframe in (keyframes[i] for i in spread_frames(len(keyframes), MOST_KEYFRAMES)):
         seeds = _corners(grey[keyframe, 0], inverse_depth[keyframe], keyframe)
-        if len(seeds.place):
-            parts.append(_follow(seeds, frames, grey, track))
+        if len(seeds.uv):
+            parts.append(_track(seeds, frames, grey, trajectory))
     return _joined([part for part in parts if len(part)])
 
 
-def _corners(picture: Float[Tensor, "height width"], inverse_depth: Tensor, frame: int) -> _Seeds:
+def _corners(image: Float[Tensor, "height width"], inverse_depth: Tensor, frame: int) -> _Seeds:
     """The best corner of each cell (smaller eigenvalue of the structure tensor, Shi and Tomasi 1994)."""
-    height, width = picture.shape
-    dy, dx = torch.gradient(picture)
+    height, width = image.shape
+    dy, dx = torch.gradient(image)
     moments = torch.stack([dx * dx, dx * dy, dy * dy])[None]
     xx, xy, yy = torch.nn.functional.avg_pool2d(moments, 5, 1, 2)[0]
     score = (xx + yy) / 2 - (((xx - yy) / 2).square() + xy.square()).sqrt()
@@ -74,35 +79,35 @@ def _corners(picture: Float[Tensor, "height width"], inverse_depth: Tensor, fram
     best, where = torch.nn.functional.max_pool2d(score[None, None], CELL, return_indices=True)
     where = where[best > 1e-4]  # a gradient of one or two grey levels a pixel
     row, column = where // width, where % width
-    place = torch.stack([(column + 0.5) / width, (row + 0.5) / height], -1)
-    return _Seeds(frame, place, inverse_depth[row, column])
+    uv = torch.stack([(column + 0.5) / width, (row + 0.5) / height], -1)
+    return _Seeds(frame, uv, inverse_depth[row, column])
 
 
-def _follow(seeds: _Seeds, frames: Tensor, grey: Tensor, track: CameraTrajectory) -> TrackedPoints:
+def _track(seeds: _Seeds, frames: Tensor, grey: Tensor, trajectory: CameraTrajectory) -> TrackedPoints:
     count, (height, width) = len(frames), frames.shape[-2:]
     size = torch.tensor([width, height])
     targets = _targets(seeds.frame, count)
     offsets = torch.arange(-_RADIUS, _RADIUS + 1.0)
     patch = torch.stack(torch.meshgrid(offsets, offsets, indexing="xy"), -1).reshape(-1, 2) / size
-    places = seeds.place[:, None] + patch  # [seed, pixel, 2]
-    template = sample(grey[[seeds.frame]], places[None])[0, 0]
-    intrinsics = track.cameras.intrinsics[0].float()
-    found, good = [seeds.place], [torch.ones(len(seeds.place), dtype=torch.bool)]
+    pixels = seeds.uv[:, None] + patch  # [seed, pixel, 2]
+    template = sample(grey[[seeds.frame]], pixels[None])[0, 0]
+    intrinsics = trajectory.cameras.intrinsics[0].float()
+    found, good = [seeds.uv], [torch.ones(len(seeds.uv), dtype=torch.bool)]
     for target in targets:
-        relative = _relative(track, seeds.frame, target)
-        start = _transfer(places, seeds.inverse_depth[:, None], relative.float(), intrinsics)
+        relative = _relative(trajectory, seeds.frame, target)
+        start = _transfer(pixels, seeds.inverse_depth[:, None], relative.float(), intrinsics)
         shift, fits = _align(template, grey[[target]], start, size)
-        centre = _transfer(seeds.place, seeds.inverse_depth, relative.float(), intrinsics)
+        centre = _transfer(seeds.uv, seeds.inverse_depth, relative.float(), intrinsics)
         found.append(centre + shift / size)
         good.append(fits)
-    place = torch.stack(found, 1).double()
+    uv = torch.stack(found, 1).double()
     views = [seeds.frame, *targets]
-    motion = torch.stack([_relative(track, seeds.frame, view) for view in views])
-    return _triangulated(seeds, place, torch.stack(good, 1), motion, views, track, frames)
+    motion = torch.stack([_relative(trajectory, seeds.frame, view) for view in views])
+    return _triangulate(seeds, uv, torch.stack(good, 1), motion, views, trajectory, frames)
 
 
-def _relative(track: CameraTrajectory, source: int, target: int) -> Float64[Tensor, "4 4"]:
-    pose = track.cameras.world_from_camera
+def _relative(trajectory: CameraTrajectory, source: int, target: int) -> Float64[Tensor, "4 4"]:
+    pose = trajectory.cameras.world_from_camera
     return invert(pose[target]) @ pose[source]
 
 
@@ -112,16 +117,16 @@ def _targets(frame: int, count: int) -> list[int]:
     return [frame + sign * step for step in steps for sign in (-1, 1) if 0 <= frame + sign * step < count][:TARGETS]
 
 
-def _transfer(place: Tensor, inverse_depth: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:
-    """Image coordinates in the other frame of points at image coordinates `place` and 1 / z in this one."""
-    ray = (place - intrinsics[2:]) / intrinsics[:2]
+def _transfer(uv: Tensor, inverse_depth: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:
+    """Image coordinates in the other frame of points at image coordinates `uv` and 1 / z in this one."""
+    ray = (uv - intrinsics[2:]) / intrinsics[:2]
     ray = torch.cat([ray, torch.ones_like(ray[..., :1])], -1)
     point = ray @ motion[:3, :3].mT + inverse_depth[..., None] * motion[:3, 3]
     return point[..., :2] / point[..., 2:].clamp_min(0.05) * intrinsics[:2] + intrinsics[2:]
 
 
 def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor, Bool[Tensor, "seed"]]:
-    """(shift in pixels that lays each patch on the target picture, whether the match can be trusted)."""
+    """(shift in pixels that aligns each patch with the target image, whether the match can be trusted)."""
     shift = torch.zeros(len(template), 2)
     wanted = template - template.mean(1, keepdim=True)
     dy, dx = torch.gradient(target[0, 0])
@@ -136,47 +141,57 @@ def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tup
         step = torch.stack([yy * bx - xy * by, xx * by - xy * bx], -1) / (xx * yy - xy * xy)[:, None].clamp_min(1e-9)
         step = step.clamp(-1, 1)
         shift = shift + step
-    place = start + (shift / size)[:, None]
-    seen = sample(target, place[None], "border")[0, 0]
+    uv = start + (shift / size)[:, None]
+    seen = sample(target, uv[None], "border")[0, 0]
     correlation = torch.nn.functional.cosine_similarity(wanted, seen - seen.mean(1, keepdim=True), dim=1)
-    inside = ((place > 0) & (place < 1)).all(-1).all(-1)
+    inside = ((uv > 0) & (uv < 1)).all(-1).all(-1)
     settled = (step.abs().amax(-1) < 0.1) & (shift.norm(dim=-1) < _FARTHEST_CORRECTION)
     return shift, inside & settled & (correlation > _LEAST_CORRELATION)
 
 
-def _triangulated(seeds, place, good, motion, views, track, frames) -> TrackedPoints:
+def _triangulate(
+    seeds: _Seeds,
+    uv: Tensor,
+    good: Tensor,
+    motion: Tensor,
+    views: list[int],
+    trajectory: CameraTrajectory,
+    frames: Tensor,
+) -> TrackedPoints:
     """Points from their observations (Gauss-Newton), outliers taken out once."""
     size = torch.tensor([frames.shape[-1], frames.shape[-2]], dtype=torch.float64)
-    intrinsics = track.cameras.intrinsics[0]
-    point, error = _solve(seeds, place, good, motion, intrinsics, size)
+    intrinsics = trajectory.cameras.intrinsics[0]
+    point, error = _solve(seeds, uv, good, motion, intrinsics, size)
     good = good & (error < _LARGEST_ERROR)
-    point, error = _solve(seeds, place, good, motion, intrinsics, size)
+    point, error = _solve(seeds, uv, good, motion, intrinsics, size)
     good = good & (error < _LARGEST_ERROR)
     kept = (good.sum(1) >= LEAST_VIEWS) & (point[:, 2] > 0)
-    point, error, good, place = point[kept], error[kept], good[kept], place[kept]
+    point, error, good, uv = point[kept], error[kept], good[kept], uv[kept]
     local = torch.cat([point[:, :2], torch.ones_like(point[:, :1])], -1) / point[:, 2:]
-    pose = track.cameras.world_from_camera[seeds.frame]
-    source = torch.tensor(track.image_size, dtype=torch.float64)
+    pose = trajectory.cameras.world_from_camera[seeds.frame]
+    source = torch.tensor(trajectory.image_size, dtype=torch.float64)
     scale = (source / size).mean()
     number, view = torch.nonzero(good, as_tuple=True)
-    color = sample(frames[[seeds.frame]], seeds.place[kept][None, None])[0, :, 0].mT
+    color = sample(frames[[seeds.frame]], seeds.uv[kept][None, None])[0, :, 0].mT
     return TrackedPoints(
         local @ pose[:3, :3].mT + pose[:3, 3],
         (color.clamp(0, 1) * 255).round().to(torch.uint8),
         (error * good).sum(1) / good.sum(1) * scale,
         number,
         torch.tensor(views)[view],
-        place[number, view] * source,
+        uv[number, view] * source,
     )
 
 
-def _solve(seeds, place, good, motion, intrinsics, size) -> tuple[Tensor, Tensor]:
+def _solve(
+    seeds: _Seeds, uv: Tensor, good: Tensor, motion: Tensor, intrinsics: Tensor, size: Tensor
+) -> tuple[Tensor, Tensor]:
     """((x / z, y / z, 1 / z) of each point in the seed's axes, reprojection error of each view in pixels)."""
     focal = intrinsics[:2] * size
-    start = (seeds.place.double() - intrinsics[2:]) / intrinsics[:2]
+    start = (seeds.uv.double() - intrinsics[2:]) / intrinsics[:2]
     inverse_depth = seeds.inverse_depth.double()
     value = torch.cat([start, inverse_depth[:, None]], -1)
-    observed = (place - intrinsics[2:]) / intrinsics[:2] * focal
+    observed = (uv - intrinsics[2:]) / intrinsics[:2] * focal
     basis = torch.stack([motion[:, :3, 0], motion[:, :3, 1], motion[:, :3, 3]], -1)  # [view, 3, unknown]
     weight = good[..., None].double()
     prior = torch.zeros_like(value)

@@ -1,8 +1,8 @@
-"""3D Gaussians of a scene, from its frustum voxels.
+"""3D Gaussians of a scene, from its multiplane volumes.
 
 Along each ray of a keyframe the code is a distribution of where the ray ends. Each of its peaks becomes one Gaussian:
-the mass of the peak gives opacity, its mean the place, its spread the thickness along the ray; across the ray it is as
-wide as a pixel and lies in the surface that neighbouring rays span. What an earlier keyframe shows already is left out.
+the mass of the peak gives the opacity, its mean the position, its spread the thickness along the ray; across the ray it
+is as wide as a pixel and lies in the surface that neighbouring rays span. What an earlier keyframe shows is left out.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.formats.gaussian_ply import GaussianCloud
+from video_ae.geometry.frustum import MARGIN
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
-from video_ae.models.keyframes import MARGIN
 from video_ae.renderers.compositing import absorption_weights
 from video_ae.types import MultiplaneVolume, Scene
 
@@ -44,35 +44,29 @@ def scene_gaussians(scene: Scene) -> GaussianCloud:
     """Gaussians of all keyframes' codes in the world of the scene's cameras, at most 200 000 (or 8 000 a frame).
 
     Where there would be more, as many are drawn at random with a fixed seed and widened to close the gaps.
+
+    Args:
+        scene: whose codes are multiplane volumes.
     """
-    structures = [_on_cpu(structure) for structure in scene.structures]
-    peaks = [_peaks(structure) for structure in structures]
-    middle = (len(structures) - 1) / 2
-    order = sorted(range(len(structures)), key=lambda number: abs(number - middle))
+    volumes = [volume.to("cpu", torch.float32) for volume in scene.volumes]
+    peaks = [_peaks(volume) for volume in volumes]
+    middle = (len(volumes) - 1) / 2
+    order = sorted(range(len(volumes)), key=lambda number: abs(number - middle))
     clouds = []
-    for place, own in enumerate(order):
-        cloud, central = _gaussians(structures[own], peaks[own])
+    for rank, own in enumerate(order):
+        cloud, central = _gaussians(volumes[own], peaks[own])
         kept = torch.ones(len(cloud), dtype=torch.bool)
-        for other in order[:place] + order[place + 1 :]:
+        for other in order[:rank] + order[rank + 1 :]:
             # Beyond its own frame a code knows less than the keyframe that looks there, be it earlier or later.
-            shown = _shown_by(cloud.centres, structures[other], peaks[other].expected)
-            kept &= ~(shown & ~central) if other in order[place + 1 :] else ~shown
+            shown = _shown_by(cloud.centres, volumes[other], peaks[other].expected)
+            kept &= ~(shown & ~central) if other in order[rank + 1 :] else ~shown
         clouds.append(cloud.select(kept))
-    return _thinned(GaussianCloud.cat(clouds), max(MOST_GAUSSIANS, MOST_PER_FRAME * len(scene.clip)))
+    return _draw(GaussianCloud.cat(clouds), max(MOST_GAUSSIANS, MOST_PER_FRAME * len(scene.clip)))
 
 
-def _on_cpu(structure: MultiplaneVolume) -> MultiplaneVolume:
-    return MultiplaneVolume(
-        structure.density.cpu().float(),
-        structure.features.cpu().float(),
-        structure.inverse_depth.cpu().float(),
-        structure.reference.to("cpu", torch.float32),
-    )
-
-
-def _peaks(structure: MultiplaneVolume) -> _Peaks:
+def _peaks(volume: MultiplaneVolume) -> _Peaks:
     """Splits every ray's distribution at its valleys and sums up each part."""
-    density, planes = structure.density[0], structure.inverse_depth[0]
+    density, planes = volume.density, volume.inverse_depth
     ending = absorption_weights((1 - torch.exp(-density)).movedim(0, -1)).movedim(-1, 0)  # [plane, row, column]
     valley = torch.zeros_like(ending, dtype=torch.bool)
     valley[1:-1] = (ending[1:-1] < ending[:-2]) & (ending[1:-1] <= ending[2:])
@@ -87,21 +81,21 @@ def _peaks(structure: MultiplaneVolume) -> _Peaks:
     mean = sums(ending * q) / share
     spread = (sums(ending * q.square()) / share - mean.square()).clamp_min(0).sqrt()
     step = (planes[0] - planes[-1]) / max(len(planes) - 1, 1)
-    color = torch.stack([sums(ending * channel) / share for channel in structure.features[0, :3]], 1)
+    color = torch.stack([sums(ending * channel) / share for channel in volume.features[:3]], 1)
     expected = (ending * q).sum(0) / ending.sum(0).clamp_min(1e-6)
     return _Peaks(mass, mean, spread.clamp_min(0.29 * step), color.clamp(0, 1), expected)  # 0.29: a uniform interval
 
 
-def _gaussians(structure: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianCloud, Bool[Tensor, "gaussian"]]:
+def _gaussians(volume: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianCloud, Bool[Tensor, "gaussian"]]:
     """One Gaussian a peak, and whether it lies within the keyframe's own frame (its code reaches further)."""
     rows, columns = peaks.expected.shape
-    rays = camera_rays(structure.reference.intrinsics[0, 0], rows, columns)
+    rays = camera_rays(volume.reference.intrinsics[0], rows, columns)
     before = peaks.mass.cumsum(0) - peaks.mass
     opacity = (peaks.mass / (1 - before).clamp_min(1e-4)).clamp(max=_OPAQUE)
     peak, row, column = torch.nonzero((peaks.mass > LEAST_MASS) & (peaks.mean > 0), as_tuple=True)
     ray, q = rays[row, column], peaks.mean[peak, row, column]
     depth = 1 / q
-    focal = structure.reference.intrinsics[0, 0, :2]
+    focal = volume.reference.intrinsics[0, :2]
     across = torch.diag_embed(torch.stack([1 / (focal[0] * columns), 1 / (focal[1] * rows)]))
     slopes = _slopes(peaks.expected)[:, row, column]
     variance = (_THICKNESS * peaks.spread[peak, row, column] * depth.square()).square()
@@ -112,7 +106,7 @@ def _gaussians(structure: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianClou
         tangent = -ray * (slope * depth.square())[:, None]
         tangent[:, :2] += depth[:, None] * across[axis]
         covariance = covariance + _WIDTH**2 * tangent[:, :, None] * tangent[:, None]
-    pose = structure.reference.world_from_camera[0, 0]
+    pose = volume.reference.world_from_camera[0]
     values, axes = torch.linalg.eigh(pose[:3, :3] @ covariance @ pose[:3, :3].mT)
     axes = axes * torch.linalg.det(axes).sign()[:, None, None]  # a rotation, not a reflection
     scale = values.clamp_min(1e-14).sqrt().clamp_min(1e-3 * depth[:, None] * across.max())
@@ -123,14 +117,14 @@ def _gaussians(structure: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianClou
         scale,
         axes,
     )
-    place = torch.stack([(column + 0.5) / columns, (row + 0.5) / rows], -1)
-    return cloud, _is_central(place)
+    uv = torch.stack([(column + 0.5) / columns, (row + 0.5) / rows], -1)
+    return cloud, _is_central(uv)
 
 
-def _is_central(place: Float[Tensor, "*points 2"]) -> Bool[Tensor, "*points"]:
+def _is_central(uv: Float[Tensor, "*points 2"]) -> Bool[Tensor, "*points"]:
     """Whether image coordinates of a widened camera lie within the keyframe's own frame."""
     edge = MARGIN / (1 + 2 * MARGIN)
-    return ((place > edge) & (place < 1 - edge)).all(-1)
+    return ((uv > edge) & (uv < 1 - edge)).all(-1)
 
 
 def _slopes(inverse_depth: Float[Tensor, "rows columns"]) -> Float[Tensor, "2 rows columns"]:
@@ -146,17 +140,17 @@ def _slopes(inverse_depth: Float[Tensor, "rows columns"]) -> Float[Tensor, "2 ro
 
 
 def _shown_by(
-    points: Float[Tensor, "point 3"], structure: MultiplaneVolume, expected: Float[Tensor, "rows columns"]
+    points: Float[Tensor, "point 3"], volume: MultiplaneVolume, expected: Float[Tensor, "rows columns"]
 ) -> Bool[Tensor, "point"]:
     """Whether a keyframe's own frame sees through or at each point: it shows the surface there itself."""
-    reference = structure.reference
-    local = transform(invert(reference.world_from_camera[0, 0]), points)
-    place = project(local, reference.intrinsics[0, 0].expand(len(points), 4))
-    there = sample(expected[None, None], place[None, None], "border")[0, 0, 0]
-    return _is_central(place) & (local[:, 2] > 0) & (there * local[:, 2] < 1 + _TOLERANCE)
+    reference = volume.reference
+    local = transform(invert(reference.world_from_camera[0]), points)
+    uv = project(local, reference.intrinsics[0].expand(len(points), 4))
+    there = sample(expected[None, None], uv[None, None], "border")[0, 0, 0]
+    return _is_central(uv) & (local[:, 2] > 0) & (there * local[:, 2] < 1 + _TOLERANCE)
 
 
-def _thinned(cloud: GaussianCloud, most: int) -> GaussianCloud:
+def _draw(cloud: GaussianCloud, most: int) -> GaussianCloud:
     if len(cloud) <= most:
         return cloud
     order = torch.randperm(len(cloud), generator=torch.Generator().manual_seed(0))[:most].sort().values

@@ -1,10 +1,11 @@
-"""`overview.png`: one picture that shows a person what was found."""
+"""`overview.png`: one image that shows a person what was found."""
 
 import math
 import textwrap
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,7 +14,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from video_ae.formats.ply import PointCloud
-from video_ae.formats.trajectory import CameraTrajectory
+from video_ae.geometry.trajectories import spread_frames
+from video_ae.scene.rendering import to_bytes
+
+if TYPE_CHECKING:
+    from video_ae.scene.reconstruction import Reconstruction
+else:
+    Reconstruction = object  # its file imports this one
 
 SHOWN = 6  # frames
 _WIDTH, _TALLEST = 14.4, 2.0  # inches: of the whole, of one frame
@@ -22,70 +29,73 @@ _COLOURS = "magma"
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What the picture shows.
+class _Frames:
+    """The frames that stand in the overview: positions in the clip, inputs, renderings and 1 / z (0: not known)."""
 
-    shown: numbers (positions in the clip) of the frames that stand in the picture, with their input, rendering and
-    disparity. novel: the path of `novel_view.mp4`, drawn dotted.
-    """
-
-    name: str
-    track: CameraTrajectory
-    shown: list[int]
+    positions: list[int]
     inputs: UInt8[Tensor, "shown 3 height width"]
     renderings: UInt8[Tensor, "shown 3 height width"]
     disparity: Float[Tensor, "shown height width"]
-    cloud: PointCloud
-    novel: Float[Tensor, "view 4 4"]
-    notes: tuple[str, ...]
-    depth: float
 
 
-def write_overview(path: Path | BytesIO, findings: Findings) -> None:
-    """Draws the picture as a PNG, without a display."""
+def write_overview(path: Path | BytesIO, reconstruction: Reconstruction) -> None:
+    """Draws the overview as a PNG, without a display.
+
+    Args:
+        path: where it is written.
+        reconstruction: what it shows.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    height, width = findings.disparity.shape[-2:]
-    columns = len(findings.shown)
+    frames = _frames(reconstruction)
+    height, width = frames.disparity.shape[-2:]
+    columns = len(frames.positions)
     cell = min(13.6 / max(columns, 4), _TALLEST * width / height)
     rows = 3 * (cell * height / width + 0.12)
-    notes = [line for note in findings.notes for line in textwrap.wrap(f"• {note}", 150, subsequent_indent="  ")]
+    notes = [line for note in reconstruction.notes for line in textwrap.wrap(f"• {note}", 150, subsequent_indent="  ")]
     head, below = 0.95 + 0.2 * len(notes), 5.0
     total = head + rows + 0.5 + below
     figure = Figure(figsize=(_WIDTH, total), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    _title(figure, findings, notes, total)
+    _title(figure, reconstruction, notes, total)
     top = 1 - head / total
     sides = {"left": 0.045, "right": 0.045 + columns * cell / _WIDTH, "wspace": 0.03, "hspace": 0.05}
-    pictures = figure.add_gridspec(3, columns, top=top, bottom=top - rows / total, **sides)
-    _pictures(figure, pictures, findings)
+    images = figure.add_gridspec(3, columns, top=top, bottom=top - rows / total, **sides)
+    _images(figure, images, frames, reconstruction.trajectory.indices)
     sides = {"left": 0.055, "right": 0.975, "wspace": 0.14}
     plots = figure.add_gridspec(1, 2, top=below / total, bottom=0.6 / total, width_ratios=[1.25, 1], **sides)
-    _from_above(figure.add_subplot(plots[0]), findings)
-    _confidence(figure.add_subplot(plots[1]), findings)
+    _from_above(figure.add_subplot(plots[0]), reconstruction)
+    _confidence(figure.add_subplot(plots[1]), reconstruction)
     figure.savefig(path, format="png")
 
 
-def _title(figure: Figure, findings: Findings, notes: list[str], total: float) -> None:
-    focal = findings.track.cameras.intrinsics[0, 0].item()
+def _frames(reconstruction: Reconstruction) -> _Frames:
+    positions = spread_frames(len(reconstruction), SHOWN)
+    rendered = reconstruction.render_frames(positions)
+    inputs = to_bytes(reconstruction.frames[positions])
+    return _Frames(positions, inputs, rendered.rgb, rendered.inverse_depth.nan_to_num(0.0))
+
+
+def _title(figure: Figure, reconstruction: Reconstruction, notes: list[str], total: float) -> None:
+    focal = reconstruction.focal
     angle = 2 * math.degrees(math.atan(0.5 / focal))
-    width, height = findings.track.image_size
-    figure.text(0.045, 1 - 0.2 / total, findings.name, size=17, weight="bold", color=_INK, va="top")
+    width, height = reconstruction.source.image_size
+    figure.text(0.045, 1 - 0.2 / total, reconstruction.name, size=17, weight="bold", color=_INK, va="top")
     facts = (
-        f"{len(findings.track.cameras)} frames of {width} × {height} · focal length {focal:.3f} × width "
+        f"{len(reconstruction)} frames of {width} × {height} · focal length {focal:.3f} × width "
         f"({focal * width:.0f} px, {angle:.0f}° horizontal field of view) · "
-        f"mean confidence {findings.track.confidence.mean().item():.2f} · scale arbitrary"
+        f"mean confidence {reconstruction.confidence.mean().item():.2f} · scale arbitrary"
     )
     figure.text(0.045, 1 - 0.55 / total, facts, size=11, color=_INK, va="top")
     if notes:
         figure.text(0.045, 1 - 0.8 / total, "\n".join(notes), size=9.5, color="#a33b20", va="top")
 
 
-def _pictures(figure: Figure, grid, findings: Findings) -> None:
-    scale = np.nanquantile(findings.disparity.numpy(), [0.02, 0.98])
-    rows = {"input": findings.inputs, "rendered": findings.renderings, "disparity": findings.disparity}
+def _images(figure: Figure, grid, frames: _Frames, indices: Tensor) -> None:
+    scale = np.nanquantile(frames.disparity.numpy(), [0.02, 0.98])
+    rows = {"input": frames.inputs, "rendered": frames.renderings, "disparity": frames.disparity}
     for row, (label, images) in enumerate(rows.items()):
-        for column, frame in enumerate(findings.shown):
+        for column, position in enumerate(frames.positions):
             axes = figure.add_subplot(grid[row, column])
             if label == "disparity":
                 axes.imshow(images[column].numpy(), cmap=_COLOURS, vmin=scale[0], vmax=max(scale[1], scale[0] + 1e-6))
@@ -95,22 +105,21 @@ def _pictures(figure: Figure, grid, findings: Findings) -> None:
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
             if row == 0:
-                number = int(findings.track.indices[frame])
-                axes.set_title(f"frame {number}", size=9, color=_FAINT, pad=3)
+                axes.set_title(f"frame {int(indices[position])}", size=9, color=_FAINT, pad=3)
             if column == 0:
                 axes.set_ylabel(label, size=10, color=_INK)
 
 
-def _from_above(axes: Axes, findings: Findings) -> None:
+def _from_above(axes: Axes, reconstruction: Reconstruction) -> None:
     """x to the right and z (the first camera's viewing direction) upwards, equal scale."""
-    pose = findings.track.cameras.world_from_camera.numpy()
+    pose, cloud = reconstruction.cameras.world_from_camera.numpy(), reconstruction.points()
     centres, ahead = pose[:, [0, 2], 3], pose[:, [0, 2], 2]
-    novel = findings.novel.numpy()[:, [0, 2], 3]
+    novel = reconstruction.novel_path.centers.numpy()[:, [0, 2]]
     box = axes.get_window_extent()
-    low, high = _limits(centres, novel, findings, box.width / box.height)
+    low, high = _limits(np.concatenate([centres, novel]), cloud, reconstruction.scene_depth, box.width / box.height)
     reach = (high - low).max()
-    if len(findings.cloud):
-        _scatter_points(axes, findings.cloud, low, high)
+    if len(cloud):
+        _scatter_points(axes, cloud, low, high)
     axes.plot(*novel.T, ":", color="#d08700", lw=1.4, label="novel view", zorder=3)
     axes.plot(*centres.T, color=_PATH, lw=2, label="camera path", zorder=4)
     for frame in np.unique(np.linspace(0, len(pose) - 1, 24).round().astype(int)):
@@ -125,16 +134,15 @@ def _from_above(axes: Axes, findings: Findings) -> None:
     _plain(axes)
 
 
-def _limits(centres: np.ndarray, novel: np.ndarray, findings: Findings, aspect: float) -> tuple[np.ndarray, np.ndarray]:
-    """Corners, `aspect` times as wide as high, that hold both paths, most points that are not far off, and a margin."""
-    paths = np.concatenate([centres, novel])
+def _limits(paths: np.ndarray, cloud: PointCloud, depth: float, aspect: float) -> tuple[np.ndarray, np.ndarray]:
+    """Corners, `aspect` times as wide as high, around the paths and most points that are not far off, with a margin."""
     low, high = paths.min(0), paths.max(0)
-    around = max(1.2 * (high - low).max(), 1.5 * findings.depth)
-    if len(findings.cloud):
-        points = np.quantile(findings.cloud.points.numpy()[:, [0, 2]], [0.05, 0.9], axis=0)
+    around = max(1.2 * (high - low).max(), 1.5 * depth)
+    if len(cloud):
+        points = np.quantile(cloud.points.numpy()[:, [0, 2]], [0.05, 0.9], axis=0)
         low = np.minimum(low, np.maximum(points[0], low - around))
         high = np.maximum(high, np.minimum(points[1], high + around))
-    middle, half = (low + high) / 2, 0.56 * np.maximum(high - low, 0.1 * findings.depth)
+    middle, half = (low + high) / 2, 0.56 * np.maximum(high - low, 0.1 * depth)
     reach = max(half[1], half[0] / aspect) * np.array([aspect, 1.0])
     return middle - reach, middle + reach
 
@@ -151,10 +159,11 @@ def _scatter_points(axes: Axes, cloud: PointCloud, low: np.ndarray, high: np.nda
     axes.scatter(xyz[chosen, 0], xyz[chosen, 2], s=1.2, c=rgb[chosen], alpha=0.6, linewidths=0, zorder=1)
 
 
-def _confidence(axes: Axes, findings: Findings) -> None:
-    times, confidence = findings.track.times, findings.track.confidence.numpy()
+def _confidence(axes: Axes, reconstruction: Reconstruction) -> None:
+    trajectory = reconstruction.trajectory
+    times, confidence = trajectory.times, trajectory.confidence.numpy()
     timed = bool(times.isfinite().all())
-    x = (times if timed else findings.track.indices).numpy()
+    x = (times if timed else trajectory.indices).numpy()
     axes.fill_between(x, confidence, color=_PATH, alpha=0.15, lw=0)
     axes.plot(x, confidence, "-o" if len(x) <= 60 else "-", color=_PATH, lw=1.6, ms=3)
     axes.set(ylim=(0, 1.03), xlabel="seconds" if timed else "frame")

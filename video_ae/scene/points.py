@@ -1,4 +1,6 @@
-"""Coloured points of a scene: what its keyframes see, as far as they agree."""
+"""Coloured points of a scene: the surfaces of its keyframes' depth maps, as far as the keyframes agree."""
+
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float
@@ -7,10 +9,15 @@ from torch import Tensor
 from video_ae.formats.ply import PointCloud
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
-from video_ae.scene.rendering import SceneModel, render_chunks, to_bytes
-from video_ae.types import Cameras, Scene
+from video_ae.geometry.trajectories import spread_frames
+from video_ae.scene.rendering import render_chunks, to_bytes
+from video_ae.types import Cameras, RenderedViews, Scene
 
-LEAST_OPACITY = 0.6  # below it a ray met too little to have a depth
+if TYPE_CHECKING:
+    from video_ae.models.base import VideoModel
+else:
+    VideoModel = torch.nn.Module  # models import this room
+
 LARGEST_STEP = 0.08  # of the disparity, between neighbouring pixels: beyond it a depth lies between two surfaces
 TOLERANCE = 0.12  # of the disparity, between keyframes that see the same point
 FARTHEST = 25.0  # typical depths: beyond it the depth is a guess
@@ -18,61 +25,59 @@ MOST_POINTS = 300_000
 MOST_VIEWS = 60
 
 
-def scene_points(model: SceneModel, scene: Scene, size: tuple[int, int], depth: float) -> PointCloud:
+def scene_points(model: VideoModel, scene: Scene, size: tuple[int, int], depth: float) -> PointCloud:
     """Points of the keyframes' depth maps, in the world of the scene's cameras.
 
-    Left out: rays that met little, edges between surfaces, points farther than 25 `depth` (a typical depth), and
-    points that other keyframes see but place elsewhere. Confidence is the ray's opacity times that of its frame, halved
-    where no other keyframe sees the point. At most 300 000 points, drawn at random with a fixed seed.
+    Left out: rays that met little, edges between surfaces, points farther than 25 typical depths, and points that
+    other keyframes see at another depth. Confidence is the ray's opacity times that of its frame, halved where no
+    other keyframe sees the point. At most 300 000 points, drawn at random with a fixed seed.
+
+    Args:
+        model: that made the scene, on its device.
+        scene: of a video.
+        size: (width, height) of the depth maps.
+        depth: a typical depth of the scene.
     """
-    keyframes = _spread(sorted(set(scene.keyframes)), MOST_VIEWS)
-    frames = torch.tensor(keyframes)
-    cameras = Cameras(
-        scene.camera.cameras.world_from_camera[0].cpu().float(), scene.camera.cameras.intrinsics[0].cpu().float()
-    ).select(frames)
-    views = [view for _, view in render_chunks(model, scene, cameras, size)]
-    opacity = torch.cat([view.opacity[0] for view in views])
-    disparity = torch.cat([view.disparity[0] for view in views]) / opacity.clamp_min(1e-3)
-    colors = to_bytes(torch.cat([view.frames[0] for view in views]))
-    trusted = (opacity > LEAST_OPACITY) & (disparity * depth * FARTHEST > 1) & _flat(disparity)
-    confidence = scene.camera.confidence[0].cpu()[frames]
+    keyframes = sorted(set(scene.keyframes))
+    keyframes = [keyframes[i] for i in spread_frames(len(keyframes), MOST_VIEWS)]
+    cameras = scene.cameras.to("cpu", torch.float32).select(keyframes)
+    views = RenderedViews.cat(list(render_chunks(model, scene, cameras, size)))
+    disparity = views.disparity / views.opacity.clamp_min(1e-3)
+    colors = to_bytes(views.rgb)
+    trusted = (views.opacity > RenderedViews.LEAST_OPACITY) & (disparity * depth * FARTHEST > 1) & _smooth(disparity)
+    confidence = scene.camera.confidence.cpu()[keyframes]
     clouds = []
     for view in range(len(cameras)):
         rays = camera_rays(cameras.intrinsics[view], size[1], size[0])[trusted[view]]
         points = transform(cameras.world_from_camera[view], rays / disparity[view][trusted[view]][:, None])
-        seen, agreed = _votes(points, view, cameras, disparity, opacity)
-        certain = opacity[view][trusted[view]].clamp(0, 1) * confidence[view] * torch.where(agreed > 0, 1.0, 0.5)
+        seen, agreed = _count_views(points, view, cameras, disparity, views.opacity)
+        certain = views.opacity[view][trusted[view]].clamp(0, 1) * confidence[view] * torch.where(agreed > 0, 1.0, 0.5)
         kept = (agreed > 0) | (seen == 0)
         rgb = colors[view].permute(1, 2, 0)[trusted[view]]
         clouds.append(PointCloud(points, rgb, certain.clamp(0, 1)).select(kept))
-    return _thinned(_joined(clouds), MOST_POINTS)
+    return _draw(_joined(clouds), MOST_POINTS)
 
 
-def _spread(values: list[int], most: int) -> list[int]:
-    """At most `most` of the values, evenly spread."""
-    if len(values) <= most:
-        return values
-    return [values[i] for i in torch.linspace(0, len(values) - 1, most).round().long().tolist()]
-
-
-def _flat(disparity: Float[Tensor, "view height width"]) -> Bool[Tensor, "view height width"]:
-    """Whether a pixel's disparity is close to that of its right and lower neighbours (and theirs to it)."""
+def _smooth(disparity: Float[Tensor, "view height width"]) -> Bool[Tensor, "view height width"]:
+    """Whether a pixel's disparity is close to those of its eight neighbours."""
     largest = torch.nn.functional.max_pool2d(disparity[:, None], 3, 1, 1)[:, 0]
     smallest = -torch.nn.functional.max_pool2d(-disparity[:, None], 3, 1, 1)[:, 0]
     return largest - smallest < 2 * LARGEST_STEP * disparity
 
 
-def _votes(points: Tensor, own: int, cameras: Cameras, disparity: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
-    """How many of the two nearest keyframes on either side look at each point, and how many place it there."""
+def _count_views(
+    points: Tensor, own: int, cameras: Cameras, disparity: Tensor, opacity: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How many of the two nearest keyframes on either side see each point, and how many see it at this depth."""
     seen, agreed = torch.zeros(len(points)), torch.zeros(len(points))
     for other in range(max(0, own - 2), min(len(cameras), own + 3)):
         if other == own:
             continue
         local = transform(invert(cameras.world_from_camera[other]), points)
-        place = project(local, cameras.intrinsics[other].expand(len(points), 4))
+        uv = project(local, cameras.intrinsics[other].expand(len(points), 4))
         maps = torch.stack([disparity[other], opacity[other]])[None]
-        there, opaque = sample(maps, place[None, None])[0, :, 0]
-        inside = ((place > 0) & (place < 1)).all(-1) & (local[:, 2] > 0) & (opaque > LEAST_OPACITY)
+        there, opaque = sample(maps, uv[None, None])[0, :, 0]
+        inside = ((uv > 0) & (uv < 1)).all(-1) & (local[:, 2] > 0) & (opaque > RenderedViews.LEAST_OPACITY)
         ratio = there * local[:, 2]  # 1 where both agree; above 1 the point is hidden from there
         seen += inside & (ratio < 1 + TOLERANCE)
         agreed += inside & ((ratio - 1).abs() < TOLERANCE)
@@ -87,7 +92,7 @@ def _joined(clouds: list[PointCloud]) -> PointCloud:
     )
 
 
-def _thinned(cloud: PointCloud, most: int) -> PointCloud:
+def _draw(cloud: PointCloud, most: int) -> PointCloud:
     if len(cloud) <= most:
         return cloud
     order = torch.randperm(len(cloud), generator=torch.Generator().manual_seed(0))

@@ -1,72 +1,103 @@
-"""`video_ae.reconstruct`: what the command does, for programs and notebooks."""
+"""A reconstructed video in memory: the model, the scene that it made, and the video that the scene is made from."""
 
-from collections.abc import Sequence
+import importlib
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 from torch import Tensor
 
+from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.formats.atomic import output_folder
+from video_ae.formats.gaussian_ply import GaussianCloud
 from video_ae.formats.ply import PointCloud
-from video_ae.geometry.trajectories import PATHS
-from video_ae.models.base import DEFAULT_REFINE_STEPS
-from video_ae.pipelines.reconstruct import TakenVideo, findings_of, shown_frames, take_video, write_results
-from video_ae.pipelines.render import path_cameras
+from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
+from video_ae.geometry.resize import even_size
+from video_ae.geometry.trajectories import PATHS, novel, scene_depth
 from video_ae.progress import Stages
-from video_ae.scene.exporters import known_inverse_depth
-from video_ae.scene.overview import write_overview
+from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import Progress, even_size, render_chunks, to_bytes
-from video_ae.types import Cameras, MultiplaneVolume
+from video_ae.scene.rendering import render_chunks, to_bytes
+from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
+from video_ae.scene.source import Source, check_size, frame_rate
+from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
+from video_ae.videos.load import read_clip
+
+if TYPE_CHECKING:
+    from video_ae.models.base import VideoModel
+else:
+    VideoModel = torch.nn.Module  # models import this room
+
+PATH_FRAMES = 96  # of a new path: four seconds
 
 
 @dataclass(frozen=True)
-class Views:
-    """Pictures of a scene, on the CPU.
+class RenderedFrames(TensorRecord):
+    """What the structure codes show from the cameras of the clip's own frames.
 
-    frames: RGB in [0, 1], over black where nothing was seen. inverse_depth: 1 / z in the rendering camera's axes, in
-    the cameras' scale; NaN where too little was seen. opacity: 0 (nothing was seen) to 1.
+    Args:
+        rgb: 0 .. 255, over black where nothing was seen.
+        inverse_depth: 1 / z; NaN where too little was seen.
     """
 
-    frames: Float[Tensor, "view 3 height width"]
-    inverse_depth: Float[Tensor, "view height width"]
-    opacity: Float[Tensor, "view height width"]
+    rgb: UInt8[Tensor, "frame 3 height width"]
+    inverse_depth: Float32[Tensor, "frame height width"]
 
 
-@dataclass(frozen=True)
-class VideoReconstruction:
-    """A video, taken apart into cameras and structure. Conventions: `video_ae.types`; the scale is arbitrary."""
+@dataclass(frozen=True, repr=False)
+class Reconstruction:
+    """Cameras and structure of a video, ready to be rendered, saved and exported.
 
-    taken: TakenVideo
+    Made by `VideoModel.reconstruct`, `video_ae.reconstruct` and `Reconstruction.load`. Conventions: `video_ae.types`;
+    the scale is arbitrary. Sizes are the shorter side of the images in pixels.
+
+    Args:
+        model: that made the scene.
+        scene: on the model's device.
+        source: the video.
+        folder: where the reconstruction was loaded from; None for a new one. The scene of a loaded one has a black
+            clip.
+    """
+
+    model: VideoModel
+    scene: Scene
+    source: Source
+    folder: Path | None = None
 
     def __repr__(self) -> str:
         certain = self.confidence.mean().item()
-        return f"<{self.taken.clip.name}: {len(self)} frames, focal length {self.focal:.3f}, confidence {certain:.2f}>"
+        return f"<{self.name}: {len(self)} frames, focal length {self.focal:.3f}, confidence {certain:.2f}>"
 
     def __len__(self) -> int:
-        return len(self.taken.clip)
+        return len(self.scene.clip)
 
     @property
-    def frames(self) -> Float[Tensor, "frame 3 height width"]:
-        """The input frames as the model got them: RGB in [0, 1], shorter side at most 192 pixels."""
-        return self.taken.clip.frames
+    def name(self) -> str:
+        """Of the video, for people."""
+        return self.scene.clip.name or self.source.name
 
-    @property
-    def times(self) -> Float[Tensor, "frame"]:
-        """Seconds from the start of the video; NaN for folders of pictures."""
-        return self.taken.clip.times
+    @cached_property
+    def trajectory(self) -> CameraTrajectory:
+        """The cameras as files hold them: float64, the first frame's camera is the world, one focal length."""
+        return trajectory_of(self.scene.cameras, self.scene.clip, self.scene.camera.confidence, self.source.image_size)
 
     @property
     def cameras(self) -> Cameras:
-        """One camera a frame, float64: `world_from_camera` [frame, 4, 4] (OpenCV axes; the first frame's camera is the
-        world) and `intrinsics` [frame, 4] (fx, fy, cx, cy divided by width and height)."""
-        return self.taken.track.cameras
+        """One camera a frame, float64 on the CPU; the first frame's camera is the world."""
+        return self.trajectory.cameras
+
+    @cached_property
+    def _found(self) -> Cameras:
+        """The cameras as the model found them, which are rendered: `cameras` up to rounding."""
+        return self.scene.cameras.to("cpu", torch.float64)
 
     @property
     def focal(self) -> float:
@@ -76,64 +107,232 @@ class VideoReconstruction:
     @property
     def confidence(self) -> Float[Tensor, "frame"]:
         """Of each camera: 0 (a guess) to 1 (well determined)."""
-        return self.taken.track.confidence
+        return self.trajectory.confidence
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about what could not be determined."""
-        return self.taken.notes
+        return self.scene.camera.notes
+
+    @property
+    def times(self) -> Float[Tensor, "frame"]:
+        """Seconds from the start of the video; NaN for images without times."""
+        return self.scene.clip.times.cpu()
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second at which the reconstructed frames last as long as in the video."""
+        return frame_rate(self.times)
 
     @property
     def keyframes(self) -> tuple[int, ...]:
-        """The frames whose frusta hold the structure."""
-        return self.taken.scene.keyframes
+        """Positions of the frames that hold the structure codes."""
+        return self.scene.keyframes
 
     @property
-    def structure(self) -> tuple[MultiplaneVolume, ...]:
-        """The 3D structure code of each keyframe, on the model's device."""
-        return self.taken.scene.structures
+    def structures(self) -> tuple[MultiplaneVolume, ...] | tuple[DeepVoxels, ...]:
+        """The structure code of each keyframe, on the model's device."""
+        return self.scene.structures
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) of the frames that the model got, in pixels."""
+        return self.scene.clip.image_size
 
     @cached_property
-    def points(self) -> PointCloud:
-        """`points` [point, 3] in the world, `colors` (bytes) and `confidence` (0 to 1): what the keyframes agree on."""
-        return scene_points(self.taken.model, self.taken.scene, self.taken.clip.image_size, self.taken.depth)
+    def scene_depth(self) -> float:
+        """A typical depth of the scene, in the scale of the cameras."""
+        return scene_depth(self.scene.camera.inverse_depth)
+
+    @cached_property
+    def frames(self) -> Float[Tensor, "frame 3 height width"]:
+        """The frames that the model got: RGB in [0, 1], shorter side at most 192 pixels.
+
+        Those of a loaded reconstruction come from its `reconstruction.mp4`.
+        """
+        if self.folder is None:
+            return self.scene.clip.frames.cpu()
+        frame = self.frame_reader()
+        if frame is None:
+            raise UserError(f"The reconstruction in {str(self.folder)!r} has lost the video of its frames.")
+        return torch.stack([frame(position) for position in range(len(self))])
+
+    def frame_reader(self) -> Callable[[int], Float[Tensor, "3 height width"]] | None:
+        """A function that reads one of `frames` by its position; None where a loaded reconstruction has lost them."""
+        return self.frames.__getitem__ if self.folder is None else recorded_frames(self.folder, self.scene.clip)
+
+    def source_reader(self, size: tuple[int, int]) -> Callable[[int], Float[Tensor, "3 height width"]]:
+        """A function that reads a frame of the clip from the video, by its position; it keeps the latest few.
+
+        Args:
+            size: (width, height) to which frames are brought.
+
+        Raises:
+            UserError: the video is gone.
+        """
+        reader = self.source.open()
+
+        @lru_cache(maxsize=8)
+        def frame(position: int) -> Float[Tensor, "3 height width"]:
+            return read_clip(reader, [int(self.scene.clip.indices[position])], size).frames[0]
+
+        return frame
 
     def path(self, name: str, frames: int | None = None) -> Cameras:
-        """Cameras along `input` (the video's own), `orbit`, `spiral` or `dolly`. Raises UserError for other names."""
+        """Cameras along a path.
+
+        Args:
+            name: `input` (the video's own), or `orbit`, `spiral`, `dolly` about what the middle keyframe looks at.
+            frames: its length; by default that of the video, and 96 for new paths.
+
+        Raises:
+            UserError: there is no path of this name.
+        """
         if name not in PATHS:
             raise UserError(f"There is no path {name!r}: choose one of {', '.join(PATHS)}.")
-        return path_cameras(self.taken.scene, name, frames)[0]
+        if name == "input":
+            return PATHS[name](self._found, 1.0, frames, 0)
+        reference = self.keyframes[len(self.keyframes) // 2]
+        depth = scene_depth(self.scene.camera.inverse_depth[reference])
+        return PATHS[name](self._found, depth, frames or PATH_FRAMES, reference)
 
-    def render(self, camera: Cameras, size: int | None = None) -> Views:
-        """What is seen from one or more cameras (without batch axis); size: shorter side, by default the working size.
+    @cached_property
+    def novel_path(self) -> Cameras:
+        """The path of `novel_view.mp4`: the smoothed path of the video, swinging about it."""
+        return novel(self._found, self.scene_depth, min(max(48, 2 * len(self)), 240))
+
+    def render(self, cameras: Cameras, size: int | None = None) -> RenderedViews:
+        """Views on the CPU: `.rgb` in [0, 1], `.depth`, `.inverse_depth`, `.opacity`.
 
         `reconstruction.render(reconstruction.cameras.select([3]))` is the rendering of frame 3.
+
+        Args:
+            cameras: one or more, without batch axis.
+            size: by default that of `frames`; at most the video's.
+
+        Raises:
+            UserError: the cameras have a batch axis or none of views, or the size is below 16.
         """
-        if camera.world_from_camera.ndim != 3:
-            shape = list(camera.world_from_camera.shape)
+        if cameras.world_from_camera.ndim != 3:
+            shape = list(cameras.world_from_camera.shape)
             raise UserError(f"The cameras have the shape {shape}, and [view, 4, 4] is needed: use cameras.select([3]).")
-        taken = self.taken
-        views = [part for _, part in render_chunks(taken.model, taken.scene, camera, self._size(size))]
-        opacity = torch.cat([part.opacity[0] for part in views])
-        disparity = torch.cat([part.disparity[0] for part in views])
-        frames = torch.cat([part.frames[0] for part in views]).clamp(0, 1)
-        return Views(frames, known_inverse_depth(disparity, opacity), opacity)
+        views = RenderedViews.cat(list(render_chunks(self.model, self.scene, cameras, self.size_of(size))))
+        return RenderedViews(views.rgb.clamp(0, 1), views.disparity, views.opacity)
 
     def render_path(
         self, path: str | Cameras = "orbit", frames: int | None = None, size: int | None = None
     ) -> UInt8[Tensor, "view 3 height width"]:
-        """Pictures (0 to 255) along a path, by name or camera by camera; `video_ae.videos.writer.write_video` makes a
-        video of them."""
-        cameras = self.path(path, frames) if isinstance(path, str) else path
-        return to_bytes(self.render(cameras, size).frames)
+        """Images along a path, as bytes; `video_ae.write_video` makes a video of them.
 
-    def show(self) -> Image.Image:
-        """The overview as a picture: inputs, renderings, disparity, the path from above, confidence."""
-        shown = shown_frames(self.taken)
-        views = self.render(self.cameras.select(shown))
+        Args:
+            path: its name, or its cameras.
+            frames: length of a path that is named, as in `path`.
+            size: as in `render`.
+
+        Raises:
+            UserError: as `path` and `render`.
+        """
+        return to_bytes(self.render(self.path(path, frames) if isinstance(path, str) else path, size).rgb)
+
+    def size_of(self, size: int | None) -> tuple[int, int]:
+        """The (width, height) of images whose shorter side is given; both are even.
+
+        Args:
+            size: by default that of `frames`.
+
+        Raises:
+            UserError: it is below 16.
+        """
+        check_size(size)
+        return self.image_size if size is None else even_size(self.source.image_size, size)
+
+    def render_frames(
+        self, positions: list[int] | None = None, progress: Callable[[float], None] | None = None
+    ) -> RenderedFrames:
+        """The frames of the video, rendered from its structure; all of them are computed once.
+
+        Args:
+            positions: of some frames in the clip; None renders all.
+            progress: called with the part done, from 0 to 1.
+        """
+        done: RenderedFrames | None = self.__dict__.get("_rendered")
+        if done is not None:
+            return done if positions is None else done[positions]
+        cameras = self._found if positions is None else self._found.select(positions)
+        chunks = render_chunks(self.model, self.scene, cameras, self.image_size, progress)
+        rendered = RenderedFrames.cat([RenderedFrames(to_bytes(views.rgb), views.inverse_depth) for views in chunks])
+        if positions is None:
+            self.__dict__["_rendered"] = rendered
+        return rendered
+
+    def depth_maps(self) -> Float32[Tensor, "frame height width"]:
+        """z that each frame's camera sees, in the scale of the cameras; NaN where too little was seen."""
+        return 1 / self.render_frames().inverse_depth
+
+    def points(self) -> PointCloud:
+        """Coloured points in the world, where the depths of the keyframes agree; computed once."""
+        return self._points
+
+    @cached_property
+    def _points(self) -> PointCloud:
+        return scene_points(self.model, self.scene, self.image_size, self.scene_depth)
+
+    def gaussians(self) -> GaussianCloud:
+        """3D Gaussians in the world, made of the structure codes; computed once.
+
+        Raises:
+            UserError: the codes of the model have no depth.
+        """
+        return self._gaussians
+
+    @cached_property
+    def _gaussians(self) -> GaussianCloud:
+        self.need_volumes()
+        return scene_gaussians(self.scene)
+
+    def need_volumes(self) -> None:
+        """Refuses models whose codes have no depth.
+
+        Raises:
+            UserError: the structure codes are no multiplane volumes.
+        """
+        if not self.scene.volumes:
+            raise UserError(
+                f"{type(self.model).__name__} has no multiplane volumes, from which depth and Gaussians are made: take "
+                "weights of the perspective model, or another export."
+            )
+
+    def overview(self) -> Image.Image:
+        """One image that shows what was found: inputs, renderings, disparity, the path from above, confidence."""
+        from video_ae.scene.overview import write_overview  # brings matplotlib
+
         buffer = BytesIO()
-        write_overview(buffer, findings_of(self.taken, shown, to_bytes(views.frames), views.inverse_depth, self.points))
+        write_overview(buffer, self)
         return Image.open(buffer)
+
+    def view(self, port: int = 8080, host: str = "127.0.0.1") -> Any:
+        """Opens a web page on which the reconstruction can be explored, and serves it in the background.
+
+        Args:
+            port: of the page; 0 takes a free one.
+            host: who can reach it: `127.0.0.1` is this machine only, `0.0.0.0` everybody.
+
+        Returns:
+            The `video_ae.viewer.serve.Viewer`; its `close()` ends the page.
+
+        Raises:
+            UserError: the viewer's library is not installed, or the page cannot be opened.
+        """
+        try:
+            importlib.import_module("viser")
+        except ImportError as error:
+            raise UserError("The viewer needs viser: pip install 'video-ae[viewer]'.") from error
+        # The viewer ranks above this room (tests/test_architecture.py) and is there only on request.
+        serve = importlib.import_module("video_ae.viewer.serve")
+        folder = self.folder or self.save(Path(tempfile.mkdtemp(prefix="video-ae-")) / "view", export=("points",))
+        viewer = serve.Viewer(folder, host, port, str(self.scene.camera.confidence.device))
+        print(f"{self.name} is shown on http://{viewer.host}:{viewer.port}", flush=True)
+        return viewer
 
     def save(
         self,
@@ -142,45 +341,57 @@ class VideoReconstruction:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Path:
-        """Writes what `video-ae reconstruct --out FOLDER` writes, for `render`, `view` and `export`.
+        """Writes what `video-ae reconstruct` writes, for `load` and the commands `render`, `view` and `export`.
 
-        Raises UserError for a folder that is in the way and for unknown exports.
+        Args:
+            folder: appears when it is complete.
+            export: names of formats (docs/exports.md), `all` that the scene has something for, or `none`.
+            overwrite: whether an earlier reconstruction is replaced.
+            progress: called with what is being done and the part done, from 0 to 1.
+
+        Raises:
+            UserError: the folder is in the way or cannot be written, or there is no export of a name.
         """
         with output_folder(Path(folder), overwrite) as out, Stages(progress or _silent) as stages:
-            write_results(out, self.taken, export, stages)
+            write_results(out, self, export, stages)
         return Path(folder)
 
-    def _size(self, size: int | None) -> tuple[int, int]:
-        if size is None:
-            return self.taken.clip.image_size
-        if size < 16:
-            raise UserError(f"A size of {size} pixels is not possible: give 16 or more.")
-        return even_size(self.taken.reader.image_size, size)
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "auto", source: str | Path | None = None) -> "Reconstruction":
+        """The reconstruction that `save` or `video-ae reconstruct` wrote.
 
+        Args:
+            folder: that was written.
+            device: to compute on: "auto", "cpu", "cuda", ...
+            source: the video, where it has moved; only exports that hold its images need it.
 
-def reconstruct(
-    source: str | Path,
-    weights: str | Path | None = None,
-    stride: int = 1,
-    frames: int | None = None,
-    focal: float | None = None,
-    refine: int = DEFAULT_REFINE_STEPS,
-    device: str = "auto",
-    decoder: str = "auto",
-    progress: Progress | None = None,
-) -> VideoReconstruction:
-    """Takes a video (or folder of pictures) apart, as `video-ae reconstruct` does, and keeps the result in memory.
+        Raises:
+            UserError: the folder holds no reconstruction or a damaged one, or the device is not available.
+        """
+        results = read_results(Path(folder), None if source is None else Path(source))
+        target = choose_device(device)
+        # Models rank above this room (tests/test_architecture.py), since they make reconstructions.
+        models = importlib.import_module("video_ae.models.open")
+        model = models.load_video_model(Path(folder) / WEIGHTS, target)
+        return cls(model, results.scene.to(target), results.source, Path(folder))
 
-    stride, frames: every `stride`-th frame, of those the first `frames`. focal: known fx / width. refine: steps of
-    refinement on this clip; 0: feed-forward. weights: a RUN folder or file (None: the package's own). progress: called
-    with (what is being done, part done from 0 to 1). Raises UserError for bad input.
-    """
-    taken = take_video(
-        Path(source), None if weights is None else Path(weights), stride, frames, focal, refine, device, decoder,
-        progress or _silent,
-    )  # fmt: skip
-    return VideoReconstruction(taken)
+    def export(self, folder: str | Path, formats: Sequence[str] = ("all",), overwrite: bool = False) -> list[Path]:
+        """Writes the reconstruction in the formats of other programs.
+
+        Args:
+            folder: where to write; it may hold other files.
+            formats: their names (docs/exports.md), or `all` that the scene has something for.
+            overwrite: whether earlier files of these formats are replaced.
+
+        Returns:
+            What was written.
+
+        Raises:
+            UserError: there is no format of a name, or the scene has nothing for it; the video is gone and its images
+                are needed; or a file is in the way.
+        """
+        return export_into(Path(folder), self, formats, overwrite)
 
 
 def _silent(stage: str, done: float) -> None:
-    """Nobody wants to know."""
+    """A report that nobody reads."""

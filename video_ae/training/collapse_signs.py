@@ -83,9 +83,7 @@ def _camera_signs(clip: VideoClip, camera: CameraEstimate) -> dict[str, list[Fin
 
 def _encodes_time(model: Autoencoder, clip: VideoClip) -> Finding | None:
     """The first clip of the batch, played there and back."""
-    first = VideoClip(clip.frames[0], clip.indices[0], clip.times[0])
-    played = collapse.there_and_back(first)
-    camera = model(VideoClip(played.frames[None], played.indices[None], played.times[None])).camera
+    camera = model(collapse.there_and_back(clip[0])[None]).camera
     return None if camera is None else collapse.poses_encode_time(camera.cameras.world_from_camera[0].cpu())
 
 

@@ -39,13 +39,13 @@ def refuse(arguments: Sequence[str]) -> None:
     given: Any = {}
     for name, value in options(arguments):
         if name == CONFIG_OPTION:
-            given = _merged(given, _read(value or ""))
+            given = _merged(given, _flattened(_read(value or "")))
             _check_names(given, kinds, "")
         elif name.rpartition(".")[2] not in ("help", "print_config"):
             nested: Any = value
             for key in reversed(name.split(".")):
                 nested = {key: nested}
-            given = _merged(given, nested)
+            given = _merged(given, _flattened(nested))
     _check_names(given, kinds, "")
     if "model" not in given:
         raise UserError("The configuration names no model: give one, such as PerspectiveAutoencoder.", "model")
@@ -80,7 +80,16 @@ def _read(text: str) -> dict[str, Any]:
         return values
     if values == text:
         raise UserError(f"The configuration {text!r} does not exist: give a YAML file.")
-    raise UserError(f"A configuration is a YAML file with lines such as `seed: 1`, and {text!r} holds something else.")
+    raise UserError(f"A configuration is a YAML file with lines such as `seed: 1`, and {text!r} is none.")
+
+
+def _flattened(value: Any) -> Any:
+    """Nested values with the arguments of a class beside its `class_path`, as the command line may write them."""
+    if not isinstance(value, dict):
+        return value
+    arguments = value.get("init_args")
+    beside = {key: _flattened(one) for key, one in value.items() if key != "init_args"}
+    return beside | _flattened(arguments) if isinstance(arguments, dict) else beside
 
 
 def _merged(first: Any, second: Any) -> Any:
@@ -104,7 +113,7 @@ def _check_names(values: dict[str, Any], kinds: dict[str, Any], group: str) -> N
 def _check(value: Any, kind: Any, name: str) -> None:
     """Raises UserError where the value of a setting does not fit its type."""
     if isinstance(value, str) and value.startswith("{"):
-        value = yaml.safe_load(value)
+        value = _flattened(yaml.safe_load(value))
     parts = [one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, nn.Module)]
     if value is None or kind is Any:
         return
@@ -121,19 +130,21 @@ def _check(value: Any, kind: Any, name: str) -> None:
 
 
 def _check_part(value: dict[str, Any], base: type[nn.Module], name: str) -> None:
-    """The same for a class and its arguments, which may stand in `init_args` or beside the class."""
-    given = str(value.get("class_path", base.__name__))
+    """The same for a class and its arguments."""
     known = {} if base is nn.Module else {one.__name__: one for one in _concrete_classes(base)}
+    given = str(value.get("class_path", base.__name__))
     kind = known.get(given) or _find(given, base)
     if kind is None:
         names = _listed([*sorted(known), _OWN_CLASS])
+        if "class_path" not in value:
+            raise UserError(f"{name} names no {base.__name__}: {names}.")
         raise UserError(f"There is no {base.__name__} {given!r}{_hint(given, known)} for {name}: {names}.")
-    arguments = {key: one for key, one in value.items() if key not in ("class_path", "init_args", "dict_kwargs")}
-    arguments |= value.get("init_args") or {}
     parameters, hints = inspect.signature(kind).parameters, get_type_hints(kind.__init__)  # type: ignore[misc]
     if any(one.kind == inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
         return
-    for key, one in arguments.items():
+    for key, one in value.items():
+        if key in ("class_path", "dict_kwargs"):
+            continue
         if key not in parameters:
             takes = ", ".join(parameters) or "none"
             raise UserError(f"{name_of(kind)} has no argument {key!r}{_hint(key, parameters)}: it takes {takes}.")

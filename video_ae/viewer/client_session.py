@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import viser
@@ -24,12 +23,11 @@ class ClientSession:
 
     Args:
         client: viser's handle of the tab.
-        directory: the folder that is shown, for downloads.
         worker: renders what the client looks at.
     """
 
-    def __init__(self, client: viser.ClientHandle, directory: Path, worker: RenderWorker) -> None:
-        self._client, self._worker, self._directory = client, worker, directory
+    def __init__(self, client: viser.ClientHandle, worker: RenderWorker) -> None:
+        self._client, self._worker = client, worker
         self._lock = threading.RLock()
         self._follow: CameraFollow | None = None
         self._playing: tuple[int, float] | None = None  # frame and time at which playback started
@@ -55,14 +53,13 @@ class ClientSession:
             self._client.gui.reset()
             self._client.scene.set_up_direction("-y")
             self._client.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
-            self._scale = frustum_scale(contents.trajectory.cameras, contents.scene_depth)
+            cameras, depth = contents.reconstruction.cameras, contents.reconstruction.scene_depth
+            self._scale = frustum_scale(cameras, depth)
             self._add_controls()
             self._add_downloads()
             self._draw_points()
             numbers = spread_frames(len(contents), MOST_FRUSTA)
-            self._path = draw_cameras(
-                self._client.scene, contents.trajectory.cameras, contents.frames, numbers, self._scale, self.go_to
-            )
+            self._path = draw_cameras(self._client.scene, cameras, contents.frames, numbers, self._scale, self.go_to)
             self._update_cameras()
         self._moved()
 
@@ -83,7 +80,7 @@ class ClientSession:
         """
         with self._lock, self._client.atomic():
             self._frame = frame
-            view = view_of_camera(self._contents.trajectory.cameras, frame, self._client.camera.aspect)
+            view = view_of_camera(self._contents.reconstruction.cameras, frame, self._client.camera.aspect)
             self._follow = CameraFollow(view.position)
             self._client.camera.position = view.position
             self._client.camera.wxyz = view.wxyz
@@ -103,7 +100,7 @@ class ClientSession:
             if self._playing is None:
                 return
             start, since = self._playing
-            frame = frame_at(start, now - since, self._contents.frame_rate, len(self._contents))
+            frame = frame_at(start, now - since, self._contents.reconstruction.frame_rate, len(self._contents))
             if frame != self._frame:
                 self.go_to(frame)
 
@@ -148,14 +145,14 @@ class ClientSession:
     def _download(self, event: viser.GuiEvent[viser.GuiButtonHandle]) -> None:
         name = event.target.label
         try:
-            content = download(name, self._directory, self._contents)
+            content = download(name, self._contents)
         except UserError as error:
             self.notify(f"No {name}", str(error))
         else:
             self._client.send_file_download(name, content, save_immediately=True)
 
     def _label(self, frame: int) -> str:
-        path = self._contents.trajectory
+        path = self._contents.reconstruction.trajectory
         return f"frame {int(path.indices[frame])}, confidence {path.confidence[frame].item():.2f}"
 
     def _slid(self) -> None:
@@ -206,4 +203,4 @@ class ClientSession:
         self._points_handle.point_size = self._point_size()
 
     def _point_size(self) -> float:
-        return POINT_SIZE * self._contents.scene_depth * self._size.value
+        return POINT_SIZE * self._contents.reconstruction.scene_depth * self._size.value

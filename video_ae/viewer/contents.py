@@ -12,14 +12,12 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.atomic import MARK
 from video_ae.formats.ply import PointCloud, read_ply
-from video_ae.formats.scene import frame_rate, read_scene
-from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
-from video_ae.geometry.resize import plan_resizing
-from video_ae.geometry.trajectories import scene_depth
-from video_ae.pipelines.reconstruct import SCENE_FOLDER, WEIGHTS_FILE
-from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import SceneModel, load_scene_model, to_bytes
-from video_ae.types import RenderedViews, Scene
+from video_ae.geometry.resize import plan_resizing, short_side_size
+from video_ae.scene.exporters import POINTS
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.rendering import to_bytes
+from video_ae.scene.result_files import INPUT_VIDEO
+from video_ae.types import RenderedViews
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video
 from video_ae.viewer.views import View, camera_of_view
@@ -32,32 +30,20 @@ _COLOURS = "viridis"
 
 @dataclass(frozen=True)
 class Contents:
-    """A reconstruction, ready to be shown.
+    """A reconstruction, with what the page shows of its files.
 
     Args:
-        name: of the video.
-        trajectory: cameras of all frames; the first frame's camera is the world.
+        reconstruction: of the folder.
         frames: the input, reduced in size, RGB in 0 .. 255.
-        points: in the same world.
-        scene_depth: a typical depth of the scene.
-        frame_rate: frames a second of playback.
-        notes: sentences about what could not be determined.
-        scene: on the model's device.
-        model: that renders the scene.
+        points: in the world of its cameras.
     """
 
-    name: str
-    trajectory: CameraTrajectory
+    reconstruction: Reconstruction
     frames: UInt8[Tensor, "frame 3 height width"]
     points: PointCloud
-    scene_depth: float
-    frame_rate: float
-    notes: tuple[str, ...]
-    scene: Scene
-    model: SceneModel
 
     def __len__(self) -> int:
-        return len(self.trajectory.cameras)
+        return len(self.reconstruction)
 
     def render(self, view: View, size: tuple[int, int]) -> np.ndarray:
         """The model's image of a view: [height, width, 3] in 0 .. 255, in the page's colour where nothing was seen.
@@ -66,9 +52,10 @@ class Contents:
             view: what a client looks at.
             size: (width, height) of the image.
         """
-        camera = camera_of_view(view).to(self.scene.camera.confidence.device, torch.float32)
+        scene = self.reconstruction.scene
+        camera = camera_of_view(view).to(scene.camera.confidence.device, torch.float32)
         with torch.no_grad():
-            return on_background(self.model.render(self.scene, camera, size))
+            return on_background(self.reconstruction.model.render(scene, camera, size))
 
 
 def on_background(views: RenderedViews) -> np.ndarray:
@@ -81,34 +68,25 @@ def on_background(views: RenderedViews) -> np.ndarray:
     return to_bytes(image)[0].permute(1, 2, 0).cpu().numpy()
 
 
-def load_contents(directory: Path, device: torch.device) -> Contents:
+def load_contents(directory: Path, device: str = "auto") -> Contents:
     """What the page shows of a folder.
 
     Args:
         directory: what `video-ae reconstruct` wrote.
-        device: on which the page's images are rendered.
+        device: on which the page's images are rendered: "auto", or a name that torch knows.
 
     Raises:
-        UserError: the folder is missing, holds no reconstruction, or a damaged one.
+        UserError: the folder is missing, holds no reconstruction, or a damaged one; or the device is not available.
     """
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError(f"{str(directory)!r} is no folder: give one that `video-ae reconstruct` wrote.")
-    saved = read_scene(directory / SCENE_FOLDER)
-    model, _ = load_scene_model(directory / SCENE_FOLDER / WEIGHTS_FILE, device)
-    camera, clip = saved.scene.camera, saved.scene.clip
-    depth = scene_depth(camera.inverse_depth)
-    scene = saved.scene.to(device)
+    reconstruction = Reconstruction.load(directory, device)
+    exported = directory / POINTS
     return Contents(
-        name=clip.name or directory.name,
-        trajectory=trajectory_of(camera.cameras, clip, camera.confidence, saved.source_size),
-        frames=_frames(directory / "reconstruction.mp4", len(clip)),
-        points=_points(directory / "points.ply", model, scene, depth),
-        scene_depth=depth,
-        frame_rate=frame_rate(clip.times),
-        notes=camera.notes,
-        scene=scene,
-        model=model,
+        reconstruction,
+        _frames(directory / INPUT_VIDEO, len(reconstruction)),
+        read_ply(exported) if exported.is_file() else reconstruction.points(),
     )
 
 
@@ -117,19 +95,11 @@ def _frames(path: Path, count: int) -> UInt8[Tensor, "frame 3 height width"]:
     reader = open_video(path)
     if len(reader) != count:
         raise UserError(f"{str(path)!r} has {len(reader)} frames and not {count}: reconstruct the video again.")
-    width, height = reader.image_size[0] // 2, reader.image_size[1]
-    factor = min(1.0, (FRAME_SIDE if count <= MANY_FRAMES else SMALL_SIDE) / min(width, height))
-    small = (round(width * factor), round(height * factor))
+    width, height = reader.image_size
+    small = short_side_size((width // 2, height), FRAME_SIDE if count <= MANY_FRAMES else SMALL_SIDE)
     resizing = plan_resizing(reader.image_size, (2 * small[0], small[1]), "stretch")
     parts = [part[..., : small[0]].clone() for _, part in read_resized_bytes(reader, range(count), resizing)]
     return torch.cat(parts)
-
-
-def _points(path: Path, model: SceneModel, scene: Scene, depth: float) -> PointCloud:
-    """The points that were exported, or the same ones made now."""
-    if path.is_file():
-        return read_ply(path)
-    return scene_points(model, scene, scene.clip.image_size, depth)
 
 
 def confidence_colours(confidence: Float[Tensor, "point"]) -> UInt8[Tensor, "point 3"]:
@@ -160,13 +130,13 @@ def describe_contents(contents: Contents) -> str:
     Args:
         contents: of the page.
     """
-    focal = contents.trajectory.cameras.intrinsics[0, 0].item()
-    certain = contents.trajectory.confidence.mean().item()
+    reconstruction = contents.reconstruction
+    certain = reconstruction.confidence.mean().item()
     text = (
-        f"**{contents.name}** \n{len(contents)} frames, {len(contents.points):,} points, focal length {focal:.3f} × "
-        f"width, mean confidence {certain:.2f}"
+        f"**{reconstruction.name}** \n{len(contents)} frames, {len(contents.points):,} points, focal length "
+        f"{reconstruction.focal:.3f} × width, mean confidence {certain:.2f}"
     )
-    return "\n\n".join([text, *(f"*{note}*" for note in contents.notes)])
+    return "\n\n".join([text, *(f"*{note}*" for note in reconstruction.notes)])
 
 
 def folder_version(directory: Path) -> tuple[int, int] | None:

@@ -7,35 +7,34 @@ from pathlib import Path
 
 from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.ply import write_ply
-from video_ae.pipelines.export import export_reconstruction
 from video_ae.viewer.contents import Contents
 
 DOWNLOADS = ("points.ply", "cameras.json", "colmap.zip")
 
 
-def download(name: str, directory: Path, contents: Contents) -> bytes:
+def download(name: str, contents: Contents) -> bytes:
     """The bytes of a file. `colmap.zip` needs the video, unless the folder has a colmap model already.
 
     Args:
         name: one of `DOWNLOADS`.
-        directory: the folder of the reconstruction.
-        contents: what was read from it.
+        contents: of the page.
 
     Raises:
         UserError: the video is needed and gone.
     """
+    reconstruction = contents.reconstruction
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / name
         if name == "points.ply":
             write_ply(target, contents.points)
         elif name == "cameras.json":
-            write_cameras_json(target, contents.trajectory)
+            write_cameras_json(target, reconstruction.trajectory)
         else:
-            model = Path(directory) / "colmap"
-            if not model.is_dir():
-                export_reconstruction(directory, ["colmap"], Path(temporary))
-                model = Path(temporary) / "colmap"
-            return zipped(model)
+            folder = reconstruction.folder
+            if folder is None or not (folder / "colmap").is_dir():
+                reconstruction.export(temporary, ["colmap"])
+                folder = Path(temporary)
+            return zipped(folder / "colmap")
         return target.read_bytes()
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import viser
 
-from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.viewer.client_session import ClientSession
 from video_ae.viewer.contents import folder_version, load_contents
@@ -38,13 +37,13 @@ class Viewer:
     """
 
     def __init__(self, directory: Path, host: str = LOOPBACK, port: int = DEFAULT_PORT, device: str = "auto") -> None:
-        self._directory, self._device = Path(directory), choose_device(device)
+        self._directory, self._device = Path(directory), device
         self._version = folder_version(self._directory)
         self._contents = load_contents(self._directory, self._device)
         self._sessions: dict[int, ClientSession] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._page = open_page(host, port, self._contents.name)
+        self._page = open_page(host, port, self._contents.reconstruction.name)
         self.host, self.port = host, self._page.get_port()
         self._worker = RenderWorker(self._render, self._deliver)
         self._set_start()
@@ -82,14 +81,15 @@ class Viewer:
         return True
 
     def _set_start(self) -> None:
-        set_start(self._page, *start_view(self._contents.trajectory.cameras, self._contents.scene_depth))
+        shown = self._contents.reconstruction
+        set_start(self._page, *start_view(shown.cameras, shown.scene_depth))
 
     def _all_sessions(self) -> list[ClientSession]:
         with self._lock:
             return list(self._sessions.values())
 
     def _enter(self, client: viser.ClientHandle) -> None:
-        session = ClientSession(client, self._directory, self._worker)
+        session = ClientSession(client, self._worker)
         with self._lock:
             self._sessions[client.client_id] = session
         session.start(self._contents)  # read after this session stands in the list that `reload` goes through

@@ -1,6 +1,6 @@
 """Which frames a protocol looks at: the rules, and the lists frozen from them in `video_ae/evaluation/frames/`.
 
-A data set whose clips all stand in one frozen file is evaluated on that file's frames, for ever the same; any other
+A data set whose clips are all in one frozen file is evaluated on that file's frames, always the same; any other
 gets the rule's frames. The files are part of the package, so that an installation looks at the same frames as a clone.
 `tools/make_evaluation_indices.py` writes them.
 """

@@ -23,7 +23,7 @@ from video_ae.evaluation.protocols.base import (
     without_truth,
 )
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.results import EvaluationResult, collect
+from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
 
@@ -211,5 +211,5 @@ def run_pose_protocol(
             if on_method:
                 on_method(label, name, clip, cameras, estimate)
     described = asdict(settings) | {"quarantined": dataset.skipped}
-    truthful = {name for name, other in others.items() if other.sees_truth}
-    return collect("poses", method, described, rows, truthful, find_frozen(dataset.names))
+    sees_truth = {name for name, other in others.items() if other.sees_truth}
+    return collect_result("poses", method, described, rows, sees_truth, find_frozen(dataset.names))

@@ -21,7 +21,7 @@ from video_ae.errors import UserError
 from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
 from video_ae.evaluation.protocols.view_protocol import VIEW_METRICS, ImageMetric, mean_scores
-from video_ae.evaluation.results import EvaluationResult, collect
+from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.se3 import invert
 from video_ae.models.video_autoencoder.model import REENCODE_EVERY, compose_motions
 from video_ae.types import Cameras, VideoClip
@@ -125,7 +125,7 @@ def run_published_protocol(
     settings: dict[str, Any] = {"frames": frames, "size": list(size), "reencode_every": REENCODE_EVERY}
     settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.skipped}
     settings |= {"note": f"with {len(dataset)} videos, none was dropped"} if few else {}
-    return collect("published", method, settings, rows, frozen=find_frozen(dataset.names))
+    return collect_result("published", method, settings, rows, frozen=find_frozen(dataset.names))
 
 
 def _variants(method: str, faults: Sequence[str]) -> dict[str, tuple[str, ...]]:

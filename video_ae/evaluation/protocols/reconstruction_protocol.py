@@ -24,7 +24,7 @@ from video_ae.evaluation.metrics.depth import depth_error
 from video_ae.evaluation.protocols.base import Prediction, true_cameras, without_truth
 from video_ae.evaluation.protocols.frozen_frames import EVERY, find_frozen
 from video_ae.evaluation.protocols.view_protocol import VIEW_METRICS, ImageMetric, mean_scores
-from video_ae.evaluation.results import EvaluationResult, collect
+from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import TrueDepth, load_true_depth
 from video_ae.types import Cameras, RenderedViews, VideoClip
 
@@ -110,7 +110,7 @@ def run_reconstruction_protocol(
     settings: dict[str, Any] = {"every": EVERY, "known_focal": known_focal, "quarantined": dataset.skipped}
     settings |= {"missing": dict(missing)} if missing else {}
     settings |= {"step_of_the_true_depth": sorted(steps)} if steps else {}
-    return collect("reconstruction", method, settings, rows, frozen=find_frozen(dataset.names))
+    return collect_result("reconstruction", method, settings, rows, frozen=find_frozen(dataset.names))
 
 
 def _row(

@@ -24,7 +24,7 @@ from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimator, true_cameras, without_truth
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, SceneBuilder
-from video_ae.evaluation.results import EvaluationResult, collect
+from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert, relative_to_first
@@ -82,7 +82,7 @@ def run_transfer_protocol(
         for label, row in _rows_of_clip(path, scene, truth.depth[0], estimator, builder, chosen).items():
             rows[method if label == "found" else label][f"{name} <- {driver}"] = row
     settings = {"frames": FRAMES, "every": every, "scene_frames": SCENE_FRAMES, "quarantined": dataset.skipped}
-    return collect("pose transfer", method, settings, rows, {"true motion"})
+    return collect_result("pose transfer", method, settings, rows, {"true motion"})
 
 
 def _rows_of_clip(

@@ -23,7 +23,7 @@ from video_ae.evaluation.protocols.base import (
     without_truth,
 )
 from video_ae.evaluation.protocols.frozen_frames import View, find_frozen, views_of_clip
-from video_ae.evaluation.results import EvaluationResult, collect
+from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.types import VideoClip
 
 ImageMetric = Callable[[Tensor, Tensor], Tensor]
@@ -185,6 +185,5 @@ def run_view_protocol(
             for label, row in _evaluate_clip(clip, views, methods, settings, metrics, keep).items():
                 rows[label].setdefault(name, {})[str(gap)] = _with_missing(row, missing or {})
     described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.skipped}
-    return collect(
-        "views", method, described, rows, {name for name, other in others.items() if other.sees_truth}, frozen
-    )
+    sees_truth = {label for label, other in others.items() if other.sees_truth}
+    return collect_result("views", method, described, rows, sees_truth, frozen)

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from video_ae.evaluation.report import report_figures
 from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip, ViewRecord
-from video_ae.evaluation.tables import markdown
+from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically
 
 _STYLE = """body{font:15px/1.45 sans-serif;margin:2em auto;max-width:1150px;padding:0 1em;color:#222}
@@ -27,7 +27,7 @@ def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
         record: what was kept while the protocol ran.
     """
     shown = _figures_of(content, record)
-    text = markdown(content)
+    text = markdown_tables(content)
     head, _, tables = text.partition("\n## ")
     title = html.escape(f"Evaluation of {content['protocol']}: {content['method']}")
     page = (
@@ -47,30 +47,27 @@ def _figures_of(content: Mapping[str, Any], record: Record) -> str:
 
 
 def _pose_figures(content: Mapping[str, Any], record: PoseRecord) -> str:
-    parts = [
-        _section(
-            "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)",
-            report_figures.trajectories(record.paths, record.method),
+    shown = {
+        "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)": (
+            report_figures.plot_trajectories(record.paths, record.method)
         ),
-        _section("Error against the time between two frames", report_figures.against_gap(content)),
-    ]
+        "Error against the time between two frames": report_figures.plot_against_gap(content),
+    }
     if record.confidence:
-        parts.append(
-            _section("Confidence against true error, a dot per frame", report_figures.confidence(record.confidence))
-        )
-    return "".join(parts)
+        shown["Confidence against true error, a dot per frame"] = report_figures.plot_confidence(record.confidence)
+    return "".join(_section(title, figure) for title, figure in shown.items())
 
 
 def _view_figures(content: Mapping[str, Any], record: ViewRecord) -> str:
     title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter), disparity"
-    against = _section("Against the gap", report_figures.against_gap(content))
+    against = _section("Against the gap", report_figures.plot_against_gap(content))
     return against + _section(title, _strips(record.strips, record.method, "gap"))
 
 
 def _strips(strips: Mapping[tuple[str, int], Strip], method: str, number: str) -> str:
     rows = []
     for (clip, value), view in strips.items():
-        name, source = html.escape(clip), report_figures.strip(view, method)
+        name, source = html.escape(clip), report_figures.strip_image(view, method)
         rows.append(f"<p>{name}, {number} {value}<br><img alt='{name}' src='{source}'></p>")
     return "".join(rows)
 

@@ -23,7 +23,7 @@ _TILE = 150  # pixels of height of an image
 _ERROR_GAIN = 3.0  # absolute errors are shown this many times brighter
 
 
-def trajectories(paths: Mapping[str, Mapping[str, Tensor]], main: str) -> str:
+def plot_trajectories(paths: Mapping[str, Mapping[str, Tensor]], main: str) -> str:
     """A panel per clip: all methods' camera centres from above (x to the right, z up), each aligned with the truth.
 
     Args:
@@ -45,7 +45,7 @@ def trajectories(paths: Mapping[str, Mapping[str, Tensor]], main: str) -> str:
     return _svg(figure)
 
 
-def confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
+def plot_confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
     """Each frame's confidence against its true error, logarithmic; a colour per clip.
 
     Args:
@@ -61,7 +61,7 @@ def confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
     return _svg(figure)
 
 
-def against_gap(content: Mapping[str, Any]) -> str:
+def plot_against_gap(content: Mapping[str, Any]) -> str:
     """Mean error (poses) or PSNR and SSIM (views) against the number of frames between.
 
     Args:
@@ -87,7 +87,7 @@ def against_gap(content: Mapping[str, Any]) -> str:
     return _svg(figure)
 
 
-def strip(view: Strip, method: str) -> str:
+def strip_image(view: Strip, method: str) -> str:
     """Contexts, target, prediction, absolute error (three times brighter), disparity, as a data URI of a PNG.
 
     Args:
@@ -97,7 +97,7 @@ def strip(view: Strip, method: str) -> str:
     prediction = view.predictions[method]
     error = ((prediction.image - view.target).abs().mean(0, keepdim=True) * _ERROR_GAIN).expand(3, -1, -1)
     tiles = [*view.contexts, view.target, prediction.image, error]
-    tiles += [] if prediction.disparity is None else [coloured(prediction.disparity)]
+    tiles += [] if prediction.disparity is None else [colour_disparity(prediction.disparity)]
     row = torch.cat([torch.nn.functional.pad(tile, (0, 4), value=1.0) for tile in tiles], -1)
     pixels = rearrange((row.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
     image = Image.fromarray(pixels)
@@ -107,7 +107,7 @@ def strip(view: Strip, method: str) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def coloured(disparity: Float[Tensor, "height width"]) -> Float[Tensor, "3 height width"]:
+def colour_disparity(disparity: Float[Tensor, "height width"]) -> Float[Tensor, "3 height width"]:
     """A map in colours: near is bright, far is dark, between its own 2 % and 98 % quantiles.
 
     Args:

@@ -1,0 +1,268 @@
+"""The folder of a reconstruction: how its files are written and read again."""
+
+import json
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+import video_ae
+from video_ae.errors import UserError
+from video_ae.formats.atomic import MARK, write_atomically
+from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.scene import read_scene, write_scene
+from video_ae.formats.weights import write_weights
+from video_ae.progress import Stages
+from video_ae.scene.exporters import FORMATS, SHARED, available_formats, chosen_formats, write_formats
+from video_ae.scene.image_based_rendering import ImageBasedRenderer
+from video_ae.scene.rendering import CHUNK, to_bytes
+from video_ae.scene.source import Source
+from video_ae.types import Scene, VideoClip
+from video_ae.videos.base import VideoReader
+from video_ae.videos.open import open_video
+from video_ae.videos.writer import write_video
+
+if TYPE_CHECKING:
+    from video_ae.scene.reconstruction import Reconstruction
+else:
+    Reconstruction = object  # its file imports this one
+
+CAMERAS = "cameras.json"
+INPUT_VIDEO = "reconstruction.mp4"  # input beside rendering
+NOVEL_VIDEO = "novel_view.mp4"
+NOVEL_RATE = 24.0  # frames a second of new paths
+OVERVIEW = "overview.png"
+SCENE = "scene"
+WEIGHTS = f"{SCENE}/weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the folder of a reconstruction holds beside the model.
+
+    Args:
+        scene: on the CPU; its clip is black.
+        source: the video that it was made from.
+    """
+
+    scene: Scene
+    source: Source
+
+
+def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence[str], stages: Stages) -> None:
+    """Writes all files of a reconstruction: cameras.json, reconstruction.mp4, novel_view.mp4, overview.png,
+    summary.json, the folder scene/, and exports.
+
+    Args:
+        folder: exists and is empty.
+        reconstruction: what is written.
+        export: names of formats, `all` that the scene has something for, or `none`.
+        stages: called with what is being done; its times are written into summary.json.
+
+    Raises:
+        UserError: there is no format of a name, or the scene has nothing for it.
+    """
+    from video_ae.scene.overview import write_overview  # brings matplotlib
+
+    names = available_formats(reconstruction.scene) if "all" in export else chosen_formats(export)
+    write_cameras_json(folder / CAMERAS, reconstruction.trajectory)
+    stages("rendering the input path", 0)
+    rendered = reconstruction.render_frames(None, lambda done: stages("rendering the input path", done))
+    chunks = zip(reconstruction.frames.split(CHUNK), rendered.rgb.split(CHUNK), strict=True)
+    pairs = torch.cat([torch.cat([to_bytes(frames), shown], -1) for frames, shown in chunks])
+    write_video(folder / INPUT_VIDEO, pairs, reconstruction.frame_rate)
+    stages("rendering new views", 0)
+    # Colours from the frames as the model got them: of that size is the video too, and they are in memory anyway.
+    renderer = ImageBasedRenderer(
+        reconstruction.model, reconstruction.scene, reconstruction.frames.__getitem__, reconstruction.image_size,
+        rendered.inverse_depth,
+    )  # fmt: skip
+    novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
+    write_video(folder / NOVEL_VIDEO, novel, NOVEL_RATE)
+    stages("writing", 0)
+    write_overview(folder / OVERVIEW, reconstruction)
+    stages("exports", 0)
+    write_formats(folder, names, reconstruction)
+    stages("exports", 1)
+    (folder / SCENE).mkdir()
+    write_scene(folder / SCENE, reconstruction.scene, reconstruction.source.image_size)
+    write_weights(folder / WEIGHTS, reconstruction.model.settings, reconstruction.model.state_dict())
+    stages("writing", 1)
+    stages.flush_timer()
+    text = json.dumps(_summary(reconstruction, names, stages.seconds), indent=1, allow_nan=False)
+    write_atomically(folder / MARK, lambda temporary: temporary.write_text(text))
+
+
+def _summary(reconstruction: Reconstruction, export: Sequence[str], seconds: dict[str, float]) -> dict[str, Any]:
+    trajectory, model = reconstruction.trajectory, type(reconstruction.model)
+    return {
+        "command": sys.argv,
+        "versions": {
+            "video_ae": video_ae.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "model": f"{model.__module__}.{model.__qualname__}",
+        "settings": {**reconstruction.source.settings, "export": list(export)},
+        "frames": len(reconstruction),
+        "image_size": list(trajectory.image_size),
+        "working_size": list(reconstruction.image_size),
+        "focal_over_width": reconstruction.focal,
+        "confidence": {"mean": trajectory.confidence.mean().item(), "least": trajectory.confidence.min().item()},
+        "scene_depth": reconstruction.scene_depth,
+        "keyframes": [int(trajectory.indices[i]) for i in reconstruction.keyframes],
+        "points": len(reconstruction.points()),
+        "notes": list(reconstruction.notes),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+    }
+
+
+def read_results(folder: Path, video: Path | None = None) -> Results:
+    """What `write_results` wrote, beside the model.
+
+    Args:
+        folder: of the reconstruction.
+        video: that it was made from, where it has moved.
+
+    Raises:
+        UserError: the folder holds no reconstruction, or a damaged one.
+    """
+    scene, image_size = read_scene(folder / SCENE)
+    settings = _settings(folder)
+    known = settings.get("source")
+
+    @cache
+    def reader() -> VideoReader:
+        return _open_again(folder, video, settings, image_size, int(scene.clip.indices.max()))
+
+    path = video if video is not None else None if known is None else Path(known)
+    return Results(scene, Source(scene.clip.name, image_size, reader, path, settings))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """What a reconstruction was asked for; nothing where its summary is gone or damaged."""
+    try:
+        settings = json.loads((folder / MARK).read_text())["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _open_again(
+    folder: Path, video: Path | None, settings: dict[str, Any], image_size: tuple[int, int], last: int
+) -> VideoReader:
+    """The video that a reconstruction was made from."""
+    decoder = "auto"
+    if video is None:
+        if not (isinstance(settings.get("source"), str) and isinstance(settings.get("decoder"), str)):
+            raise UserError(f"{str(folder)!r} does not say which video it was made from: name it.", argument="source")
+        video, decoder = Path(settings["source"]), settings["decoder"]
+        if not video.exists():
+            raise UserError(
+                f"The video {str(video)!r} of this reconstruction is gone: say where it is.", argument="source"
+            )
+    reader = open_video(video, decoder)
+    if reader.image_size != image_size or len(reader) <= last:
+        raise UserError(
+            f"{str(video)!r} is not the video of this reconstruction ({reader.image_size[0]}x{reader.image_size[1]}, "
+            f"{len(reader)} frames): name the right one.",
+            argument="source",
+        )
+    return reader
+
+
+def recorded_frames(folder: Path, clip: VideoClip) -> Callable[[int], Float[Tensor, "3 height width"]] | None:
+    """A function that reads a frame of a reconstruction's clip from the left half of `reconstruction.mp4`.
+
+    Args:
+        folder: of the reconstruction.
+        clip: of its scene, whose size and number of frames count.
+
+    Returns:
+        RGB in [0, 1] by the frame's position; None where the video is missing or another one.
+    """
+    try:
+        reader = open_video(folder / INPUT_VIDEO)
+    except UserError:
+        return None
+    width, height = clip.image_size
+    if len(reader) != len(clip) or reader.image_size != (2 * width, height):
+        return None
+
+    @lru_cache(maxsize=8)
+    def frame(position: int) -> Tensor:
+        return reader.read([position])[0, :, :, :width].float() / 255
+
+    return frame
+
+
+def export_into(folder: Path, reconstruction: Reconstruction, names: Sequence[str], overwrite: bool) -> list[Path]:
+    """Writes formats into a folder that may hold other files; they appear when all are complete.
+
+    Args:
+        folder: is made where it is missing.
+        reconstruction: what is written.
+        names: of formats, or `all` that the scene has something for.
+        overwrite: whether earlier files of these formats are replaced.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: there is no format of a name, or the scene has nothing for it; the video is gone and its images are
+            needed; a file is in the way, or the folder cannot be written.
+    """
+    chosen = chosen_formats(names)
+    if "all" in names:
+        chosen = available_formats(reconstruction.scene)
+    if not chosen:
+        raise UserError("No export was named: give one, such as colmap.")
+    for name in chosen:
+        path = folder / FORMATS[name].product
+        if path.exists() and not overwrite:
+            raise UserError(
+                f"{str(path)!r} exists: choose another folder, or allow it to be replaced.", argument="overwrite"
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".export-"))
+    except OSError as error:
+        raise UserError(
+            f"The folder {str(folder)!r} cannot be written ({error.strerror}): choose one that you may write to."
+        ) from error
+    try:
+        write_formats(temporary, chosen, reconstruction)
+        own = sorted({FORMATS[name].product for name in chosen})
+        shared = [name for name in SHARED if name not in own and (temporary / name).exists()]
+        for name in own:
+            _replace(temporary / name, folder / name)
+        for name in shared:
+            _complete(temporary / name, folder / name)
+        return [folder / name for name in [*own, *shared]]
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(new: Path, old: Path) -> None:
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    new.replace(old)
+
+
+def _complete(new: Path, old: Path) -> None:
+    """Moves what formats share (images, points) unless it is there; a folder that is there gets the new files."""
+    if not old.exists():
+        _replace(new, old)
+    elif old.is_dir():
+        for file in new.iterdir():
+            file.replace(old / file.name)
