@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "video_ae"
 
 # A module may import from its own room and from lower ranks. Rooms of one rank do not know each other.
 RANKS = {
-    "errors": 0, "types": 0, "registry": 0, "device": 1, "progress": 1,
+    "errors": 0, "types": 0, "registry": 0, "atomic": 1, "device": 1, "progress": 1,
     "geometry": 2,
     "videos": 3, "structure": 3, "camera": 3, "renderers": 3, "losses": 3,
     "formats": 4, "metrics": 4,
@@ -26,10 +26,13 @@ RANKS = {
 
 
 def room(module: str) -> str:
-    """`video_ae.geometry.se3` -> geometry. Metrics are pure functions, so they rank below the rest of evaluation."""
+    """`video_ae.geometry.se3` -> geometry.
+
+    Metrics are pure functions, so they rank below the rest of evaluation, and what writes any file below the formats.
+    """
     parts = module.split(".")[1:]
-    if parts[:2] == ["evaluation", "metrics"]:
-        return "metrics"
+    if parts[:2] in (["evaluation", "metrics"], ["formats", "atomic"]):
+        return parts[1]
     return {"__main__": "cli"}.get(parts[0], parts[0]) if parts else "video_ae"
 
 

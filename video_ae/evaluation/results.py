@@ -28,7 +28,7 @@ from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
 from video_ae.evaluation.tables import markdown_tables
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.geometry.se3 import relative_to_first
 from video_ae.types import Cameras, VideoClip
 
@@ -223,9 +223,8 @@ def write_results(
     """
     result = result.with_settings(**environment(command, seed))
     content = result.to_dict()
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    write_atomically(out / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
-    write_atomically(out / "results.md", lambda path: path.write_text(markdown_tables(content), encoding="utf-8"))
+    write_text_atomically(out / "results.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text_atomically(out / "results.md", markdown_tables(content))
     return content
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_atomically, write_json_atomically
 from video_ae.types import CameraEstimate, Cameras, DeepVoxels, MultiplaneVolume, Scene, VideoClip
 
 FORMAT = "video-ae scene 1"
@@ -67,8 +67,7 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
     }
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(folder / TENSORS, lambda temporary: save_file(plain, temporary))
-    text = json.dumps(description, indent=1, allow_nan=False)
-    write_atomically(folder / DESCRIPTION, lambda temporary: temporary.write_text(text))
+    write_json_atomically(folder / DESCRIPTION, description)
 
 
 def read_scene(folder: Path) -> tuple[Scene, tuple[int, int]]:

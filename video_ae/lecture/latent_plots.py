@@ -13,7 +13,7 @@ from torch import Tensor
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
-from video_ae.formats.atomic import claim_folder, write_atomically
+from video_ae.formats.atomic import claim_folder, write_atomically, write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.lecture.base import Denoiser, FrameDecoder, FrameEncoder, Predictor, Sampler
 from video_ae.lecture.figures import (
@@ -83,8 +83,7 @@ def plot_latent(
     codes = [model.encode_frames(part) for part in parts]
     _draw_maps(codes, seed, out)
     numbers = _draw_images(model, frames, torch.cat(codes), clips, out)
-    text = json.dumps(numbers, indent=1)
-    write_atomically(out / NUMBERS, lambda temporary: temporary.write_text(text))
+    write_text_atomically(out / NUMBERS, json.dumps(numbers, indent=1))
     return out
 
 

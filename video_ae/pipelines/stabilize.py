@@ -1,6 +1,5 @@
 """A steadier video: the same scene seen from a smoothed or locked camera, rendered through the structure."""
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_json_atomically
 from video_ae.geometry.covisibility import view_displacement
 from video_ae.geometry.se3 import invert, se3_exp, se3_log, so3_log
 from video_ae.geometry.trajectories import smooth
@@ -107,8 +106,7 @@ def stabilize_video(
         sound = write_video_with_sound(out, images, video.frame_rate, Path(source))
     before, after = (stability(path, video.frame_rate, video.scene_depth) for path in (video.path("input"), steady))
     report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
-    text = json.dumps(asdict(report), indent=1, allow_nan=False)
-    write_atomically(out.with_suffix(".json"), lambda temporary: temporary.write_text(text))
+    write_json_atomically(out.with_suffix(".json"), asdict(report))
     return report
 
 

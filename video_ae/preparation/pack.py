@@ -11,7 +11,7 @@ import numpy as np
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.packed.shards import SHARD_BYTES, ShardWriter, StoredFrame
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.preparation.segments import Dropped
 from video_ae.preparation.video import FRAMES, Prepared, load_record
 
@@ -117,7 +117,7 @@ def pack(records: Sequence[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> 
     if kept:
         writer.finish()
         table = _table(kept)
-        write_atomically(out / TABLE, lambda temporary: _save(temporary, table))
+        write_atomically(out / TABLE, lambda temporary: np.save(temporary, table))
     return Packed(kept, dropped, skipped, frames)
 
 
@@ -136,8 +136,7 @@ def write_about(packed: Packed, out: Path, settings: dict) -> None:
         "overlap_gaps": list(OVERLAP_GAPS), "quarantined": packed.skipped,
         "contents": contents,
     }  # fmt: skip
-    text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(out / ABOUT, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text_atomically(out / ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
 def _name(video: Prepared, number: int) -> str:
@@ -175,8 +174,3 @@ def _table(kept: list[Kept]) -> np.ndarray:
         for name, segment in zip(names, kept, strict=True)
     ]
     return np.array(rows, kind)
-
-
-def _save(path: Path, table: np.ndarray) -> None:
-    with open(path, "wb") as file:
-        np.save(file, table)

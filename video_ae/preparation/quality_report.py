@@ -9,7 +9,7 @@ from itertools import accumulate, islice, zip_longest
 from pathlib import Path
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.preparation.pack import Kept, Packed
 from video_ae.preparation.scan import read_jpegs
@@ -59,7 +59,7 @@ def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
     }
     _histograms(packed, out)
     text = _text(packed, sheets)
-    write_atomically(out / "report.md", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text_atomically(out / "report.md", text)
 
 
 def frames_by_reason(packed: Packed) -> dict[str, int]:

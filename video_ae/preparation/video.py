@@ -13,7 +13,7 @@ import torch
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.errors import UserError
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.preparation.measured_overlap import photometric_overlap, small_grey
 from video_ae.preparation.scan import Scan, read_jpegs, scan_video
@@ -97,8 +97,7 @@ def prepare_video(job: Job) -> Path:
         prepared = _skipped(job, key, str(error), started)
     except Exception as error:  # a decoder's bug on one file must not end a run over a million
         prepared = _skipped(job, key, f"Unexpected {type(error).__name__}: {error}", started)
-    text = json.dumps(asdict(prepared))
-    write_atomically(record, lambda temporary: temporary.write_text(text))
+    write_text_atomically(record, json.dumps(asdict(prepared)))
     return record
 
 

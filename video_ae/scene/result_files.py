@@ -17,7 +17,7 @@ from torch import Tensor
 
 import video_ae
 from video_ae.errors import UserError
-from video_ae.formats.atomic import MARK, write_atomically
+from video_ae.formats.atomic import MARK, write_json_atomically
 from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.scene import read_scene, write_scene
 from video_ae.formats.weights import write_weights
@@ -98,8 +98,7 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     write_weights(folder / WEIGHTS, reconstruction.model.settings, reconstruction.model.state_dict())
     stages("writing", 1)
     stages.flush_timer()
-    text = json.dumps(_summary(reconstruction, names, stages.seconds), indent=1, allow_nan=False)
-    write_atomically(folder / MARK, lambda temporary: temporary.write_text(text))
+    write_json_atomically(folder / MARK, _summary(reconstruction, names, stages.seconds))
 
 
 def _summary(reconstruction: Reconstruction, export: Sequence[str], seconds: dict[str, float]) -> dict[str, Any]:

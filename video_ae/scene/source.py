@@ -16,7 +16,7 @@ from video_ae.errors import UserError
 from video_ae.geometry.resize import even_size
 from video_ae.scene.rendering import to_bytes
 from video_ae.types import VideoClip
-from video_ae.videos.base import VideoReader, check_indices
+from video_ae.videos.base import VideoReader
 from video_ae.videos.load import load_clip
 from video_ae.videos.open import open_video
 
@@ -71,8 +71,8 @@ class FramesInMemory(VideoReader):
         super().__init__(name or "frames", size, unknown if times is None else times.double().cpu())
         self._frames = frames.cpu()
 
-    def read(self, indices: Sequence[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        return self._frames[check_indices(indices, len(self))]
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        return self._frames[numbers]
 
 
 def open_source(video: Video, stride: int = 1, frames: int | None = None, decoder: str = "auto") -> VideoReader:

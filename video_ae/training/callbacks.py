@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_bytes_atomically
 from video_ae.formats.weights import WEIGHTS
 from video_ae.models.open import save_weights
 from video_ae.training.averaging import WeightMean
@@ -42,7 +42,7 @@ class ValidationFigures(Callback):
             return
         path = self._folder / f"step_{trainer.global_step}.png"
         figure = validation_figure(batch, outputs["output"])
-        write_atomically(path, lambda temporary: temporary.write_bytes(figure))
+        write_bytes_atomically(path, figure)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("validation", [str(path)], step=trainer.global_step)

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import claim_folder, write_atomically
+from video_ae.formats.atomic import claim_folder, write_text_atomically
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
 from video_ae.training.averaging import WeightMean
@@ -62,7 +62,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
         if first:
             if not settings.resume:
                 _clear(run)
-            write_atomically(run / CONFIG, lambda temporary: temporary.write_text(settings.text))
+            write_text_atomically(run / CONFIG, settings.text)
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         finally:

@@ -1,7 +1,5 @@
 """Writing of videos as H.264 files that play everywhere."""
 
-import os
-import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
+from video_ae.formats.atomic import write_atomically
 
 QUALITY = "17"  # x264's constant rate factor: visually close to lossless
 _REPEATABLE = "mbtree=0"  # with x264's macroblock tree the bytes differ from run to run
@@ -39,27 +38,15 @@ def write_video(
         raise UserError(f"There are no frames to write to {str(path)!r}.")
     if not fps > 0:
         raise UserError(f"A video needs a frame rate above zero, not {fps}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix or ".mp4")
-    except OSError as error:
-        raise UserError(
-            f"{str(path)!r} cannot be written ({error.strerror}): choose a folder that you may write to."
-        ) from error
-    os.close(handle)
-    try:
-        _encode(temporary, frames, Fraction(fps).limit_denominator(1001))
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    rate = Fraction(fps).limit_denominator(1001)
+    write_atomically(path, lambda temporary: _encode(temporary, frames, rate))
 
 
-def _encode(path: str, frames: Tensor, rate: Fraction) -> None:
+def _encode(path: Path, frames: Tensor, rate: Fraction) -> None:
     import av
 
     height, width = frames.shape[-2:]
-    with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         for number, frame in enumerate(frames):
@@ -77,9 +64,3 @@ def _even_rgb(frame: Tensor) -> Tensor:
     rows = torch.arange(height + height % 2).clamp_max(height - 1)
     columns = torch.arange(width + width % 2).clamp_max(width - 1)
     return frame.cpu()[:, rows][:, :, columns].permute(1, 2, 0).contiguous()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from video_ae.evaluation.report import report_figures
 from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip, ViewRecord
 from video_ae.evaluation.tables import markdown_tables
-from video_ae.formats.atomic import write_atomically
+from video_ae.formats.atomic import write_text_atomically
 
 _STYLE = """body{font:15px/1.45 sans-serif;margin:2em auto;max-width:1150px;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:.6em 0 1.6em;font-size:13px}td,th{padding:.2em .7em;text-align:right;
@@ -34,7 +34,7 @@ def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
         f"{to_html(head)}{shown}{to_html('## ' + tables)}</html>\n"
     )
-    write_atomically(out / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+    write_text_atomically(out / "report.html", page)
 
 
 def _figures_of(content: Mapping[str, Any], record: Record) -> str:
