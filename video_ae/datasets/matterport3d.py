@@ -67,11 +67,8 @@ class Matterport3D(PosedVideos):
         height = image_size_of(files)[1]
         poses = [as_numbers(conf, line, words, 16) for line, _, words, _ in seen]
         intrinsics = [_intrinsics(conf, line, words, height) for _, _, _, (line, words) in seen]
-        return PosedFrames(
-            files,
-            poses_of_rows(conf, torch.tensor(poses, dtype=torch.float64)) * OPENCV_FROM_OPENGL,
-            torch.tensor(intrinsics, dtype=torch.float64),
-        )
+        world_from_camera = poses_of_rows(conf, torch.tensor(poses, dtype=torch.float64)) * OPENCV_FROM_OPENGL
+        return PosedFrames(files, world_from_camera, torch.tensor(intrinsics, dtype=torch.float64))
 
 
 def _scans(conf: Path) -> Iterator[tuple[int, re.Match[str], list[str], tuple[int, list[str]]]]:

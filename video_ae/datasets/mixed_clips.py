@@ -3,7 +3,6 @@
 import random
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import Protocol, runtime_checkable
 
 from torch.utils.data import Dataset
 
@@ -11,25 +10,18 @@ from video_ae.datasets.byte_clips import ByteClip
 from video_ae.errors import UserError
 
 
-@runtime_checkable
-class ClipsByPosition(Protocol):
-    """What gives clip `p` as a pure function of its seed and `p`."""
-
-    def __getitem__(self, position: int) -> ByteClip: ...
-
-
 class MixedClips(Dataset[ByteClip]):
     """Clip `p` is clip `p` of one of the sources, drawn by (seed, p) and the weights.
 
     Args:
-        sources: name -> (clips, weight).
+        sources: name -> (clips, weight); clip `p` of each is a pure function of its seed and `p`.
         seed: of the draw.
 
     Raises:
         UserError: when a weight is not above zero.
     """
 
-    def __init__(self, sources: Mapping[str, tuple[ClipsByPosition, float]], seed: int) -> None:
+    def __init__(self, sources: Mapping[str, tuple[Dataset[ByteClip], float]], seed: int) -> None:
         for name, (_, weight) in sources.items():
             if not weight > 0:
                 raise UserError(f"{name!r} has the weight {weight} in the mixture: give a number above zero.")

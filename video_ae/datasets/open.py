@@ -11,7 +11,6 @@ from video_ae.datasets.matterport3d import Matterport3D
 from video_ae.datasets.nerfstudio_scenes import Nerfstudio
 from video_ae.datasets.packed.packed_videos import PackedVideos
 from video_ae.datasets.packed.shard_store import is_remote
-from video_ae.datasets.posed_frames import PosedVideos
 from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.datasets.replica import Replica
 from video_ae.datasets.seven_scenes import SevenScenes
@@ -20,15 +19,7 @@ from video_ae.datasets.video_folder import VideoFolder
 from video_ae.errors import UserError
 
 # Tried in this order.
-POSED: tuple[type[PosedVideos], ...] = (
-    Nerfstudio,
-    ColmapModels,
-    TumRgbd,
-    SevenScenes,
-    KittiOdometry,
-    Replica,
-    Matterport3D,
-)
+POSED = (Nerfstudio, ColmapModels, TumRgbd, SevenScenes, KittiOdometry, Replica, Matterport3D)
 
 
 def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:

@@ -32,22 +32,14 @@ def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
     Raises:
         ValueError: when a pose is not finite.
     """
-    rows = zip(
-        trajectory.indices.tolist(),
-        trajectory.times.tolist(),
-        trajectory.cameras.world_from_camera.tolist(),
-        trajectory.confidence.tolist(),
-        strict=True,
-    )
-    frames = [
-        {
-            "index": index,
-            "time_s": time if math.isfinite(time) else None,
-            "world_from_camera": pose,
-            "confidence": confidence,
-        }
-        for index, time, pose, confidence in rows
-    ]
+    times = [time if math.isfinite(time) else None for time in trajectory.times.tolist()]
+    columns = {
+        "index": trajectory.indices.tolist(),
+        "time_s": times,
+        "world_from_camera": trajectory.cameras.world_from_camera.tolist(),
+        "confidence": trajectory.confidence.tolist(),
+    }
+    frames = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     head = {
         "convention": CONVENTION,
         "scale": SCALE,

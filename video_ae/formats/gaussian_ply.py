@@ -57,15 +57,9 @@ def write_gaussians(path: Path, cloud: GaussianCloud) -> None:
         path: the file.
         cloud: the Gaussians.
     """
+    colors, opacity = (cloud.colors - 0.5) / SH_DEGREE_0, torch.logit(cloud.opacity)[:, None]
     quaternion = quaternion_from_rotation(cloud.rotation.double()).roll(1, -1)
-    columns = [
-        cloud.centres,
-        torch.zeros_like(cloud.centres),
-        (cloud.colors - 0.5) / SH_DEGREE_0,
-        torch.logit(cloud.opacity)[:, None],
-        cloud.scale.log(),
-        quaternion,
-    ]
+    columns = [cloud.centres, torch.zeros_like(cloud.centres), colors, opacity, cloud.scale.log(), quaternion]
     values = torch.cat([column.float() for column in columns], 1).cpu().numpy()
     write_vertices(path, np.ascontiguousarray(values, "<f4").view(_VERTEX).reshape(-1))
 

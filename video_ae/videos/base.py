@@ -2,13 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
-
-from video_ae.errors import UserError
 
 
 class VideoReader(ABC):
@@ -72,18 +69,3 @@ def check_indices(indices: Sequence[int], count: int) -> list[int]:
         if not 0 <= number < count:
             raise IndexError(f"frame {number} was asked for, but the frames are 0 to {count - 1}")
     return numbers
-
-
-def existing_file(path: Path) -> None:
-    """Checks that a path is a file with something in it.
-
-    Args:
-        path: of a video file.
-
-    Raises:
-        UserError: there is no file, or it is empty.
-    """
-    if not path.is_file():
-        raise UserError(f"{str(path)!r} does not exist: give a video file or a folder of images.")
-    if path.stat().st_size == 0:
-        raise UserError(f"{str(path)!r} is empty (zero bytes): give a video file.")

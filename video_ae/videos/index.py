@@ -1,4 +1,4 @@
-"""The index of a video file's frames, found by reading its packets without decoding them.
+"""The index of a video file's frames, found by reading its packets without decoding them; and readers that use it.
 
 All three decoders use one index, so that they agree on frame numbers and times, and so that a decoder that cannot be
 exact on a file refuses it before it reads anything.
@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.base import existing_file
+from video_ae.videos.base import VideoReader
 
 # One packet is one shown frame in these formats. In others (VP8 has invisible frames) only decoding tells.
 ONE_PACKET_PER_FRAME = {"h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"}
@@ -54,6 +54,23 @@ class VideoIndex:
         return ticks.to(torch.float64) * float(self.time_base)
 
 
+class IndexedVideo(VideoReader):
+    """A video file whose index provides size, times and number of frames.
+
+    Args:
+        path: of the video file.
+        index: of its frames; read from the file by default.
+
+    Raises:
+        UserError: the file is no video.
+    """
+
+    def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
+        self._path = Path(path)
+        self._index = index_video(self._path) if index is None else index
+        super().__init__(self._path.stem, self._index.image_size, self._index.times)
+
+
 def index_video(path: Path) -> VideoIndex:
     """Reads all packets of the file's best video stream (and its first frame, for size and rotation).
 
@@ -66,7 +83,10 @@ def index_video(path: Path) -> VideoIndex:
     import av
     from av.codec.context import Flags
 
-    existing_file(path)
+    if not path.is_file():
+        raise UserError(f"{str(path)!r} does not exist: give a video file or a folder of images.")
+    if path.stat().st_size == 0:
+        raise UserError(f"{str(path)!r} is empty (zero bytes): give a video file.")
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             stream = video_stream(container, path)

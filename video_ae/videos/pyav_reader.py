@@ -1,7 +1,8 @@
 """PyAV: exact everywhere, brings its own FFmpeg."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.index import VideoIndex
-from video_ae.videos.indexed import IndexedVideo
+from video_ae.videos.index import IndexedVideo, VideoIndex
 
 
 class PyAVReader(IndexedVideo):
@@ -93,7 +93,7 @@ class PyAVReader(IndexedVideo):
         first = next(packets)
         if first.pts is None or first.pts > key[0]:
             return self._open()
-        self._frames, self._last_pts = _decode(first, packets), None
+        self._frames, self._last_pts = _decode(chain([first], packets)), None
         return None
 
     def _open(self) -> None:
@@ -103,11 +103,9 @@ class PyAVReader(IndexedVideo):
             self._container.close()
         self._container = av.open(str(self._path), metadata_errors="ignore")
         self._stream = self._container.streams[self._index.stream]
-        packets = self._container.demux(self._stream)
-        self._frames, self._last_pts = _decode(next(packets), packets), None
+        self._frames, self._last_pts = _decode(self._container.demux(self._stream)), None
 
 
-def _decode(first: Any, rest: Iterator) -> Iterator:
-    yield from first.decode()
-    for packet in rest:
+def _decode(packets: Iterable) -> Iterator:
+    for packet in packets:
         yield from packet.decode()

@@ -8,8 +8,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.index import VideoIndex
-from video_ae.videos.indexed import IndexedVideo
+from video_ae.videos.index import IndexedVideo, VideoIndex
 
 TIME_TOLERANCE = 1e-4  # seconds
 
