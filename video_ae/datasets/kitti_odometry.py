@@ -1,12 +1,12 @@
 """KITTI odometry (Geiger et al., Are we ready for Autonomous Driving? The KITTI Vision Benchmark Suite, 2012)."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines
 from video_ae.errors import UserError
 from video_ae.formats.kitti import read_kitti, read_kitti_projection
 from video_ae.formats.number_files import read_table
@@ -46,16 +46,11 @@ class KittiOdometry(PosedVideos):
         times = None
         if (path / "times.txt").is_file():
             times = read_table(path / "times.txt", 1)[:, 0]
-            _check_lines(path / "times.txt", times, files)
+            check_lines(path / "times.txt", times, files)
         truth = path.parent.parent / "poses" / f"{path.name}.txt"
         if not truth.is_file():
             return PosedFrames(files, torch.eye(4, dtype=torch.float64).expand(len(files), 4, 4), None, times)
         world_from_zero = read_kitti(truth)
-        _check_lines(truth, world_from_zero, files)
+        check_lines(truth, world_from_zero, files)
         intrinsics, camera_from_zero = read_kitti_projection(path / "calib.txt", camera)
         return PosedFrames(files, world_from_zero @ invert(camera_from_zero), intrinsics.expand(len(files), 4), times)
-
-
-def _check_lines(file: Path, rows: Sized, images: list[Path]) -> None:
-    if len(rows) != len(images):
-        raise UserError(f"{str(file)!r} has {len(rows)} lines, but there are {len(images)} images.")

@@ -1,7 +1,7 @@
 """Frames with a camera each: what research data sets come down to, once their files are read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -124,6 +124,21 @@ def _checked(video: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
         raise UserError("A focal length is not a positive number.")
     normalised = video.intrinsics / torch.tensor([*reader.image_size, *reader.image_size], dtype=torch.float64)
     return reader, KnownCameras(Cameras(video.world_from_camera, normalised), times)
+
+
+def check_lines(file: Path, rows: Sized, images: list[Path]) -> None:
+    """Checks that a file has a line for each image.
+
+    Args:
+        file: the file, for the message.
+        rows: what its lines say.
+        images: of the video.
+
+    Raises:
+        UserError: when there are more or fewer lines.
+    """
+    if len(rows) != len(images):
+        raise UserError(f"{str(file)!r} has {len(rows)} lines, but there are {len(images)} images.")
 
 
 def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from video_ae.datasets.pinholes import pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
@@ -37,11 +37,7 @@ class Replica(PosedVideos):
     def read(self, path: Path) -> PosedFrames:
         files = natural_order((path / "results").glob("frame*.jpg"))
         rows = read_table(path / "traj.txt", 16)
-        if len(rows) != len(files):
-            raise UserError(
-                f"{str(path / 'traj.txt')!r} has {len(rows)} lines, but there are {len(files)} images "
-                "results/frame*.jpg."
-            )
+        check_lines(path / "traj.txt", rows, files)
         intrinsics = pinhole_intrinsics(str(path), [_lens(path)] * len(files), files)
         return PosedFrames(files, poses_of_rows(path / "traj.txt", rows), intrinsics)
 

@@ -28,12 +28,10 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}-{uuid4().hex[:12]}{path.suffix}")
-    try:
+    with _writing(f"{str(path)!r}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
-    except OSError as error:
-        raise _unwritable(f"{str(path)!r}", error) from error
     try:
         write(temporary)
         temporary.chmod(mode)  # safetensors writes files that only their owner may read
@@ -89,12 +87,9 @@ def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
     """
     path = Path(path)
     _check_empty(path, overwrite)
-    try:
+    with _writing(f"The output folder {str(path)!r}"):
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise _unwritable(f"The output folder {str(path)!r}", error) from error
+        tempfile.TemporaryFile(dir=path).close()
     return path
 
 
@@ -115,13 +110,10 @@ def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
     out = Path(os.path.abspath(out))
     _check_replaceable(out, overwrite)
     made = [folder for folder in out.parents if not folder.exists()]
+    temporary = out.with_name(f".{out.name}-{uuid4().hex[:12]}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    except OSError as error:
-        _remove_empty(made)
-        raise _unwritable(f"The output folder {str(out)!r}", error) from error
-    try:
+        with _writing(f"The output folder {str(out)!r}"):
+            temporary.mkdir(mode=0o700, parents=True)
         yield temporary
         temporary.chmod(0o755)
         _replace(temporary, out, overwrite)
@@ -170,5 +162,11 @@ def _remove_empty(folders: list[Path]) -> None:
             return
 
 
-def _unwritable(what: str, error: OSError) -> UserError:
-    return UserError(f"{what} cannot be written ({error.strerror}): choose a folder that you may write to.")
+@contextmanager
+def _writing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{what} cannot be written ({error.strerror}): choose a folder that you may write to."
+        ) from error

@@ -23,6 +23,8 @@ class PackedClips(Dataset[ByteClip]):
     Only the sampler is kept in memory. Where a clip cannot be read, another one is drawn for the same position. From
     object storage, the shards of the next block of positions are fetched while this one is read.
 
+    `skipped` names the videos of which nothing was packed, with the reason.
+
     Args:
         source: the packed videos, with the overlaps that preparation measured.
         length: frames in a clip.
@@ -49,6 +51,7 @@ class PackedClips(Dataset[ByteClip]):
         gap_seconds: tuple[float, float] | None = None,
     ) -> None:
         self._source, self._clips, self._seed = source, clips, seed
+        self.skipped = source.skipped
         self._sampler_values = (length, gap, reverse, curriculum, gap_seconds)
         self._sampler = self._make_sampler()
         self._block = -1
@@ -70,11 +73,6 @@ class PackedClips(Dataset[ByteClip]):
     def names(self) -> Sequence[str]:
         """The names of the segments."""
         return self._source.names
-
-    @property
-    def skipped(self) -> dict[str, str]:
-        """Name -> reason of the videos of which nothing was packed."""
-        return self._source.skipped
 
     def __len__(self) -> int:
         return self._clips
