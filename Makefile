@@ -22,6 +22,7 @@ lint: $(VENV)/installed
 	$(BIN)/typos
 	$(BIN)/mypy
 	$(BIN)/python tools/check_docstrings.py
+	$(BIN)/python tools/check_words.py
 
 # The pure-Python part of PyTorch3D, a reference for our ray marcher: no wheel of the whole runs here, and an extra of
 # the package cannot carry these flags.

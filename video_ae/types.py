@@ -100,7 +100,7 @@ class TensorRecord:
         assert is_dataclass(self)
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         axes = _axes(type(self))
-        return replace(self, **{name: _changed(value, axes[name], change) for name, value in values.items()})  # type: ignore[type-var]
+        return replace(self, **{name: _changed(value, axes[name], change) for name, value in values.items()})
 
     @classmethod
     def _join(

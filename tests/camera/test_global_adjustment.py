@@ -8,7 +8,8 @@ import torch
 
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.global_adjustment import choose_keyframes, propagate_corrections
+from video_ae.camera.global_adjustment import covisible_keyframes, propagate_corrections
+from video_ae.camera.loop_closure import find_loop_closures
 from video_ae.camera.problem import PointGrid, SceneState, Submap
 from video_ae.camera.submaps import scale_poses
 from video_ae.geometry.se3 import invert, se3_exp
@@ -33,7 +34,7 @@ def rotate(frames: int, step: float) -> torch.Tensor:
 
 
 def test_keyframes_are_spread_evenly_and_end_with_the_video():
-    keyframes = choose_keyframes(submap_of(walk(193, 0.001)))
+    keyframes = covisible_keyframes(submap_of(walk(193, 0.001)))
     assert keyframes[0] == 0
     assert keyframes[-1] == 192
     assert {b - a for a, b in pairwise(keyframes)} == {5, 2}  # 193 / 48, and the rest
@@ -41,13 +42,13 @@ def test_keyframes_are_spread_evenly_and_end_with_the_video():
 
 def test_where_the_camera_rotates_fast_keyframes_stand_closer():
     slow, fast = rotate(100, 0.002), rotate(40, 0.25)  # radians a frame; the view is 1.1 wide
-    keyframes = choose_keyframes(submap_of(torch.cat([slow, slow[-1:] + fast])))
+    keyframes = covisible_keyframes(submap_of(torch.cat([slow, slow[-1:] + fast])))
     assert max(b - a for a, b in pairwise(keyframes) if b > 102) <= 2
     assert min(b - a for a, b in pairwise(keyframes) if b < 98) >= 3
 
 
 def test_no_keyframes_where_too_many_would_be_needed():
-    assert choose_keyframes(submap_of(rotate(120, 0.5))) == []
+    assert covisible_keyframes(submap_of(rotate(120, 0.5))) == []
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
@@ -91,10 +92,10 @@ def test_loop_closures_are_pairs_that_meet_again():
     frames = torch.rand(16, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     graph = FrameGraph(frames, LocalContrast(), levels=2, step=4)
     state = SceneState(invert(se3_exp(twists)), torch.ones(16, len(graph.points)), torch.tensor(25.0).log())
-    loops = graph.loop_closures(state, 5, 3)
+    loops = find_loop_closures(graph, state, 5, 3)
     assert loops.shape == (2, 6)
     assert torch.equal(loops[:, 0::2], loops[:, 1::2].flip(0))  # each pair next to its reverse
     assert (loops.sum(0) == 15).all()  # frame i was where frame 15 - i is
     away = SceneState(invert(se3_exp(walk(16, 2.0))), state.inverse_depth, state.log_focal)
-    assert graph.loop_closures(away, 5, 3).shape == (2, 0)
-    assert len(graph.guided_correspondences((1,), state, loop_closures=3).source) == 2 * 15 + 6
+    assert find_loop_closures(graph, away, 5, 3).shape == (2, 0)
+    assert len(graph.guided_correspondences((1,), state, others=loops).source) == 2 * 15 + 6

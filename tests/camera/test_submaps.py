@@ -9,7 +9,8 @@ import torch
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.problem import PointGrid, SceneState, Submap
-from video_ae.camera.submaps import common_focal, merge_submaps, moving_frames, solve_submaps, split_frames
+from video_ae.camera.stationary_frames import skip_stationary_frames
+from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.geometry.se3 import invert, se3_exp
 
 GRID = PointGrid(3, 4, 64, 48)
@@ -127,7 +128,7 @@ def test_standing_frames_are_left_out_and_represented_by_the_one_before():
     wide = torch.nn.functional.interpolate(texture, size=(48, 96), mode="bicubic")[0].clamp(0, 1)
     offsets = [0, 2, 4, 4, 4, 6]
     frames = torch.stack([wide[..., x : x + 64] for x in offsets])
-    kept, representative = moving_frames(FrameGraph(frames, LocalContrast(), 3, 4))
+    kept, representative = skip_stationary_frames(FrameGraph(frames, LocalContrast(), 3, 4))
     assert kept == [0, 1, 2, 5]
     assert representative.tolist() == [0, 1, 2, 2, 2, 3]
     submap = make_submap(4).select(representative)

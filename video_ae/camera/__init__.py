@@ -1,8 +1,10 @@
 """Frames -> extrinsics, intrinsics and how sure they are. The files in reading order:
 
-* thresholds, problem: the numbers that decide, and the records that pass between the files below;
-* features, optical_flow, bundle_adjustment, frame_graph, iteration: frames are matched, and a scene is solved on that;
+* base, thresholds, problem: the contract, the numbers that decide, and the records that pass between the files below;
+* features, optical_flow, bundle_adjustment, frame_graph, loop_closure, iteration: frames are matched and a scene is
+  solved on that;
 * direction_search, incremental, initialization: where a scene to begin with comes from;
-* covariance, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
-* quality_flags, base, solver, cache: what is said about the result, and who does all this.
+* covariance, stationary_frames, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
+* quality_flags, solver, cache: what is said about the result, and the class that does all this. Its docstring is the
+  overview: read it first.
 """

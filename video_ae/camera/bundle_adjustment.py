@@ -110,18 +110,18 @@ def linearise(state: SceneState, matches: Correspondences) -> Linearisation:
     def image_motion(by_x: Tensor, by_y: Tensor, by_z: Tensor) -> Tensor:
         return torch.stack([scale * (by_x - x * by_z), scale * (by_y - y * by_z)], 1)
 
-    pulled = scale * state.inverse_depth[matches.source]
-    zero, across = torch.zeros_like(x), x * y
-    turned = -seen.target_from_source[:, :3, :2] @ seen.rays[:, :2].T  # of rays that grow with the focal length
-    by_focal = image_motion(*turned.unbind(1)) + focal * torch.stack([x, y], 1)
-    by_target = torch.stack(
+    by_translation = scale * state.inverse_depth[matches.source]
+    zero, xy = torch.zeros_like(x), x * y
+    ray_by_focal = -seen.target_from_source[:, :3, :2] @ seen.rays[:, :2].T  # by the logarithm of the focal length
+    by_focal = image_motion(*ray_by_focal.unbind(1)) + focal * torch.stack([x, y], 1)
+    by_target = torch.stack(  # three columns of the rotation, three of the translation, one of the focal length
         [
-            focal * torch.stack([-across, -(1 + y * y)], 1),
-            focal * torch.stack([1 + x * x, across], 1),
+            focal * torch.stack([-xy, -(1 + y * y)], 1),
+            focal * torch.stack([1 + x * x, xy], 1),
             focal * torch.stack([-y, x], 1),
-            torch.stack([pulled, zero], 1),
-            torch.stack([zero, pulled], 1),
-            torch.stack([-x * pulled, -y * pulled], 1),
+            torch.stack([by_translation, zero], 1),
+            torch.stack([zero, by_translation], 1),
+            torch.stack([-x * by_translation, -y * by_translation], 1),
             by_focal,
         ],
         2,

@@ -115,10 +115,16 @@ def motion_costs(
 def _edge_costs(
     flow: Tensor, information: Tensor, parallax: Tensor, rotational: Tensor, rounds: int
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """Cost, rotation and length of an edge for every direction; k is the direction, p the point, i and j x and y.
+
+    The flow of a point is modelled as `inverse_depth * parallax + rotational @ rotation`. The part of it across the
+    epipolar line (along `normal`) does not depend on the depth: it gives the rotation by weighted least squares. Then
+    each point's inverse depth is that of least squares along the line.
+    """
     normal = torch.stack([-parallax[..., 1], parallax[..., 0]], -1)
     weighted = torch.einsum("pij,kpj->kpi", information, parallax)
-    power = (weighted * parallax).sum(-1) + 1e-3
-    across = torch.linalg.det(information) / power  # information across the epipolar line, per squared normal
+    information_along = (weighted * parallax).sum(-1) + 1e-3
+    across = torch.linalg.det(information) / information_along  # per squared normal
     jacobian = torch.einsum("kpi,pij->kpj", normal, rotational)
     offset = (normal * flow).sum(-1)
     rotation = torch.zeros(len(parallax), 3, device=flow.device)
@@ -129,19 +135,19 @@ def _edge_costs(
         right = (scaled * offset[..., None]).sum(1)
         rotation = torch.linalg.solve(_ridge(scaled.mT @ jacobian), right)
     rest = flow - torch.einsum("pij,kj->kpi", rotational, rotation)
-    inverse_depth = (weighted * rest).sum(-1) / power
-    full = (rest * torch.einsum("pij,kpj->kpi", information, rest)).sum(-1)
-    across_error = (full - inverse_depth.square() * power).clamp_min(0)
-    support = power / (1 + across_error)
+    inverse_depth = (weighted * rest).sum(-1) / information_along
+    error_without_depth = (rest * torch.einsum("pij,kpj->kpi", information, rest)).sum(-1)
+    across_error = (error_without_depth - inverse_depth.square() * information_along).clamp_min(0)
+    support = information_along / (1 + across_error)
     costs, lengths = [], []
     for sign in (1, -1):  # points of negative depth are not explained by this sign of the motion
-        costs.append(torch.log1p(torch.where(sign * inverse_depth > 0, across_error, full)).sum(-1))
+        costs.append(torch.log1p(torch.where(sign * inverse_depth > 0, across_error, error_without_depth)).sum(-1))
         lengths.append((support * sign * inverse_depth).sum(-1) / support.sum(-1))
     return torch.cat(costs), rotation.repeat(2, 1), torch.cat(lengths)
 
 
 def frame_costs(costs: MotionCosts, matches: Correspondences, frames: int) -> Float[Tensor, "frame direction"]:
-    """Costs summed per source frame, for its motion to later frames; earlier targets vote for the opposite.
+    """Costs summed per source frame, for its motion to later frames; an earlier target counts for the opposite.
 
     Args:
         costs: of the edges.

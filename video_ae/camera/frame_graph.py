@@ -1,4 +1,7 @@
-"""The frame graph: which frames are matched with which, and the correspondences on a grid of points."""
+"""The frame graph: which frames are matched with which, and the correspondences on a grid of points.
+
+Edges come in pairs: each is followed by its reverse, which tells how far a match may be trusted.
+"""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +23,6 @@ _GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005
 _FEATURE_NOISE = 0.15  # spread of feature differences between two views of the same thing
 _MATCH_FLOOR = 0.15  # pixels; no match is trusted further than this
 _START_LEVELS = 2  # finest levels, on which flows with a good start are matched
-_ROUND_TRIP = 2.0  # pixels; matches that come back further away than this are dropped
 
 
 def frame_pairs(frames: int, gaps: tuple[int, ...], device: torch.device | None = None) -> Int[Tensor, "2 edge"]:
@@ -128,7 +130,7 @@ class FrameGraph:
         reverse = torch.arange(edges.shape[1], device=self.device).view(-1, 2).flip(1).flatten()
         back, _ = warp(found.flow[reverse], found.flow)
         distance = (found.flow + back).square().sum(1)
-        trust = found.inside / (1 + distance).square() * (distance < _ROUND_TRIP**2)
+        trust = found.inside / (1 + distance).square() * (distance < THRESHOLDS.round_trip_pixels**2)
         information = information * trust.flatten(1)[:, self.pixels, None, None]
         matched = self.points + found.flow.flatten(2)[..., self.pixels].transpose(1, 2)
         return Correspondences(edges[0], edges[1], self.points, matched, information)
@@ -176,7 +178,7 @@ class FrameGraph:
         return torch.stack([forward, backward], 1).flatten(0, 1)
 
     def guided_correspondences(
-        self, gaps: tuple[int, ...], state: SceneState, levels: int = 2, loop_closures: int = 0
+        self, gaps: tuple[int, ...], state: SceneState, levels: int = 2, others: Int[Tensor, "2 edge"] | None = None
     ) -> Correspondences:
         """Correspondences of the pairs `gaps` apart, started from where the solved scene predicts them (DROID-SLAM's
         outer loop).
@@ -185,37 +187,12 @@ class FrameGraph:
             gaps: distances of the frames of a pair.
             state: the scene.
             levels: of the pyramid, finest ones.
-            loop_closures: so many pairs further apart are matched as well, as far as they see the same place.
+            others: edges that are matched as well, each followed by its reverse.
         """
         edges = frame_pairs(self.count, gaps, self.device)
-        if loop_closures:
-            edges = torch.cat([edges, self.loop_closures(state, max(gaps) + 1, loop_closures)], 1)
+        if others is not None:
+            edges = torch.cat([edges, others], 1)
         return self.correspondences(edges, self.flow(edges, self.predicted_flow(edges, state), levels))
-
-    def loop_closures(self, state: SceneState, gap: int, most: int) -> Int[Tensor, "2 edge"]:
-        """The pairs of frames far apart that share most of what they see, as the scene predicts it.
-
-        Args:
-            state: the scene.
-            gap: least distance of the frames of a pair.
-            most: number of pairs; each is followed by its reverse.
-        """
-        first, second = torch.triu_indices(self.count, self.count, gap, device=self.device)
-        share = torch.minimum(self._covisible(state, first, second), self._covisible(state, second, first))
-        best = share.argsort(descending=True)[:most]
-        best = best[share[best] > THRESHOLDS.loop_overlap]
-        pairs = torch.stack([first[best], second[best]])
-        return torch.stack([pairs, pairs.flip(0)], -1).flatten(1)
-
-    def _covisible(self, state: SceneState, source: Tensor, target: Tensor) -> Float[Tensor, "edge"]:
-        """Part of the source frames' points that lie inside the target frames."""
-        half = torch.tensor([self.width / 2, self.height / 2], device=self.device)
-        shares = [torch.zeros(0, device=self.device)]
-        for begin in range(0, len(source), _EDGES_AT_ONCE):
-            part = slice(begin, begin + _EDGES_AT_ONCE)
-            seen = predict_points(state, self.points, source[part], target[part])
-            shares.append(((seen.image.abs() < half).all(-1) & seen.in_front).float().mean(1))
-        return torch.cat(shares)
 
     def predicted_flow(self, edges: Int[Tensor, "2 edge"], state: SceneState) -> Float[Tensor, "edge 2 height width"]:
         """Flow of every pixel of the working size as the scene predicts it.

@@ -18,12 +18,11 @@ from video_ae.geometry.se3 import invert, se3_exp, se3_log
 from video_ae.types import Cameras
 
 KEYFRAME_GAPS = (1, 2, 4)  # pairs of keyframes that are matched besides the loop closures
-LOOP_CLOSURES = 60  # pairs
 _SPREAD = 48  # keyframes in a video in which neighbours always share enough
 _MOST = 80  # bounds memory and time
 
 
-def choose_keyframes(whole: Submap) -> list[int]:
+def covisible_keyframes(whole: Submap) -> list[int]:
     """Frames spread evenly, and more densely where the next one would see less than half of one.
 
     Empty where that takes too many: keyframes that do not see each other would hold nothing.

@@ -31,7 +31,7 @@ class Initialization:
         gaps: frame distances of the first correspondences.
         vote_gaps: frame distances of those that decide between hypotheses.
         focal_starts: focal lengths to try, in units of the longer side.
-        candidates: how many hypotheses are voted on.
+        candidates: how many hypotheses are compared on the frame distances of `vote_gaps`.
         directions: of translation, spread over the sphere.
     """
 
@@ -52,10 +52,10 @@ class Initialization:
         first = matches = graph.initial_correspondences(self.gaps)
         solved = self._solve_hypotheses(graph, matches, known, prune=True)
         best = deduplicate(solved, self.candidates)
-        voted = [self._vote(graph, state, known) for state in best] if len(best) > 1 else []
+        voted = [self._match_wide(graph, state, known) for state in best] if len(best) > 1 else []
         scores = [match_costs(*one).mean().item() for one in voted]
         if voted and min(scores) > THRESHOLDS.reinit_cost and graph.count > WINDOW + SHARED:
-            voted.append(self._vote(graph, self._register_incrementally(graph, known), known))
+            voted.append(self._match_wide(graph, self._register_incrementally(graph, known), known))
             scores.append(match_costs(*voted[-1]).mean().item())
         state, matches = voted[scores.index(min(scores))] if voted else (best[0], matches)
         rotation = self._pure_rotation(graph, first, matches, replace(known, pure_rotation=True))
@@ -81,7 +81,9 @@ class Initialization:
         state, _ = minimise(state, matches, priors, self.outer_loop.steps, known.free)
         return state, matches
 
-    def _vote(self, graph: FrameGraph, state: SceneState, known: KnownParameters) -> tuple[SceneState, Correspondences]:
+    def _match_wide(
+        self, graph: FrameGraph, state: SceneState, known: KnownParameters
+    ) -> tuple[SceneState, Correspondences]:
         return self.outer_loop.run(graph, state, self.vote_gaps, known)
 
     def _solve_hypotheses(
@@ -100,14 +102,14 @@ class Initialization:
         return [minimise(state, matches, priors, steps, known.free) for state, cost in tried if cost <= limit]
 
     def _hypotheses(self, graph: FrameGraph, matches: Correspondences, known: KnownParameters) -> Iterator[SceneState]:
-        """Per focal length the best sequence of translation directions and its mirror image."""
+        """Per focal length the best sequence of translation directions, and the same with the opposite sign."""
         directions = directions_on_sphere(self.directions, graph.device)
         for focal in self._focals(graph, known, self.focal_starts):
             costs = motion_costs(matches, focal, directions)
             per_frame = frame_costs(costs, matches, graph.count)
             sequence = smooth_sequence(per_frame, directions, 1.0 * len(matches.points))
-            mirrored = (sequence + len(directions) // 2) % len(directions)
-            for path in (sequence, mirrored):
+            opposite = (sequence + len(directions) // 2) % len(directions)
+            for path in (sequence, opposite):
                 yield state_from_directions(costs, matches, directions, path, focal, graph.count)
 
     @staticmethod
@@ -119,7 +121,7 @@ class Initialization:
         """A state that was extended from the best seed window."""
 
         def judged(part: FrameGraph, state: SceneState) -> SolvedWindow:
-            state, matches = self._vote(part, state, known)
+            state, matches = self._match_wide(part, state, known)
             return SolvedWindow(state, match_costs(state, matches).mean().item())
 
         def solve(part: FrameGraph) -> SolvedWindow:

@@ -7,6 +7,7 @@ import torch
 
 from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.frame_graph import FrameGraph
+from video_ae.camera.loop_closure import find_loop_closures
 from video_ae.camera.problem import Correspondences, KnownParameters, Priors, SceneState, clamp_gaps
 
 _PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
@@ -32,7 +33,7 @@ class OuterLoop:
         state: SceneState,
         gaps: tuple[int, ...],
         known: KnownParameters,
-        loop_closures: int = 0,
+        loop_closures: bool = False,
     ) -> tuple[SceneState, Correspondences]:
         """The state after a round, at mean inverse depth 1, and the correspondences that it was solved on.
 
@@ -41,13 +42,29 @@ class OuterLoop:
             state: to begin from.
             gaps: distances of the frames of a pair.
             known: what is given.
-            loop_closures: so many pairs further apart.
+            loop_closures: whether pairs further apart that see the same are matched as well.
         """
-        matches = graph.guided_correspondences(clamp_gaps(gaps, graph.count), state, loop_closures=loop_closures)
+        matches = self.match(graph, state, gaps, loop_closures)
         for _ in range(_SOLVES):
             state = state.normalized()
             state, _ = minimise(state, matches, self.priors(graph, state, known), self.steps, known.free)
         return state.normalized(), matches
+
+    @staticmethod
+    def match(
+        graph: FrameGraph, state: SceneState, gaps: tuple[int, ...], loop_closures: bool = False
+    ) -> Correspondences:
+        """The correspondences of a round.
+
+        Args:
+            graph: of the frames.
+            state: predicts them.
+            gaps: distances of the frames of a pair.
+            loop_closures: whether pairs further apart that see the same are matched as well.
+        """
+        gaps = clamp_gaps(gaps, graph.count)
+        loops = find_loop_closures(graph, state, max(gaps) + 1) if loop_closures else None
+        return graph.guided_correspondences(gaps, state, others=loops)
 
     def priors(self, graph: FrameGraph, state: SceneState | None, known: KnownParameters) -> Priors:
         """Smoothness around a state, or a constant (or the given) depth before there is one.

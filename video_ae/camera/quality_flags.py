@@ -76,7 +76,7 @@ def stands_still(matches: Correspondences) -> bool:
         matches: the correspondences; those that are not reliable do not count.
     """
     moved = (matches.matched - matches.points).norm(dim=-1)[matches.reliable]
-    return bool(len(moved)) and moved.quantile(0.75).item() < THRESHOLDS.standing_pixels
+    return bool(len(moved)) and moved.quantile(0.75).item() < THRESHOLDS.stationary_pixels
 
 
 def blurred_frames(frames: Float[Tensor, "frame 3 height width"]) -> list[int]:

@@ -11,7 +11,7 @@ from video_ae.camera.bundle_adjustment import match_costs
 from video_ae.camera.covariance import pose_covariance, rotation_confidence
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.global_adjustment import KEYFRAME_GAPS, LOOP_CLOSURES, choose_keyframes, propagate_corrections
+from video_ae.camera.global_adjustment import KEYFRAME_GAPS, covisible_keyframes, propagate_corrections
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.problem import (
@@ -19,11 +19,11 @@ from video_ae.camera.problem import (
     KnownParameters,
     SceneState,
     Submap,
-    clamp_gaps,
     focal_in_pixels,
 )
 from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, solver_notes
-from video_ae.camera.submaps import common_focal, merge_submaps, moving_frames, solve_submaps, split_frames
+from video_ae.camera.stationary_frames import skip_stationary_frames
+from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
@@ -55,7 +55,7 @@ class CameraSolver(CameraEncoder):
         search_gaps, vote_gaps: frame distances of the first correspondences, and of those that decide.
         stages: frame distances of each round of step 2.
         focal_starts: focal lengths to try, in units of the longer side.
-        candidates: how many hypotheses are voted on.
+        candidates: how many hypotheses are compared on the frame distances of `vote_gaps`.
         steps: solver steps per round.
         smoothness: weight that pulls each inverse depth to the mean of its neighbours.
         directions: of translation that are tried.
@@ -119,7 +119,7 @@ class CameraSolver(CameraEncoder):
         count = len(images.frames)
         if count <= self.longest:
             return list(range(count)), torch.arange(count, device=images.frames.device)
-        return moving_frames(images.graph(self.search_size, self.point_step))
+        return skip_stationary_frames(images.graph(self.search_size, self.point_step))
 
 
 class _WorkingImages:
@@ -189,10 +189,10 @@ class _Solving:
         frames = list(range(len(whole)))
         if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
             return self._summary(self._polish(frames, whole, _JOINT_ROUNDS, self.focal, _REFINE_SIZE, _REFINE_GAPS))
-        if keyframes := choose_keyframes(whole):  # submaps drift
+        if keyframes := covisible_keyframes(whole):  # submaps drift
             start = whole.frames(keyframes)
             adjusted = self._polish(
-                keyframes, start, _JOINT_ROUNDS, self.focal, size, KEYFRAME_GAPS, loop_closures=LOOP_CLOSURES
+                keyframes, start, _JOINT_ROUNDS, self.focal, size, KEYFRAME_GAPS, loop_closures=True
             )
             return propagate_corrections(whole, keyframes, self._summary(adjusted))
         return whole
@@ -241,7 +241,7 @@ class _Solving:
         focal_over_width: float | None,
         size: int,
         gaps: tuple[int, ...],
-        loop_closures: int = 0,
+        loop_closures: bool = False,
     ) -> _Solution:
         """A submap after rounds at `size`.
 
@@ -258,15 +258,13 @@ class _Solving:
             if match_costs(solved, matches).sum() >= match_costs(state, matches).sum():
                 break
             state = solved
-        matches = graph.guided_correspondences(clamp_gaps(gaps, graph.count), state, loop_closures=loop_closures)
-        return _Solution(graph, state, matches, known)
+        return _Solution(graph, state, solver.outer_loop.match(graph, state, gaps, loop_closures), known)
 
     def _cost(self, part: list[int], submap: Submap) -> float:
         """Mean cost of the wide correspondences of a submap."""
         graph = self.images.graph(self.solver.size, self.solver.point_step, part)
         state = graph.resample(submap.state, submap.grid).normalized()
-        gaps = clamp_gaps(self.solver.stages[-1], graph.count)
-        return match_costs(state, graph.guided_correspondences(gaps, state)).mean().item()
+        return match_costs(state, self.solver.outer_loop.match(graph, state, self.solver.stages[-1])).mean().item()
 
     def _coarse_graph(self, part: list[int]) -> FrameGraph:
         return self.images.graph(self.solver.search_size, self.solver.point_step + 1, part)
@@ -284,7 +282,7 @@ class _Solving:
 
 
 def _estimate(solved: Submap, frames: Float[Tensor, "frame 3 height width"]) -> CameraEstimate:
-    """The record that leaves this room."""
+    """What the solver returns."""
     height, width = frames.shape[-2:]
     intrinsics = pinhole_intrinsics(solved.focal_over_width.expand(len(solved)), width, height)
     estimate = CameraEstimate(

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.camera.covariance import rotation_confidence, scale_covariance, transport_covariance
-from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.problem import SceneState, Submap
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.se3 import invert, rigid
@@ -16,25 +15,6 @@ from video_ae.geometry.se3 import invert, rigid
 Solve = Callable[[list[int]], Submap]
 Continue = Callable[[list[int], Submap, int], Submap]
 Cost = Callable[[list[int], Submap], float]
-
-
-def moving_frames(graph: FrameGraph) -> tuple[list[int], Int[Tensor, "frame"]]:
-    """Frames that differ from the one kept before, and which of those stands for each frame.
-
-    A camera that stands for a while would cut a long video in two parts of unrelated scales. The last frame always is
-    kept.
-
-    Args:
-        graph: of all frames.
-    """
-    kept, representative = [0], [0]
-    for frame in range(1, graph.count):
-        edge = torch.tensor([[kept[-1]], [frame]], device=graph.device)
-        moved = graph.flow(edge).flow.norm(dim=1).flatten().quantile(0.75)
-        if moved > THRESHOLDS.moving_pixels or frame == graph.count - 1:
-            kept.append(frame)
-        representative.append(len(kept) - 1)
-    return kept, torch.tensor(representative, device=graph.device)
 
 
 def split_frames(frames: int, length: int, overlap: int) -> list[list[int]]:

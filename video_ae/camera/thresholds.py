@@ -5,26 +5,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a solution is kept, tried again or given up, and when its notes say so.
+    """When a solution is kept, tried again or given up, and when its notes say so; each is read in the file named.
 
     Args:
         pure_rotation_cost_ratio: translation must leave less than this part of the cost of a pure rotation, in
-            correspondences of wide gaps, where there is parallax to explain.
-        pure_rotation_cost_ratio_neighbors: the same where only neighbouring frames were matched.
-        reinit_cost: above it, the best initialization of all frames competes with an incremental one.
-        prune_cost_ratio: an initialization whose cost is so many times the best one's after a few steps is given up.
+            correspondences of wide gaps, where there is parallax to explain (initialization).
+        pure_rotation_cost_ratio_neighbors: the same where only neighbouring frames were matched (initialization).
+        reinit_cost: above it, the best initialization of all frames competes with an incremental one (initialization).
+        prune_cost_ratio: an initialization whose cost is so many times the best one's after a few steps is given up
+            (initialization).
         resolve_cost_ratio: a submap whose cost is so many times its successor's is solved again, backwards from that
-            one: a wrong submap costs 1.4 times as much, right ones vary by 10 %.
-        lost_cost: above it, a submap that was started from the one before is initialized anew.
-        duplicate_cost: initializations whose costs differ by less than this part are one and the same.
-        moving_pixels: a frame counts as moving where a quarter of the image has moved by more since the last one.
-        keyframe_overlap: part of a keyframe's points that the next one sees at least.
-        loop_overlap: part of both frames' points that a loop closure shares at least.
-        textured_fraction: part of the correspondences that must carry information.
-        standing_pixels: a camera stands where three quarters of the correspondences move by less.
-        parallax_pixels: below it, translation and depth are called a guess.
-        blurred_ratio: of the steepness of a sharp frame's edges, below which a frame is called blurred.
-        little_overlap: part of a frame in the next one, below which overlap is called little.
+            one: a wrong submap costs 1.4 times as much, right ones vary by 10 % (submaps).
+        lost_cost: above it, a submap that was started from the one before is initialized anew (solver).
+        duplicate_cost: initializations whose costs differ by less than this part are one and the same (initialization).
+        moving_pixels: a frame counts as moving where a quarter of the image has moved by more since the last one
+            (stationary_frames).
+        keyframe_overlap: part of a keyframe's points that the next one sees at least (global_adjustment).
+        loop_overlap: part of both frames' points that a loop closure shares at least (loop_closure).
+        textured_fraction: part of the correspondences that must carry information (quality_flags).
+        stationary_pixels: a camera is stationary where three quarters of the correspondences move by less
+            (quality_flags).
+        parallax_pixels: below it, translation and depth are called a guess (quality_flags).
+        blurred_ratio: of the steepness of a sharp frame's edges, below which a frame is called blurred (quality_flags).
+        little_overlap: part of a frame in the next one, below which overlap is called little (quality_flags).
+        round_trip_pixels: matches that come back further away than this are dropped (frame_graph).
     """
 
     pure_rotation_cost_ratio: float = 0.34
@@ -38,10 +42,11 @@ class Thresholds:
     keyframe_overlap: float = 0.5
     loop_overlap: float = 0.5
     textured_fraction: float = 0.05
-    standing_pixels: float = 0.2
+    stationary_pixels: float = 0.2
     parallax_pixels: float = 0.75
     blurred_ratio: float = 0.5
     little_overlap: float = 0.5
+    round_trip_pixels: float = 2.0
 
 
 THRESHOLDS = Thresholds()

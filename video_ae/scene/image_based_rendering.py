@@ -29,7 +29,7 @@ from video_ae.types import Cameras, RenderedViews, Scene
 if TYPE_CHECKING:
     from video_ae.models.base import VideoModel
 else:
-    VideoModel = torch.nn.Module  # models import this room
+    VideoModel = torch.nn.Module  # models import this folder
 
 AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole

@@ -16,7 +16,7 @@ from video_ae.types import Cameras, RenderedViews, Scene
 if TYPE_CHECKING:
     from video_ae.models.base import VideoModel
 else:
-    VideoModel = torch.nn.Module  # models import this room
+    VideoModel = torch.nn.Module  # models import this folder
 
 LARGEST_STEP = 0.08  # of the disparity, between neighbouring pixels: beyond it a depth lies between two surfaces
 TOLERANCE = 0.12  # of the disparity, between keyframes that see the same point

@@ -34,7 +34,7 @@ from video_ae.videos.load import read_clip
 if TYPE_CHECKING:
     from video_ae.models.base import VideoModel
 else:
-    VideoModel = torch.nn.Module  # models import this room
+    VideoModel = torch.nn.Module  # models import this folder
 
 PATH_FRAMES = 96  # of a new path: four seconds
 
@@ -327,7 +327,7 @@ class Reconstruction:
             importlib.import_module("viser")
         except ImportError as error:
             raise UserError("The viewer needs viser: pip install 'video-ae[viewer]'.") from error
-        # The viewer ranks above this room (tests/test_architecture.py) and is there only on request.
+        # The viewer ranks above this folder (tests/test_architecture.py) and is there only on request.
         serve = importlib.import_module("video_ae.viewer.serve")
         folder = self.folder or self.save(Path(tempfile.mkdtemp(prefix="video-ae-")) / "view", export=("points",))
         viewer = serve.Viewer(folder, host, port, str(self.scene.camera.confidence.device))
@@ -370,7 +370,7 @@ class Reconstruction:
         """
         results = read_results(Path(folder), None if source is None else Path(source))
         target = choose_device(device)
-        # Models rank above this room (tests/test_architecture.py), since they make reconstructions.
+        # Models rank above this folder (tests/test_architecture.py), since they make reconstructions.
         models = importlib.import_module("video_ae.models.open")
         model = models.load_video_model(Path(folder) / WEIGHTS, target)
         return cls(model, results.scene.to(target), results.source, Path(folder))

@@ -12,7 +12,7 @@ from video_ae.types import Cameras, RenderedViews, Scene
 if TYPE_CHECKING:
     from video_ae.models.base import VideoModel
 else:
-    VideoModel = torch.nn.Module  # models import this room
+    VideoModel = torch.nn.Module  # models import this folder
 
 CHUNK = 8  # views rendered at once
 
