@@ -1,5 +1,6 @@
 """The examples of docs/extending.md: files and commands are taken from the page and run."""
 
+import csv
 import re
 import shlex
 import sys
@@ -9,17 +10,21 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from wave_walk import write_walk
 
 from video_ae.cli import main
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.models.open import build_model, load_model
+from video_ae.scene.exporters import chosen_formats
+from video_ae.scene.reconstruction import Reconstruction
 from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 FILES = dict(re.findall(r'^```\w+ title="([\w.]+)"\n(.*?)^```', PAGE, re.DOTALL | re.MULTILINE))
 COMMANDS = re.findall(r"^video-ae train .+$", PAGE, re.MULTILINE)
+EXPORTS = re.findall(r"^video-ae (?:reconstruct|export) .+$", PAGE, re.MULTILINE)
 # What makes a run short; `camera` is the cheap one of the quickstart's training.
 SHORT = [
     "--trainer.max_steps=1", "--trainer.accelerator=cpu", "--data.size=[40,30]", "--data.length=3",
@@ -63,8 +68,10 @@ def trained(folder: Path, command: str) -> Path:
 
 
 def test_the_page_has_all_of_it() -> None:
-    assert set(FILES) == {"numpy_videos.py", "classical_sweep.py", "bright_void.py", "charbonnier.py", "mine.yaml"}
-    assert len(COMMANDS) == 5
+    assert set(FILES) == {
+        "numpy_videos.py", "classical_sweep.py", "bright_void.py", "charbonnier.py", "camera_table.py", "mine.yaml",
+    }  # fmt: skip
+    assert (len(COMMANDS), len(EXPORTS)) == (5, 2)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[-1])
@@ -138,3 +145,35 @@ def test_loss_is_the_formula(folder: Path) -> None:
     clip = VideoClip(torch.zeros(1, 2, 3, 2, 2), torch.arange(2)[None], torch.zeros(1, 2))
     value = Charbonnier(epsilon=0.4)(ModelOutput(torch.full((1, 1, 3, 2, 2), 0.3), torch.tensor([1])), clip)
     assert value.item() == pytest.approx(0.5)
+
+
+def test_export_writes_where_the_cameras_stand(folder: Path) -> None:
+    write_walk(folder, 3)
+    reconstruct, export = (shlex.split(command)[1:] for command in EXPORTS)
+    assert main([*reconstruct, "--weights=weights.safetensors", "--refine=0", "--device=cpu"]) == 0
+    assert {"points.ply", "centres.csv", "cameras.json"} <= {path.name for path in (folder / "walk").iterdir()}
+    assert main([*export, "--device=cpu"]) == 0
+    assert [path.name for path in (folder / "tables").iterdir()] == ["centres.csv"]
+    walk = Reconstruction.load(folder / "walk", "cpu")
+    head, *rows = csv.reader((folder / "tables" / "centres.csv").read_text().splitlines())
+    assert head == ["frame", "x", "y", "z"]
+    table = torch.tensor([list(map(float, row)) for row in rows], dtype=torch.float64)
+    assert torch.equal(table, torch.cat([torch.arange(3.0)[:, None], walk.cameras.centers], 1))
+    with pytest.raises(UserError, match=r"centres\.csv' exists: choose another folder"):
+        walk.export(folder / "tables", ["camera_table.centres"])
+    assert [path.name for path in walk.export("tables", ["camera_table.centres"], overwrite=True)] == ["centres.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("no_such_module.centres", "names no export.*PYTHONPATH"),
+        ("camera_table.missing", "names no export.*PYTHONPATH"),
+        (".centres", "names no export"),
+        ("camera_table.__doc__", "is no function that writes an export"),
+        ("tables", "no export 'tables': choose from .*module.function"),
+    ],
+)
+def test_an_export_that_is_not_there_is_said_in_one_sentence(folder: Path, name: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        chosen_formats([name])

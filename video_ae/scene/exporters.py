@@ -1,5 +1,6 @@
 """A reconstruction in the formats of other programs: which there are, and how each is written."""
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,58 +35,50 @@ class ExportFormat:
 
     Args:
         write: writes a reconstruction into a folder; raises UserError where it has nothing for the format.
-        product: the file or folder that belongs to this format alone.
+        product: the file or folder that belongs to this format alone; None where only `write` knows.
         needs_volumes: whether the structure codes must have a depth.
     """
 
-    write: Callable[[Path, Reconstruction], None]
-    product: str
+    write: Callable[[Path, Reconstruction], object]
+    product: str | None = None
     needs_volumes: bool = False
 
 
-def write_formats(folder: Path, names: Sequence[str], reconstruction: Reconstruction) -> None:
-    """Writes formats into a folder.
+def chosen_formats(given: Sequence[str], scene: Scene | None = None) -> dict[str, ExportFormat]:
+    """Formats by name, from what a person wrote.
 
     Args:
-        folder: exists.
-        names: keys of `FORMATS`.
-        reconstruction: what is written.
-
-    Raises:
-        UserError: a format needs what the reconstruction does not have.
-    """
-    for name in names:
-        FORMATS[name].write(folder, reconstruction)
-
-
-def chosen_formats(given: Sequence[str]) -> tuple[str, ...]:
-    """Keys of `FORMATS` from what a person wrote.
-
-    Args:
-        given: names of formats, or `all`, or `none`.
+        given: keys of `FORMATS`, `module.function` for formats of one's own (docs/extending.md), or `all`, or `none`.
+        scene: of a reconstruction, where there is one already; `all` leaves out what it has nothing for.
 
     Raises:
         UserError: there is no format of a name, or `all` or `none` stand beside others.
 
-    >>> chosen_formats(["tum", "kitti"])
-    ('kitti', 'tum')
+    >>> list(chosen_formats(["tum", "kitti"]))
+    ['kitti', 'tum']
     """
     known = (*FORMATS, "all", "none")
     for name in given:
-        if name not in known:
-            raise UserError(f"There is no export {name!r}: choose from {', '.join(known)}.")
+        if name not in known and "." not in name:
+            raise UserError(f"There is no export {name!r}: choose from {', '.join(known)}, or module.function.")
     if len(given) > 1 and {"all", "none"} & set(given):
         raise UserError("`all` and `none` stand alone: give one of them, or names.")
-    return tuple(name for name in FORMATS if "all" in given or name in given)
+    if "all" in given:
+        flat = scene is not None and not scene.volumes
+        return {name: one for name, one in FORMATS.items() if not (flat and one.needs_volumes)}
+    own = {name: _own_format(name) for name in given if "." in name}
+    return {name: one for name, one in FORMATS.items() if name in given} | own
 
 
-def available_formats(scene: Scene) -> tuple[str, ...]:
-    """The formats that a scene has something for.
-
-    Args:
-        scene: of a reconstruction.
-    """
-    return tuple(name for name, one in FORMATS.items() if scene.volumes or not one.needs_volumes)
+def _own_format(name: str) -> ExportFormat:
+    module, _, function = name.rpartition(".")
+    try:
+        write = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{name!r} names no export ({error}): is its module on PYTHONPATH?") from error
+    if not callable(write):
+        raise UserError(f"{name!r} is no function that writes an export (docs/extending.md).")
+    return ExportFormat(write)
 
 
 def _tum(folder: Path, reconstruction: Reconstruction) -> None:
@@ -151,6 +144,7 @@ def _link(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes())
 
 
+# A new one also stands in docs/exports.md and in EXPORTS of the command line, which must not import torch.
 FORMATS: dict[str, ExportFormat] = {
     "kitti": ExportFormat(_kitti, "cameras_kitti.txt"),
     "tum": ExportFormat(_tum, "cameras_tum.txt"),

@@ -345,7 +345,8 @@ class Reconstruction:
 
         Args:
             folder: appears when it is complete.
-            export: names of formats (docs/exports.md), `all` that the scene has something for, or `none`.
+            export: names of formats (docs/exports.md), `module.function` for one of your own (docs/extending.md), `all`
+                that the scene has something for, or `none`.
             overwrite: whether an earlier reconstruction is replaced.
             progress: called with what is being done and the part done, from 0 to 1.
 
@@ -380,7 +381,8 @@ class Reconstruction:
 
         Args:
             folder: where to write; it may hold other files.
-            formats: their names (docs/exports.md), or `all` that the scene has something for.
+            formats: their names (docs/exports.md), `module.function` for one of your own (docs/extending.md), or `all`
+                that the scene has something for.
             overwrite: whether earlier files of these formats are replaced.
 
         Returns:

@@ -17,12 +17,12 @@ from torch import Tensor
 
 import video_ae
 from video_ae.errors import UserError
-from video_ae.formats.atomic import MARK, write_json_atomically
+from video_ae.formats.atomic import MARK, claim_folder, write_json_atomically
 from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.scene import read_scene, write_scene
 from video_ae.formats.weights import write_weights
 from video_ae.progress import Stages
-from video_ae.scene.exporters import FORMATS, SHARED, available_formats, chosen_formats, write_formats
+from video_ae.scene.exporters import SHARED, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.rendering import CHUNK, to_bytes
 from video_ae.scene.source import Source
@@ -65,7 +65,7 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     Args:
         folder: exists and is empty.
         reconstruction: what is written.
-        export: names of formats, `all` that the scene has something for, or `none`.
+        export: names of formats, as in `chosen_formats`.
         stages: called with what is being done; its times are written into summary.json.
 
     Raises:
@@ -73,7 +73,7 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     """
     from video_ae.scene.overview import write_overview  # brings matplotlib
 
-    names = available_formats(reconstruction.scene) if "all" in export else chosen_formats(export)
+    formats = chosen_formats(export, reconstruction.scene)
     write_cameras_json(folder / CAMERAS, reconstruction.trajectory)
     stages("rendering the input path", 0)
     rendered = reconstruction.render_frames(None, lambda done: stages("rendering the input path", done))
@@ -91,17 +91,18 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     stages("writing", 0)
     write_overview(folder / OVERVIEW, reconstruction)
     stages("exports", 0)
-    write_formats(folder, names, reconstruction)
+    for one in formats.values():
+        one.write(folder, reconstruction)
     stages("exports", 1)
     (folder / SCENE).mkdir()
     write_scene(folder / SCENE, reconstruction.scene, reconstruction.source.image_size)
     write_weights(folder / WEIGHTS, reconstruction.model.settings, reconstruction.model.state_dict())
     stages("writing", 1)
     stages.flush_timer()
-    write_json_atomically(folder / MARK, _summary(reconstruction, names, stages.seconds))
+    write_json_atomically(folder / MARK, _summary(reconstruction, list(formats), stages.seconds))
 
 
-def _summary(reconstruction: Reconstruction, export: Sequence[str], seconds: dict[str, float]) -> dict[str, Any]:
+def _summary(reconstruction: Reconstruction, export: list[str], seconds: dict[str, float]) -> dict[str, Any]:
     trajectory, model = reconstruction.trajectory, type(reconstruction.model)
     return {
         "command": sys.argv,
@@ -112,7 +113,7 @@ def _summary(reconstruction: Reconstruction, export: Sequence[str], seconds: dic
             "platform": platform.platform(),
         },
         "model": f"{model.__module__}.{model.__qualname__}",
-        "settings": {**reconstruction.source.settings, "export": list(export)},
+        "settings": {**reconstruction.source.settings, "export": export},
         "frames": len(reconstruction),
         "image_size": list(trajectory.image_size),
         "working_size": list(reconstruction.image_size),
@@ -211,7 +212,7 @@ def export_into(folder: Path, reconstruction: Reconstruction, names: Sequence[st
     Args:
         folder: is made where it is missing.
         reconstruction: what is written.
-        names: of formats, or `all` that the scene has something for.
+        names: of formats, as in `chosen_formats`.
         overwrite: whether earlier files of these formats are replaced.
 
     Returns:
@@ -221,35 +222,33 @@ def export_into(folder: Path, reconstruction: Reconstruction, names: Sequence[st
         UserError: there is no format of a name, or the scene has nothing for it; the video is gone and its images are
             needed; a file is in the way, or the folder cannot be written.
     """
-    chosen = chosen_formats(names)
-    if "all" in names:
-        chosen = available_formats(reconstruction.scene)
+    chosen = chosen_formats(names, reconstruction.scene)
     if not chosen:
         raise UserError("No export was named: give one, such as colmap.")
-    for name in chosen:
-        path = folder / FORMATS[name].product
+    products = [one.product for one in chosen.values() if one.product]
+    _check_free(folder, products, overwrite)
+    claim_folder(folder, overwrite=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-", ignore_cleanup_errors=True) as temporary:
+        new = Path(temporary)
+        for one in chosen.values():
+            one.write(new, reconstruction)
+        written = sorted(path.name for path in new.iterdir())
+        shared = [name for name in SHARED if name in written and name not in products]
+        own = [name for name in written if name not in shared]
+        _check_free(folder, own, overwrite)  # once more: a user's own format says only now what it writes
+        for name in own:
+            _replace(new / name, folder / name)
+        for name in shared:
+            _complete(new / name, folder / name)
+    return [folder / name for name in [*own, *shared]]
+
+
+def _check_free(folder: Path, names: list[str], overwrite: bool) -> None:
+    for path in (folder / name for name in names):
         if path.exists() and not overwrite:
             raise UserError(
                 f"{str(path)!r} exists: choose another folder, or allow it to be replaced.", argument="overwrite"
             )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".export-"))
-    except OSError as error:
-        raise UserError(
-            f"The folder {str(folder)!r} cannot be written ({error.strerror}): choose one that you may write to."
-        ) from error
-    try:
-        write_formats(temporary, chosen, reconstruction)
-        own = sorted({FORMATS[name].product for name in chosen})
-        shared = [name for name in SHARED if name not in own and (temporary / name).exists()]
-        for name in own:
-            _replace(temporary / name, folder / name)
-        for name in shared:
-            _complete(temporary / name, folder / name)
-        return [folder / name for name in [*own, *shared]]
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _replace(new: Path, old: Path) -> None:
