@@ -4,7 +4,6 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from video_ae.errors import UserError
 from video_ae.formats.colmap import no_points, write_colmap
@@ -15,14 +14,10 @@ from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
 from video_ae.formats.ply import write_ply
 from video_ae.formats.tum import write_tum
+from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.feature_tracks import track_points
 from video_ae.types import Scene
 from video_ae.videos.load import read_clip
-
-if TYPE_CHECKING:
-    from video_ae.scene.reconstruction import Reconstruction
-else:
-    Reconstruction = object  # its file imports this one
 
 IMAGES = "images"
 POINTS = "points.ply"

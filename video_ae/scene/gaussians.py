@@ -5,7 +5,7 @@ the mass of the peak gives the opacity, its mean the position, its spread the th
 is as wide as a pixel and lies in the surface that neighbouring rays span. What an earlier keyframe shows is left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,6 +16,7 @@ from video_ae.geometry.frustum import MARGIN
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
 from video_ae.renderers.compositing import absorption_weights
+from video_ae.scene.points import draw
 from video_ae.types import MultiplaneVolume, Scene
 
 MOST_GAUSSIANS = 200_000  # 13.6 MB; long videos get more:
@@ -61,7 +62,9 @@ def scene_gaussians(scene: Scene) -> GaussianCloud:
             shown = _shown_by(cloud.centres, volumes[other], peaks[other].expected)
             kept &= ~(shown & ~central) if other in order[rank + 1 :] else ~shown
         clouds.append(cloud.select(kept))
-    return _draw(GaussianCloud.cat(clouds), max(MOST_GAUSSIANS, MOST_PER_FRAME * len(scene.clip)))
+    joined = GaussianCloud.cat(clouds)
+    drawn = draw(joined, max(MOST_GAUSSIANS, MOST_PER_FRAME * len(scene.clip)))
+    return replace(drawn, scale=drawn.scale * (len(joined) / max(len(drawn), 1)) ** 0.5)
 
 
 def _peaks(volume: MultiplaneVolume) -> _Peaks:
@@ -93,12 +96,13 @@ def _gaussians(volume: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianCloud, 
     before = peaks.mass.cumsum(0) - peaks.mass
     opacity = (peaks.mass / (1 - before).clamp_min(1e-4)).clamp(max=_OPAQUE)
     peak, row, column = torch.nonzero((peaks.mass > LEAST_MASS) & (peaks.mean > 0), as_tuple=True)
-    ray, q = rays[row, column], peaks.mean[peak, row, column]
+    at = peak, row, column
+    ray, q = rays[row, column], peaks.mean[at]
     depth = 1 / q
     focal = volume.reference.intrinsics[0, :2]
     across = torch.diag_embed(torch.stack([1 / (focal[0] * columns), 1 / (focal[1] * rows)]))
     slopes = _slopes(peaks.expected)[:, row, column]
-    variance = (_THICKNESS * peaks.spread[peak, row, column] * depth.square()).square()
+    variance = (_THICKNESS * peaks.spread[at] * depth.square()).square()
     covariance = variance[:, None, None] * ray[:, :, None] * ray[:, None]
     for axis in range(2):
         steepest = _STEEPEST * across[axis, axis] * q
@@ -110,13 +114,8 @@ def _gaussians(volume: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianCloud, 
     values, axes = torch.linalg.eigh(pose[:3, :3] @ covariance @ pose[:3, :3].mT)
     axes = axes * torch.linalg.det(axes).sign()[:, None, None]  # a rotation, not a reflection
     scale = values.clamp_min(1e-14).sqrt().clamp_min(1e-3 * depth[:, None] * across.max())
-    cloud = GaussianCloud(
-        transform(pose, ray * depth[:, None]),
-        peaks.color[peak, :, row, column],
-        opacity[peak, row, column],
-        scale,
-        axes,
-    )
+    centres, colors = transform(pose, ray * depth[:, None]), peaks.color[peak, :, row, column]
+    cloud = GaussianCloud(centres, colors, opacity[at], scale, axes)
     uv = torch.stack([(column + 0.5) / columns, (row + 0.5) / rows], -1)
     return cloud, _is_central(uv)
 
@@ -148,12 +147,3 @@ def _shown_by(
     uv = project(local, reference.intrinsics[0].expand(len(points), 4))
     there = sample(expected[None, None], uv[None, None], "border")[0, 0, 0]
     return _is_central(uv) & (local[:, 2] > 0) & (there * local[:, 2] < 1 + _TOLERANCE)
-
-
-def _draw(cloud: GaussianCloud, most: int) -> GaussianCloud:
-    if len(cloud) <= most:
-        return cloud
-    order = torch.randperm(len(cloud), generator=torch.Generator().manual_seed(0))[:most].sort().values
-    kept = cloud.select(order)
-    wider = kept.scale * (len(cloud) / most) ** 0.5
-    return GaussianCloud(kept.centres, kept.colors, kept.opacity, wider, kept.rotation)

@@ -10,8 +10,8 @@ the rendering stays as well.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -22,14 +22,10 @@ from video_ae.geometry.covisibility import viewpoint_distance
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.resize import even_size, resize_images, resize_maps
 from video_ae.geometry.se3 import invert
+from video_ae.scene.annotations import VideoModel
 from video_ae.scene.rendering import to_bytes
 from video_ae.scene.source import SHORTER_SIDE
 from video_ae.types import Cameras, RenderedViews, Scene
-
-if TYPE_CHECKING:
-    from video_ae.models.base import VideoModel
-else:
-    VideoModel = torch.nn.Module  # models import this folder
 
 AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
@@ -56,8 +52,6 @@ class ImageBasedRenderer:
     frame: Callable[[int], Float[Tensor, "3 height width"]]
     size: tuple[int, int]
     inverse_depth: Float[Tensor, "frame rows columns"] | None = None
-    _depths: dict[int, Tensor] = field(default_factory=dict)
-    _small: dict[int, Tensor] = field(default_factory=dict)
 
     def images(
         self,
@@ -114,25 +108,19 @@ class ImageBasedRenderer:
         with torch.no_grad():
             return self.model.render(self.scene, camera.to(device, torch.float32), size).to("cpu")
 
-    def _small_frame(self, position: int) -> Tensor:
-        """A frame at the size that codes are made from."""
-        if position not in self._small:
-            if len(self._small) >= _KEPT:
-                self._small.pop(next(iter(self._small)))
-            size = even_size(self.scene.clip.image_size, SHORTER_SIDE)
-            self._small[position] = resize_images(self.frame(position), size)
-        return self._small[position]
+    @cached_property
+    def _small_frame(self) -> Callable[[int], Tensor]:
+        """A frame by its position, at the size that codes are made from."""
+        size = even_size(self.scene.clip.image_size, SHORTER_SIDE)
+        return lru_cache(_KEPT)(lambda position: resize_images(self.frame(position), size))
 
-    def _inverse_depth_of(self, frame: int) -> Float[Tensor, "rows columns"]:
-        """1 / z that a frame of the clip sees; NaN where it is not known."""
+    @cached_property
+    def _inverse_depth_of(self) -> Callable[[int], Tensor]:
+        """1 / z that a frame of the clip sees, by its position; NaN where it is not known."""
         if self.inverse_depth is not None:
-            return self.inverse_depth[frame]
-        if frame not in self._depths:
-            if len(self._depths) > _KEPT:
-                self._depths.pop(next(iter(self._depths)))
-            views = self._render_codes(self._camera(frame), even_size(self.size, SHORTER_SIDE))
-            self._depths[frame] = views.inverse_depth[0]
-        return self._depths[frame]
+            return self.inverse_depth.__getitem__
+        size = even_size(self.size, SHORTER_SIDE)
+        return lru_cache(_KEPT)(lambda frame: self._render_codes(self._camera(frame), size).inverse_depth[0])
 
     def _camera(self, frame: int) -> Cameras:
         return self.scene.cameras.select([frame]).to("cpu", torch.float32)

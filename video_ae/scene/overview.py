@@ -2,40 +2,22 @@
 
 import math
 import textwrap
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
+from matplotlib.gridspec import GridSpec
 
 from video_ae.formats.ply import PointCloud
 from video_ae.geometry.trajectories import spread_frames
+from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.rendering import to_bytes
-
-if TYPE_CHECKING:
-    from video_ae.scene.reconstruction import Reconstruction
-else:
-    Reconstruction = object  # its file imports this one
 
 SHOWN = 6  # frames
 _WIDTH, _TALLEST = 14.4, 2.0  # inches: of the whole, of one frame
 _INK, _FAINT, _PATH = "#22262b", "#8a919a", "#1769aa"
-_COLOURS = "magma"
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """The frames that stand in the overview: positions in the clip, inputs, renderings and 1 / z (0: not known)."""
-
-    positions: list[int]
-    inputs: UInt8[Tensor, "shown 3 height width"]
-    renderings: UInt8[Tensor, "shown 3 height width"]
-    disparity: Float[Tensor, "shown height width"]
 
 
 def write_overview(path: Path | BytesIO, reconstruction: Reconstruction) -> None:
@@ -45,35 +27,25 @@ def write_overview(path: Path | BytesIO, reconstruction: Reconstruction) -> None
         path: where it is written.
         reconstruction: what it shows.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    frames = _frames(reconstruction)
-    height, width = frames.disparity.shape[-2:]
-    columns = len(frames.positions)
+    width, height = reconstruction.image_size
+    positions = spread_frames(len(reconstruction), SHOWN)
+    columns = len(positions)
     cell = min(13.6 / max(columns, 4), _TALLEST * width / height)
     rows = 3 * (cell * height / width + 0.12)
     notes = [line for note in reconstruction.notes for line in textwrap.wrap(f"• {note}", 150, subsequent_indent="  ")]
     head, below = 0.95 + 0.2 * len(notes), 5.0
     total = head + rows + 0.5 + below
     figure = Figure(figsize=(_WIDTH, total), dpi=100, facecolor="white")
-    FigureCanvasAgg(figure)
     _title(figure, reconstruction, notes, total)
     top = 1 - head / total
     sides = {"left": 0.045, "right": 0.045 + columns * cell / _WIDTH, "wspace": 0.03, "hspace": 0.05}
     images = figure.add_gridspec(3, columns, top=top, bottom=top - rows / total, **sides)
-    _images(figure, images, frames, reconstruction.trajectory.indices)
+    _images(figure, images, reconstruction, positions)
     sides = {"left": 0.055, "right": 0.975, "wspace": 0.14}
     plots = figure.add_gridspec(1, 2, top=below / total, bottom=0.6 / total, width_ratios=[1.25, 1], **sides)
     _from_above(figure.add_subplot(plots[0]), reconstruction)
     _confidence(figure.add_subplot(plots[1]), reconstruction)
     figure.savefig(path, format="png")
-
-
-def _frames(reconstruction: Reconstruction) -> _Frames:
-    positions = spread_frames(len(reconstruction), SHOWN)
-    rendered = reconstruction.render_frames(positions)
-    inputs = to_bytes(reconstruction.frames[positions])
-    return _Frames(positions, inputs, rendered.rgb, rendered.inverse_depth.nan_to_num(0.0))
 
 
 def _title(figure: Figure, reconstruction: Reconstruction, notes: list[str], total: float) -> None:
@@ -91,21 +63,26 @@ def _title(figure: Figure, reconstruction: Reconstruction, notes: list[str], tot
         figure.text(0.045, 1 - 0.8 / total, "\n".join(notes), size=9.5, color="#a33b20", va="top")
 
 
-def _images(figure: Figure, grid, frames: _Frames, indices: Tensor) -> None:
-    scale = np.nanquantile(frames.disparity.numpy(), [0.02, 0.98])
-    rows = {"input": frames.inputs, "rendered": frames.renderings, "disparity": frames.disparity}
+def _images(figure: Figure, grid: GridSpec, reconstruction: Reconstruction, positions: list[int]) -> None:
+    """A column a frame: the input, what is rendered of it, and its disparity (0 where it is not known)."""
+    rendered = reconstruction.render_frames(positions)
+    disparity = rendered.inverse_depth.nan_to_num(0.0).numpy()
+    low, high = np.quantile(disparity, [0.02, 0.98])
+    colours = {"cmap": "magma", "vmin": low, "vmax": max(high, low + 1e-6)}  # images in colour ignore them
+    rows = {
+        "input": to_bytes(reconstruction.frames[positions]).movedim(1, -1).numpy(),
+        "rendered": rendered.rgb.movedim(1, -1).numpy(),
+        "disparity": disparity,
+    }
     for row, (label, images) in enumerate(rows.items()):
-        for column, position in enumerate(frames.positions):
+        for column, position in enumerate(positions):
             axes = figure.add_subplot(grid[row, column])
-            if label == "disparity":
-                axes.imshow(images[column].numpy(), cmap=_COLOURS, vmin=scale[0], vmax=max(scale[1], scale[0] + 1e-6))
-            else:
-                axes.imshow(images[column].permute(1, 2, 0).numpy())
-            axes.set_xticks([])
-            axes.set_yticks([])
+            axes.imshow(images[column], **colours)
+            axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
             if row == 0:
-                axes.set_title(f"frame {int(indices[position])}", size=9, color=_FAINT, pad=3)
+                number = int(reconstruction.trajectory.indices[position])
+                axes.set_title(f"frame {number}", size=9, color=_FAINT, pad=3)
             if column == 0:
                 axes.set_ylabel(label, size=10, color=_INK)
 
@@ -178,6 +155,5 @@ def _plain(axes: Axes) -> None:
     axes.tick_params(labelsize=8.5, colors=_FAINT, length=0)
     axes.xaxis.label.set(size=9, color=_FAINT)
     axes.yaxis.label.set(size=9, color=_FAINT)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color("#c9ced4")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#c9ced4")

@@ -1,28 +1,26 @@
 """Coloured points of a scene: the surfaces of its keyframes' depth maps, as far as the keyframes agree."""
 
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from video_ae.formats.gaussian_ply import GaussianCloud
 from video_ae.formats.ply import PointCloud
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import spread_frames
+from video_ae.scene.annotations import VideoModel
 from video_ae.scene.rendering import render_chunks, to_bytes
 from video_ae.types import Cameras, RenderedViews, Scene
-
-if TYPE_CHECKING:
-    from video_ae.models.base import VideoModel
-else:
-    VideoModel = torch.nn.Module  # models import this folder
 
 LARGEST_STEP = 0.08  # of the disparity, between neighbouring pixels: beyond it a depth lies between two surfaces
 TOLERANCE = 0.12  # of the disparity, between keyframes that see the same point
 FARTHEST = 25.0  # typical depths: beyond it the depth is a guess
 MOST_POINTS = 300_000
 MOST_VIEWS = 60
+Cloud = TypeVar("Cloud", PointCloud, GaussianCloud)
 
 
 def scene_points(model: VideoModel, scene: Scene, size: tuple[int, int], depth: float) -> PointCloud:
@@ -55,7 +53,7 @@ def scene_points(model: VideoModel, scene: Scene, size: tuple[int, int], depth: 
         kept = (agreed > 0) | (seen == 0)
         rgb = colors[view].permute(1, 2, 0)[trusted[view]]
         clouds.append(PointCloud(points, rgb, certain.clamp(0, 1)).select(kept))
-    return _draw(_joined(clouds), MOST_POINTS)
+    return draw(PointCloud.cat(clouds), MOST_POINTS)
 
 
 def _smooth(disparity: Float[Tensor, "view height width"]) -> Bool[Tensor, "view height width"]:
@@ -84,15 +82,13 @@ def _count_views(
     return seen, agreed
 
 
-def _joined(clouds: list[PointCloud]) -> PointCloud:
-    return PointCloud(
-        torch.cat([cloud.points for cloud in clouds]),
-        torch.cat([cloud.colors for cloud in clouds]),
-        torch.cat([cloud.confidence for cloud in clouds]),
-    )
+def draw(cloud: Cloud, most: int) -> Cloud:
+    """The cloud, or some of it drawn at random with a fixed seed, in the same order.
 
-
-def _draw(cloud: PointCloud, most: int) -> PointCloud:
+    Args:
+        cloud: points or Gaussians.
+        most: how many are kept.
+    """
     if len(cloud) <= most:
         return cloud
     order = torch.randperm(len(cloud), generator=torch.Generator().manual_seed(0))

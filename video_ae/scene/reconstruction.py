@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float32, UInt8
@@ -23,6 +23,7 @@ from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.trajectories import PATHS, novel, scene_depth
 from video_ae.progress import Stages
+from video_ae.scene.annotations import VideoModel
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
 from video_ae.scene.rendering import render_chunks, to_bytes
@@ -30,11 +31,6 @@ from video_ae.scene.result_files import WEIGHTS, export_into, read_results, reco
 from video_ae.scene.source import Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
 from video_ae.videos.load import read_clip
-
-if TYPE_CHECKING:
-    from video_ae.models.base import VideoModel
-else:
-    VideoModel = torch.nn.Module  # models import this folder
 
 PATH_FRAMES = 96  # of a new path: four seconds
 
@@ -369,12 +365,12 @@ class Reconstruction:
         Raises:
             UserError: the folder holds no reconstruction or a damaged one, or the device is not available.
         """
-        results = read_results(Path(folder), None if source is None else Path(source))
+        scene, source_video = read_results(Path(folder), None if source is None else Path(source))
         target = choose_device(device)
         # Models rank above this folder (tests/test_architecture.py), since they make reconstructions.
         models = importlib.import_module("video_ae.models.open")
         model = models.load_video_model(Path(folder) / WEIGHTS, target)
-        return cls(model, results.scene.to(target), results.source, Path(folder))
+        return cls(model, scene.to(target), source_video, Path(folder))
 
     def export(self, folder: str | Path, formats: Sequence[str] = ("all",), overwrite: bool = False) -> list[Path]:
         """Writes the reconstruction in the formats of other programs.

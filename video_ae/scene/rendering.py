@@ -1,18 +1,13 @@
 """Images of a scene, a few at a time, so that long paths fit into memory."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from video_ae.scene.annotations import VideoModel
 from video_ae.types import Cameras, RenderedViews, Scene
-
-if TYPE_CHECKING:
-    from video_ae.models.base import VideoModel
-else:
-    VideoModel = torch.nn.Module  # models import this folder
 
 CHUNK = 8  # views rendered at once
 

@@ -6,10 +6,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,6 +21,7 @@ from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.scene import read_scene, write_scene
 from video_ae.formats.weights import write_weights
 from video_ae.progress import Stages
+from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.rendering import CHUNK, to_bytes
@@ -31,11 +31,6 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
-if TYPE_CHECKING:
-    from video_ae.scene.reconstruction import Reconstruction
-else:
-    Reconstruction = object  # its file imports this one
-
 CAMERAS = "cameras.json"
 INPUT_VIDEO = "reconstruction.mp4"  # input beside rendering
 NOVEL_VIDEO = "novel_view.mp4"
@@ -43,19 +38,6 @@ NOVEL_RATE = 24.0  # frames a second of new paths
 OVERVIEW = "overview.png"
 SCENE = "scene"
 WEIGHTS = f"{SCENE}/weights.safetensors"
-
-
-@dataclass(frozen=True)
-class Results:
-    """What the folder of a reconstruction holds beside the model.
-
-    Args:
-        scene: on the CPU; its clip is black.
-        source: the video that it was made from.
-    """
-
-    scene: Scene
-    source: Source
 
 
 def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence[str], stages: Stages) -> None:
@@ -127,8 +109,8 @@ def _summary(reconstruction: Reconstruction, export: list[str], seconds: dict[st
     }
 
 
-def read_results(folder: Path, video: Path | None = None) -> Results:
-    """What `write_results` wrote, beside the model.
+def read_results(folder: Path, video: Path | None = None) -> tuple[Scene, Source]:
+    """What `write_results` wrote, beside the model: the scene on the CPU, its clip black, and the video.
 
     Args:
         folder: of the reconstruction.
@@ -146,7 +128,7 @@ def read_results(folder: Path, video: Path | None = None) -> Results:
         return _open_again(folder, video, settings, image_size, int(scene.clip.indices.max()))
 
     path = video if video is not None else None if known is None else Path(known)
-    return Results(scene, Source(scene.clip.name, image_size, reader, path, settings))
+    return scene, Source(scene.clip.name, image_size, reader, path, settings)
 
 
 def _settings(folder: Path) -> dict[str, Any]:
