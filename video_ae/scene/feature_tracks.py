@@ -5,7 +5,7 @@ Kanade 1981, without the mean brightness), and the point is triangulated from th
 error measures the cameras.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from einops import rearrange
@@ -40,6 +40,17 @@ class _Seeds:
     inverse_depth: Float[Tensor, "seed"]
 
 
+@dataclass(frozen=True)
+class _Tracks:
+    """Where corners are seen in their own frame and then in others, and which of these matches can be trusted."""
+
+    seeds: _Seeds
+    views: list[int]
+    motion: Float64[Tensor, "view 4 4"]  # view from the corners' own frame
+    uv: Float64[Tensor, "seed view 2"]
+    good: Bool[Tensor, "seed view"]
+
+
 def track_points(
     frames: Float[Tensor, "frame 3 height width"],
     trajectory: CameraTrajectory,
@@ -61,8 +72,8 @@ def track_points(
     for keyframe in (keyframes[i] for i in spread_frames(len(keyframes), MOST_KEYFRAMES)):
         seeds = _corners(grey[keyframe, 0], inverse_depth[keyframe], keyframe)
         if len(seeds.uv):
-            parts.append(_track(seeds, frames, grey, trajectory))
-    return _joined([part for part in parts if len(part)])
+            parts.append(_triangulate(_track(seeds, frames, grey, trajectory), frames, trajectory))
+    return _joined(parts)
 
 
 def _corners(image: Float[Tensor, "height width"], inverse_depth: Tensor, frame: int) -> _Seeds:
@@ -83,32 +94,23 @@ def _corners(image: Float[Tensor, "height width"], inverse_depth: Tensor, frame:
     return _Seeds(frame, uv, inverse_depth[row, column])
 
 
-def _track(seeds: _Seeds, frames: Tensor, grey: Tensor, trajectory: CameraTrajectory) -> TrackedPoints:
-    count, (height, width) = len(frames), frames.shape[-2:]
-    size = torch.tensor([width, height])
-    targets = _targets(seeds.frame, count)
+def _track(seeds: _Seeds, frames: Tensor, grey: Tensor, trajectory: CameraTrajectory) -> _Tracks:
+    """Each corner's patch, aligned with other frames from where the structure predicts it."""
+    size = torch.tensor([frames.shape[-1], frames.shape[-2]])
     offsets = torch.arange(-_RADIUS, _RADIUS + 1.0)
     patch = torch.stack(torch.meshgrid(offsets, offsets, indexing="xy"), -1).reshape(-1, 2) / size
     pixels = seeds.uv[:, None] + patch  # [seed, pixel, 2]
     template = sample(grey[[seeds.frame]], pixels[None])[0, 0]
-    intrinsics = trajectory.cameras.intrinsics[0].float()
+    views = [seeds.frame, *_targets(seeds.frame, len(frames))]
+    pose, intrinsics = trajectory.cameras.world_from_camera, trajectory.cameras.intrinsics[0].float()
+    motion = torch.stack([invert(pose[view]) @ pose[seeds.frame] for view in views])
     found, good = [seeds.uv], [torch.ones(len(seeds.uv), dtype=torch.bool)]
-    for target in targets:
-        relative = _relative(trajectory, seeds.frame, target)
-        start = _transfer(pixels, seeds.inverse_depth[:, None], relative.float(), intrinsics)
-        shift, fits = _align(template, grey[[target]], start, size)
-        centre = _transfer(seeds.uv, seeds.inverse_depth, relative.float(), intrinsics)
-        found.append(centre + shift / size)
+    for view, relative in zip(views[1:], motion[1:].float(), strict=True):
+        start = _transfer(pixels, seeds.inverse_depth[:, None], relative, intrinsics)
+        shift, fits = _align(template, grey[[view]], start, size)
+        found.append(_transfer(seeds.uv, seeds.inverse_depth, relative, intrinsics) + shift / size)
         good.append(fits)
-    uv = torch.stack(found, 1).double()
-    views = [seeds.frame, *targets]
-    motion = torch.stack([_relative(trajectory, seeds.frame, view) for view in views])
-    return _triangulate(seeds, uv, torch.stack(good, 1), motion, views, trajectory, frames)
-
-
-def _relative(trajectory: CameraTrajectory, source: int, target: int) -> Float64[Tensor, "4 4"]:
-    pose = trajectory.cameras.world_from_camera
-    return invert(pose[target]) @ pose[source]
+    return _Tracks(seeds, views, motion, torch.stack(found, 1).double(), torch.stack(good, 1))
 
 
 def _targets(frame: int, count: int) -> list[int]:
@@ -149,24 +151,16 @@ def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tup
     return shift, inside & settled & (correlation > _LEAST_CORRELATION)
 
 
-def _triangulate(
-    seeds: _Seeds,
-    uv: Tensor,
-    good: Tensor,
-    motion: Tensor,
-    views: list[int],
-    trajectory: CameraTrajectory,
-    frames: Tensor,
-) -> TrackedPoints:
+def _triangulate(tracks: _Tracks, frames: Tensor, trajectory: CameraTrajectory) -> TrackedPoints:
     """Points from their observations (Gauss-Newton), outliers taken out once."""
+    seeds, good = tracks.seeds, tracks.good
     size = torch.tensor([frames.shape[-1], frames.shape[-2]], dtype=torch.float64)
     intrinsics = trajectory.cameras.intrinsics[0]
-    point, error = _solve(seeds, uv, good, motion, intrinsics, size)
-    good = good & (error < _LARGEST_ERROR)
-    point, error = _solve(seeds, uv, good, motion, intrinsics, size)
-    good = good & (error < _LARGEST_ERROR)
+    for _ in range(2):
+        point, error = _solve(tracks, good, intrinsics, size)
+        good = good & (error < _LARGEST_ERROR)
     kept = (good.sum(1) >= LEAST_VIEWS) & (point[:, 2] > 0)
-    point, error, good, uv = point[kept], error[kept], good[kept], uv[kept]
+    point, error, good, uv = point[kept], error[kept], good[kept], tracks.uv[kept]
     local = torch.cat([point[:, :2], torch.ones_like(point[:, :1])], -1) / point[:, 2:]
     pose = trajectory.cameras.world_from_camera[seeds.frame]
     source = torch.tensor(trajectory.image_size, dtype=torch.float64)
@@ -178,20 +172,17 @@ def _triangulate(
         (color.clamp(0, 1) * 255).round().to(torch.uint8),
         (error * good).sum(1) / good.sum(1) * scale,
         number,
-        torch.tensor(views)[view],
+        torch.tensor(tracks.views)[view],
         uv[number, view] * source,
     )
 
 
-def _solve(
-    seeds: _Seeds, uv: Tensor, good: Tensor, motion: Tensor, intrinsics: Tensor, size: Tensor
-) -> tuple[Tensor, Tensor]:
+def _solve(tracks: _Tracks, good: Tensor, intrinsics: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     """((x / z, y / z, 1 / z) of each point in the seed's axes, reprojection error of each view in pixels)."""
-    focal = intrinsics[:2] * size
-    start = (seeds.uv.double() - intrinsics[2:]) / intrinsics[:2]
-    inverse_depth = seeds.inverse_depth.double()
-    value = torch.cat([start, inverse_depth[:, None]], -1)
-    observed = (uv - intrinsics[2:]) / intrinsics[:2] * focal
+    focal, motion = intrinsics[:2] * size, tracks.motion
+    rays = (tracks.uv - intrinsics[2:]) / intrinsics[:2]
+    observed, inverse_depth = rays * focal, tracks.seeds.inverse_depth.double()
+    value = torch.cat([rays[:, 0], inverse_depth[:, None]], -1)
     basis = torch.stack([motion[:, :3, 0], motion[:, :3, 1], motion[:, :3, 3]], -1)  # [view, 3, unknown]
     weight = good[..., None].double()
     prior = torch.zeros_like(value)
@@ -212,14 +203,7 @@ def _solve(
 
 
 def _joined(parts: list[TrackedPoints]) -> TrackedPoints:
-    if not parts:
-        return no_points()
-    starts = torch.tensor([0, *(len(part) for part in parts[:-1])]).cumsum(0).tolist()
-    return TrackedPoints(
-        torch.cat([part.points for part in parts]),
-        torch.cat([part.colors for part in parts]),
-        torch.cat([part.error for part in parts]),
-        torch.cat([part.point + start for part, start in zip(parts, starts, strict=True)]),
-        torch.cat([part.frame for part in parts]),
-        torch.cat([part.pixel for part in parts]),
-    )
+    starts = torch.tensor([0, *map(len, parts)]).cumsum(0)
+    shifted = [replace(part, point=part.point + start) for part, start in zip(parts, starts[:-1], strict=True)]
+    values = ([getattr(part, one.name) for part in [no_points(), *shifted]] for one in fields(TrackedPoints))
+    return TrackedPoints(*map(torch.cat, values))

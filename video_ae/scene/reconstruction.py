@@ -349,7 +349,7 @@ class Reconstruction:
         Raises:
             UserError: the folder is in the way or cannot be written, or there is no export of a name.
         """
-        with output_folder(Path(folder), overwrite) as out, Stages(progress or _silent) as stages:
+        with output_folder(Path(folder), overwrite) as out, Stages(progress or (lambda stage, done: None)) as stages:
             write_results(out, self, export, stages)
         return Path(folder)
 
@@ -389,7 +389,3 @@ class Reconstruction:
                 are needed; or a file is in the way.
         """
         return export_into(Path(folder), self, formats, overwrite)
-
-
-def _silent(stage: str, done: float) -> None:
-    """A report that nobody reads."""
