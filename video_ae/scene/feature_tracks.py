@@ -19,7 +19,6 @@ from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import spread_frames
 
 CELL = 6  # pixels: one corner in each cell of a keyframe
-TARGETS = 10  # frames in which a corner is looked for
 MOST_KEYFRAMES = 24
 LEAST_VIEWS = 3
 _RADIUS = 4  # of a patch, in pixels
@@ -116,7 +115,7 @@ def _track(seeds: _Seeds, frames: Tensor, grey: Tensor, trajectory: CameraTrajec
 def _targets(frame: int, count: int) -> list[int]:
     """Up to ten other frames, nearer ones more densely."""
     steps = [1, 2, 4, 7, 12]
-    return [frame + sign * step for step in steps for sign in (-1, 1) if 0 <= frame + sign * step < count][:TARGETS]
+    return [frame + sign * step for step in steps for sign in (-1, 1) if 0 <= frame + sign * step < count]
 
 
 def _transfer(uv: Tensor, inverse_depth: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,8 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
-CAMERAS = "cameras.json"
 INPUT_VIDEO = "reconstruction.mp4"  # input beside rendering
-NOVEL_VIDEO = "novel_view.mp4"
 NOVEL_RATE = 24.0  # frames a second of new paths
-OVERVIEW = "overview.png"
 SCENE = "scene"
 WEIGHTS = f"{SCENE}/weights.safetensors"
 
@@ -56,7 +53,7 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     from video_ae.scene.overview import write_overview  # brings matplotlib
 
     formats = chosen_formats(export, reconstruction.scene)
-    write_cameras_json(folder / CAMERAS, reconstruction.trajectory)
+    write_cameras_json(folder / "cameras.json", reconstruction.trajectory)
     stages("rendering the input path", 0)
     rendered = reconstruction.render_frames(None, lambda done: stages("rendering the input path", done))
     chunks = zip(reconstruction.frames.split(CHUNK), rendered.rgb.split(CHUNK), strict=True)
@@ -69,9 +66,9 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
         rendered.inverse_depth,
     )  # fmt: skip
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
-    write_video(folder / NOVEL_VIDEO, novel, NOVEL_RATE)
+    write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)
     stages("writing", 0)
-    write_overview(folder / OVERVIEW, reconstruction)
+    write_overview(folder / "overview.png", reconstruction)
     stages("exports", 0)
     for one in formats.values():
         one.write(folder, reconstruction)
@@ -122,11 +119,7 @@ def read_results(folder: Path, video: Path | None = None) -> tuple[Scene, Source
     scene, image_size = read_scene(folder / SCENE)
     settings = _settings(folder)
     known = settings.get("source")
-
-    @cache
-    def reader() -> VideoReader:
-        return _open_again(folder, video, settings, image_size, int(scene.clip.indices.max()))
-
+    reader = cache(partial(_open_again, folder, video, settings, image_size, int(scene.clip.indices.max())))
     path = video if video is not None else None if known is None else Path(known)
     return scene, Source(scene.clip.name, image_size, reader, path, settings)
 
