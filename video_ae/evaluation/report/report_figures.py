@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from video_ae.evaluation.report.records import Strip
+from video_ae.scene.rendering import to_bytes
 
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 4.2, 3.6  # inches of one panel
@@ -99,8 +100,7 @@ def strip_image(view: Strip, method: str) -> str:
     tiles = [*view.contexts, view.target, prediction.image, error]
     tiles += [] if prediction.disparity is None else [colour_disparity(prediction.disparity)]
     row = torch.cat([torch.nn.functional.pad(tile, (0, 4), value=1.0) for tile in tiles], -1)
-    pixels = rearrange((row.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(rearrange(to_bytes(row), "c h w -> h w c").cpu().numpy())
     image = image.resize((round(image.width * _TILE / image.height), _TILE)) if image.height > _TILE else image
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
