@@ -9,7 +9,8 @@ from video_ae.evaluation import evaluate_poses_views as run
 from video_ae.evaluation import shared_steps
 from video_ae.evaluation.baselines import nearest_context
 from video_ae.evaluation.methods import ModelMethods
-from video_ae.evaluation.protocols.base import without_truth
+from video_ae.evaluation.metrics.lpips import image_metrics
+from video_ae.evaluation.protocols.running import without_truth
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.models.base import VideoModel
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
@@ -128,7 +129,7 @@ def test_missing_lpips_is_null_with_a_reason(monkeypatch):
         raise UserError("no weights")
 
     monkeypatch.setattr("video_ae.evaluation.metrics.lpips.Lpips.load", nothing)
-    metrics = shared_steps.view_metrics()
+    metrics = image_metrics()
     assert "lpips" not in metrics.found
     result = run_view_protocol(FakeSource(), nearest_context, metrics=metrics)
     row = result.result.clips["clip0"]["2"]

@@ -8,21 +8,14 @@ from typing import Literal
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import POSE_BASELINES, VIEW_BASELINES
-from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, missing_peers
+from video_ae.evaluation.metrics.lpips import image_metrics
+from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, installed_peers, missing_peers
 from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimator
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.report.records import PoseRecord, ViewRecord
 from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer
-from video_ae.evaluation.shared_steps import (
-    Focal,
-    announce_peers,
-    finish,
-    open_posed_clips,
-    prepare,
-    print_progress,
-    view_metrics,
-)
+from video_ae.evaluation.shared_steps import Focal, finish, open_posed_clips, prepare, print_progress
 from video_ae.formats.atomic import claim_folder
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 
@@ -67,7 +60,7 @@ def evaluate_poses(
     known = focal == "true"
     setup = prepare(data, out, weights, refine, seed, device, overwrite, beside, known)
     columns = {label: ComparedMethod(other.estimate_poses) for label, other in setup.others.items()}
-    columns |= (announce_peers(seed) if peers else {}) | POSE_BASELINES
+    columns |= (_announced_peers(seed) if peers else {}) | POSE_BASELINES
     record = PoseRecord(setup.label, replace(setup.method, refine=0).estimate_poses if diagnose else None)
     result = _measure_poses(setup.dataset, out, setup.method.estimate_poses, record, known, columns)
     return finish(result, out, seed, record, **setup.settings)
@@ -88,7 +81,7 @@ def evaluate_peers(
         UserError: no peer is installed, or as `evaluate_poses`.
     """
     dataset = open_posed_clips(data)
-    found = announce_peers(seed)
+    found = _announced_peers(seed)
     if not found:
         raise UserError(f"None of the peers ({', '.join(PACKAGES)}) is installed: {HOW_TO_GET_THEM}.")
     claim_folder(out, overwrite)
@@ -147,7 +140,7 @@ def evaluate_views(
     writer = [prediction_writer(out, setup.dataset, record.method)] if save_frames else []
     result = run_view_protocol(
         setup.dataset, setup.method.synthesizer(hide_target), record.method,
-        ViewsSettings(chosen, kind, known, not hide_target), columns | VIEW_BASELINES, view_metrics(perceptual),
+        ViewsSettings(chosen, kind, known, not hide_target), columns | VIEW_BASELINES, image_metrics(perceptual),
         [*writer, record], print_progress,
     )  # fmt: skip
     return finish(result, out, seed, record, **setup.settings)
@@ -164,3 +157,10 @@ def _measure_poses(
     observers = [pose_writer(out, record.method), record]
     settings = PosesSettings(known_focal=known_focal)
     return run_pose_protocol(dataset, run, record.method, settings, others, observers, print_progress)
+
+
+def _announced_peers(seed: int) -> dict[str, ComparedMethod[PoseEstimator]]:
+    """The installed peers; prints a line for each one that is missing."""
+    for sentence in missing_peers():
+        print_progress(sentence)
+    return installed_peers(seed)

@@ -10,12 +10,13 @@ from torch import Tensor
 from video_ae.datasets.open import open_dataset
 from video_ae.device import choose_device
 from video_ae.errors import UserError
+from video_ae.evaluation.metrics.lpips import image_metrics
 from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
 from video_ae.evaluation.protocols.reconstruction_protocol import RECONSTRUCTION_BASELINES, run_reconstruction_protocol
 from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protocol
 from video_ae.evaluation.report.records import FrameRecord
 from video_ae.evaluation.results import EvaluationResult
-from video_ae.evaluation.shared_steps import finish, prepare, print_progress, view_metrics
+from video_ae.evaluation.shared_steps import finish, prepare, print_progress
 from video_ae.formats.atomic import claim_folder
 from video_ae.geometry.se3 import invert
 from video_ae.models.base import DEFAULT_REFINE_STEPS
@@ -49,7 +50,7 @@ def evaluate_reconstruction(
     record = FrameRecord(setup.label)
     result = run_reconstruction_protocol(
         setup.dataset, data, setup.method.build_scene, setup.label, columns,
-        metrics=view_metrics(), observers=[record], progress=print_progress,
+        metrics=image_metrics(), observers=[record], progress=print_progress,
     )  # fmt: skip
     return finish(result, out, seed, record, **setup.settings)
 
@@ -115,7 +116,7 @@ def evaluate_paper(
     model = model.to(chosen_device)
     claim_folder(out, overwrite)
     result = run_published_protocol(
-        dataset, _paper_predictor(model, chosen_device), "paper", model.image_size, frames, faults, view_metrics(),
+        dataset, _paper_predictor(model, chosen_device), "paper", model.image_size, frames, faults, image_metrics(),
         print_progress,
     )  # fmt: skip
     return finish(result, out, 0, weights=str(weights))

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,8 +25,9 @@ from PIL import Image
 
 from video_ae.datasets.base import ClipSource
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
-from video_ae.evaluation.protocols.base import PoseEstimate, PoseObserver, Prediction, ViewObserver, frame_stem
+from video_ae.evaluation.protocols.base import PoseEstimate, PoseObserver, Prediction, ViewObserver
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices, View
+from video_ae.evaluation.protocols.running import frame_stem
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically
 from video_ae.formats.cameras_json import write_cameras_json
@@ -75,14 +77,6 @@ class EvaluationResult:
     result: MethodResult
     baselines: dict[str, MethodResult] = field(default_factory=dict)
     diagnostics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    def with_settings(self, **settings: Any) -> "EvaluationResult":
-        """The same result with further settings.
-
-        Args:
-            **settings: replace those of the same name.
-        """
-        return replace(self, settings=self.settings | settings)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `results.json`."""
@@ -163,20 +157,14 @@ def environment(command: list[str] | None = None, seed: int | None = None) -> di
     """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    threads = torch.get_num_threads()
     return {
         "command": portable_command(sys.argv if command is None else command),
         "versions": versions,
-        "hardware": {
-            "cpu": platform.machine(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "gpu": cuda,
-        },
+        "hardware": {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": threads, "gpu": gpu},
         "commit": _commit(),
         "seed": seed,
     }
@@ -199,11 +187,9 @@ def portable_command(words: Sequence[str]) -> str:
 
 def _commit() -> str | None:
     """The commit of the checkout that the package runs from, None outside of one."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    command, folder = ["git", "describe", "--always", "--dirty", "--abbrev=12"], Path(__file__).parent
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=False)
     except OSError:
         return None
     return done.stdout.strip() or None
@@ -222,8 +208,7 @@ def write_results(
     Returns:
         The content of `results.json`.
     """
-    result = result.with_settings(**environment(command, seed))
-    content = result.to_dict()
+    content = replace(result, settings=result.settings | environment(command, seed)).to_dict()
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     write_atomically(out / "results.json", lambda path: path.write_text(text, encoding="utf-8"))
     write_atomically(out / "results.md", lambda path: path.write_text(markdown_tables(content), encoding="utf-8"))

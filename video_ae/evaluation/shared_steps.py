@@ -14,10 +14,7 @@ from video_ae.datasets.open import open_dataset
 from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.evaluation.methods import ModelMethods
-from video_ae.evaluation.metrics.lpips import perceptual_metrics
-from video_ae.evaluation.peers.installed import installed_peers, missing_peers
-from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimator, true_cameras
-from video_ae.evaluation.protocols.image_scores import VIEW_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.running import true_cameras
 from video_ae.evaluation.report.html_report import write_report
 from video_ae.evaluation.report.records import Record
 from video_ae.evaluation.results import EvaluationResult, write_results
@@ -97,29 +94,6 @@ def open_posed_clips(data: Path) -> ClipSource:
     return dataset
 
 
-def announce_peers(seed: int) -> dict[str, ComparedMethod[PoseEstimator]]:
-    """The installed peers; prints a line for each one that is missing.
-
-    Args:
-        seed: of the peers' random numbers.
-    """
-    for sentence in missing_peers():
-        print_progress(sentence)
-    return installed_peers(seed)
-
-
-def view_metrics(perceptual: bool = True) -> ImageMetrics:
-    """The image metrics that can be computed here, and why the others cannot.
-
-    Args:
-        perceptual: whether LPIPS and the VGG cosine are wanted, which are slow.
-    """
-    if not perceptual:
-        return VIEW_METRICS
-    found, missing = perceptual_metrics()
-    return ImageMetrics({**VIEW_METRICS.found, **found}, missing)
-
-
 def finish(
     result: EvaluationResult, out: Path, seed: int, record: Record | None = None, **settings: object
 ) -> EvaluationResult:
@@ -135,9 +109,8 @@ def finish(
     Returns:
         The result with these settings and the record's diagnostics.
     """
-    result = result.with_settings(**settings)
-    if record is not None:
-        result = replace(result, diagnostics=record.diagnostics)
+    diagnostics = record.diagnostics if record else {}
+    result = replace(result, settings=result.settings | settings, diagnostics=diagnostics)
     content = write_results(result, out, seed=seed)
     if record is not None:
         write_report(content, out, record)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.errors import UserError
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
 
 Metric = TypeVar("Metric", bound="_VggMetric")
@@ -141,15 +142,19 @@ class VggCosine(_VggMetric):
         return torch.stack([(1 - (a * b).sum(1)).mean((1, 2)) for a, b in layers]).sum(0)
 
 
-def perceptual_metrics() -> tuple[dict[str, Lpips | VggCosine], dict[str, str]]:
-    """The metrics "lpips" and "vgg_cosine" where weights are installed, on shared features; why others are missing."""
+def image_metrics(perceptual: bool = True) -> ImageMetrics:
+    """The image metrics that can be computed here, and why the others cannot. Learned ones share their features.
+
+    Args:
+        perceptual: whether LPIPS and the VGG cosine are wanted, which are slow.
+    """
     found: dict[str, Lpips | VggCosine] = {}
     missing: dict[str, str] = {}
-    for name, metric in (("lpips", Lpips), ("vgg_cosine", VggCosine)):
+    for name, metric in (("lpips", Lpips), ("vgg_cosine", VggCosine)) if perceptual else ():
         try:
             found[name] = metric.load()
         except UserError as error:
             missing[name] = str(error)
-    for metric in found.values():
-        metric.features = next(iter(found.values())).features
-    return found, missing
+    for learned in found.values():
+        learned.features = next(iter(found.values())).features
+    return ImageMetrics({**IMAGE_METRICS.found, **found}, missing)

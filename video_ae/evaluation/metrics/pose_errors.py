@@ -173,9 +173,8 @@ def rotation_error_from_first(estimated: Float[Tensor, "frame 4 4"], true: Float
     Args:
         estimated, true: poses of the same frames.
     """
-    frames = len(true)
-    later = torch.arange(1, max(1, frames))
-    return pair_errors(estimated, true, torch.stack([torch.zeros_like(later), later], -1)).mean_rotation
+    with_first = all_pairs(len(true))[: max(0, len(true) - 1)]
+    return pair_errors(estimated, true, with_first).mean_rotation
 
 
 def relative_pose_error(

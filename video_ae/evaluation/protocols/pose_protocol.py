@@ -14,17 +14,9 @@ from video_ae.evaluation.metrics import pose_errors as metric
 from video_ae.evaluation.metrics.intrinsics import field_of_view_error, focal_ratio
 from video_ae.evaluation.metrics.statistics import rank_correlation
 from video_ae.evaluation.metrics.uncertainty import coverage_90
-from video_ae.evaluation.protocols.base import (
-    ComparedMethod,
-    PoseEstimate,
-    PoseEstimator,
-    PoseObserver,
-    attempt,
-    named_clips,
-    true_cameras,
-    without_truth,
-)
+from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimate, PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
+from video_ae.evaluation.protocols.running import attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
-from video_ae.evaluation.protocols.base import Attempt, attempt, named_clips
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.protocols.image_scores import VIEW_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.se3 import invert
 from video_ae.models.video_autoencoder.model import REENCODE_EVERY, compose_motions
@@ -56,27 +56,14 @@ class VideoPredictor:
     steps: Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "step 4 4"]]
 
 
-def repeat_first(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame 3 height width"]:
-    """The first frame, as often as there are frames.
-
-    Args:
-        frames: of a video.
-    """
-    return frames[:1].expand_as(frames)
-
-
-def forward_steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
-    """Constant speed along the camera's forward axis: the straight line.
-
-    Args:
-        frames: of a video; their number counts.
-    """
+def _forward_steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
+    """Constant speed along the camera's forward axis: the straight line."""
     steps = torch.eye(4).repeat(len(frames) - 1, 1, 1)
     steps[:, 2, 3] = 1
     return steps
 
 
-COPYING = VideoPredictor(repeat_first, forward_steps)
+COPYING = VideoPredictor(lambda frames: frames[:1].expand_as(frames), _forward_steps)
 
 
 def run_published_protocol(
@@ -86,7 +73,7 @@ def run_published_protocol(
     size: tuple[int, int],
     frames: int = FRAMES,
     faults: Sequence[str] = tuple(FAULTS),
-    metrics: ImageMetrics = VIEW_METRICS,
+    metrics: ImageMetrics = IMAGE_METRICS,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Runs a method on the beginning of every clip and scores it corrected and with the faults of the original.

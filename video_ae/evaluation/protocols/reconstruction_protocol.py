@@ -19,9 +19,10 @@ from torch.nn.functional import interpolate
 
 from video_ae.datasets.base import ClipSource
 from video_ae.evaluation.metrics.depth import depth_error
-from video_ae.evaluation.protocols.base import Prediction, attempt, named_clips, true_cameras, without_truth
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.base import Prediction
 from video_ae.evaluation.protocols.frozen_frames import EVERY, find_frozen
-from video_ae.evaluation.protocols.image_scores import VIEW_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.running import attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import TrueDepth, load_true_depth
 from video_ae.types import Cameras, RenderedViews, VideoClip
@@ -69,7 +70,7 @@ def run_reconstruction_protocol(
     method: str = "perspective",
     others: Mapping[str, SceneBuilder] = RECONSTRUCTION_BASELINES,
     known_focal: bool = False,
-    metrics: ImageMetrics = VIEW_METRICS,
+    metrics: ImageMetrics = IMAGE_METRICS,
     observers: Sequence[FrameObserver] = (),
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:

@@ -21,8 +21,9 @@ from torch.nn.functional import interpolate
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
-from video_ae.evaluation.protocols.base import PoseEstimator, attempt, true_cameras, without_truth
+from video_ae.evaluation.protocols.base import PoseEstimator
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, SceneBuilder
+from video_ae.evaluation.protocols.running import attempt, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform

@@ -9,19 +9,10 @@ import torch
 
 from video_ae.datasets.base import ClipSource
 from video_ae.evaluation.baselines import VIEW_BASELINES
-from video_ae.evaluation.protocols.base import (
-    Attempt,
-    ComparedMethod,
-    Prediction,
-    ViewObserver,
-    ViewSynthesizer,
-    attempt,
-    named_clips,
-    true_cameras,
-    without_truth,
-)
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.base import ComparedMethod, Prediction, ViewObserver, ViewSynthesizer
 from video_ae.evaluation.protocols.frozen_frames import View, find_frozen, views_of_clip
-from video_ae.evaluation.protocols.image_scores import VIEW_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.types import VideoClip
 
@@ -99,7 +90,7 @@ def run_view_protocol(
     method: str = "perspective",
     settings: ViewsSettings = ViewsSettings(),
     others: Mapping[str, ComparedMethod[ViewSynthesizer]] = VIEW_BASELINES,
-    metrics: ImageMetrics = VIEW_METRICS,
+    metrics: ImageMetrics = IMAGE_METRICS,
     observers: Sequence[ViewObserver] = (),
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:

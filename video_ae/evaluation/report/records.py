@@ -8,15 +8,43 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.evaluation.diagnostics import diagnose_poses
-from video_ae.evaluation.metrics.collapse import copies_context, flat_structure, shrink, there_and_back
-from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, without_truth
+from video_ae.evaluation.metrics import collapse
+from video_ae.evaluation.metrics.pose_errors import rms_extent
+from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction
 from video_ae.evaluation.protocols.frozen_frames import View
+from video_ae.evaluation.protocols.running import true_cameras, without_truth
 from video_ae.geometry.se3 import relative_to_first
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
 
 _BACK_FRAMES = 8  # of a clip, played there and back
+
+
+def diagnose_poses(
+    cameras: Cameras, estimate: PoseEstimate, clip: VideoClip, back: PoseEstimate | None = None
+) -> list[dict[str, Any]]:
+    """All signs of collapse that apply to a method's cameras of one clip, as plain values.
+
+    Args:
+        cameras: the estimate's, with gaps filled.
+        estimate: the method's.
+        clip: with its true cameras.
+        back: the method's estimate of a `there_and_back` clip, if it was run on one.
+    """
+    found, true = cameras.world_from_camera, true_cameras(clip).world_from_camera
+    extent = rms_extent(found[:, :3, 3])
+    depth = 1.0 if estimate.inverse_depth is not None or extent == 0 else extent
+    findings = [
+        collapse.poses_alike(found, true, depth),
+        collapse.wrong_sign(found, true),
+        collapse.scale_drift(found, true),
+        collapse.runaway_focal(cameras.intrinsics, clip.image_size),
+    ]
+    if estimate.inverse_depth is not None:
+        findings.append(collapse.flat_structure(estimate.inverse_depth))
+    if back is not None:
+        findings.append(collapse.poses_encode_time(back.cameras.world_from_camera))
+    return [vars(finding) for finding in findings if finding is not None]
 
 
 @dataclass
@@ -40,8 +68,7 @@ class PoseRecord:
     diagnostics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def __call__(self, label: str, name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
-        assert clip.cameras is not None, "a report needs the true cameras"
-        true = relative_to_first(clip.cameras.world_from_camera.double())[:, :3, 3]
+        true = relative_to_first(true_cameras(clip).world_from_camera)[:, :3, 3]
         centres = cameras.centers
         aligned = align(centres, true).apply(centres)
         self.paths.setdefault(name, {"truth": true})[label] = aligned
@@ -57,7 +84,7 @@ class PoseRecord:
         if self.back is None:
             return None
         try:
-            return self.back(without_truth(there_and_back(clip.select(slice(0, _BACK_FRAMES))), False))
+            return self.back(without_truth(collapse.there_and_back(clip.select(slice(0, _BACK_FRAMES))), False))
         except UserError:
             return None  # a clip that cannot be solved says nothing about time
 
@@ -98,7 +125,7 @@ class ViewRecord:
         target = clip.frames[view.target]
         if label == self.method:
             contexts = clip.frames[list(view.contexts)]
-            small = shrink(found.image[None])[0], shrink(contexts), shrink(target[None])[0]
+            small = collapse.shrink(found.image[None])[0], collapse.shrink(contexts), collapse.shrink(target[None])[0]
             self._seen.setdefault(name, []).append(small)
             if _nearer_to_middle(view.target, self.strips.get((name, gap)), clip):
                 self.strips[name, gap] = Strip(contexts, target, {}, view.target)
@@ -110,7 +137,7 @@ class ViewRecord:
         """By clip, whether the predictions are the nearest context."""
         found = {}
         for name, seen in self._seen.items():
-            finding = copies_context(*(torch.stack(part) for part in zip(*seen, strict=True)))
+            finding = collapse.copies_context(*(torch.stack(part) for part in zip(*seen, strict=True)))
             found[name] = [] if finding is None else [vars(finding)]
         return found
 
@@ -134,7 +161,7 @@ class FrameRecord:
             return
         self.strips[name] = Strip(clip.frames[:0], clip.frames[frame], {label: found}, frame)
         if found.disparity is not None and not self.diagnostics.get(name):
-            self.diagnostics[name] = [vars(flat_structure(found.disparity[None]))]
+            self.diagnostics[name] = [vars(collapse.flat_structure(found.disparity[None]))]
 
 
 Record = PoseRecord | ViewRecord | FrameRecord
