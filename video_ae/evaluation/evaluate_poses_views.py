@@ -1,11 +1,10 @@
 """Evaluations of camera poses and of held-out views: a data set and weights in, tables and a report out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import POSE_BASELINES, VIEW_BASELINES
 from video_ae.evaluation.metrics.lpips import image_metrics
@@ -59,10 +58,13 @@ def evaluate_poses(
     """
     known = focal == "true"
     setup = prepare(data, out, weights, refine, seed, device, overwrite, beside, known)
-    columns = {label: ComparedMethod(other.estimate_poses) for label, other in setup.others.items()}
+    columns = {label: ComparedMethod[PoseEstimator](other.estimate_poses) for label, other in setup.others.items()}
     columns |= (_announced_peers(seed) if peers else {}) | POSE_BASELINES
     record = PoseRecord(setup.label, replace(setup.method, refine=0).estimate_poses if diagnose else None)
-    result = _measure_poses(setup.dataset, out, setup.method.estimate_poses, record, known, columns)
+    result = run_pose_protocol(
+        setup.dataset, setup.method.estimate_poses, setup.label, PosesSettings(known_focal=known), columns,
+        [pose_writer(out, setup.label), record], print_progress,
+    )  # fmt: skip
     return finish(result, out, seed, record, **setup.settings)
 
 
@@ -88,7 +90,10 @@ def evaluate_peers(
     first, *rest = found
     others = {name: found[name] for name in rest} | POSE_BASELINES
     record = PoseRecord(first)
-    result = _measure_poses(dataset, out, found[first].run, record, focal == "true", others)
+    result = run_pose_protocol(
+        dataset, found[first].run, first, PosesSettings(known_focal=focal == "true"), others,
+        [pose_writer(out, first), record], print_progress,
+    )  # fmt: skip
     return finish(result, out, seed, record, missing_peers=missing_peers())
 
 
@@ -144,19 +149,6 @@ def evaluate_views(
         [*writer, record], print_progress,
     )  # fmt: skip
     return finish(result, out, seed, record, **setup.settings)
-
-
-def _measure_poses(
-    dataset: ClipSource,
-    out: Path,
-    run: PoseEstimator,
-    record: PoseRecord,
-    known_focal: bool,
-    others: Mapping[str, ComparedMethod[PoseEstimator]],
-) -> EvaluationResult:
-    observers = [pose_writer(out, record.method), record]
-    settings = PosesSettings(known_focal=known_focal)
-    return run_pose_protocol(dataset, run, record.method, settings, others, observers, print_progress)
 
 
 def _announced_peers(seed: int) -> dict[str, ComparedMethod[PoseEstimator]]:

@@ -12,7 +12,7 @@ import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -81,18 +81,15 @@ class EvaluationResult:
     def to_dict(self) -> dict[str, Any]:
         """The content of `results.json`."""
         result: dict[str, Any] = {"protocol": self.protocol, "method": self.method, "settings": self.settings}
-        result |= _method_dict(self.result)
-        result["baselines"] = {
-            name: {"sees_truth": baseline.sees_truth} | _method_dict(baseline)
-            for name, baseline in self.baselines.items()
-        }
+        baselines = {name: {"sees_truth": one.sees_truth} | _numbers(one) for name, one in self.baselines.items()}
+        result |= _numbers(self.result) | {"baselines": baselines}
         result |= {"diagnostics": self.diagnostics} if self.diagnostics else {}
         replaced: dict[str, str] = {}
         clean = replace_nonfinite(result, replaced)
         return clean | ({"not_finite": replaced} if replaced else {})
 
 
-def _method_dict(result: MethodResult) -> dict[str, Any]:
+def _numbers(result: MethodResult) -> dict[str, Any]:
     summary = {"clips": result.clips, "mean": result.mean, "median": result.median, "interval_95": result.interval_95}
     return summary | ({"groups": result.groups} if result.groups else {})
 
@@ -102,7 +99,7 @@ def collect_result(
     method: str,
     settings: dict[str, Any],
     rows: Mapping[str, dict[str, dict]],
-    sees_truth: set[str] = frozenset(),  # type: ignore[assignment]
+    sees_truth: Collection[str] = (),
     frozen: FrozenIndices | None = None,
 ) -> EvaluationResult:
     """Summarises the rows of a method and of those beside it.
@@ -118,13 +115,12 @@ def collect_result(
     for name, clips in rows.items():
         # Where every clip is excluded (a single one was asked for) there is no other mean to give.
         counted = [row for clip, row in clips.items() if clip not in excluded] or list(clips.values())
-        mean, median = summarise(counted, statistics.fmean), summarise(counted, statistics.median)
-        of_groups = {
-            group: summarise([clips[clip] for clip in members if clip in clips], statistics.fmean)
-            for group, members in groups.items()
-        }
-        interval = summarise(counted, bootstrap_interval)
-        results[name] = MethodResult(clips, mean, median, interval, name in sees_truth, of_groups)
+        mean, median, interval = (
+            summarise(counted, summary) for summary in (statistics.fmean, statistics.median, bootstrap_interval)
+        )
+        grouped = {group: [clips[clip] for clip in members if clip in clips] for group, members in groups.items()}
+        means = {group: summarise(members, statistics.fmean) for group, members in grouped.items()}
+        results[name] = MethodResult(clips, mean, median, interval, name in sees_truth, means)
     present = {clip: why for clip, why in excluded.items() if any(clip in clips for clips in rows.values())}
     settings = settings | ({"apart": present} if present else {})
     return EvaluationResult(protocol, method, settings, results.pop(method), results)

@@ -62,12 +62,14 @@ def _row(tries: list[Attempt[Prediction]], scores: list[dict[str, float]], metri
 
 
 def _evaluate_clip(
+    name: str,
+    gap: int,
     clip: VideoClip,
     views: list[View],
     methods: Mapping[str, ComparedMethod[ViewSynthesizer]],
     settings: ViewsSettings,
     metrics: ImageMetrics,
-    tell: Callable[[str, View, Prediction], object],
+    observers: Sequence[ViewObserver],
 ) -> dict[str, dict[str, Any]]:
     """The rows of all methods on one clip at one gap."""
     tries: dict[str, list[Attempt[Prediction]]] = {label: [] for label in methods}
@@ -80,7 +82,8 @@ def _evaluate_clip(
             prediction = _checked(tried.answer, full[1])
             tries[label].append(replace(tried, answer=None))
             scores[label].append(metrics.score(prediction.image, full[1].frames[0]))
-            tell(label, view, prediction)
+            for observe in observers:
+                observe(label, name, gap, clip, view, prediction)
     return {label: _row(tries[label], scores[label], metrics) for label in methods}
 
 
@@ -119,12 +122,8 @@ def run_view_protocol(
         for gap in settings.gaps:
             views, source = views_of_clip(name, len(clip), gap, frozen, settings.kind)
             sources.add(source)
-
-            def tell(label: str, view: View, found: Prediction, about: tuple = (name, gap, clip)) -> None:
-                for observe in observers:
-                    observe(label, *about, view, found)
-
-            for label, row in _evaluate_clip(clip, views, methods, settings, metrics, tell).items():
+            found = _evaluate_clip(name, gap, clip, views, methods, settings, metrics, observers)
+            for label, row in found.items():
                 rows[label].setdefault(name, {})[str(gap)] = row
     described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.skipped}
     sees_truth = {label for label, other in others.items() if other.sees_truth}

@@ -1,18 +1,18 @@
 """What a report needs beyond the numbers: paths and images, kept while the protocols run."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.errors import UserError
 from video_ae.evaluation.metrics import collapse
 from video_ae.evaluation.metrics.pose_errors import rms_extent
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction
 from video_ae.evaluation.protocols.frozen_frames import View
-from video_ae.evaluation.protocols.running import true_cameras, without_truth
+from video_ae.evaluation.protocols.running import attempt, true_cameras, without_truth
 from video_ae.geometry.se3 import relative_to_first
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
@@ -83,10 +83,8 @@ class PoseRecord:
     def _back(self, clip: VideoClip) -> PoseEstimate | None:
         if self.back is None:
             return None
-        try:
-            return self.back(without_truth(collapse.there_and_back(clip.select(slice(0, _BACK_FRAMES))), False))
-        except UserError:
-            return None  # a clip that cannot be solved says nothing about time
+        seen = without_truth(collapse.there_and_back(clip.select(slice(0, _BACK_FRAMES))), False)
+        return attempt(partial(self.back, seen)).answer  # a clip that cannot be solved says nothing about time
 
 
 @dataclass
