@@ -16,15 +16,14 @@ from kornia.metrics import ssim as kornia_ssim
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+Images = Float[Tensor, "batch 3 height width"]
 ImageMetric = Callable[[Tensor, Tensor], Tensor]
 HIGHEST_PSNR = 100.0  # decibels: identical images score this, so that means stay finite
 _WINDOW = 11  # taps of the Gaussian of sigma 1.5, as in Wang et al. 2004
 _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def psnr(
-    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, "batch"]:
+def psnr(prediction: Images, target: Images) -> Float[Tensor, "batch"]:
     """Peak signal-to-noise ratio in decibels, 10 log10(1 / MSE), MSE over all pixels and channels; at most 100.
 
     Args:
@@ -37,9 +36,7 @@ def psnr(
     return (-10 * error.clamp_min(10 ** (-HIGHEST_PSNR / 10)).log10()).to(target.dtype)
 
 
-def ssim(
-    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, "batch"]:
+def ssim(prediction: Images, target: Images) -> Float[Tensor, "batch"]:
     """Structural similarity (Wang et al. 2004, "Image quality assessment"), from -1 to 1, by kornia.
 
     Gaussian window of sigma 1.5 and 11 taps, colour channels averaged, borders that the window does not cover left out,
@@ -55,9 +52,7 @@ def ssim(
     return reduce(values, "batch c h w -> batch", "mean")
 
 
-def ms_ssim(
-    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, "batch"]:
+def ms_ssim(prediction: Images, target: Images) -> Float[Tensor, "batch"]:
     """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), from 0 to 1.
 
     Five scales, each half as large as the one before; negative contrast terms count as 0. An image whose short side is

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.errors import UserError
-from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics, Images
 from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
 
 Metric = TypeVar("Metric", bound="_VggMetric")
@@ -44,7 +44,7 @@ class UnitFeatures(nn.Module):
         self._cache: OrderedDict[bytes, list[Tensor]] = OrderedDict()
 
     @torch.no_grad()
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
+    def forward(self, images: Images) -> list[Float[Tensor, "batch _ _ _"]]:
         """The five layers' features.
 
         Args:
@@ -87,9 +87,7 @@ class _VggMetric(nn.Module):
         return cls(weights)
 
     @torch.no_grad()
-    def forward(
-        self, prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch"]:
+    def forward(self, prediction: Images, target: Images) -> Float[Tensor, "batch"]:
         """The distance of each pair.
 
         Args:
