@@ -1,4 +1,4 @@
-"""Similarity of two images. Images are RGB in [0, 1]; every function returns one value per image.
+"""Similarity of two images, and the metrics of a table. Images are RGB in [0, 1]; functions return one value per image.
 
 Metrics are computed on tensors, never on images that went through a lossy file.
 """

@@ -64,8 +64,7 @@ def run_transfer_protocol(
     Raises:
         UserError: the data set has no true cameras or no true depth.
     """
-    labels = (method, "true motion", "no motion", "first frame")
-    rows: dict[str, dict[str, dict]] = {label: {} for label in labels}
+    rows: dict[str, dict[str, dict]] = {label: {} for label in (method, "true motion", "no motion", "first frame")}
     chosen = list(range(every, FRAMES, every))
     for i, name in enumerate(dataset.names):
         driver = dataset.names[i - 1]
