@@ -140,7 +140,6 @@ class PaperVideoAutoencoder(VideoModel):
             clip, focal_over_width: as in `VideoModel.find_cameras`.
             refine_steps: ignored.
         """
-        del refine_steps
         frames = resize_images(clip.frames, self.image_size)
         steps = self._calibrated(frames[:-1], frames[1:])
         return _estimate(compose_motions(steps), clip, focal_over_width)
@@ -156,11 +155,8 @@ class PaperVideoAutoencoder(VideoModel):
             target: its pixels are read by the camera encoder only.
             focal_over_width, refine_steps: ignored.
         """
-        del focal_over_width, refine_steps
-        reference, frame = (
-            resize_images(contexts.frames[:1], self.image_size),
-            resize_images(target.frames, self.image_size),
-        )
+        reference = resize_images(contexts.frames[:1], self.image_size)
+        frame = resize_images(target.frames, self.image_size)
         warped = self.warp(self.encode_structure(reference), self.encode_camera(reference, frame))
         return _views(self.decode(warped, target.image_size).clamp(0, 1))
 
@@ -178,7 +174,6 @@ class PaperVideoAutoencoder(VideoModel):
             clip, focal_over_width, progress: as in `VideoModel.encode_scene`.
             refine_steps: ignored.
         """
-        del refine_steps
         frames = resize_images(clip.frames, self.image_size)
         poses: list[Tensor] = []
         keyframes, structures = [], []

@@ -67,11 +67,9 @@ def resnet50_stride16(width: int = 64) -> nn.Sequential:
     channels = width
     for stage, (blocks, stride) in enumerate(zip(_STAGES, (1, 2, 2, 1), strict=True)):
         stage_width = width * 2**stage
-        layers = []
-        for block in range(blocks):
-            layers.append(Bottleneck(channels, stage_width, stride if block == 0 else 1))
-            channels = stage_width * _EXPANSION
-        children.append(nn.Sequential(*layers))
+        first = Bottleneck(channels, stage_width, stride)
+        channels = stage_width * _EXPANSION
+        children.append(nn.Sequential(first, *[Bottleneck(channels, stage_width) for _ in range(blocks - 1)]))
     trunk = nn.Sequential(*children)
     for module in trunk.modules():
         if isinstance(module, nn.Conv2d):
@@ -98,11 +96,11 @@ def load_imagenet_weights(trunk: nn.Sequential, path: str | Path) -> None:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {name: value for name, value in state.items() if not name.startswith("fc.")}
         renamed = {}
         for name, value in state.items():
             child, _, rest = name.partition(".")
-            renamed[f"{_TORCHVISION_NAMES[child]}.{rest}"] = value
+            if child != "fc":
+                renamed[f"{_TORCHVISION_NAMES[child]}.{rest}"] = value
         trunk.load_state_dict(renamed)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
