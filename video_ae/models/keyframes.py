@@ -28,12 +28,10 @@ def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING
             frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
     """
     displacement = view_displacement(estimate.cameras, estimate.median_inverse_depth, estimate.cameras)
-    count = len(estimate)
-    keyframes = _spaced(displacement, spacing)
-    while len(keyframes) > min(MOST_KEYFRAMES, max(LEAST_BOUND, count // FRAMES_PER_KEYFRAME)):
+    most = min(MOST_KEYFRAMES, max(LEAST_BOUND, len(estimate) // FRAMES_PER_KEYFRAME))
+    while len(keyframes := _spaced(displacement, spacing)) > most:
         spacing *= 1.2
-        keyframes = _spaced(displacement, spacing)
-    return tuple(keyframes) if len(keyframes) > 1 else (count // 2,)
+    return tuple(keyframes) if len(keyframes) > 1 else (len(estimate) // 2,)
 
 
 def _spaced(displacement: Float[Tensor, "frame frame"], spacing: float) -> list[int]:

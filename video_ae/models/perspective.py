@@ -115,16 +115,11 @@ class PerspectiveAutoencoder(VideoModel):
         view_side: int = 108,
     ):
         super().__init__()
-        self.camera = camera
-        self.structure = structure
-        self.renderer = renderer
+        self.camera, self.structure, self.renderer = camera, structure, renderer
         self.training_camera = training_camera or camera
         self._cached_cameras = CameraCache(self.training_camera)
-        self.planes = planes
-        self.most_contexts = most_contexts
-        self.most_targets = most_targets
-        self.scene_contexts = scene_contexts
-        self.splits = splits
+        self.planes, self.splits = planes, splits
+        self.most_contexts, self.most_targets, self.scene_contexts = most_contexts, most_targets, scene_contexts
         self.working_side, self.scene_side, self.view_side = working_side, scene_side, view_side
 
     def forward(self, clip: VideoClip) -> ModelOutput:

@@ -180,14 +180,10 @@ class PlaneSweepEncoder(StructureEncoder):
             logit = logit + _sfm_depth_logit(sfm_depth, cameras, reference, inverse_depth, height, width)
         # Differences are means over the contexts: the more contexts, the more certain.
         logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
-        weight = torch.stack(
-            [
-                self.visibility(torch.cat([known[:, :-1], (colours[:, n] - mean) * 5, parallax[:, n], seen[:, n]], 1))
-                for n in range(frames.shape[1])
-            ],
-            1,
-        )
-        weight = weight - self.parallax_penalty * parallax
+        weights = []
+        for colour, own_parallax, observed in zip(colours.unbind(1), parallax.unbind(1), seen.unbind(1), strict=True):
+            weights.append(self.visibility(torch.cat([known[:, :-1], (colour - mean) * 5, own_parallax, observed], 1)))
+        weight = torch.stack(weights, 1) - self.parallax_penalty * parallax
         weight = torch.softmax(weight.masked_fill(seen == 0, -8.0), 1)  # unobserved voxels keep border colours
         return MultiplaneVolume(ending_density(logit), (weight * colours).sum(1), inverse_depth, reference)
 
