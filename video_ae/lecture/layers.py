@@ -89,23 +89,10 @@ class ConvolutionalLayers(FrameLayers):
             )
         self.map_channels = 4 * width
         self.map_size = (image_size[1] >> _HALVINGS, image_size[0] >> _HALVINGS)
-        self.to_map = nn.Sequential(
-            nn.Conv2d(3, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-        )
+        self.to_map = nn.Sequential(*_halve(3, width), *_halve(width, 2 * width), *_halve(2 * width, 4 * width))
         self.to_code, self.from_code = self._connect(code_size)
         self.from_map = nn.Sequential(
-            nn.LeakyReLU(0.1),
-            nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1),
-            nn.Sigmoid(),
+            *_double(4 * width, 2 * width), *_double(2 * width, width), *_double(width, 3), nn.Sigmoid()
         )
         self.apply(_keep_variance)
 
@@ -152,6 +139,16 @@ class FullyConvolutionalLayers(ConvolutionalLayers):
     def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
         rows, columns = self.map_size
         return self.from_map(self.from_code(rearrange(codes, "n (c r k) -> n c r k", r=rows, k=columns)))
+
+
+def _halve(inputs: int, outputs: int) -> list[nn.Module]:
+    """A convolution to half the size."""
+    return [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.1)]
+
+
+def _double(inputs: int, outputs: int) -> list[nn.Module]:
+    """Its transpose, to twice the size."""
+    return [nn.LeakyReLU(0.1), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
 
 
 def _keep_variance(module: nn.Module) -> None:

@@ -4,7 +4,6 @@ The children are numbered as in the 2021 Video Autoencoder: 0 convolution, 1 bat
 the four stages; names inside a block are torchvision's, so that ImageNet weights fit (`load_imagenet_weights`).
 """
 
-import os
 from pathlib import Path
 
 import torch
@@ -79,8 +78,7 @@ def resnet50_stride16(width: int = 64) -> nn.Sequential:
 
 def find_imagenet_weights() -> Path | None:
     """The file `resnet50-*.pth` in torch's hub cache, if the user has one. Nothing is downloaded."""
-    home = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")
-    found = sorted((Path(home).expanduser() / "hub" / "checkpoints").glob("resnet50-*.pth"))
+    found = sorted((Path(torch.hub.get_dir()) / "checkpoints").glob("resnet50-*.pth"))
     return found[0] if found else None
 
 

@@ -38,10 +38,8 @@ def resample_frustum(
     size = (high - low) / torch.tensor([columns, rows, layers], device=device)
     maps = torch.cat([structure.density[:, None], structure.features], 1)
     voxels = torch.empty(maps.shape[1], layers, rows, columns, device=device)
-    x, y = (
-        low[i] + size[i] * (torch.arange(n * _PARTS, device=device) + 0.5) / _PARTS
-        for i, n in ((0, columns), (1, rows))
-    )
+    x = low[0] + size[0] * (torch.arange(columns * _PARTS, device=device) + 0.5) / _PARTS
+    y = low[1] + size[1] * (torch.arange(rows * _PARTS, device=device) + 0.5) / _PARTS
     for layer in range(layers):  # one at a time: small memory
         z = low[2] + size[2] * (layer + (torch.arange(_PARTS, device=device) + 0.5) / _PARTS)
         points = torch.stack(torch.meshgrid(z, y, x, indexing="ij")[::-1], -1)
