@@ -12,7 +12,7 @@ from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_images
 from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
-from video_ae.evaluation.protocols.base import true_cameras
+from video_ae.evaluation.protocols.running import true_cameras
 from video_ae.formats.colmap import ColmapCamera, no_points, write_colmap
 from video_ae.formats.trajectory import trajectory_of
 from video_ae.geometry.se3 import invert, quaternion_from_rotation

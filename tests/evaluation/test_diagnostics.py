@@ -4,10 +4,10 @@ import pytest
 import torch
 from evaluation_fakes import make_clip
 
-from video_ae.evaluation import diagnostics
 from video_ae.evaluation.metrics import collapse
 from video_ae.evaluation.metrics.uncertainty import coverage_90, normalised_errors
 from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.report.records import diagnose_poses
 from video_ae.geometry.se3 import invert, rigid, se3_exp, so3_exp
 from video_ae.types import Cameras
 
@@ -88,12 +88,12 @@ def test_scale_drift():
 
 def test_a_sound_model_is_silent_and_a_broken_one_is_not():
     sound = PoseEstimate(CLIP.cameras.to(torch.float64), inverse_depth=0.2 + torch.rand(20, 4, 5))
-    findings = diagnostics.diagnose_poses(sound.cameras, sound, CLIP)
+    findings = diagnose_poses(sound.cameras, sound, CLIP)
     assert len(findings) == 5
     assert not [finding["name"] for finding in findings if finding["triggered"]]
     wild = Cameras(STILL, torch.full((20, 4), 9.0).double())
     broken = PoseEstimate(wild, inverse_depth=torch.ones(20, 4, 5))
-    names = {f["name"] for f in diagnostics.diagnose_poses(wild, broken, CLIP) if f["triggered"]}
+    names = {f["name"] for f in diagnose_poses(wild, broken, CLIP) if f["triggered"]}
     assert names == {"poses all alike", "runaway focal length", "flat structure"}
 
 

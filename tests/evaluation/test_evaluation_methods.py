@@ -8,8 +8,9 @@ from video_ae.errors import UserError
 from video_ae.evaluation import evaluate_poses_views as run
 from video_ae.evaluation import shared_steps
 from video_ae.evaluation.baselines import nearest_context
-from video_ae.evaluation.methods import hidden_view_synthesizer, pose_estimator, scene_builder, view_synthesizer
-from video_ae.evaluation.protocols.base import without_truth
+from video_ae.evaluation.methods import ModelMethods
+from video_ae.evaluation.metrics.lpips import image_metrics
+from video_ae.evaluation.protocols.running import without_truth
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.models.base import VideoModel
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
@@ -61,16 +62,16 @@ class SpyModel(VideoModel):
 
 def test_the_focal_length_is_handed_on_only_where_it_is_given():
     model, clip = SpyModel(), make_clip("a", 4)
-    estimator = pose_estimator(model, CPU, 0)
-    assert estimator(without_truth(clip, False)).covariance.shape == (4, 6, 6)
-    estimator(without_truth(clip, True))
-    view_synthesizer(model, CPU, 0)(without_truth(clip.select([0, 2]), True), clip.select([1]))
+    methods = ModelMethods(model, CPU, 0)
+    assert methods.estimate_poses(without_truth(clip, False)).covariance.shape == (4, 6, 6)
+    methods.estimate_poses(without_truth(clip, True))
+    methods.synthesize(without_truth(clip.select([0, 2]), True), clip.select([1]))
     assert model.focals == [None, pytest.approx(0.7), pytest.approx(0.7)]
 
 
 def test_a_hidden_targets_camera_lies_between_its_neighbours():
     clip = make_clip("a", 13)
-    synthesize = hidden_view_synthesizer(SpyModel(), CPU, 0)
+    synthesize = ModelMethods(SpyModel(), CPU, 0).synthesize_hidden
     contexts = clip.select([4, 12])
     assert synthesize(contexts, clip.select([6])).image[0, 0, 0] == pytest.approx(6 / 100)
     with pytest.raises(UserError, match="does not lie between"):
@@ -78,25 +79,26 @@ def test_a_hidden_targets_camera_lies_between_its_neighbours():
 
 
 def test_a_scene_is_rendered_from_its_own_cameras_at_the_clips_size():
-    scene = scene_builder(SpyModel(), CPU, 0)(make_clip("a", 5))
+    scene = ModelMethods(SpyModel(), CPU, 0).build_scene(make_clip("a", 5))
     views = scene.render(scene.cameras.select([3]))
     assert views.rgb.shape == (1, 3, 16, 20)
     assert views.rgb[0, 0, 0, 0] == pytest.approx(3 / 100)
 
 
-def test_models_without_cameras_are_refused_in_one_sentence(tmp_path):
+def test_models_without_cameras_are_refused_in_one_sentence(tmp_path, monkeypatch):
     from video_ae.models.open import build_model, save_weights
 
     lecture = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder", "init_args": {}})
     save_weights(lecture, tmp_path / "weights.safetensors")
-    with pytest.raises(UserError, match="PlainAutoencoder has no cameras"):
-        shared_steps.load_video_model(tmp_path / "weights.safetensors", CPU)
+    monkeypatch.setattr(shared_steps, "open_dataset", lambda data: FakeSource())
+    with pytest.raises(UserError, match="PlainAutoencoder, which does not reconstruct whole videos"):
+        run.evaluate_poses(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors")
 
 
 def test_nothing_of_the_model_sees_a_hidden_target():
     model = SpyModel()
     result = run_view_protocol(
-        FakeSource(), hidden_view_synthesizer(model, CPU, 0), settings=ViewsSettings((2,), show_target=False)
+        FakeSource(), ModelMethods(model, CPU, 0).synthesize_hidden, settings=ViewsSettings((2,), show_target=False)
     )
     assert model.frames == [2, 2, 2]
     assert result.result.clips["clip0"]["2"]["views"] == 3
@@ -114,7 +116,7 @@ def test_perspective_renders_a_hidden_target_at_its_own_size():
     model = PerspectiveAutoencoder(camera, PlaneSweepEncoder(), FrustumRenderer(), planes=4, working_side=16).eval()
     clip = make_clip("a", 5)
     seen = without_truth(clip.select([0, 4]), True)
-    synthesize = hidden_view_synthesizer(model, CPU, 0)
+    synthesize = ModelMethods(model, CPU, 0).synthesize_hidden
     found = synthesize(seen, clip.select([2]))
     assert found.image.shape == (3, 16, 20)
     assert found.disparity.shape == (16, 20)
@@ -127,9 +129,9 @@ def test_missing_lpips_is_null_with_a_reason(monkeypatch):
         raise UserError("no weights")
 
     monkeypatch.setattr("video_ae.evaluation.metrics.lpips.Lpips.load", nothing)
-    metrics, missing = shared_steps.view_metrics()
-    assert "lpips" not in metrics
-    result = run_view_protocol(FakeSource(), nearest_context, metrics=metrics, missing=missing)
+    metrics = image_metrics()
+    assert "lpips" not in metrics.found
+    result = run_view_protocol(FakeSource(), nearest_context, metrics=metrics)
     row = result.result.clips["clip0"]["2"]
     assert (row["lpips"], row["reasons"]["lpips"]) == (None, "no weights")
 

@@ -26,14 +26,13 @@ def test_no_peer_without_its_package(monkeypatch):
 def test_peers_stand_beside_the_baselines_and_none_at_all_is_one_sentence(monkeypatch, tmp_path):
     still = {"a": ComparedMethod(standing_still), "b": ComparedMethod(straight_line)}
     monkeypatch.setattr(shared_steps, "open_dataset", lambda data: FakeSource())
-    monkeypatch.setattr(shared_steps, "installed_peers", lambda seed: still)
-    for module in (run, shared_steps):
-        monkeypatch.setattr(module, "missing_peers", lambda: ["c is left out, because d is not installed."])
+    monkeypatch.setattr(run, "installed_peers", lambda seed: still)
+    monkeypatch.setattr(run, "missing_peers", lambda: ["c is left out, because d is not installed."])
     result = run.evaluate_peers(tmp_path, tmp_path / "out", focal="true")
     assert (result.method, list(result.baselines)) == ("a", ["b", *POSE_BASELINES])
     assert result.settings["missing_peers"] == ["c is left out, because d is not installed."]
     assert result.settings["known_focal"]
-    monkeypatch.setattr(shared_steps, "installed_peers", lambda seed: {})
+    monkeypatch.setattr(run, "installed_peers", lambda seed: {})
     with pytest.raises(UserError, match=r"None of the peers.*pip install"):
         run.evaluate_peers(tmp_path, tmp_path / "none")
 

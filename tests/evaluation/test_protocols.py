@@ -32,6 +32,8 @@ from video_ae.evaluation.protocols.frozen_frames import (
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, fill_missing, run_pose_protocol, score_poses
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.results import collect_result, pose_writer, prediction_writer, replace_nonfinite, write_results
+from video_ae.formats.cameras_json import read_cameras_json
+from video_ae.geometry.se3 import relative_to_first
 from video_ae.types import Cameras
 
 
@@ -200,12 +202,8 @@ def test_index_regression_is_exact_for_constant_motion():
 
 
 def test_files(tmp_path):
-    source, written = FakeSource(), {}
-
-    def write_cameras(path, cameras, clip, confidence):
-        written[path.name] = (cameras, len(clip), confidence)
-
-    poses = run_pose_protocol(source, oracle(source), "oracle", on_estimate=pose_writer(tmp_path, write_cameras))
+    source = FakeSource()
+    poses = run_pose_protocol(source, oracle(source), "oracle", observers=[pose_writer(tmp_path, "oracle")])
     write_results(poses, tmp_path, command=["video-ae", "evaluate", "poses"], seed=3)
     content = json.loads((tmp_path / "results.json").read_text())
     assert {"protocol", "settings", "clips", "mean", "median", "baselines"} <= set(content)
@@ -214,13 +212,18 @@ def test_files(tmp_path):
     text = (tmp_path / "results.md").read_text()
     assert "ATE RMSE / RMS extent of the true path, Sim(3)" in text
     assert "| straight line | standing still | index regression † |" in text
+    written = {path.name: read_cameras_json(path) for path in (tmp_path / "poses").iterdir()}
     assert set(written) == {"clip0.json", "clip1.json"}
-    torch.testing.assert_close(written["clip0.json"][0].world_from_camera[0], torch.eye(4).double())
+    torch.testing.assert_close(written["clip0.json"].cameras.world_from_camera[0], torch.eye(4).double())
+    true = relative_to_first(source.clips[0].cameras.world_from_camera.double())
+    torch.testing.assert_close(written["clip0.json"].cameras.world_from_camera, true)
     assert {path.name for path in tmp_path.iterdir()} == {"results.json", "results.md", "poses"}
 
 
 def test_predictions_are_written_at_the_frames_own_size(tmp_path):
-    result = run_view_protocol(FakeSource(), blend, "blend", ViewsSettings((2,)), on_view=prediction_writer(tmp_path))
+    source = FakeSource()
+    observers = [prediction_writer(tmp_path, source, "blend")]
+    result = run_view_protocol(source, blend, "blend", ViewsSettings((2,)), observers=observers)
     write_results(result, tmp_path)
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))
     assert files == [f"predictions/gap2/clip0/{index}.png" for index in (10, 2, 6)]
@@ -239,16 +242,11 @@ def test_numbers_that_are_not_finite_become_null_with_a_reason():
 
 
 def test_a_failed_clip_is_written_without_confidence(tmp_path):
-    written = {}
-
     def fails(clip):
         raise UserError("nothing to see")
 
-    def write_cameras(path, cameras, clip, confidence):
-        written[path.name] = confidence
-
-    run_pose_protocol(FakeSource(), fails, on_estimate=pose_writer(tmp_path, write_cameras))
-    assert written["clip0.json"].tolist() == [0.0] * 13
+    run_pose_protocol(FakeSource(), fails, "fails", observers=[pose_writer(tmp_path, "fails")])
+    assert read_cameras_json(tmp_path / "poses" / "clip0.json").confidence.tolist() == [0.0] * 13
 
 
 def test_one_context_and_a_later_target():

@@ -49,7 +49,7 @@ def similar_to_truth(source):
 
 def measured_poses(out):
     source, record = FakeSource(), PoseRecord("ours")
-    result = run_pose_protocol(source, similar_to_truth(source), "ours", on_method=record)
+    result = run_pose_protocol(source, similar_to_truth(source), "ours", observers=[record])
     shared_steps.finish(result, out, 0, record)
     return record
 
@@ -71,7 +71,7 @@ def test_paths_are_aligned_and_the_page_needs_nothing_else(tmp_path):
 
 def test_a_model_that_stands_still_is_named(tmp_path):
     record = PoseRecord("still", back=standing_still)
-    result = run_pose_protocol(FakeSource(), standing_still, "still", on_method=record)
+    result = run_pose_protocol(FakeSource(), standing_still, "still", observers=[record])
     shared_steps.finish(result, tmp_path, 0, record)
     assert "**poses all alike**" in (tmp_path / "results.md").read_text()
     assert "<strong>poses all alike</strong>" in (tmp_path / "report.html").read_text()
@@ -79,7 +79,7 @@ def test_a_model_that_stands_still_is_named(tmp_path):
 
 def test_views_show_contexts_target_prediction_and_error(tmp_path):
     record = ViewRecord("copy")
-    result = run_view_protocol(FakeSource(), nearest_context, "copy", ViewsSettings((2,)), on_method=record)
+    result = run_view_protocol(FakeSource(), nearest_context, "copy", ViewsSettings((2,)), observers=[record])
     shared_steps.finish(result, tmp_path, 0, record)
     frames = FakeSource().clips[0].frames
     kept = record.strips["clip0", 2]
@@ -91,7 +91,7 @@ def test_views_show_contexts_target_prediction_and_error(tmp_path):
     assert "prediction is the nearest context" in page
     assert ViewRecord("blend").diagnostics == {}
     sound = ViewRecord("blend")
-    run_view_protocol(FakeSource(), blend, "blend", ViewsSettings((2,)), on_method=sound)
+    run_view_protocol(FakeSource(), blend, "blend", ViewsSettings((2,)), observers=[sound])
     assert [finding["triggered"] for finding in sound.diagnostics["clip0"]] == [False]
 
 

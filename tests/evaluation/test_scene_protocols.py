@@ -118,7 +118,7 @@ def test_a_perfect_reconstruction_and_its_depth(walls):
     root, source = walls
     kept = []
     result = run_reconstruction_protocol(
-        source, root, source.scene, "oracle", on_frame=lambda *found: kept.append(found)
+        source, root, source.scene, "oracle", observers=[lambda *found: kept.append(found)]
     )
     row = result.result.clips["a"]
     assert row["psnr"] > 90

@@ -46,7 +46,7 @@ def test_dense_layers_are_the_lectures_equations():
 def test_convolutional_layers_halve_three_times():
     layers = ConvolutionalLayers((24, 16), 5, width=4)
     frames = torch.rand(2, 3, 16, 24)
-    assert layers.encode_map(frames).shape == (2, 16, 2, 3)
+    assert layers.to_map(frames).shape == (2, 16, 2, 3)
     assert layers.decode(layers.encode(frames)).shape == frames.shape
     with pytest.raises(UserError, match="multiples of 8, got 20x16"):
         ConvolutionalLayers((20, 16), 5)

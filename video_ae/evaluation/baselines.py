@@ -5,13 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.evaluation.protocols.base import (
-    ComparedMethod,
-    PoseEstimate,
-    PoseEstimator,
-    Prediction,
-    ViewSynthesizer,
-)
+from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimate, PoseEstimator, Prediction, ViewSynthesizer
+from video_ae.evaluation.protocols.running import true_cameras
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import relative_to_first, rigid, so3_exp, so3_log
 from video_ae.types import Cameras, VideoClip
@@ -38,9 +33,9 @@ def straight_line(clip: VideoClip) -> PoseEstimate:
     Args:
         clip: its length and intrinsics count.
     """
-    poses = torch.eye(4, dtype=torch.float64).repeat(len(clip), 1, 1)
-    poses[:, 2, 3] = torch.arange(len(clip))
-    return PoseEstimate(Cameras(poses, focal_guess(clip).double()))
+    cameras = standing_still(clip).cameras
+    cameras.world_from_camera[:, 2, 3] = torch.arange(len(clip))
+    return PoseEstimate(cameras)
 
 
 def standing_still(clip: VideoClip) -> PoseEstimate:
@@ -60,15 +55,15 @@ def index_regression(clip: VideoClip) -> PoseEstimate:
     Args:
         clip: with its true cameras.
     """
-    assert clip.cameras is not None, "index_regression needs the true cameras"
-    relative = relative_to_first(clip.cameras.world_from_camera.double())
+    true = true_cameras(clip)
+    relative = relative_to_first(true.world_from_camera)
     index = torch.arange(len(relative), dtype=torch.float64)
     rotations = so3_log(relative[:, :3, :3])
     velocity = (index[:, None] * rotations).sum(0) / index.square().sum().clamp_min(1)
     centred = index - index.mean()
     step = (centred[:, None] * relative[:, :3, 3]).sum(0) / centred.square().sum().clamp_min(1)
     centres = relative[:, :3, 3].mean(0) + centred[:, None] * step
-    return PoseEstimate(Cameras(rigid(so3_exp(index[:, None] * velocity), centres), clip.cameras.intrinsics.double()))
+    return PoseEstimate(Cameras(rigid(so3_exp(index[:, None] * velocity), centres), true.intrinsics))
 
 
 def nearest_context(contexts: VideoClip, target: VideoClip) -> Prediction:

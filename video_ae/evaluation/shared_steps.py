@@ -1,9 +1,9 @@
 """The steps that all evaluations share: opening data, loading models, collecting peers and metrics, writing results."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
@@ -11,18 +11,73 @@ from rich.markdown import Markdown
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
+from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.evaluation.metrics.lpips import perceptual_metrics
-from video_ae.evaluation.peers.installed import installed_peers, missing_peers
-from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimator, true_cameras
-from video_ae.evaluation.protocols.view_protocol import VIEW_METRICS, ImageMetric
+from video_ae.evaluation.methods import ModelMethods
+from video_ae.evaluation.protocols.running import true_cameras
 from video_ae.evaluation.report.html_report import write_report
 from video_ae.evaluation.report.records import Record
 from video_ae.evaluation.results import EvaluationResult, write_results
-from video_ae.models.base import VideoModel
-from video_ae.models.open import load_model
+from video_ae.formats.atomic import claim_folder
+from video_ae.models.open import load_video_model
 
 Focal = Literal["found", "true"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an evaluation of a model starts from.
+
+    Args:
+        dataset: its clips have true cameras.
+        method: the model.
+        label: heading of the model's column.
+        others: further models for the same table, by label.
+        settings: what the results shall say about the models.
+    """
+
+    dataset: ClipSource
+    method: ModelMethods
+    label: str
+    others: dict[str, ModelMethods]
+    settings: Mapping[str, Any]
+
+
+def prepare(
+    data: Path,
+    out: Path,
+    weights: Path | None,
+    refine: int,
+    seed: int,
+    device: str,
+    overwrite: bool,
+    beside: Sequence[Path] = (),
+    known_focal: bool = False,
+) -> Setup:
+    """Opens the data, loads the models, claims the folder of the results and seeds the random numbers.
+
+    Args:
+        data, out, weights, refine, seed, device, overwrite: as in `evaluate_poses`.
+        beside: weights of further models; two of a kind are distinguished by their folders' names.
+        known_focal: whether the models are given the true focal length.
+
+    Raises:
+        UserError: as in `evaluate_poses`.
+    """
+    if refine < 0:
+        raise UserError(f"{refine} refinement steps are not possible: give 0 or more.", argument="refine")
+    dataset, chosen = open_posed_clips(data), choose_device(device)
+    method = ModelMethods(load_video_model(weights, chosen), chosen, refine)
+    others: dict[str, ModelMethods] = {}
+    for run in beside:
+        other = replace(method, model=load_video_model(run, chosen))
+        label = other.label(known_focal)
+        others[f"{label} ({run.name})" if label in others else label] = other
+    claim_folder(out, overwrite)
+    torch.manual_seed(seed)
+    settings: dict[str, Any] = {"weights": str(weights or "shipped")}
+    settings |= {"beside": [str(run) for run in beside]} if beside else {}
+    return Setup(dataset, method, method.label(known_focal), others, settings | {"refine": refine})
 
 
 def open_posed_clips(data: Path) -> ClipSource:
@@ -37,93 +92,6 @@ def open_posed_clips(data: Path) -> ClipSource:
     dataset = open_dataset(data)
     true_cameras(dataset.load(0, indices=[0]))
     return dataset
-
-
-def load_video_model(weights: Path | None, device: torch.device) -> VideoModel:
-    """A model that finds cameras and renders.
-
-    Args:
-        weights: a RUN folder or file; None takes the package's own.
-        device: where it is moved.
-
-    Raises:
-        UserError: the weights cannot be read, or are those of a model without cameras.
-    """
-    model = load_model(weights).to(device)
-    if not isinstance(model, VideoModel):
-        raise UserError(f"The model {type(model).__name__} has no cameras, so this evaluation does not apply to it.")
-    return model
-
-
-def check_refine(refine: int) -> None:
-    """Refuses a negative number of refinement rounds.
-
-    Args:
-        refine: rounds of test-time refinement.
-
-    Raises:
-        UserError: it is negative.
-    """
-    if refine < 0:
-        raise UserError(f"{refine} refinement steps are not possible: give 0 or more.", argument="refine")
-
-
-def load_models_beside(
-    runs: Sequence[Path], device: torch.device, refine: int, known_focal: bool
-) -> dict[str, VideoModel]:
-    """Further models for the same table, by label; two of a kind are distinguished by their folders' names.
-
-    Args:
-        runs: RUN folders or files of weights.
-        device: where they are moved.
-        refine, known_focal: as in `label_of`.
-
-    Raises:
-        UserError: as in `load_video_model`.
-    """
-    models: dict[str, VideoModel] = {}
-    for run in runs:
-        model = load_video_model(run, device)
-        label = label_of(model, refine, known_focal)
-        models[f"{label} ({run.name})" if label in models else label] = model
-    return models
-
-
-def label_of(model: VideoModel, refine: int, known_focal: bool) -> str:
-    """The heading of a model's column: `perspective, refined, true focal`.
-
-    Args:
-        model: its class gives the name.
-        refine: rounds of test-time refinement; 0 is feed-forward.
-        known_focal: whether it is given the true focal length.
-    """
-    name = type(model).__name__.removesuffix("Autoencoder").removesuffix("Video").lower()
-    if not model.refines:
-        return name
-    return f"{name}, {'refined' if refine else 'feed-forward'}" + (", true focal" if known_focal else "")
-
-
-def announce_peers(seed: int) -> dict[str, ComparedMethod[PoseEstimator]]:
-    """The installed peers; prints a line for each one that is missing.
-
-    Args:
-        seed: of the peers' random numbers.
-    """
-    for sentence in missing_peers():
-        print_progress(sentence)
-    return installed_peers(seed)
-
-
-def view_metrics(perceptual: bool = True) -> tuple[dict[str, ImageMetric], dict[str, str]]:
-    """The image metrics that can be computed here, and why the others cannot.
-
-    Args:
-        perceptual: whether LPIPS and the VGG cosine are wanted, which are slow.
-    """
-    if not perceptual:
-        return dict(VIEW_METRICS), {}
-    found, missing = perceptual_metrics()
-    return VIEW_METRICS | found, missing
 
 
 def finish(
@@ -141,9 +109,8 @@ def finish(
     Returns:
         The result with these settings and the record's diagnostics.
     """
-    result = result.with_settings(**settings)
-    if record is not None:
-        result = replace(result, diagnostics=record.diagnostics)
+    diagnostics = record.diagnostics if record else {}
+    result = replace(result, settings=result.settings | settings, diagnostics=diagnostics)
     content = write_results(result, out, seed=seed)
     if record is not None:
         write_report(content, out, record)

@@ -112,19 +112,18 @@ def _table(content: Mapping[str, Any], keys: tuple[str, ...], title: str, digits
             return f"{value[0]:.{digits}f} to {value[1]:.{digits}f}"
         return "-" if value is None else f"{value:.{digits}f}"
 
-    def row(label: str, number: Any, values: list[Any]) -> str:
-        return "| " + " | ".join([label, str(number), *map(cell, values)]) + " |"
+    def row(label: str, number: Any, *where: str) -> str:
+        values = [cell(_get(method, (*where, *keys))) for method in methods.values()]
+        return "| " + " | ".join([label, str(number), *values]) + " |"
 
     lines = [f"## {title}", "", "| clip | " + count + " | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
     for clip, own in content["clips"].items():
         number = _get(own, (*keys[:-1], count))
         if own.get("posed", number) != number and count == "frames":
             number = f"{number} ({own['posed']} posed)"
-        lines.append(row(clip, number, [_get(method["clips"][clip], keys) for method in methods.values()]))
-    for label, part in (("**mean**", "mean"), ("median", "median"), ("mean, 95 % bootstrap", "interval_95")):
-        lines.append(row(label, "", [_get(method[part], keys) for method in methods.values()]))
-    for group in content.get("groups", {}):
-        lines.append(row(f"mean of {group}", "", [_get(method["groups"][group], keys) for method in methods.values()]))
+        lines.append(row(clip, number, "clips", clip))
+    lines += [row("**mean**", "", "mean"), row("median", "", "median"), row("mean, 95 % bootstrap", "", "interval_95")]
+    lines += [row(f"mean of {group}", "", "groups", group) for group in content.get("groups", {})]
     return [*lines, ""]
 
 

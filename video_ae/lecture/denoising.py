@@ -52,8 +52,8 @@ class DenoisingAutoencoder(PlainAutoencoder, Denoiser):
         Returns:
             Every frame at the clip's own size. extras: "code", and in training "corrupted": the input of the encoder.
         """
-        frames = clip.frames.flatten(0, 1)
-        seen = self.corrupt(frames) if self.training else frames
-        codes = self.encode_frames(seen)
-        extras = {"code": codes} | ({"corrupted": seen} if self.training else {})
-        return self._reconstruct(clip, self.decode_codes(codes), **extras)
+        if not self.training:
+            return super().forward(clip)
+        corrupted = self.corrupt(clip.frames.flatten(0, 1))
+        codes = self.encode_frames(corrupted)
+        return self._reconstruct(clip, self.decode_codes(codes), code=codes, corrupted=corrupted)

@@ -3,7 +3,6 @@
 import torch
 from einops import rearrange
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -70,11 +69,10 @@ def draw_predictions(model: Predictor, clips: list[Frames]) -> tuple[Figure, Num
         "psnr_predicted": _mean([mean_psnr(out[1:], clip[2:]) for out, clip in zip(outputs, clips, strict=True)]),
         "psnr_copied": _mean([mean_psnr(clip[1:-1], clip[2:]) for clip in clips]),
     }
-    first = slice(0, SHOWN)
     rows = {
-        "frame": clips[0][1:][first],
-        _label("predicted", numbers["psnr_predicted"]): outputs[0][first],
-        _label("the one before", numbers["psnr_copied"]): clips[0][:-1][first],
+        "frame": clips[0][1:],
+        _label("predicted", numbers["psnr_predicted"]): outputs[0],
+        _label("the one before", numbers["psnr_copied"]): clips[0][:-1],
     }
     return image_grid(list(rows.values()), list(rows), "Each next frame, from those before it"), numbers
 
@@ -112,12 +110,11 @@ def image_grid(rows: list[Frames], names: list[str], title: str) -> Figure:
     figure.suptitle(title, fontsize=10)
     axes = figure.subplots(len(rows), SHOWN, squeeze=False)
     for row, (images, name) in enumerate(zip(rows, names, strict=True)):
-        for column in range(SHOWN):
-            axis: Axes = axes[row, column]
+        for axis in axes[row]:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-            if column < len(images):
-                axis.imshow(rearrange(images[column].clamp(0, 1), "c h w -> h w c").numpy())
+        for axis, image in zip(axes[row], images, strict=False):
+            axis.imshow(rearrange(image.clamp(0, 1), "c h w -> h w c").numpy())
         axes[row, 0].set_ylabel(name, fontsize=8)
     return figure
 

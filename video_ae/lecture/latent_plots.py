@@ -16,14 +16,7 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, write_atomically, write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.lecture.base import Denoiser, FrameDecoder, FrameEncoder, Predictor, Sampler
-from video_ae.lecture.figures import (
-    SHOWN,
-    Numbers,
-    draw_denoised,
-    draw_predictions,
-    draw_reconstructions,
-    image_grid,
-)
+from video_ae.lecture.figures import SHOWN, Numbers, draw_denoised, draw_predictions, draw_reconstructions, image_grid
 from video_ae.models.open import load_model
 
 NUMBERS = "numbers.json"
@@ -73,16 +66,18 @@ def plot_latent(
         raise UserError("A map of codes needs at least 1 video with 2 frames and steps of 1: give larger numbers.")
     torch.manual_seed(seed)
     source = open_dataset(data)
-    parts = _load(source, model.image_size, frames_per_video, videos)
+    counts = [source.frame_count(number) for number in range(min(videos, len(source)))]
+    parts = _load(source, [spread_frames(count, frames_per_video) for count in counts], model.image_size)
     frames = torch.cat(parts)
     if len(frames) < 3:
         raise UserError(f"A map of codes needs 3 frames or more, and {str(data)!r} has {len(frames)}.")
     predicts = isinstance(model, Predictor) and model.ahead == 1
-    clips = _load_steps(source, model.image_size, step, videos) if predicts else []
+    clips = _load(source, _first_steps(source, counts, step), model.image_size) if predicts else []
     out = claim_folder(out, overwrite)
     codes = [model.encode_frames(part) for part in parts]
-    _draw_maps(codes, seed, out)
-    numbers = _draw_images(model, frames, torch.cat(codes), clips, out)
+    figures, numbers = _draw_images(model, frames, torch.cat(codes), clips)
+    for name, figure in (_draw_maps(codes, seed) | figures).items():
+        _save(figure, out / f"{name}.png")
     write_text_atomically(out / NUMBERS, json.dumps(numbers, indent=1))
     return out
 
@@ -117,25 +112,18 @@ def interpolate_codes(
     return torch.lerp(start, end, torch.linspace(0, 1, steps)[:, None])
 
 
-def _load(source: ClipSource, size: tuple[int, int], frames: int, videos: int) -> list[Tensor]:
-    parts = []
-    for number in range(min(videos, len(source))):
-        indices = spread_frames(source.frame_count(number), frames)
-        parts.append(source.load(number, indices, size, "crop").frames)
-    return parts
+def _load(source: ClipSource, indices: list[list[int]], size: tuple[int, int]) -> list[Tensor]:
+    """The chosen frames of the first videos."""
+    return [source.load(number, chosen, size, "crop").frames for number, chosen in enumerate(indices)]
 
 
-def _load_steps(source: ClipSource, size: tuple[int, int], step: int, videos: int) -> list[Tensor]:
+def _first_steps(source: ClipSource, counts: list[int], step: int) -> list[list[int]]:
     """The beginning of each video, every `step`-th frame of it. UserError for videos that are too short."""
-    parts = []
-    for number in range(min(videos, len(source))):
-        indices = list(range(0, source.frame_count(number), step))[: SHOWN + 1]
-        if len(indices) < 3:
-            raise UserError(
-                f"{source.names[number]} has too few frames to predict from with steps of {step}: give smaller steps."
-            )
-        parts.append(source.load(number, indices, size, "crop").frames)
-    return parts
+    indices = [list(range(0, count, step))[: SHOWN + 1] for count in counts]
+    for name, chosen in zip(source.names, indices, strict=False):
+        if len(chosen) < 3:
+            raise UserError(f"{name} has too few frames to predict from with steps of {step}: give smaller steps.")
+    return indices
 
 
 def _tsne(codes: Tensor, seed: int) -> Tensor:
@@ -145,51 +133,54 @@ def _tsne(codes: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes.numpy()))
 
 
-def _draw_maps(parts: list[Tensor], seed: int, out: Path) -> None:
+def _draw_maps(parts: list[Tensor], seed: int) -> dict[str, Figure]:
     """The codes of each video in two dimensions."""
     codes = torch.cat(parts)
     video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
     axes, shares = principal_axes(codes)
     labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
-    _save(_scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels), out / "codes_pca.png")
+    figures = {"codes_pca": _scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels)}
     if importlib.util.find_spec("sklearn") is not None:
-        _save(_scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", "")), out / "codes_tsne.png")
+        figures["codes_tsne"] = _scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", ""))
+    return figures
 
 
-def _draw_images(model: FrameEncoder, frames: Tensor, codes: Tensor, clips: list[Tensor], out: Path) -> Numbers:
+def _draw_images(
+    model: FrameEncoder, frames: Tensor, codes: Tensor, clips: list[Tensor]
+) -> tuple[dict[str, Figure], Numbers]:
     """Whatever the model is able to do with these frames, and its predictions in the clips, if there are any."""
-    numbers: Numbers = {}
+    drawn = {}
+    figures = {}
     if isinstance(model, FrameDecoder):
-        numbers |= _draw_decoded(model, frames, codes, out)
+        decoded = torch.cat([model.decode_codes(part) for part in codes.split(64)])
+        drawn["reconstructions"] = draw_reconstructions(frames, decoded)
+        figures["interpolations"] = _draw_interpolations(model, codes)
+        figures["samples"] = _draw_samples(model, codes)
     if isinstance(model, Denoiser):
-        figure, found = draw_denoised(model, frames)
-        _save(figure, out / "denoised.png")
-        numbers |= found
+        drawn["denoised"] = draw_denoised(model, frames)
     if clips and isinstance(model, Predictor):
-        figure, found = draw_predictions(model, clips)
-        _save(figure, out / "predictions.png")
+        drawn["predictions"] = draw_predictions(model, clips)
+    numbers: Numbers = {}
+    for name, (figure, found) in drawn.items():
+        figures[name] = figure
         numbers |= found
-    return numbers
+    return figures, numbers
 
 
-def _draw_decoded(model: FrameDecoder, frames: Tensor, codes: Tensor, out: Path) -> Numbers:
-    figure, numbers = draw_reconstructions(frames, torch.cat([model.decode_codes(part) for part in codes.split(64)]))
-    _save(figure, out / "reconstructions.png")
+def _draw_interpolations(model: FrameDecoder, codes: Tensor) -> Figure:
     order = torch.randperm(len(codes))
     pairs = [(0, len(codes) - 1), *zip(order[:6:2].tolist(), order[1:6:2].tolist(), strict=False)]
     lines = [model.decode_codes(interpolate_codes(codes[a], codes[b], SHOWN)) for a, b in pairs]
-    title = "From one frame's code to another's, in equal steps"
-    _save(image_grid(lines, [""] * len(lines), title), out / "interpolations.png")
+    return image_grid(lines, [""] * len(lines), "From one frame's code to another's, in equal steps")
+
+
+def _draw_samples(model: FrameDecoder, codes: Tensor) -> Figure:
     if isinstance(model, Sampler):
         drawn, origin = model.sample(4 * SHOWN), "the prior N(0, 1)"
     else:
         drawn = model.decode_codes(codes.mean(0) + codes.std(0) * torch.randn(4 * SHOWN, codes.shape[1]))
         origin = "a Gaussian fitted to the codes (this model has no prior)"
-    _save(
-        image_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}"),
-        out / "samples.png",
-    )
-    return numbers
+    return image_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}")
 
 
 def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str]) -> Figure:

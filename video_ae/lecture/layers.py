@@ -68,7 +68,8 @@ class ConvolutionalLayers(FrameLayers):
     """Three strided convolutions to a feature map of an eighth of the size, a linear layer to the code, and the
     transpose of both.
 
-    Leaky ReLU between layers; the code has no activation; frames come out of a logistic function.
+    Leaky ReLU between layers; the code has no activation; frames come out of a logistic function. `to_map` and
+    `from_map` are the parts around the feature map, which has `map_channels` channels.
 
     Args:
         image_size: (width, height) in pixels of the frames, multiples of 8.
@@ -88,23 +89,10 @@ class ConvolutionalLayers(FrameLayers):
             )
         self.map_channels = 4 * width
         self.map_size = (image_size[1] >> _HALVINGS, image_size[0] >> _HALVINGS)
-        self.to_map = nn.Sequential(
-            nn.Conv2d(3, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-        )
+        self.to_map = nn.Sequential(*_halve(3, width), *_halve(width, 2 * width), *_halve(2 * width, 4 * width))
         self.to_code, self.from_code = self._connect(code_size)
         self.from_map = nn.Sequential(
-            nn.LeakyReLU(0.1),
-            nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1),
-            nn.Sigmoid(),
+            *_double(4 * width, 2 * width), *_double(2 * width, width), *_double(width, 3), nn.Sigmoid()
         )
         self.apply(_keep_variance)
 
@@ -113,28 +101,12 @@ class ConvolutionalLayers(FrameLayers):
         values = self.map_channels * self.map_size[0] * self.map_size[1]
         return nn.Linear(values, code_size), nn.Linear(code_size, values)
 
-    def encode_map(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame channel rows columns"]:
-        """Feature maps of frames.
-
-        Args:
-            frames: RGB in [0, 1], at `image_size`.
-        """
-        return self.to_map(frames)
-
-    def decode_map(self, maps: Float[Tensor, "frame channel rows columns"]) -> Float[Tensor, "frame 3 height width"]:
-        """Frames of feature maps, at `image_size`.
-
-        Args:
-            maps: `map_channels` channels at an eighth of the size.
-        """
-        return self.from_map(maps)
-
     def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
-        return self.to_code(self.encode_map(frames).flatten(1))
+        return self.to_code(self.to_map(frames).flatten(1))
 
     def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
         rows, columns = self.map_size
-        return self.decode_map(rearrange(self.from_code(codes), "n (c r k) -> n c r k", r=rows, k=columns))
+        return self.from_map(rearrange(self.from_code(codes), "n (c r k) -> n c r k", r=rows, k=columns))
 
 
 class FullyConvolutionalLayers(ConvolutionalLayers):
@@ -162,11 +134,21 @@ class FullyConvolutionalLayers(ConvolutionalLayers):
         return nn.Conv2d(self.map_channels, channels, 1), nn.Conv2d(channels, self.map_channels, 1)
 
     def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
-        return self.to_code(self.encode_map(frames)).flatten(1)
+        return self.to_code(self.to_map(frames)).flatten(1)
 
     def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
         rows, columns = self.map_size
-        return self.decode_map(self.from_code(rearrange(codes, "n (c r k) -> n c r k", r=rows, k=columns)))
+        return self.from_map(self.from_code(rearrange(codes, "n (c r k) -> n c r k", r=rows, k=columns)))
+
+
+def _halve(inputs: int, outputs: int) -> list[nn.Module]:
+    """A convolution to half the size."""
+    return [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.1)]
+
+
+def _double(inputs: int, outputs: int) -> list[nn.Module]:
+    """Its transpose, to twice the size."""
+    return [nn.LeakyReLU(0.1), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
 
 
 def _keep_variance(module: nn.Module) -> None:

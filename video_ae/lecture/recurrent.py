@@ -63,7 +63,7 @@ class RecurrentAutoencoder(Predictor):
             raise UserError(f"A model that predicts the next frame needs clips of 2 frames or more, got {count}.")
         frames = resize_images(clip.frames.flatten(0, 1), self.image_size).unflatten(0, (batch, count))
         features = [self.cell.encode(self.layers, frame) for frame in frames.unbind(1)]
-        state, output, outputs = self.cell.initial_state(features[0]), None, []
+        state, output, outputs = None, None, []
         for t in range(count - self.ahead):
             state = self._update(features[t], state)
             previous = t + self.ahead - 1
@@ -99,7 +99,7 @@ class RecurrentAutoencoder(Predictor):
             known = t < frames.shape[1]
             frame = resize_images(frames[:, t], self.image_size) if known else predictions[-1]
             x = self.cell.encode(self.layers, frame)
-            state = self._update(x, self.cell.initial_state(x) if state is None else state)
+            state = self._update(x, state)
             last = self.cell.encode(self.layers, predictions[-1]) if predictions else x
             predictions.append(self._decode(state, last))
         return torch.stack([resize_images(frame, size) for frame in predictions[-steps:]], 1)
@@ -112,8 +112,8 @@ class RecurrentAutoencoder(Predictor):
         """
         return self.cell.encode(self.layers, resize_images(frames, self.image_size)).flatten(1)
 
-    def _update(self, x: Tensor, state: State) -> State:
-        return self.cell.update(x, state if self.recurrent else self.cell.initial_state(x))
+    def _update(self, x: Tensor, state: State | None) -> State:
+        return self.cell.update(x, state if state and self.recurrent else self.cell.initial_state(x))
 
     def _decode(self, state: State, last: Tensor) -> Tensor:
         return self.cell.decode(self.layers, state, last if self.recurrent else torch.zeros_like(last))

@@ -1,6 +1,7 @@
 """The recurrences of a recurrent autoencoder: h_t = f(x_t, h_{t-1}), and its output x^_t = g(h_t, x^_{t-1})."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,9 @@ class RecurrentCell(nn.Module, ABC):
         hidden_size: numbers or channels of the hidden state.
     """
 
+    parts: ClassVar[int] = 1
+    """Tensors in a state."""
+
     def __init__(self, layers: ConvolutionalLayers, hidden_size: int):
         super().__init__()
         self.hidden_size = hidden_size
@@ -34,13 +38,13 @@ class RecurrentCell(nn.Module, ABC):
             frames: one frame of each clip, at the size of the layers.
         """
 
-    @abstractmethod
     def initial_state(self, x: Tensor) -> State:
         """The state before the first frame: zeros.
 
         Args:
             x: features of a frame, for their shape.
         """
+        return (x.new_zeros(len(x), self.hidden_size, *x.shape[2:]),) * self.parts
 
     @abstractmethod
     def update(self, x: Tensor, state: State) -> State:
@@ -83,9 +87,6 @@ class PlainCell(RecurrentCell):
     def encode(self, layers: ConvolutionalLayers, frames: Float[Tensor, "batch 3 height width"]) -> Tensor:
         return layers.encode(frames)
 
-    def initial_state(self, x: Tensor) -> State:
-        return (x.new_zeros(len(x), self.hidden_size),)
-
     def update(self, x: Tensor, state: State) -> State:
         return (torch.sigmoid(self.from_input(x) + self.from_memory(state[0])),)
 
@@ -105,6 +106,8 @@ class ConvLstmCell(RecurrentCell):
         hidden_size: channels of h and of c.
     """
 
+    parts = 2
+
     def __init__(self, layers: ConvolutionalLayers, hidden_size: int):
         super().__init__(layers, hidden_size)
         channels = layers.map_channels
@@ -114,11 +117,7 @@ class ConvLstmCell(RecurrentCell):
             self.gates.bias[hidden_size : 2 * hidden_size] = 1  # type: ignore[index]
 
     def encode(self, layers: ConvolutionalLayers, frames: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        return layers.encode_map(frames)
-
-    def initial_state(self, x: Tensor) -> State:
-        zeros = x.new_zeros(len(x), self.hidden_size, *x.shape[-2:])
-        return zeros, zeros
+        return layers.to_map(frames)
 
     def update(self, x: Tensor, state: State) -> State:
         hidden, cell = state
@@ -127,4 +126,4 @@ class ConvLstmCell(RecurrentCell):
         return leave.sigmoid() * cell.tanh(), cell
 
     def decode(self, layers: ConvolutionalLayers, state: State, last: Tensor) -> Float[Tensor, "batch 3 height width"]:
-        return layers.decode_map(self.to_output(torch.cat([state[0], last], 1)))
+        return layers.from_map(self.to_output(torch.cat([state[0], last], 1)))

@@ -27,13 +27,11 @@ def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING
         spacing: image widths from one keyframe to the next. It grows as far as needed to keep to one keyframe in two
             frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
     """
-    displacement = _frame_displacement(estimate)
-    count = displacement.shape[0]
-    keyframes = _spaced(displacement, spacing)
-    while len(keyframes) > min(MOST_KEYFRAMES, max(LEAST_BOUND, count // FRAMES_PER_KEYFRAME)):
+    displacement = view_displacement(estimate.cameras, estimate.median_inverse_depth, estimate.cameras)
+    most = min(MOST_KEYFRAMES, max(LEAST_BOUND, len(estimate) // FRAMES_PER_KEYFRAME))
+    while len(keyframes := _spaced(displacement, spacing)) > most:
         spacing *= 1.2
-        keyframes = _spaced(displacement, spacing)
-    return tuple(keyframes) if len(keyframes) > 1 else (count // 2,)
+    return tuple(keyframes) if len(keyframes) > 1 else (len(estimate) // 2,)
 
 
 def _spaced(displacement: Float[Tensor, "frame frame"], spacing: float) -> list[int]:
@@ -52,7 +50,8 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
         keyframe: its position.
         most: contexts at most, the keyframe among them.
     """
-    distance = _frame_displacement(estimate, keyframe)
+    own = estimate.select([keyframe])
+    distance = view_displacement(own.cameras, own.median_inverse_depth, estimate.cameras)[0]
     near, far = CONTEXT_RANGE
     order = [i for i in distance.argsort().tolist() if i != keyframe]
     useful = [i for i in order if near <= distance[i] <= far] or order[: most - 1]
@@ -69,19 +68,11 @@ def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: in
             many.
         most: of more than these, evenly spread ones are taken, since frames in a row show little parallax.
     """
-    cameras = estimate.cameras
-    device, kind = cameras.intrinsics.device, cameras.intrinsics.dtype
-    distance = viewpoint_distance(cameras, estimate.median_inverse_depth, view.to(device, kind))[:, 0]
+    view = view.to(estimate.cameras.intrinsics.device, estimate.cameras.intrinsics.dtype)
+    distance = viewpoint_distance(estimate.cameras, estimate.median_inverse_depth, view)[:, 0]
     about_as_near = int((distance <= ABOUT_AS_NEAR * distance.min()).sum())
     order = distance.argsort()[: max(least, about_as_near)].tolist()
     return sorted(order[rank] for rank in spread_frames(len(order), most))
-
-
-def _frame_displacement(estimate: CameraEstimate, frame: int | None = None) -> Float[Tensor, "*frames"]:
-    cameras, typical = estimate.cameras, estimate.median_inverse_depth
-    if frame is None:
-        return view_displacement(cameras, typical, cameras)
-    return view_displacement(cameras.select([frame]), typical[[frame]], cameras)[0]
 
 
 def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tuple[int, int]) -> RenderedViews:
@@ -104,11 +95,7 @@ def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tup
 
 
 def _render_view(
-    volumes: tuple[MultiplaneVolume, ...],
-    distance: Tensor,
-    view: Cameras,
-    renderer: Renderer,
-    size: tuple[int, int],
+    volumes: tuple[MultiplaneVolume, ...], distance: Tensor, view: Cameras, renderer: Renderer, size: tuple[int, int]
 ) -> RenderedViews:
     nearest = distance.argsort()[:MOST_CODES]
     seen: list[RenderedViews] = []
@@ -122,6 +109,5 @@ def _render_view(
     nearness = 1 / (distance[nearest[: len(seen)]] + 0.02) ** 2
     weight = nearness[:, None, None, None] * (views.opacity + 1e-4) ** 2  # [code, view, height, width]
     weight = weight / weight.sum(0)
-    return RenderedViews(
-        (weight[:, :, None] * views.rgb).sum(0), (weight * views.disparity).sum(0), (weight * views.opacity).sum(0)
-    )
+    rgb = (weight[:, :, None] * views.rgb).sum(0)
+    return RenderedViews(rgb, (weight * views.disparity).sum(0), (weight * views.opacity).sum(0))

@@ -1,11 +1,13 @@
 """Settings or weights -> a model, and a model -> weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import torch
 import yaml
+from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.weights import read_weights, weights_file, write_weights
@@ -39,16 +41,26 @@ def load_model(path: str | Path | None = None) -> Autoencoder:
     file = weights_file(_SHIPPED if path is None else path)
     settings, tensors = read_weights(file)
     model = build_model(settings, origin=str(file))
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if expected != given:
-        wrong = sorted(name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name))
+    wrong = differing_shapes(model.state_dict(), tensors)
+    if wrong:
         raise UserError(
             f"{str(file)!r} holds weights of another version of {settings['class_path']} ({len(wrong)} tensors differ, "
-            f"the first is {wrong[0]!r}): train again or use the version that wrote them."
+            f"the first is {next(iter(wrong))!r}): train again or use the version that wrote them."
         )
     model.load_state_dict(tensors)
     return model.eval()
+
+
+def differing_shapes(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, tuple[Any, Any]]:
+    """(expected shape, given shape) of the tensors that differ, by name in sorted order; None where one is missing.
+
+    Args:
+        expected: tensors of a model, by name.
+        given: tensors of a file, by name.
+    """
+    shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (expected, given)]
+    pairs = {name: (shapes[0].get(name), shapes[1].get(name)) for name in sorted(shapes[0].keys() | shapes[1].keys())}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def load_video_model(path: str | Path | None, device: torch.device) -> VideoModel:

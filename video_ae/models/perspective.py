@@ -115,16 +115,11 @@ class PerspectiveAutoencoder(VideoModel):
         view_side: int = 108,
     ):
         super().__init__()
-        self.camera = camera
-        self.structure = structure
-        self.renderer = renderer
+        self.camera, self.structure, self.renderer = camera, structure, renderer
         self.training_camera = training_camera or camera
         self._cached_cameras = CameraCache(self.training_camera)
-        self.planes = planes
-        self.most_contexts = most_contexts
-        self.most_targets = most_targets
-        self.scene_contexts = scene_contexts
-        self.splits = splits
+        self.planes, self.splits = planes, splits
+        self.most_contexts, self.most_targets, self.scene_contexts = most_contexts, most_targets, scene_contexts
         self.working_side, self.scene_side, self.view_side = working_side, scene_side, view_side
 
     def forward(self, clip: VideoClip) -> ModelOutput:
@@ -216,9 +211,8 @@ class PerspectiveAutoencoder(VideoModel):
         frames = resize_short_side(clip.frames, self.working_side)
         structure = self.encode_structure(frames[None], estimate[None], contexts, camera[None])
         views = self.renderer(structure, camera[None], *frames.shape[-2:])[0]
-        size = clip.image_size
-        maps = [resize_images(part[:, None], size)[:, 0] for part in (views.disparity, views.opacity)]
-        return RenderedViews(resize_images(views.rgb, size).clamp(0, 1), *maps)
+        rgb, disparity, opacity = (resize_images(one, clip.image_size) for one in vars(views).values())
+        return RenderedViews(rgb.clamp(0, 1), disparity, opacity)
 
     @torch.no_grad()
     def encode_scene(
@@ -266,9 +260,7 @@ class PerspectiveAutoencoder(VideoModel):
         found = scene.camera.select(contexts)
         camera = camera.to(device, torch.float32)
         planes = inverse_depth_planes(nearest_inverse_depth(found.inverse_depth[None]), self.planes)
-        code = self.structure(
-            frames[None], found.cameras[None], camera[None], planes, sfm_depth=found.inverse_depth[None]
-        )
+        code = self.structure(frames[None], found.cameras[None], camera[None], planes, None, found.inverse_depth[None])
         views = self.renderer(code, camera[None], height, width)[0]
         seen = inside_others(camera, views.disparity[0], found.cameras).amax(0)
         return RenderedViews(seen * views.rgb, seen * views.disparity, seen * views.opacity)

@@ -52,7 +52,7 @@ def render_images(
     return torch.cat([to_bytes(views.rgb) for views in render_chunks(model, scene, cameras, size, progress)])
 
 
-def to_bytes(frames: Float[Tensor, "frame 3 height width"]) -> UInt8[Tensor, "frame 3 height width"]:
+def to_bytes(frames: Float[Tensor, "*frame 3 height width"]) -> UInt8[Tensor, "*frame 3 height width"]:
     """RGB in 0 .. 255.
 
     Args:

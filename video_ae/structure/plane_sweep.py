@@ -180,19 +180,15 @@ class PlaneSweepEncoder(StructureEncoder):
             logit = logit + _sfm_depth_logit(sfm_depth, cameras, reference, inverse_depth, height, width)
         # Differences are means over the contexts: the more contexts, the more certain.
         logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
-        weight = torch.stack(
-            [
-                self.visibility(torch.cat([known[:, :-1], (colours[:, n] - mean) * 5, parallax[:, n], seen[:, n]], 1))
-                for n in range(frames.shape[1])
-            ],
-            1,
-        )
-        weight = weight - self.parallax_penalty * parallax
+        weights = []
+        for colour, own_parallax, observed in zip(colours.unbind(1), parallax.unbind(1), seen.unbind(1), strict=True):
+            weights.append(self.visibility(torch.cat([known[:, :-1], (colour - mean) * 5, own_parallax, observed], 1)))
+        weight = torch.stack(weights, 1) - self.parallax_penalty * parallax
         weight = torch.softmax(weight.masked_fill(seen == 0, -8.0), 1)  # unobserved voxels keep border colours
         return MultiplaneVolume(ending_density(logit), (weight * colours).sum(1), inverse_depth, reference)
 
     def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:
-        """The volume network's output, for voxels that are four pixels of the small frames wide."""
+        """The regularized cost volume: the volume network's output, for voxels four pixels of the small frames wide."""
         size = short_side_size((frames.shape[-1], frames.shape[-2]), self.coarse_side, multiple=4, smallest=16)
         columns, rows = (side // 4 for side in size)
         features = self.features(resize_images(frames.flatten(0, 1), size)).unflatten(0, frames.shape[:2])
@@ -264,7 +260,7 @@ def _widest(parallax: Tensor, seen: Tensor) -> Tensor:
 
 
 def _agreement(swept: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and variance over the contexts that observe a voxel, and the share of contexts that do."""
+    """The cost volume: mean and variance over the contexts that observe a voxel, and the share of contexts that do."""
     weight = seen + 1e-3
     weight = weight / weight.sum(1, keepdim=True)
     mean = (weight * swept).sum(1)

@@ -6,14 +6,11 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
-from torch.nn.functional import interpolate
 
 from video_ae.evaluation.metrics import collapse
 from video_ae.evaluation.metrics.collapse import Finding
 from video_ae.models.base import Autoencoder
 from video_ae.types import CameraEstimate, ModelOutput, VideoClip
-
-_HEIGHT = 64  # pixels: enough to see whether a frame is a copy
 
 
 class CollapseSigns(Callback):
@@ -93,13 +90,7 @@ def _copying(clip: VideoClip, output: ModelOutput) -> Finding | None:
     given = [frame for frame in range(len(clip)) if frame not in targets]
     if not given:
         return None
-    small = _small(clip.frames)
-    predictions = _small(output.frames.clamp(0, 1)).flatten(0, 1)
+    small = collapse.shrink(clip.frames.detach().float().cpu())
+    predictions = collapse.shrink(output.frames.clamp(0, 1).detach().float().cpu()).flatten(0, 1)
     contexts = small[:, None, given].expand(-1, len(targets), -1, -1, -1, -1).flatten(0, 1)
     return collapse.copies_context(predictions, contexts, small[:, targets].flatten(0, 1))
-
-
-def _small(frames: torch.Tensor) -> torch.Tensor:
-    height, width = frames.shape[-2:]
-    size = (min(_HEIGHT, height), max(1, round(width * min(_HEIGHT, height) / height)))
-    return interpolate(frames.detach().float().cpu().flatten(0, 1), size, mode="area").unflatten(0, frames.shape[:2])

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from video_ae.evaluation.metrics.pose_errors import pair_errors, pairs_apart, rms_extent
+from video_ae.evaluation.metrics.pose_errors import Poses, pair_errors, pairs_apart, rms_extent
 from video_ae.geometry.se3 import relative_to_first, rotation_angle, so3_log
 from video_ae.types import VideoClip
 
@@ -45,9 +46,7 @@ class Finding:
     meaning: str
 
 
-def poses_alike(
-    found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"], scene_depth: float = 1.0
-) -> Finding | None:
+def poses_alike(found: Poses, true: Poses, scene_depth: float = 1.0) -> Finding | None:
     """The found camera neither moves nor rotates, though the true one does. Value: the larger of both, in limits.
 
     Args:
@@ -61,7 +60,7 @@ def poses_alike(
 
 
 def camera_stands_still(
-    found: Float[Tensor, "frame 4 4"], frames: Float[Tensor, "frame 3 height width"], scene_depth: float = 1.0
+    found: Poses, frames: Float[Tensor, "frame 3 height width"], scene_depth: float = 1.0
 ) -> Finding | None:
     """As `poses_alike` where the truth is unknown: the frames of the clip change, and the found camera does not move.
 
@@ -93,7 +92,7 @@ def there_and_back(clip: VideoClip) -> VideoClip:
     return replace(clip.select(order), indices=numbers, times=numbers.to(clip.times.dtype))
 
 
-def poses_encode_time(found: Float[Tensor, "frame 4 4"]) -> Finding:
+def poses_encode_time(found: Poses) -> Finding:
     """On a `there_and_back` clip: the share of the poses' variance that the frame index explains linearly.
 
     True motion comes back, so that it is even in time and the index explains nothing of it; poses that merely count
@@ -157,6 +156,17 @@ def copies_context(
     )  # fmt: skip
 
 
+def shrink(frames: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*batch 3 rows columns"]:
+    """At most 64 pixels high: enough to see whether an image is a copy.
+
+    Args:
+        frames: RGB in [0, 1].
+    """
+    height, width = frames.shape[-2:]
+    size = (min(64, height), max(1, round(width * min(64, height) / height)))
+    return interpolate(frames.flatten(0, -4), size, mode="area").unflatten(0, frames.shape[:-3])
+
+
 def runaway_focal(intrinsics: Float[Tensor, "frame 4"], image_size: tuple[int, int]) -> Finding:
     """The focal length left the range of real cameras.
 
@@ -172,7 +182,7 @@ def runaway_focal(intrinsics: Float[Tensor, "frame 4"], image_size: tuple[int, i
     return Finding("runaway focal length", times, FOCAL_RANGE, times > FOCAL_RANGE, "no real camera sees like this")
 
 
-def wrong_sign(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"], gap: int = 5) -> Finding | None:
+def wrong_sign(found: Poses, true: Poses, gap: int = 5) -> Finding | None:
     """The camera moves, on the whole, opposite to the truth (the depth-reversed solution).
 
     Args:
@@ -188,7 +198,7 @@ def wrong_sign(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4
     )  # fmt: skip
 
 
-def scale_drift(found: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"]) -> Finding | None:
+def scale_drift(found: Poses, true: Poses) -> Finding | None:
     """The ratio of found to true step lengths grows or shrinks over the clip.
 
     Value: its change from end to end by a straight line through its logarithm, over the steps that truly move (at least

@@ -1,7 +1,12 @@
-"""Similarity of two images. Images are RGB in [0, 1]; every function returns one value per image.
+"""Similarity of two images, and the metrics of a table. Images are RGB in [0, 1]; functions return one value per image.
 
 Metrics are computed on tensors, never on images that went through a lossy file.
 """
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from einops import reduce
@@ -11,14 +16,14 @@ from kornia.metrics import ssim as kornia_ssim
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+Images = Float[Tensor, "batch 3 height width"]
+ImageMetric = Callable[[Tensor, Tensor], Tensor]
 HIGHEST_PSNR = 100.0  # decibels: identical images score this, so that means stay finite
 _WINDOW = 11  # taps of the Gaussian of sigma 1.5, as in Wang et al. 2004
 _MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def psnr(
-    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, "batch"]:
+def psnr(prediction: Images, target: Images) -> Float[Tensor, "batch"]:
     """Peak signal-to-noise ratio in decibels, 10 log10(1 / MSE), MSE over all pixels and channels; at most 100.
 
     Args:
@@ -31,9 +36,7 @@ def psnr(
     return (-10 * error.clamp_min(10 ** (-HIGHEST_PSNR / 10)).log10()).to(target.dtype)
 
 
-def ssim(
-    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, "batch"]:
+def ssim(prediction: Images, target: Images) -> Float[Tensor, "batch"]:
     """Structural similarity (Wang et al. 2004, "Image quality assessment"), from -1 to 1, by kornia.
 
     Gaussian window of sigma 1.5 and 11 taps, colour channels averaged, borders that the window does not cover left out,
@@ -49,9 +52,7 @@ def ssim(
     return reduce(values, "batch c h w -> batch", "mean")
 
 
-def ms_ssim(
-    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, "batch"]:
+def ms_ssim(prediction: Images, target: Images) -> Float[Tensor, "batch"]:
     """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), from 0 to 1.
 
     Five scales, each half as large as the one before; negative contrast terms count as 0. An image whose short side is
@@ -87,3 +88,46 @@ def _ssim_terms(x: Tensor, y: Tensor, window: int) -> tuple[Tensor, Tensor]:
     variances = blur(x * x) - mean_x.square() + blur(y * y) - mean_y.square()
     luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x.square() + mean_y.square() + 0.01**2)
     return luminance, (2 * covariance + 0.03**2) / (variances + 0.03**2)
+
+
+@dataclass(frozen=True)
+class ImageMetrics:
+    """Metrics of pairs of images.
+
+    Args:
+        found: the metrics by name.
+        missing: metrics that cannot be computed here, and why; their numbers are null.
+    """
+
+    found: Mapping[str, ImageMetric]
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def score(self, image: Float[Tensor, "3 height width"], truth: Float[Tensor, "3 height width"]) -> dict[str, float]:
+        """Each metric of one pair. Pairs are scored one by one, since metrics share features.
+
+        Args:
+            image, truth: RGB in [0, 1].
+        """
+        return {name: metric(image[None], truth[None]).item() for name, metric in self.found.items()}
+
+    def means(self, scores: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+        """The mean of each metric; None for the missing ones, and for all where there is no score.
+
+        Args:
+            scores: of the pairs.
+        """
+        means = {name: statistics.fmean(score[name] for score in scores) if scores else None for name in self.found}
+        return means | dict.fromkeys(self.missing)
+
+    def reasons(self, scores: Sequence[Mapping[str, float]], none: str) -> dict[str, Any]:
+        """Why metrics are None, by name under the key "reasons"; empty where none is.
+
+        Args:
+            scores: of the pairs.
+            none: why there is no pair, where there is none.
+        """
+        reasons = ({} if scores else dict.fromkeys(self.found, none)) | dict(self.missing)
+        return {"reasons": reasons} if reasons else {}
+
+
+IMAGE_METRICS = ImageMetrics({"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim})

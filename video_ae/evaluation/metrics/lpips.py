@@ -6,15 +6,19 @@ number. It never has another metric under this name.
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.errors import UserError
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics, Images
 from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, Vgg16Weights, find_vgg16, find_vgg16_with_heads
 
+Metric = TypeVar("Metric", bound="_VggMetric")
 _EPSILON = 1e-10
 _CACHED_BATCHES = 6  # each about 30 MB of features per 192 x 346 image
 
@@ -40,7 +44,7 @@ class UnitFeatures(nn.Module):
         self._cache: OrderedDict[bytes, list[Tensor]] = OrderedDict()
 
     @torch.no_grad()
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
+    def forward(self, images: Images) -> list[Float[Tensor, "batch _ _ _"]]:
         """The five layers' features.
 
         Args:
@@ -57,24 +61,18 @@ class UnitFeatures(nn.Module):
         return self._cache[key]
 
 
-class Lpips(nn.Module):
-    """LPIPS-VGG, from 0 (identical) upwards. Images are RGB in [0, 1], which is converted to LPIPS's own range [-1, 1].
+class _VggMetric(nn.Module):
+    """A metric on the features of VGG16."""
 
-    Args:
-        weights: of VGG16 with the heads of LPIPS.
-        features: shared with another metric; made from the weights by default.
-    """
+    title: str
+    find: Callable[[str | Path | None], Vgg16Weights | None]
 
     def __init__(self, weights: Vgg16Weights, features: UnitFeatures | None = None):
         super().__init__()
-        assert weights.heads is not None, "LPIPS needs its heads"
-        self.source = weights.source
         self.features = features or UnitFeatures(weights)
-        for number, head in enumerate(weights.heads):
-            self.register_buffer(f"head{number}", head)
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> "Lpips":
+    def load(cls: type[Metric], path: str | Path | None = None) -> Metric:
         """With the weights of a file, or those that are installed.
 
         Args:
@@ -83,28 +81,48 @@ class Lpips(nn.Module):
         Raises:
             UserError: there are none.
         """
-        weights = find_vgg16_with_heads(path)
+        weights = cls.find(path)
         if weights is None:
-            raise UserError(f"LPIPS is not computed, because its weights were not found: {HOW_TO_GET_THEM}.")
+            raise UserError(f"{cls.title} is not computed, because its weights were not found: {HOW_TO_GET_THEM}.")
         return cls(weights)
 
     @torch.no_grad()
-    def forward(
-        self, prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch"]:
+    def forward(self, prediction: Images, target: Images) -> Float[Tensor, "batch"]:
         """The distance of each pair.
 
         Args:
             prediction, target: RGB in [0, 1].
         """
-        total = torch.zeros(len(target), device=target.device)
-        for number, (a, b) in enumerate(zip(self.features(prediction), self.features(target), strict=True)):
-            head = getattr(self, f"head{number}")[:, None, None]
-            total = total + ((a - b).square() * head).sum(1).mean((1, 2))
-        return total
+        return self._distance(list(zip(self.features(prediction), self.features(target), strict=True)))
+
+    def _distance(self, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
+        raise NotImplementedError
 
 
-class VggCosine(nn.Module):
+class Lpips(_VggMetric):
+    """LPIPS-VGG, from 0 (identical) upwards. Images are RGB in [0, 1], which is converted to LPIPS's own range [-1, 1].
+
+    Args:
+        weights: of VGG16 with the heads of LPIPS.
+        features: shared with another metric; made from the weights by default.
+    """
+
+    title = "LPIPS"
+    find = staticmethod(find_vgg16_with_heads)
+
+    def __init__(self, weights: Vgg16Weights, features: UnitFeatures | None = None):
+        super().__init__(weights, features)
+        assert weights.heads is not None, "LPIPS needs its heads"
+        for number, head in enumerate(weights.heads):
+            self.register_buffer(f"head{number}", head)
+
+    def _distance(self, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
+        heads = [getattr(self, f"head{number}")[:, None, None] for number in range(len(layers))]
+        errors = [(a - b).square() * head for (a, b), head in zip(layers, heads, strict=True)]
+        return sum((error.sum(1).mean((1, 2)) for error in errors), torch.zeros(1, device=errors[0].device))
+
+
+class VggCosine(_VggMetric):
     """Sum over five VGG16 layers of the mean of (1 - cosine) between features.
 
     It is what the 2021 paper reports as perceptual similarity; it has no learned heads and is about five times larger
@@ -115,49 +133,26 @@ class VggCosine(nn.Module):
         features: shared with another metric; made from the weights by default.
     """
 
-    def __init__(self, weights: Vgg16Weights, features: UnitFeatures | None = None):
-        super().__init__()
-        self.features = features or UnitFeatures(weights)
+    title = "VGG cosine"
+    find = staticmethod(find_vgg16)
 
-    @classmethod
-    def load(cls, path: str | Path | None = None) -> "VggCosine":
-        """With the weights of a file, or those that are installed.
-
-        Args:
-            path: of the weights; None takes those that are installed.
-
-        Raises:
-            UserError: there are none.
-        """
-        weights = find_vgg16(path)
-        if weights is None:
-            raise UserError(f"VGG cosine is not computed, because its weights were not found: {HOW_TO_GET_THEM}.")
-        return cls(weights)
-
-    @torch.no_grad()
-    def forward(
-        self, prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch"]:
-        """The distance of each pair.
-
-        Args:
-            prediction, target: RGB in [0, 1].
-        """
-        pairs = zip(self.features(prediction), self.features(target), strict=True)
-        return torch.stack([(1 - (a * b).sum(1)).mean((1, 2)) for a, b in pairs]).sum(0)
+    def _distance(self, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
+        return torch.stack([(1 - (a * b).sum(1)).mean((1, 2)) for a, b in layers]).sum(0)
 
 
-def perceptual_metrics() -> tuple[dict[str, Lpips | VggCosine], dict[str, str]]:
-    """The metrics "lpips" and "vgg_cosine" where weights are installed, on shared features; why others are missing."""
+def image_metrics(perceptual: bool = True) -> ImageMetrics:
+    """The image metrics that can be computed here, and why the others cannot. Learned ones share their features.
+
+    Args:
+        perceptual: whether LPIPS and the VGG cosine are wanted, which are slow.
+    """
     found: dict[str, Lpips | VggCosine] = {}
     missing: dict[str, str] = {}
-    features: UnitFeatures | None = None
-    for name, metric in (("lpips", Lpips), ("vgg_cosine", VggCosine)):
+    for name, metric in (("lpips", Lpips), ("vgg_cosine", VggCosine)) if perceptual else ():
         try:
             found[name] = metric.load()
         except UserError as error:
             missing[name] = str(error)
-            continue
-        features = features or found[name].features
-        found[name].features = features
-    return found, missing
+    for learned in found.values():
+        learned.features = next(iter(found.values())).features
+    return ImageMetrics({**IMAGE_METRICS.found, **found}, missing)

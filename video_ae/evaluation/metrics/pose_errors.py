@@ -14,6 +14,8 @@ from torch import Tensor
 from video_ae.geometry.se3 import invert, rotation_angle
 from video_ae.geometry.umeyama import Alignment, align
 
+Poses = Float[Tensor, "frame 4 4"]
+Centres = Float[Tensor, "frame 3"]
 CHANCE_DIRECTION = 90.0  # degrees: what a movement of no length scores, since it says nothing about its direction
 _STILL = 1e-6  # of the largest coordinate: a trajectory that spreads less than this stands still (float32 input)
 
@@ -74,7 +76,7 @@ class RelativePoseError:
     rotation_rmse: float
 
 
-def rms_extent(centres: Float[Tensor, "frame 3"]) -> float:
+def rms_extent(centres: Centres) -> float:
     """RMS distance of points from their mean; exactly 0 for a standing camera and for no point.
 
     Args:
@@ -91,7 +93,7 @@ def rms_extent(centres: Float[Tensor, "frame 3"]) -> float:
 
 
 def absolute_trajectory_error(
-    estimated: Float[Tensor, "frame 3"], true: Float[Tensor, "frame 3"], alignment: Alignment = "sim3"
+    estimated: Centres, true: Centres, alignment: Alignment = "sim3"
 ) -> TrajectoryError | None:
     """ATE of camera centres after alignment (Sturm et al. 2012, "A benchmark for the evaluation of RGB-D SLAM").
 
@@ -129,10 +131,7 @@ def all_pairs(frames: int) -> Int[Tensor, "pair 2"]:
 
 
 def pair_errors(
-    estimated: Float[Tensor, "frame 4 4"],
-    true: Float[Tensor, "frame 4 4"],
-    pairs: Int[Tensor, "pair 2"],
-    least_movement: float = 0.02,
+    estimated: Poses, true: Poses, pairs: Int[Tensor, "pair 2"], least_movement: float = 0.02
 ) -> PairErrors:
     """Rotation and translation-direction errors of pairs of frames; both are free of alignment and scale.
 
@@ -165,7 +164,7 @@ def _angle_between(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(degenerate, torch.full_like(angle, CHANCE_DIRECTION), angle)
 
 
-def rotation_error_from_first(estimated: Float[Tensor, "frame 4 4"], true: Float[Tensor, "frame 4 4"]) -> float | None:
+def rotation_error_from_first(estimated: Poses, true: Poses) -> float | None:
     """Mean angle between found and true rotation relative to the first frame, which is left out; degrees.
 
     None for fewer than two frames.
@@ -173,16 +172,12 @@ def rotation_error_from_first(estimated: Float[Tensor, "frame 4 4"], true: Float
     Args:
         estimated, true: poses of the same frames.
     """
-    frames = len(true)
-    later = torch.arange(1, max(1, frames))
-    return pair_errors(estimated, true, torch.stack([torch.zeros_like(later), later], -1)).mean_rotation
+    with_first = all_pairs(len(true))[: max(0, len(true) - 1)]
+    return pair_errors(estimated, true, with_first).mean_rotation
 
 
 def relative_pose_error(
-    estimated: Float[Tensor, "frame 4 4"],
-    true: Float[Tensor, "frame 4 4"],
-    gap: int = 1,
-    alignment: Alignment = "sim3",
+    estimated: Poses, true: Poses, gap: int = 1, alignment: Alignment = "sim3"
 ) -> RelativePoseError | None:
     """RPE of pairs `gap` apart after aligning the whole trajectory (Sturm et al. 2012; as `evo_rpe --align`).
 

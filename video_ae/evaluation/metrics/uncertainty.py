@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from video_ae.evaluation.metrics.pose_errors import Poses
 from video_ae.geometry.se3 import invert, relative_to_first, se3_log
 from video_ae.geometry.umeyama import align
 
@@ -11,10 +12,7 @@ CHI_SQUARED_90 = {3: 6.2514, 6: 10.6446}  # 90 % of a chi-squared variable with 
 
 
 def normalised_errors(
-    found: Float[Tensor, "frame 4 4"],
-    true: Float[Tensor, "frame 4 4"],
-    covariance: Float[Tensor, "frame 6 6"],
-    dimensions: int = 6,
+    found: Poses, true: Poses, covariance: Float[Tensor, "frame 6 6"], dimensions: int = 6
 ) -> Float[Tensor, "later"]:
     """Squared Mahalanobis lengths of the poses' errors, relative to the first frame; that frame is left out.
 
@@ -35,11 +33,7 @@ def normalised_errors(
 
 
 def coverage_90(
-    found: Float[Tensor, "frame 4 4"],
-    true: Float[Tensor, "frame 4 4"],
-    covariance: Float[Tensor, "frame 6 6"],
-    posed: Bool[Tensor, "frame"],
-    dimensions: int = 6,
+    found: Poses, true: Poses, covariance: Float[Tensor, "frame 6 6"], posed: Bool[Tensor, "frame"], dimensions: int = 6
 ) -> float | None:
     """Percent of the posed frames whose true pose lies within the 90 % region around the found one.
 

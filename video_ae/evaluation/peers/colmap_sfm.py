@@ -11,6 +11,7 @@ from PIL import Image
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.geometry.se3 import invert, rigid
+from video_ae.scene.rendering import to_bytes
 from video_ae.types import Cameras, VideoClip
 
 MOST_FRAMES_EXHAUSTIVE = 60  # longer clips are matched sequentially
@@ -82,7 +83,7 @@ class Colmap:
 
 def _write_images(clip: VideoClip, folder: Path) -> None:
     folder.mkdir()
-    pixels = rearrange((clip.frames.clamp(0, 1) * 255).round().to(torch.uint8), "f c h w -> f h w c").cpu().numpy()
+    pixels = rearrange(to_bytes(clip.frames), "f c h w -> f h w c").cpu().numpy()
     for number, image in enumerate(pixels):
         Image.fromarray(image).save(folder / f"{number:06d}.png")
 

@@ -14,6 +14,7 @@ from video_ae.errors import UserError
 from video_ae.evaluation.baselines import focal_guess
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.geometry.se3 import invert, rigid
+from video_ae.scene.rendering import to_bytes
 from video_ae.types import Cameras, VideoClip
 
 _FEATURES, _CONTRAST, _RATIO = 3000, 0.01, 0.8
@@ -64,7 +65,7 @@ class TwoViewOdometry:
 
 
 def _grey(clip: VideoClip) -> list[np.ndarray]:
-    pixels = rearrange((clip.frames.clamp(0, 1) * 255).round().to(torch.uint8), "f c h w -> f h w c").cpu().numpy()
+    pixels = rearrange(to_bytes(clip.frames), "f c h w -> f h w c").cpu().numpy()
     return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in pixels]
 
 

@@ -69,20 +69,6 @@ class FrozenIndices:
     excluded: dict[str, str] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
 
-    def views(self, clip: str, frames: int, kind: str, gap: int) -> list[View] | None:
-        """The frozen views of a clip; None if the file has none for that clip length.
-
-        Args:
-            clip: its name.
-            frames: its length.
-            kind: "middle" or "onward".
-            gap: as in `middle_views`, or the distance of `onward_views`.
-        """
-        entry = self.clips.get(clip)
-        if entry is None or entry["frames"] != frames or str(gap) not in entry.get(kind, {}):
-            return None
-        return [View(tuple(contexts), target) for *contexts, target in entry[kind][str(gap)]]
-
 
 def find_frozen(names: Sequence[str], folder: Traversable = FROZEN_FOLDER) -> FrozenIndices | None:
     """The frozen file with all the named clips, or None.
@@ -106,11 +92,15 @@ def views_of_clip(
     """A clip's views, and where they come from: the frozen file's name, or "rule".
 
     Args:
-        clip, frames, gap, kind: as in `FrozenIndices.views`.
-        frozen: the file of the data set's clips, if there is one.
+        clip: its name.
+        frames: its length.
+        gap: as in `middle_views`, or the distance of `onward_views`.
+        frozen: the file of the data set's clips, if there is one; it counts where it has views for that clip length.
+        kind: "middle" or "onward".
     """
-    found = frozen.views(clip, frames, kind, gap) if frozen else None
-    if frozen is not None and found is not None:
-        return found, frozen.name
+    entry = frozen.clips.get(clip, {}) if frozen else {}
+    views = entry.get(kind, {}).get(str(gap))
+    if frozen and views is not None and entry["frames"] == frames:
+        return [View(tuple(contexts), target) for *contexts, target in views], frozen.name
     rule = {"middle": middle_views, "onward": onward_views}[kind]
     return rule(frames, gap), "rule"

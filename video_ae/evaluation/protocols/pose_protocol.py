@@ -1,28 +1,22 @@
 """The pose protocol: a method sees a whole clip and says where each frame's camera stood."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
-from video_ae.errors import UserError
 from video_ae.evaluation.baselines import POSE_BASELINES
 from video_ae.evaluation.metrics import pose_errors as metric
 from video_ae.evaluation.metrics.intrinsics import field_of_view_error, focal_ratio
 from video_ae.evaluation.metrics.statistics import rank_correlation
 from video_ae.evaluation.metrics.uncertainty import coverage_90
-from video_ae.evaluation.protocols.base import (
-    ComparedMethod,
-    PoseEstimate,
-    PoseEstimator,
-    true_cameras,
-    without_truth,
-)
+from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimate, PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
+from video_ae.evaluation.protocols.running import attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
@@ -128,15 +122,11 @@ def _pairs(found: Tensor, true: Tensor, settings: PosesSettings) -> dict[str, An
     def errors(pairs: Tensor) -> metric.PairErrors:
         return metric.pair_errors(found, true, pairs, settings.least_movement)
 
-    main = errors(metric.pairs_apart(len(true), settings.gap))
-    row: dict[str, Any] = {"rotation_deg": main.mean_rotation, "translation_direction_deg": main.mean_direction}
-    row["pairs"] = {}
-    for gap in settings.gaps:
+    def means(gap: int) -> dict[str, Any]:
         apart = errors(metric.pairs_apart(len(true), gap))
-        row["pairs"][str(gap)] = {
-            "rotation_deg": apart.mean_rotation,
-            "translation_direction_deg": apart.mean_direction,
-        }
+        return {"rotation_deg": apart.mean_rotation, "translation_direction_deg": apart.mean_direction}
+
+    row = means(settings.gap) | {"pairs": {str(gap): means(gap) for gap in settings.gaps}}
     every = errors(metric.all_pairs(len(true)))
     for threshold in settings.thresholds:
         row[f"rra_{threshold}"] = metric.accuracy_at(every.rotation, threshold)
@@ -152,18 +142,8 @@ def _confidence(estimate: PoseEstimate, found: Tensor, true: Tensor) -> float | 
     return rank_correlation(estimate.confidence.cpu(), -errors)
 
 
-def _run(run: PoseEstimator, clip: VideoClip) -> tuple[PoseEstimate, dict[str, Any]]:
-    """The estimate with the seconds it took, or a clip without a pose and why."""
-    start, cpu = time.perf_counter(), time.process_time()
-    failure: dict[str, Any] = {}
-    try:
-        estimate = run(clip)
-        estimate = replace(estimate, cameras=estimate.cameras.to("cpu"))
-    except (UserError, torch.linalg.LinAlgError) as error:
-        failure = {"failure": str(error)}
-        nothing = Cameras(torch.full((len(clip), 4, 4), torch.nan), torch.full((len(clip), 4), torch.nan))
-        estimate = PoseEstimate(nothing)
-    return estimate, {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu} | failure
+def _no_pose(frames: int) -> PoseEstimate:
+    return PoseEstimate(Cameras(torch.full((frames, 4, 4), torch.nan), torch.full((frames, 4), torch.nan)))
 
 
 def run_pose_protocol(
@@ -172,8 +152,7 @@ def run_pose_protocol(
     method: str = "perspective",
     settings: PosesSettings = PosesSettings(),
     others: Mapping[str, ComparedMethod[PoseEstimator]] = POSE_BASELINES,
-    on_estimate: Callable[[str, VideoClip, Cameras, PoseEstimate], object] | None = None,
-    on_method: Callable[[str, str, VideoClip, Cameras, PoseEstimate], object] | None = None,
+    observers: Sequence[PoseObserver] = (),
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Runs a method and others beside it on every clip of a data set.
@@ -184,32 +163,27 @@ def run_pose_protocol(
         method: its name.
         settings: what is measured.
         others: the methods beside it, by name.
-        on_estimate: called after each clip with its name, the clip as the method saw it, its cameras with gaps filled,
-            and the estimate (`results.pose_writer` writes files).
-        on_method: called for every method and clip with the method's and the clip's name, the clip with its true
-            cameras, the method's cameras with gaps filled, and its estimate (`PoseRecord` keeps what a report needs).
+        observers: each is called for every method and clip with the method's and the clip's name, the clip with its
+            true cameras, the method's cameras with gaps filled, and its estimate (`results.pose_writer` writes files,
+            `PoseRecord` keeps what a report needs).
         progress: called with each clip's name before it runs.
 
     Raises:
         UserError: the data set has no true cameras.
     """
-    rows: dict[str, dict[str, dict]] = {name: {} for name in (method, *others)}
-    for i, name in enumerate(dataset.names):
-        if progress:
-            progress(name)
-        chosen = None if settings.frames is None else range(min(settings.frames, dataset.frame_count(i)))
-        clip = dataset.load(i, indices=chosen, size=settings.size)
+    methods = {method: ComparedMethod(estimator), **others}
+    rows: dict[str, dict[str, dict]] = {label: {} for label in methods}
+    for name, clip in named_clips(dataset, progress, settings.frames, settings.size):
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
-        for label, candidate in {method: ComparedMethod(estimator), **others}.items():
-            estimate, cost = _run(candidate.run, clip if candidate.sees_truth else seen)
-            rows[label][name] = score_poses(estimate, clip, settings) | cost
+        for label, candidate in methods.items():
+            tried = attempt(partial(candidate.run, clip if candidate.sees_truth else seen))
+            estimate = tried.answer or _no_pose(len(clip))
+            estimate = replace(estimate, cameras=estimate.cameras.to("cpu"))
+            rows[label][name] = score_poses(estimate, clip, settings) | tried.cost | tried.failure
             cameras, posed = fill_missing(estimate, clip)
-            estimate = replace(estimate, posed=posed)
-            if on_estimate and label == method:
-                on_estimate(name, seen, cameras, estimate)
-            if on_method:
-                on_method(label, name, clip, cameras, estimate)
+            for observe in observers:
+                observe(label, name, clip, cameras, replace(estimate, posed=posed))
     described = asdict(settings) | {"quarantined": dataset.skipped}
     sees_truth = {name for name, other in others.items() if other.sees_truth}
     return collect_result("poses", method, described, rows, sees_truth, find_frozen(dataset.names))

@@ -6,9 +6,9 @@ encoder sees every target ("target-aware").
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.protocols.view_protocol import VIEW_METRICS, ImageMetric, mean_scores
+from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.se3 import invert
 from video_ae.models.video_autoencoder.model import REENCODE_EVERY, compose_motions
@@ -55,27 +56,14 @@ class VideoPredictor:
     steps: Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "step 4 4"]]
 
 
-def repeat_first(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame 3 height width"]:
-    """The first frame, as often as there are frames.
-
-    Args:
-        frames: of a video.
-    """
-    return frames[:1].expand_as(frames)
-
-
-def forward_steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
-    """Constant speed along the camera's forward axis: the straight line.
-
-    Args:
-        frames: of a video; their number counts.
-    """
+def _forward_steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
+    """Constant speed along the camera's forward axis: the straight line."""
     steps = torch.eye(4).repeat(len(frames) - 1, 1, 1)
     steps[:, 2, 3] = 1
     return steps
 
 
-COPYING = VideoPredictor(repeat_first, forward_steps)
+COPYING = VideoPredictor(lambda frames: frames[:1].expand_as(frames), _forward_steps)
 
 
 def run_published_protocol(
@@ -85,8 +73,7 @@ def run_published_protocol(
     size: tuple[int, int],
     frames: int = FRAMES,
     faults: Sequence[str] = tuple(FAULTS),
-    metrics: Mapping[str, ImageMetric] = VIEW_METRICS,
-    missing: Mapping[str, str] | None = None,
+    metrics: ImageMetrics = IMAGE_METRICS,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Runs a method on the beginning of every clip and scores it corrected and with the faults of the original.
@@ -102,8 +89,7 @@ def run_published_protocol(
         size: (width, height) to which the frames are resized.
         frames: of each clip, the first so many.
         faults: keys of `FAULTS`.
-        metrics: that are computed, by name.
-        missing: metrics that cannot be computed here, and why; their numbers are null.
+        metrics: that are computed.
         progress: called with a clip's name before it runs.
 
     Raises:
@@ -113,15 +99,12 @@ def run_published_protocol(
     copied = "first frame on a straight line"
     rows: dict[str, dict[str, dict[str, Any]]] = {label: {} for label in (*variants, copied)}
     few = len(dataset) <= DROPPED_VIDEOS
-    for i, name in enumerate(dataset.names):
-        if progress:
-            progress(name)
-        clip = dataset.load(i, indices=range(min(frames, dataset.frame_count(i))), size=size)
-        run = _run(model, clip)
+    for i, (name, clip) in enumerate(named_clips(dataset, progress, frames, size)):
+        run = attempt(partial(_predicted, model, clip))
         for label, chosen in variants.items():
             dropped = "first 20 videos dropped" in chosen and i < DROPPED_VIDEOS and not few
-            rows[label][name] = _score(run, clip, chosen, metrics, missing or {}) if not dropped else {"frames": 0}
-        rows[copied][name] = _score(_run(COPYING, clip), clip, (), metrics, missing or {})
+            rows[label][name] = {"frames": 0} if dropped else _score(run, clip, chosen, metrics)
+        rows[copied][name] = _score(attempt(partial(_predicted, COPYING, clip)), clip, (), metrics)
     settings: dict[str, Any] = {"frames": frames, "size": list(size), "reencode_every": REENCODE_EVERY}
     settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.skipped}
     settings |= {"note": f"with {len(dataset)} videos, none was dropped"} if few else {}
@@ -138,48 +121,24 @@ def _variants(method: str, faults: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {method: ()} | (single | {f"{method}, as published": tuple(faults)} if faults else {})
 
 
-@dataclass(frozen=True)
-class _Run:
-    """`predicted` lies in [0, 1], before any file. `steps` is None where the method failed; `failure` says why."""
-
-    predicted: Tensor
-    steps: Tensor | None
-    seconds: float
-    failure: str | None = None
-
-
-def _run(model: VideoPredictor, clip: VideoClip) -> _Run:
-    start = time.perf_counter()
-    try:
-        predicted = model.predict(clip.frames).detach().to("cpu", torch.float32)
-        steps = model.steps(clip.frames).detach().to("cpu", torch.float64)
-    except UserError as error:
-        return _Run(torch.full_like(clip.frames, 0.5), None, time.perf_counter() - start, str(error))
-    return _Run(predicted.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), steps, time.perf_counter() - start)
+def _predicted(model: VideoPredictor, clip: VideoClip) -> tuple[Tensor, Tensor]:
+    """A method's frames in [0, 1] and its steps."""
+    predicted = model.predict(clip.frames).detach().to("cpu", torch.float32)
+    steps = model.steps(clip.frames).detach().to("cpu", torch.float64)
+    return predicted.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), steps
 
 
 def _score(
-    run: _Run,
-    clip: VideoClip,
-    faults: tuple[str, ...],
-    metrics: Mapping[str, ImageMetric],
-    missing: Mapping[str, str],
+    run: Attempt[tuple[Tensor, Tensor]], clip: VideoClip, faults: tuple[str, ...], metrics: ImageMetrics
 ) -> dict[str, Any]:
     first = 0 if "first frame counted" in faults else 1
-    predicted, true = run.predicted, clip.frames
+    predicted, steps = run.answer or (torch.full_like(clip.frames, 0.5), None)
+    true = clip.frames
     if "read back from H.264" in faults:
         predicted, true = _through_a_file(predicted), _through_a_file(true)
-    pairs = list(zip(predicted[first:], true[first:], strict=True))
-    row: dict[str, Any] = {"frames": len(pairs), "seconds": run.seconds}
-    row |= {"failure": run.failure} if run.failure else {}
-    reasons = dict(missing)
-    if pairs:
-        row |= mean_scores(pairs, metrics)
-    else:
-        row |= dict.fromkeys(metrics)
-        reasons |= dict.fromkeys(metrics, "the clip has one frame")
-    row |= dict.fromkeys(missing) | _trajectory(run.steps, clip.cameras, faults)
-    return row | ({"reasons": reasons} if reasons else {})
+    scores = [metrics.score(*pair) for pair in zip(predicted[first:], true[first:], strict=True)]
+    row = {"frames": len(scores), "seconds": run.cost["seconds"]} | run.failure | metrics.means(scores)
+    return row | _trajectory(steps, clip.cameras, faults) | metrics.reasons(scores, "the clip has one frame")
 
 
 def _trajectory(steps: Tensor | None, cameras: Cameras | None, faults: tuple[str, ...]) -> dict[str, Any]:

@@ -5,8 +5,7 @@ exists, the rendered depth is measured too.
 """
 
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,11 +18,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from video_ae.datasets.base import ClipSource
-from video_ae.errors import UserError
 from video_ae.evaluation.metrics.depth import depth_error
-from video_ae.evaluation.protocols.base import Prediction, true_cameras, without_truth
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.base import Prediction
 from video_ae.evaluation.protocols.frozen_frames import EVERY, find_frozen
-from video_ae.evaluation.protocols.view_protocol import VIEW_METRICS, ImageMetric, mean_scores
+from video_ae.evaluation.protocols.running import attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import TrueDepth, load_true_depth
 from video_ae.types import Cameras, RenderedViews, VideoClip
@@ -43,6 +42,7 @@ class RenderableScene:
 
 
 SceneBuilder = Callable[[VideoClip], RenderableScene]
+FrameObserver = Callable[[str, str, int, VideoClip, Prediction], object]
 
 
 def _wall(clip: VideoClip, image: Float[Tensor, "3 height width"]) -> RenderableScene:
@@ -70,9 +70,8 @@ def run_reconstruction_protocol(
     method: str = "perspective",
     others: Mapping[str, SceneBuilder] = RECONSTRUCTION_BASELINES,
     known_focal: bool = False,
-    metrics: Mapping[str, ImageMetric] = VIEW_METRICS,
-    missing: Mapping[str, str] | None = None,
-    on_frame: Callable[[str, str, int, VideoClip, Prediction], object] | None = None,
+    metrics: ImageMetrics = IMAGE_METRICS,
+    observers: Sequence[FrameObserver] = (),
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Reconstructs every clip and compares every fourth frame with its rendering from the camera that the method found.
@@ -84,10 +83,9 @@ def run_reconstruction_protocol(
         method: its name.
         others: the methods beside it, by name.
         known_focal: whether the methods are given the true intrinsics.
-        metrics: that are computed, by name.
-        missing: metrics that cannot be computed here, and why; their numbers are null.
-        on_frame: called with the method's and the clip's name, the frame's position, the clip and the rendering
-            (`FrameRecord` keeps what a report needs).
+        metrics: that are computed.
+        observers: each is called with the method's and the clip's name, the frame's position, the clip and the
+            rendering (`FrameRecord` keeps what a report needs).
         progress: called with a clip's name before it runs.
 
     Raises:
@@ -96,49 +94,38 @@ def run_reconstruction_protocol(
     methods = {method: builder, **others}
     rows: dict[str, dict[str, dict]] = {label: {} for label in methods}
     steps: set[float] = set()
-    for i, name in enumerate(dataset.names):
-        if progress:
-            progress(name)
-        clip = dataset.load(i)
+    for name, clip in named_clips(dataset, progress):
         true_cameras(clip)
         truth = load_true_depth(root, name)
         steps |= {truth.step} if truth else set()
+        chosen = list(range(0, len(clip), EVERY))
         for label, build in methods.items():
-            keep = partial(on_frame, label, name) if on_frame else None
-            row = _row(build, clip, without_truth(clip, known_focal), truth, metrics, keep)
-            rows[label][name] = row | dict.fromkeys(missing or {})
+            tried = attempt(partial(_render, build, without_truth(clip, known_focal), chosen))
+            views = tried.answer or [_unseen(clip)] * len(chosen)
+            images = [view.rgb[0].cpu().nan_to_num(0.5).clamp(0, 1) for view in views]
+            scores = [metrics.score(image, clip.frames[frame]) for image, frame in zip(images, chosen, strict=True)]
+            row = {"frames": len(chosen)} | tried.failure | tried.cost | metrics.means(scores)
+            rows[label][name] = row | _depth(views, chosen, truth)
+            for frame, image, view in zip(chosen, images, views, strict=True):
+                disparity = view.disparity[0].cpu()
+                found = Prediction(image, disparity if disparity.any() else None)
+                for observe in observers:
+                    observe(label, name, frame, clip, found)
     settings: dict[str, Any] = {"every": EVERY, "known_focal": known_focal, "quarantined": dataset.skipped}
-    settings |= {"missing": dict(missing)} if missing else {}
+    settings |= {"missing": dict(metrics.missing)} if metrics.missing else {}
     settings |= {"step_of_the_true_depth": sorted(steps)} if steps else {}
     return collect_result("reconstruction", method, settings, rows, frozen=find_frozen(dataset.names))
 
 
-def _row(
-    build: SceneBuilder,
-    clip: VideoClip,
-    seen: VideoClip,
-    truth: TrueDepth | None,
-    metrics: Mapping[str, ImageMetric],
-    keep: Callable[[int, VideoClip, Prediction], object] | None,
-) -> dict[str, Any]:
-    start, cpu = time.perf_counter(), time.process_time()
-    chosen = list(range(0, len(clip), EVERY))
-    row: dict[str, Any] = {"frames": len(chosen)}
-    try:
-        scene = build(seen)
-        views = [scene.render(scene.cameras.select([frame])) for frame in chosen]
-    except (UserError, torch.linalg.LinAlgError) as error:
-        row["failure"] = str(error)
-        grey = torch.full_like(clip.frames[:1], 0.5)
-        views = [RenderedViews(grey, torch.zeros_like(grey[:, 0]), torch.zeros_like(grey[:, 0]))] * len(chosen)
-    row |= {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
-    images = [view.rgb[0].cpu().nan_to_num(0.5).clamp(0, 1) for view in views]
-    disparities = [view.disparity[0].cpu() for view in views]
-    for frame, image, disparity in zip(chosen, images, disparities, strict=True):
-        if keep is not None:
-            keep(frame, clip, Prediction(image, disparity if disparity.any() else None))
-    row |= mean_scores(list(zip(images, clip.frames[chosen], strict=True)), metrics)
-    return row | _depth(views, chosen, truth)
+def _render(build: SceneBuilder, clip: VideoClip, frames: list[int]) -> list[RenderedViews]:
+    scene = build(clip)
+    return [scene.render(scene.cameras.select([frame])) for frame in frames]
+
+
+def _unseen(clip: VideoClip) -> RenderedViews:
+    """A grey view without depth."""
+    grey = torch.full_like(clip.frames[:1], 0.5)
+    return RenderedViews(grey, torch.zeros_like(grey[:, 0]), torch.zeros_like(grey[:, 0]))
 
 
 def _depth(views: list[RenderedViews], frames: list[int], truth: TrueDepth | None) -> dict[str, Any]:

@@ -9,7 +9,6 @@ nearer ones are left out. What video alone cannot determine is given: the scale 
 centres) and of B (median over its first frame's true depth).
 """
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from torch.nn.functional import interpolate
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
-from video_ae.evaluation.protocols.base import PoseEstimator, true_cameras, without_truth
+from video_ae.evaluation.protocols.base import PoseEstimator
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, SceneBuilder
+from video_ae.evaluation.protocols.running import attempt, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
@@ -64,8 +64,7 @@ def run_transfer_protocol(
     Raises:
         UserError: the data set has no true cameras or no true depth.
     """
-    labels = (method, "true motion", "no motion", "first frame")
-    rows: dict[str, dict[str, dict]] = {label: {} for label in labels}
+    rows: dict[str, dict[str, dict]] = {label: {} for label in (method, "true motion", "no motion", "first frame")}
     chosen = list(range(every, FRAMES, every))
     for i, name in enumerate(dataset.names):
         driver = dataset.names[i - 1]
@@ -88,28 +87,26 @@ def run_transfer_protocol(
 def _rows_of_clip(
     path: VideoClip, scene: VideoClip, depth: Tensor, estimator: PoseEstimator, builder: SceneBuilder, frames: list[int]
 ) -> dict[str, dict[str, Any]]:
-    start = time.perf_counter()
-    true_path, true_scene = true_cameras(path), true_cameras(scene)
-    wanted = relative_to_first(true_path.world_from_camera)
-    still = torch.eye(4, dtype=torch.float64).expand_as(wanted)
-    first = interpolate(scene.frames[:1], depth.shape, mode="area")[0]
-    truths = [moved_points(depth, true_scene.select([0]), wanted[frame]) for frame in frames]
-    try:
+    wanted = relative_to_first(true_cameras(path).world_from_camera)
+    camera = true_cameras(scene).select([0])
+    truths = [moved_points(depth, camera, wanted[frame]) for frame in frames]
+
+    def drive() -> dict[str, Tensor]:
         found = relative_to_first(estimator(without_truth(path, False)).cameras.world_from_camera.double())
         found[:, :3, 3] *= align(found[:, :3, 3], wanted[:, :3, 3], "scale").scale
         found_scene = builder(without_truth(scene, False))
         unit = _unit_of(found_scene, depth)
-        images = {
-            label: _drive(found_scene, motion[frames], unit)
-            for label, motion in {"found": found, "true motion": wanted, "no motion": still}.items()
-        }
-        failure = {}
-    except (UserError, torch.linalg.LinAlgError) as error:
-        grey = torch.full_like(scene.frames[:1], 0.5).expand(len(frames), -1, -1, -1)
-        images, failure = dict.fromkeys(("found", "true motion", "no motion"), grey), {"failure": str(error)}
-    images["first frame"] = scene.frames[:1].expand(len(frames), -1, -1, -1)
-    cost = {"frames": len(frames), "seconds": time.perf_counter() - start}
-    return {label: _score(shown, first, truths) | cost | failure for label, shown in images.items()}
+        still = torch.eye(4, dtype=torch.float64).expand_as(wanted)
+        motions = {"found": found, "true motion": wanted, "no motion": still}
+        return {label: _drive(found_scene, motion[frames], unit) for label, motion in motions.items()}
+
+    tried = attempt(drive)
+    unmoved = scene.frames[:1].expand(len(frames), -1, -1, -1)
+    failed = dict.fromkeys(("found", "true motion", "no motion"), torch.full_like(unmoved, 0.5))
+    images = (tried.answer or failed) | {"first frame": unmoved}
+    first = interpolate(scene.frames[:1], depth.shape, mode="area")[0]
+    rest = {"frames": len(frames), "seconds": tried.cost["seconds"]} | tried.failure
+    return {label: _score(shown, first, truths) | rest for label, shown in images.items()}
 
 
 def _unit_of(scene: RenderableScene, depth: Tensor) -> float:

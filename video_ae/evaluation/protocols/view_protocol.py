@@ -1,46 +1,20 @@
 """The view protocol: a method sees two frames and predicts the one in their middle, or one frame and a later one."""
 
-import statistics
-import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
-from video_ae.errors import UserError
 from video_ae.evaluation.baselines import VIEW_BASELINES
-from video_ae.evaluation.metrics.images import ms_ssim, psnr, ssim
-from video_ae.evaluation.protocols.base import (
-    ComparedMethod,
-    Prediction,
-    ViewSynthesizer,
-    frame_stems,
-    true_cameras,
-    without_truth,
-)
+from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
+from video_ae.evaluation.protocols.base import ComparedMethod, Prediction, ViewObserver, ViewSynthesizer
 from video_ae.evaluation.protocols.frozen_frames import View, find_frozen, views_of_clip
+from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.types import VideoClip
-
-ImageMetric = Callable[[Tensor, Tensor], Tensor]
-VIEW_METRICS: dict[str, ImageMetric] = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim}
-
-
-def mean_scores(pairs: Sequence[tuple[Tensor, Tensor]], metrics: Mapping[str, ImageMetric]) -> dict[str, float]:
-    """The mean of each metric over pairs of images; pair by pair, since metrics share features.
-
-    Args:
-        pairs: of a prediction and its truth, each [3, height, width], RGB in [0, 1].
-        metrics: by name.
-    """
-    scores = [
-        {name: metric(image[None], truth[None]).item() for name, metric in metrics.items()} for image, truth in pairs
-    ]
-    return {name: statistics.fmean(score[name] for score in scores) for name in metrics}
 
 
 @dataclass(frozen=True)
@@ -69,67 +43,48 @@ def _seen(clip: VideoClip, view: View, settings: ViewsSettings) -> tuple[VideoCl
     return contexts, target
 
 
-def _predict(run: ViewSynthesizer, contexts: VideoClip, target: VideoClip) -> tuple[Prediction, str | None]:
-    """The prediction in [0, 1], grey where it is not finite; and why the method failed, if it did."""
-    wanted, failure = target.frames.shape[-3:], None
-    try:
-        prediction = run(contexts, target)
-    except (UserError, torch.linalg.LinAlgError) as error:
-        prediction, failure = Prediction(torch.full(wanted, 0.5)), str(error)
-    image = prediction.image.detach().to("cpu", torch.float32)
+def _checked(found: Prediction | None, target: VideoClip) -> Prediction:
+    """The prediction in [0, 1], grey where it is not finite or the method failed."""
+    wanted = target.frames.shape[-3:]
+    found = found or Prediction(torch.full(wanted, 0.5))
+    image = found.image.detach().to("cpu", torch.float32)
     assert image.shape == wanted, f"a prediction has shape {tuple(image.shape)}, its target {tuple(wanted)}"
-    return replace(prediction, image=image.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1)), failure
+    return replace(found, image=image.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1))
 
 
-class _GapScores:
-    """The scores of one method on one clip at one gap."""
-
-    def __init__(self) -> None:
-        self.scores: dict[str, list[float]] = defaultdict(list)
-        self.failures: list[str] = []
-        self.seconds = 0.0
-
-    def add(self, image: Tensor, truth: Tensor, metrics: Mapping[str, ImageMetric]) -> None:
-        for name, metric in metrics.items():
-            self.scores[name].append(metric(image[None], truth[None]).item())
-
-    def row(self, metrics: Mapping[str, ImageMetric]) -> dict[str, Any]:
-        views = len(next(iter(self.scores.values()), []))
-        row: dict[str, Any] = {name: statistics.fmean(self.scores[name]) if views else None for name in metrics}
-        row["views"] = views
-        if self.failures:
-            row |= {"failed": len(self.failures), "failure": self.failures[0]}
-        return row if views else row | {"reasons": dict.fromkeys(metrics, "the clip is too short for this gap")}
+def _row(tries: list[Attempt[Prediction]], scores: list[dict[str, float]], metrics: ImageMetrics) -> dict[str, Any]:
+    """The numbers of one method on one clip at one gap."""
+    failures = [tried.failure for tried in tries if tried.failure]
+    row = metrics.means(scores) | {"views": len(scores)}
+    row |= {"failed": len(failures)} | failures[0] if failures else {}
+    row |= metrics.reasons(scores, "the clip is too short for this gap")
+    return row | {"seconds": sum(tried.cost["seconds"] for tried in tries)}
 
 
 def _evaluate_clip(
+    name: str,
+    gap: int,
     clip: VideoClip,
     views: list[View],
     methods: Mapping[str, ComparedMethod[ViewSynthesizer]],
     settings: ViewsSettings,
-    metrics: Mapping[str, ImageMetric],
-    on_view: Callable[[str, View, Prediction], object],
+    metrics: ImageMetrics,
+    observers: Sequence[ViewObserver],
 ) -> dict[str, dict[str, Any]]:
     """The rows of all methods on one clip at one gap."""
-    gaps = {label: _GapScores() for label in methods}
+    tries: dict[str, list[Attempt[Prediction]]] = {label: [] for label in methods}
+    scores: dict[str, list[dict[str, float]]] = {label: [] for label in methods}
     for view in views:
         full = clip.select(list(view.contexts)), clip.select([view.target])
         seen = _seen(clip, view, settings)
         for label, method in methods.items():
-            start = time.perf_counter()
-            prediction, failure = _predict(method.run, *(full if method.sees_truth else seen))
-            gaps[label].seconds += time.perf_counter() - start
-            gaps[label].failures += [failure] if failure else []
-            gaps[label].add(prediction.image, full[1].frames[0], metrics)
-            on_view(label, view, prediction)
-    return {label: gap.row(metrics) | {"seconds": gap.seconds} for label, gap in gaps.items()}
-
-
-def _with_missing(row: dict[str, Any], missing: Mapping[str, str]) -> dict[str, Any]:
-    """The row with None for the metrics that cannot be computed here, and why."""
-    if not missing:
-        return row
-    return row | dict.fromkeys(missing) | {"reasons": row.get("reasons", {}) | dict(missing)}
+            tried = attempt(partial(method.run, *(full if method.sees_truth else seen)))
+            prediction = _checked(tried.answer, full[1])
+            tries[label].append(replace(tried, answer=None))
+            scores[label].append(metrics.score(prediction.image, full[1].frames[0]))
+            for observe in observers:
+                observe(label, name, gap, clip, view, prediction)
+    return {label: _row(tries[label], scores[label], metrics) for label in methods}
 
 
 def run_view_protocol(
@@ -138,10 +93,8 @@ def run_view_protocol(
     method: str = "perspective",
     settings: ViewsSettings = ViewsSettings(),
     others: Mapping[str, ComparedMethod[ViewSynthesizer]] = VIEW_BASELINES,
-    metrics: Mapping[str, ImageMetric] = VIEW_METRICS,
-    missing: Mapping[str, str] | None = None,
-    on_view: Callable[[str, int, str, Tensor], object] | None = None,
-    on_method: Callable[[str, str, int, VideoClip, View, Prediction], object] | None = None,
+    metrics: ImageMetrics = IMAGE_METRICS,
+    observers: Sequence[ViewObserver] = (),
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Runs a method and others beside it on every view of a data set, at the frames' own size.
@@ -152,12 +105,10 @@ def run_view_protocol(
         method: its name.
         settings: which views are predicted.
         others: the methods beside it, by name.
-        metrics: that are computed, by name.
-        missing: metrics that cannot be computed here, and why; their numbers are null.
-        on_view: called with the clip's name, the gap, the target's file stem and the method's image
-            (`results.prediction_writer` writes files).
-        on_method: called for every method's prediction with the method's and the clip's name, the gap, the clip, the
-            view and the prediction (`ViewRecord` keeps what a report needs).
+        metrics: that are computed.
+        observers: each is called for every method's prediction with the method's and the clip's name, the gap, the
+            clip, the view and the prediction (`results.prediction_writer` writes files, `ViewRecord` keeps what a
+            report needs).
         progress: called with a clip's name before it runs.
 
     Raises:
@@ -166,24 +117,14 @@ def run_view_protocol(
     methods = {method: ComparedMethod(synthesizer), **others}
     frozen, sources = find_frozen(dataset.names), set()
     rows: dict[str, dict[str, dict]] = {label: {} for label in methods}
-    for i, name in enumerate(dataset.names):
-        if progress:
-            progress(name)
-        clip = dataset.load(i)
+    for name, clip in named_clips(dataset, progress):
         true_cameras(clip)
-        stems = frame_stems(dataset, i, clip)
         for gap in settings.gaps:
             views, source = views_of_clip(name, len(clip), gap, frozen, settings.kind)
             sources.add(source)
-
-            def keep(label: str, view: View, found: Prediction, key: tuple[str, int] = (name, gap)) -> None:
-                if on_view and label == method:
-                    on_view(*key, stems[view.target], found.image)  # noqa: B023 - called within this pass of the loop
-                if on_method:
-                    on_method(label, *key, clip, view, found)  # noqa: B023
-
-            for label, row in _evaluate_clip(clip, views, methods, settings, metrics, keep).items():
-                rows[label].setdefault(name, {})[str(gap)] = _with_missing(row, missing or {})
+            found = _evaluate_clip(name, gap, clip, views, methods, settings, metrics, observers)
+            for label, row in found.items():
+                rows[label].setdefault(name, {})[str(gap)] = row
     described = asdict(settings) | {"indices": sorted(sources), "quarantined": dataset.skipped}
     sees_truth = {label for label, other in others.items() if other.sees_truth}
     return collect_result("views", method, described, rows, sees_truth, frozen)

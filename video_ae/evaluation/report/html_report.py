@@ -8,7 +8,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from video_ae.evaluation.report import report_figures
-from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip, ViewRecord
+from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_text_atomically
 
@@ -39,37 +39,26 @@ def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
 
 def _figures_of(content: Mapping[str, Any], record: Record) -> str:
     if isinstance(record, PoseRecord):
-        return _pose_figures(content, record)
+        title = "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)"
+        shown = _section(title, report_figures.plot_trajectories(record.paths, record.method))
+        shown += _section("Error against the time between two frames", report_figures.plot_against_gap(content))
+        if record.confidence:
+            dots = report_figures.plot_confidence(record.confidence)
+            shown += _section("Confidence against true error, a dot per frame", dots)
+        return shown
     if isinstance(record, FrameRecord):
         title = "The middle frame of each clip: input, rendering, absolute error (3 times brighter), disparity"
-        return _section(title, _strips(record.strips, record.method, "frame"))
-    return _view_figures(content, record)
-
-
-def _pose_figures(content: Mapping[str, Any], record: PoseRecord) -> str:
-    shown = {
-        "Trajectories from above, aligned with the truth by Sim(3) (dot: the first frame)": (
-            report_figures.plot_trajectories(record.paths, record.method)
-        ),
-        "Error against the time between two frames": report_figures.plot_against_gap(content),
-    }
-    if record.confidence:
-        shown["Confidence against true error, a dot per frame"] = report_figures.plot_confidence(record.confidence)
-    return "".join(_section(title, figure) for title, figure in shown.items())
-
-
-def _view_figures(content: Mapping[str, Any], record: ViewRecord) -> str:
+        strips = [_strip(clip, f"frame {view.frame}", view, record.method) for clip, view in record.strips.items()]
+        return _section(title, "".join(strips))
     title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter), disparity"
+    strips = [_strip(clip, f"gap {gap}", view, record.method) for (clip, gap), view in record.strips.items()]
     against = _section("Against the gap", report_figures.plot_against_gap(content))
-    return against + _section(title, _strips(record.strips, record.method, "gap"))
+    return against + _section(title, "".join(strips))
 
 
-def _strips(strips: Mapping[tuple[str, int], Strip], method: str, number: str) -> str:
-    rows = []
-    for (clip, value), view in strips.items():
-        name, source = html.escape(clip), report_figures.strip_image(view, method)
-        rows.append(f"<p>{name}, {number} {value}<br><img alt='{name}' src='{source}'></p>")
-    return "".join(rows)
+def _strip(clip: str, which: str, view: Strip, method: str) -> str:
+    name, source = html.escape(clip), report_figures.strip_image(view, method)
+    return f"<p>{name}, {which}<br><img alt='{name}' src='{source}'></p>"
 
 
 def _section(title: str, body: str) -> str:

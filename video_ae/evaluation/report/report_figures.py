@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from video_ae.evaluation.report.records import Strip
+from video_ae.scene.rendering import to_bytes
 
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 4.2, 3.6  # inches of one panel
@@ -41,8 +42,7 @@ def plot_trajectories(paths: Mapping[str, Mapping[str, Tensor]], main: str) -> s
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("x, true unit", fontsize=8)
         axes.set_ylabel("z, true unit", fontsize=8)
-    _legend(figure, panels)
-    return _svg(figure)
+    return _svg(figure, panels)
 
 
 def plot_confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
@@ -57,8 +57,7 @@ def plot_confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
     axes.set_yscale("log")
     axes.set_xlabel("confidence")
     axes.set_ylabel("distance from the truth / extent, Sim(3)")
-    _legend(figure, [axes])
-    return _svg(figure)
+    return _svg(figure, [axes])
 
 
 def plot_against_gap(content: Mapping[str, Any]) -> str:
@@ -79,12 +78,12 @@ def plot_against_gap(content: Mapping[str, Any]) -> str:
         for name, method in methods.items():
             rows = method["mean"].get("pairs", {}) if poses else method["mean"]
             points = [(int(gap), row[key]) for gap, row in rows.items() if row.get(key) is not None]
-            axes.plot(*zip(*sorted(points), strict=True), label=name, marker="o",
-                      **_style(name, content["method"], list(methods))) if points else None  # fmt: skip
+            if points:
+                style = _style(name, content["method"], list(methods))
+                axes.plot(*zip(*sorted(points), strict=True), label=name, marker="o", **style)
         axes.set_xlabel("frames apart" if poses else "gap, frames")
         axes.set_ylabel(title)
-    _legend(figure, panels)
-    return _svg(figure)
+    return _svg(figure, panels)
 
 
 def strip_image(view: Strip, method: str) -> str:
@@ -99,8 +98,7 @@ def strip_image(view: Strip, method: str) -> str:
     tiles = [*view.contexts, view.target, prediction.image, error]
     tiles += [] if prediction.disparity is None else [colour_disparity(prediction.disparity)]
     row = torch.cat([torch.nn.functional.pad(tile, (0, 4), value=1.0) for tile in tiles], -1)
-    pixels = rearrange((row.clamp(0, 1) * 255).round().to(torch.uint8), "c h w -> h w c").cpu().numpy()
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(rearrange(to_bytes(row), "c h w -> h w c").cpu().numpy())
     image = image.resize((round(image.width * _TILE / image.height), _TILE)) if image.height > _TILE else image
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
@@ -141,13 +139,11 @@ def _style(name: str, main: str, names: list[str]) -> dict[str, Any]:
     return {"color": f"C{(0, 2, 4, 5, 6, 7, 8, 9)[others.index(name) % 8]}", "linewidth": 1, "linestyle": "--"}
 
 
-def _legend(figure: Figure, panels: list[Axes]) -> None:
+def _svg(figure: Figure, panels: list[Axes]) -> str:
+    """The figure with a legend of all that its first panel shows."""
     named = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
     columns = max(1, int(figure.get_figwidth() // 2))  # names are up to two inches wide
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize=8)
-
-
-def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

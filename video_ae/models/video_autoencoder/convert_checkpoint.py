@@ -15,7 +15,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder
 from video_ae.formats.weights import WEIGHTS
-from video_ae.models.open import build_model, save_weights
+from video_ae.models.open import build_model, differing_shapes, save_weights
 from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder
 from video_ae.registry import name_of
 
@@ -45,7 +45,17 @@ def convert_checkpoint(path: str | Path, out: str | Path) -> Path:
         raise UserError(f"{str(out)!r} is there already and not an empty folder: choose another name.", argument="out")
     tensors = read_authors_checkpoint(path)
     model = build_model({"class_path": name_of(PaperVideoAutoencoder)})
-    _check_fit(path, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tensors)
+    wrong = differing_shapes(model.state_dict(), tensors)
+    if wrong:
+        name, (expected, given) = next(iter(wrong.items()))
+        found, wanted = "missing" if given is None else given, "none" if expected is None else expected
+        raise UserError(
+            f"{str(path)!r} does not fit the published Video Autoencoder: {len(wrong)} tensors differ, the first is "
+            f"{name} ({found}, expected {wanted})."
+        )
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise UserError(f"{str(path)!r} holds numbers that are not finite, first in {broken[0]}: it is damaged.")
     model.load_state_dict(tensors)
     save_weights(model, claim_folder(out) / WEIGHTS)
     return out / WEIGHTS
@@ -60,24 +70,21 @@ def read_authors_checkpoint(path: str | Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, damaged or of another kind.
     """
+
+    def foreign(reason: str) -> UserError:
+        return UserError(f"{str(path)!r} is not a checkpoint of the Video Autoencoder: {reason}")
+
     content = _read(Path(path))
     if not isinstance(content, Mapping) or set(content) != set(PARTS):
         found = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
-        raise UserError(
-            f"{str(path)!r} is not a checkpoint of the Video Autoencoder: it holds {found or 'nothing'}, "
-            f"and exactly {', '.join(PARTS)} were expected."
-        )
+        raise foreign(f"it holds {found or 'nothing'}, and exactly {', '.join(PARTS)} were expected.")
     tensors: dict[str, Tensor] = {}
     for part in PARTS:
-        state = content[part]
-        if not isinstance(state, Mapping):
-            raise UserError(f"{str(path)!r} is not a checkpoint of the Video Autoencoder: {part} is no state dict.")
-        for key, value in state.items():
+        if not isinstance(content[part], Mapping):
+            raise foreign(f"{part} is no state dict.")
+        for key, value in content[part].items():
             if not (isinstance(key, str) and key.startswith(_PREFIX) and isinstance(value, Tensor)):
-                raise UserError(
-                    f"{str(path)!r} is not a checkpoint of the Video Autoencoder: {part} holds {key!r}, and tensors "
-                    f"whose names begin with {_PREFIX!r} were expected."
-                )
+                raise foreign(f"{part} holds {key!r}, and tensors whose names begin with {_PREFIX!r} were expected.")
             tensors[f"{part}.{key.removeprefix(_PREFIX)}"] = value
     return tensors
 
@@ -95,17 +102,3 @@ def _read(path: Path) -> Any:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise UserError(f"{str(path)!r} is damaged or no checkpoint: download the authors' .tar file again.") from error
-
-
-def _check_fit(path: str | Path, expected: dict[str, tuple[int, ...]], tensors: dict[str, Tensor]) -> None:
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wrong = sorted(name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name))
-    if wrong:
-        first = wrong[0]
-        raise UserError(
-            f"{str(path)!r} does not fit the published Video Autoencoder: {len(wrong)} tensors differ, the first is "
-            f"{first} ({given.get(first, 'missing')}, expected {expected.get(first, 'none')})."
-        )
-    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-    if broken:
-        raise UserError(f"{str(path)!r} holds numbers that are not finite, first in {broken[0]}: it is damaged.")

@@ -3,6 +3,8 @@
 video -> clips -> (deep voxels of the first frame, affine motions) -> warp -> decode -> reconstruction loss.
 """
 
+from itertools import accumulate
+
 import torch
 from einops import repeat
 from jaxtyping import Float
@@ -120,11 +122,8 @@ class PaperVideoAutoencoder(VideoModel):
 
     def _carry(self, voxels: Tensor, frames: Tensor) -> Tensor:
         steps = self.encode_camera(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))
-        carried = []
-        for step in steps.unflatten(0, (len(frames), -1)).unbind(1):
-            voxels = warp_voxels(voxels, step)
-            carried.append(voxels)
-        return torch.stack(carried, 1)
+        carried = accumulate(steps.unflatten(0, (len(frames), -1)).unbind(1), warp_voxels, initial=voxels)
+        return torch.stack(list(carried)[1:], 1)
 
     @torch.no_grad()
     def find_cameras(
@@ -140,7 +139,6 @@ class PaperVideoAutoencoder(VideoModel):
             clip, focal_over_width: as in `VideoModel.find_cameras`.
             refine_steps: ignored.
         """
-        del refine_steps
         frames = resize_images(clip.frames, self.image_size)
         steps = self._calibrated(frames[:-1], frames[1:])
         return _estimate(compose_motions(steps), clip, focal_over_width)
@@ -156,11 +154,8 @@ class PaperVideoAutoencoder(VideoModel):
             target: its pixels are read by the camera encoder only.
             focal_over_width, refine_steps: ignored.
         """
-        del focal_over_width, refine_steps
-        reference, frame = (
-            resize_images(contexts.frames[:1], self.image_size),
-            resize_images(target.frames, self.image_size),
-        )
+        reference = resize_images(contexts.frames[:1], self.image_size)
+        frame = resize_images(target.frames, self.image_size)
         warped = self.warp(self.encode_structure(reference), self.encode_camera(reference, frame))
         return _views(self.decode(warped, target.image_size).clamp(0, 1))
 
@@ -178,7 +173,6 @@ class PaperVideoAutoencoder(VideoModel):
             clip, focal_over_width, progress: as in `VideoModel.encode_scene`.
             refine_steps: ignored.
         """
-        del refine_steps
         frames = resize_images(clip.frames, self.image_size)
         poses: list[Tensor] = []
         keyframes, structures = [], []
@@ -235,13 +229,12 @@ def compose_motions(steps: Float[Tensor, "step 4 4"], as_published: bool = False
         as_published: composes as the authors' evaluation did, rotations from the left and translations from the right,
             which is not a rigid trajectory once the camera rotates about more than one axis; for comparison only.
     """
-    poses = [torch.eye(4, dtype=steps.dtype, device=steps.device)]
-    for step in steps:
-        last = poses[-1]
-        poses.append(last @ step)
-        if as_published:
-            poses[-1] = rigid(step[:3, :3] @ last[:3, :3], poses[-1][:3, 3])
-    return torch.stack(poses)
+
+    def move(pose: Tensor, step: Tensor) -> Tensor:
+        moved = pose @ step
+        return rigid(step[:3, :3] @ pose[:3, :3], moved[:3, 3]) if as_published else moved
+
+    return torch.stack(list(accumulate(steps, move, initial=torch.eye(4, dtype=steps.dtype, device=steps.device))))
 
 
 @torch.no_grad()

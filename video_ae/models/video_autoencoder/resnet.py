@@ -4,7 +4,6 @@ The children are numbered as in the 2021 Video Autoencoder: 0 convolution, 1 bat
 the four stages; names inside a block are torchvision's, so that ImageNet weights fit (`load_imagenet_weights`).
 """
 
-import os
 from pathlib import Path
 
 import torch
@@ -67,11 +66,9 @@ def resnet50_stride16(width: int = 64) -> nn.Sequential:
     channels = width
     for stage, (blocks, stride) in enumerate(zip(_STAGES, (1, 2, 2, 1), strict=True)):
         stage_width = width * 2**stage
-        layers = []
-        for block in range(blocks):
-            layers.append(Bottleneck(channels, stage_width, stride if block == 0 else 1))
-            channels = stage_width * _EXPANSION
-        children.append(nn.Sequential(*layers))
+        first = Bottleneck(channels, stage_width, stride)
+        channels = stage_width * _EXPANSION
+        children.append(nn.Sequential(first, *[Bottleneck(channels, stage_width) for _ in range(blocks - 1)]))
     trunk = nn.Sequential(*children)
     for module in trunk.modules():
         if isinstance(module, nn.Conv2d):
@@ -81,8 +78,7 @@ def resnet50_stride16(width: int = 64) -> nn.Sequential:
 
 def find_imagenet_weights() -> Path | None:
     """The file `resnet50-*.pth` in torch's hub cache, if the user has one. Nothing is downloaded."""
-    home = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")
-    found = sorted((Path(home).expanduser() / "hub" / "checkpoints").glob("resnet50-*.pth"))
+    found = sorted((Path(torch.hub.get_dir()) / "checkpoints").glob("resnet50-*.pth"))
     return found[0] if found else None
 
 
@@ -98,11 +94,11 @@ def load_imagenet_weights(trunk: nn.Sequential, path: str | Path) -> None:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {name: value for name, value in state.items() if not name.startswith("fc.")}
         renamed = {}
         for name, value in state.items():
             child, _, rest = name.partition(".")
-            renamed[f"{_TORCHVISION_NAMES[child]}.{rest}"] = value
+            if child != "fc":
+                renamed[f"{_TORCHVISION_NAMES[child]}.{rest}"] = value
         trunk.load_state_dict(renamed)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

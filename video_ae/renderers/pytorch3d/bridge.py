@@ -15,7 +15,6 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pixel_matrix
-from video_ae.geometry.se3 import invert
 from video_ae.renderers.pytorch3d.cartesian import CartesianVoxels
 from video_ae.types import Cameras
 
@@ -86,7 +85,7 @@ def pytorch3d_cameras(cameras: Cameras, height: int, width: int) -> Any:
     """
     load_pytorch3d()
     convert = importlib.import_module("pytorch3d.utils").cameras_from_opencv_projection
-    camera_from_world = invert(cameras.world_from_camera)
+    camera_from_world = cameras.camera_from_world
     size = torch.tensor([[height, width]], device=camera_from_world.device).expand(len(cameras), 2)
     matrix = pixel_matrix(cameras.intrinsics, width, height)
     return convert(camera_from_world[:, :3, :3], camera_from_world[:, :3, 3], matrix, size)

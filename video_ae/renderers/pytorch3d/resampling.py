@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.geometry.pinhole import project, unproject
-from video_ae.geometry.se3 import invert
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.renderers.pytorch3d.cartesian import CartesianRenderer, CartesianVoxels
 from video_ae.types import MultiplaneVolume
@@ -39,10 +38,8 @@ def resample_frustum(
     size = (high - low) / torch.tensor([columns, rows, layers], device=device)
     maps = torch.cat([structure.density[:, None], structure.features], 1)
     voxels = torch.empty(maps.shape[1], layers, rows, columns, device=device)
-    x, y = (
-        low[i] + size[i] * (torch.arange(n * _PARTS, device=device) + 0.5) / _PARTS
-        for i, n in ((0, columns), (1, rows))
-    )
+    x = low[0] + size[0] * (torch.arange(columns * _PARTS, device=device) + 0.5) / _PARTS
+    y = low[1] + size[1] * (torch.arange(rows * _PARTS, device=device) + 0.5) / _PARTS
     for layer in range(layers):  # one at a time: small memory
         z = low[2] + size[2] * (layer + (torch.arange(_PARTS, device=device) + 0.5) / _PARTS)
         points = torch.stack(torch.meshgrid(z, y, x, indexing="ij")[::-1], -1)
@@ -62,9 +59,8 @@ def resampling_psnr(structure: MultiplaneVolume, voxels: CartesianVoxels, width:
         width, height: of the renderings, in pixels.
     """
     nearest = 1 / structure.inverse_depth.max().item()
-    camera = structure.reference.world_from_camera[0, 0]
-    corners = _corners(voxels)
-    ends = (invert(camera)[:3, :3] @ corners.mT + invert(camera)[:3, 3:])[2]
+    view = structure.reference.camera_from_world[0, 0]
+    ends = (view[:3, :3] @ _corners(voxels).mT + view[:3, 3:])[2]
     farthest = max(ends.max().item(), 1.1 * nearest)
     box = CartesianRenderer(nearest, farthest, 2 * voxels.density.shape[1])
     with torch.no_grad():
@@ -100,7 +96,7 @@ def _bounds(structure: MultiplaneVolume, farthest: float) -> tuple[Tensor, Tenso
 def _sampled(structure: MultiplaneVolume, maps: Tensor, points: Tensor, farthest: float) -> tuple[Tensor, Tensor]:
     """(density per unit of length [1, ...], features [channel, ...]) at points of the world."""
     reference, planes = structure.reference, structure.inverse_depth[0]
-    view = invert(reference.world_from_camera[0, 0])
+    view = reference.camera_from_world[0, 0]
     local = points @ view[:3, :3].mT + view[:3, 3]
     z = local[..., 2].clamp_min(1e-6)
     uv = project(local, reference.intrinsics[0, 0].expand(*local.shape[:-1], 4))
@@ -108,8 +104,8 @@ def _sampled(structure: MultiplaneVolume, maps: Tensor, points: Tensor, farthest
     plane = (planes[0] - 1 / z) / step  # 0 at the nearest plane
     grid = torch.stack([2 * uv[..., 0] - 1, 2 * uv[..., 1] - 1, (2 * plane + 1) / len(planes) - 1], -1)
     values = torch.nn.functional.grid_sample(maps, grid[None], padding_mode="border", align_corners=False)[0]
-    inside = ((uv > 0) & (uv < 1)).all(-1) & (plane > -0.5) & (local[..., 2] < farthest)
-    inside = inside & (plane < len(planes) - 0.5)
+    inside = ((uv > 0) & (uv < 1)).all(-1) & (local[..., 2] < farthest)
+    inside = inside & (plane > -0.5) & (plane < len(planes) - 0.5)
     along = local.norm(dim=-1) / z  # ray length per unit of depth
     density = values[0] / (step * z.square() * along) * inside
     return density[None], values[1:]
