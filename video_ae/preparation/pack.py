@@ -12,6 +12,7 @@ import numpy as np
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.packed.shards import SHARD_BYTES, ShardWriter, StoredFrame
 from video_ae.formats.atomic import write_atomically
+from video_ae.preparation.scan import read_jpegs
 from video_ae.preparation.segments import Dropped
 from video_ae.preparation.video import FRAMES, Prepared, load_record
 
@@ -117,7 +118,7 @@ def pack(records: Sequence[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> 
     if kept:
         writer.finish()
         table = _table(kept)
-        write_atomically(out / TABLE, lambda temporary: _save(temporary, table))
+        write_atomically(out / TABLE, lambda temporary: np.save(temporary, table))
     return Packed(kept, dropped, skipped, frames)
 
 
@@ -150,12 +151,9 @@ def _fingerprints(video: Prepared) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _stored(video: Prepared, segment: list[int], path: Path) -> Iterator[StoredFrame]:
-    with open(path, "rb") as file:
-        for number in segment:
-            file.seek(video.offsets[number])
-            jpeg = file.read(video.offsets[number + 1] - video.offsets[number])
-            time = video.times[number]
-            yield StoredFrame(jpeg, number, float("nan") if time is None else time)
+    for number, jpeg in zip(segment, read_jpegs(path, video.offsets, segment), strict=True):
+        time = video.times[number]
+        yield StoredFrame(jpeg, number, float("nan") if time is None else time)
 
 
 def _rate(video: Prepared, segment: list[int]) -> float:
@@ -175,8 +173,3 @@ def _table(kept: list[Kept]) -> np.ndarray:
         for name, segment in zip(names, kept, strict=True)
     ]
     return np.array(rows, kind)
-
-
-def _save(path: Path, table: np.ndarray) -> None:
-    with open(path, "wb") as file:
-        np.save(file, table)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from video_ae.formats.atomic import write_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.preparation.measured_overlap import photometric_overlap, small_grey
 from video_ae.preparation.scan import Scan, read_jpegs, scan_video
-from video_ae.preparation.segments import SHORTEST, Dropped, Segment, cut_into_segments
+from video_ae.preparation.segments import SHORTEST, Dropped, cut_into_segments
 from video_ae.videos.open import open_video
 
 PAIRS_PER_GAP = 3
@@ -127,14 +128,14 @@ def _prepare(job: Job, key: list, started: float) -> Prepared:
     times = [None if np.isnan(value) else value for value in reader.times.tolist()[: len(scan)]]
     return Prepared(
         job.name, key, len(reader), scan.offsets, times,
-        [list(segment.frames) for segment in segments],
+        segments,
         [measure_overlaps(job.folder / FRAMES, scan, segment) for segment in segments],
-        [[scan.fingerprints[number] for number in segment.frames] for segment in segments],
+        [[scan.fingerprints[number] for number in segment] for segment in segments],
         dropped, "" if segments else _why_nothing(dropped), time.perf_counter() - started,
     )  # fmt: skip
 
 
-def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
+def measure_overlaps(file: Path, scan: Scan, segment: list[int]) -> list[float]:
     """Overlap of frames `OVERLAP_GAPS` apart: median of pairs spread over the segment, never rising with the gap.
 
     Gaps that do not fit into the segment repeat the last one that does.
@@ -142,7 +143,7 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
     Args:
         file: the video's small frames.
         scan: of the video.
-        segment: which of its frames.
+        segment: numbers of its frames.
     """
     import cv2
 
@@ -150,12 +151,12 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
 
     @cache
     def grey(index: int) -> torch.Tensor:
-        (jpeg,) = read_jpegs(file, scan.offsets, [segment.frames[index]])
+        (jpeg,) = read_jpegs(file, scan.offsets, [segment[index]])
         bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)  # takes half of Pillow's time
         return small_grey(torch.from_numpy(bgr).permute(2, 0, 1).float() / 255)
 
     for gap in OVERLAP_GAPS:
-        room = len(segment.frames) - 1 - gap
+        room = len(segment) - 1 - gap
         if room < 0 or (overlaps and overlaps[-1] == 0):
             overlaps.append(overlaps[-1])
             continue
@@ -166,10 +167,10 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
 
 
 def _why_nothing(dropped: list[Dropped]) -> str:
-    frames: dict[str, int] = {}
+    frames: Counter[str] = Counter()
     for part in dropped:
-        frames[part.reason] = frames.get(part.reason, 0) + part.last - part.first + 1
-    parts = ", ".join(f"{reason} ({count})" for reason, count in sorted(frames.items(), key=lambda item: -item[1]))
+        frames[part.reason] += len(part.frames)
+    parts = ", ".join(f"{reason} ({count})" for reason, count in frames.most_common())
     return f"No part of {SHORTEST} or more frames is left; frames left out: {parts}."
 
 
