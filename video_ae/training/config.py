@@ -11,14 +11,7 @@ import yaml
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
-from video_ae.registry import (
-    PARTS,
-    RENAMED,
-    announce_renamed,
-    full_path,
-    with_full_paths,
-    with_short_names,
-)
+from video_ae.registry import PARTS, RENAMED, announce_renamed, full_path, with_full_paths, with_short_names
 from video_ae.training.config_problems import CONFIG_OPTION, options, refuse
 from video_ae.training.settings import DataSettings, OptimizerSettings, RunSettings, TrainerSettings
 
@@ -55,8 +48,8 @@ def parse_run(arguments: Sequence[str]) -> RunSettings:
         raise UserError(f"The settings do not fit: {' '.join(str(error).split()).rstrip('.')}.") from error
     if not built.losses:
         raise UserError("The configuration has no losses: give at least one, such as losses.l1: L1.")
-    names = ("losses", "data", "optimizer", "trainer", "seed", "out", "wandb", "resume", "overwrite", "view")
-    return RunSettings(model=model, **{name: built[name] for name in names}, text=text)
+    built.pop("config")
+    return RunSettings(model=model, **vars(built), text=text)
 
 
 def run_parser() -> jsonargparse.ArgumentParser:
@@ -66,11 +59,8 @@ def run_parser() -> jsonargparse.ArgumentParser:
     jsonargparse.set_loader(_FORMAT, _load_yaml, (yaml.YAMLError,))
     jsonargparse.set_dumper(_FORMAT, lambda values: yaml.safe_dump(with_short_names(values), sort_keys=False))
     parser = jsonargparse.ArgumentParser(
-        prog="video-ae train",
-        description="Train an autoencoder on videos.",
-        exit_on_error=False,
-        parser_mode=_FORMAT,
-    )
+        prog="video-ae train", description="Train an autoencoder on videos.", exit_on_error=False, parser_mode=_FORMAT,
+    )  # fmt: skip
     parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
     parser.add_subclass_arguments(Autoencoder, "model", required=True, help="the autoencoder")
     parser.add_argument("--losses", type=dict[str, LossTerm], help="name -> loss term; their weighted sum is the loss")

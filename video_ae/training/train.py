@@ -28,6 +28,7 @@ from video_ae.training.settings import RunSettings
 from video_ae.training.wandb_records import WandbRecords
 
 CONFIG = "config.yaml"
+HANDED_ON = ("accelerator", "devices", "num_nodes", "strategy", "precision", "max_steps", "max_time")  # to Lightning
 
 
 def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
@@ -99,14 +100,8 @@ def build_trainer(
         callbacks.append(WandbRecords(settings.text))
     try:
         return pl.Trainer(
-            accelerator=values.accelerator,
-            devices=values.devices,
-            num_nodes=values.num_nodes,
-            strategy=values.strategy,
-            precision=values.precision,  # type: ignore[arg-type]
-            max_steps=values.max_steps,
+            **{name: getattr(values, name) for name in HANDED_ON},
             max_epochs=-1,
-            max_time=values.max_time,
             accumulate_grad_batches=values.accumulate,
             val_check_interval=values.validate_every * values.accumulate,  # Lightning counts batches there
             check_val_every_n_epoch=None,
