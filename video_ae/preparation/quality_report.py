@@ -2,11 +2,11 @@
 
 import io
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import accumulate, islice, zip_longest
 from pathlib import Path
+from typing import Any
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.formats.atomic import write_atomically
@@ -23,21 +23,6 @@ SHEETS = 4  # of each kind: the rest is only listed
 LISTED = 200
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a contact sheet: some frames of one segment or dropped part.
-
-    Args:
-        label: written above it.
-        video: the video's name.
-        frames: numbers of all frames of the part.
-    """
-
-    label: str
-    video: str
-    frames: Sequence[int]
-
-
 def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
     """Writes `report.md`, contact sheets and histograms.
 
@@ -46,15 +31,15 @@ def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
         folders: video name -> the folder of its small frames.
         out: the folder to write into.
     """
-    kept_rows = [
-        Row(f"{segment.name}: {len(segment.frames)} frames", segment.video, segment.frames) for segment in packed.kept
-    ]
-    dropped_rows = [
-        Row(f"{name}: {part.first} to {part.last}, {part.reason}", name, part.frames)
+    kept = (
+        (f"{segment.name}: {len(segment.frames)} frames", _images(folders[segment.video], segment.frames))
+        for segment in packed.kept
+    )
+    left_out = (
+        (f"{name}: {part.first} to {part.last}, {part.reason}", _images(folders[name], part.frames))
         for name, part in _listed_parts(packed)
-    ]
-    rows = {"kept": kept_rows, "left_out": dropped_rows}
-    sheets = {kind: _write_sheets(rows[kind], folders, out, kind) for kind in rows}
+    )
+    sheets = {"kept": _write_sheets(kept, out, "kept"), "left_out": _write_sheets(left_out, out, "left_out")}
     _histograms(packed, out)
     text = _text(packed, sheets)
     write_atomically(out / "report.md", lambda temporary: temporary.write_text(text, encoding="utf-8"))
@@ -122,12 +107,11 @@ def _listed_parts(packed: Packed) -> list[tuple[str, Dropped]]:
     return [(name, part) for name, parts in packed.dropped.items() for part in parts if part.reason != "repeated"]
 
 
-def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: str) -> list[str]:
-    """Contact sheets `KIND_N.png`; returns their names. Parts without readable frames are not on them."""
+def _write_sheets(rows: Iterable[tuple[str, list[Any]]], out: Path, kind: str) -> list[str]:
+    """Writes labelled rows of images as contact sheets `KIND_N.png`; returns their names. Empty rows are left out."""
     from PIL import Image, ImageDraw
 
-    rows_of_images = ((row.label, _images(row, folders[row.video])) for row in rows)
-    lines = list(islice(((label, images) for label, images in rows_of_images if images), ROWS * SHEETS))
+    lines = list(islice(((label, images) for label, images in rows if images), ROWS * SHEETS))
     names = []
     for start in range(0, len(lines), ROWS):
         part = lines[start : start + ROWS]
@@ -144,13 +128,14 @@ def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: st
     return names
 
 
-def _images(row: Row, folder: Path) -> list:
+def _images(folder: Path, frames: Sequence[int]) -> list[Any]:
+    """Small images of some frames of a segment or dropped part, as far as they could be read."""
     from PIL import Image
 
     if not (folder / FRAMES).is_file():
         return []
     offsets = load_record(folder / RECORD).offsets
-    numbers = [row.frames[index] for index in spread_frames(len(row.frames), COLUMNS)]
+    numbers = [frames[index] for index in spread_frames(len(frames), COLUMNS)]
     readable = [number for number in numbers if number < len(offsets) - 1]
     images = [Image.open(io.BytesIO(jpeg)) for jpeg in read_jpegs(folder / FRAMES, offsets, readable)]
     for image in images:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from video_ae.preparation.scan import STILL, Scan
 
@@ -95,10 +95,7 @@ def _is_repeated(changes: list[float], number: int) -> bool:
 
 
 def _runs(numbers: list[int], reason: str) -> list[Dropped]:
-    found: list[Dropped] = []
-    for number in numbers:
-        if found and found[-1].last == number - 1:
-            found[-1] = Dropped(found[-1].first, number, reason)
-        else:
-            found.append(Dropped(number, number, reason))
-    return found
+    """Consecutive numbers become one part: within a run, the difference of number and index is the same."""
+    grouped = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in run] for _, run in grouped]
+    return [Dropped(run[0], run[-1], reason) for run in runs]

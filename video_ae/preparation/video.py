@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class Prepared:
     fingerprints: list[list[int]]
     dropped: list[Dropped]
     skipped: str
-    seconds: float
+    seconds: float = 0.0
 
 
 def prepare_video(job: Job) -> Path:
@@ -93,12 +93,12 @@ def prepare_video(job: Job) -> Path:
     job.folder.mkdir(parents=True)
     started = time.perf_counter()
     try:
-        prepared = _prepare(job, key, started)
-    except UserError as error:
-        prepared = _skipped(job, key, str(error), started)
+        prepared = _prepare(job, key)
     except Exception as error:  # a decoder's bug on one file must not end a run over a million
-        prepared = _skipped(job, key, f"Unexpected {type(error).__name__}: {error}", started)
-    text = json.dumps(asdict(prepared))
+        (job.folder / FRAMES).unlink(missing_ok=True)
+        reason = str(error) if isinstance(error, UserError) else f"Unexpected {type(error).__name__}: {error}"
+        prepared = Prepared(job.name, key, 0, [0], [], [], [], [], [], reason)
+    text = json.dumps(asdict(replace(prepared, seconds=time.perf_counter() - started)))
     write_atomically(record, lambda temporary: temporary.write_text(text))
     return record
 
@@ -113,7 +113,7 @@ def load_record(path: Path) -> Prepared:
     return Prepared(**{**values, "dropped": [Dropped(**part) for part in values["dropped"]]})
 
 
-def _prepare(job: Job, key: list, started: float) -> Prepared:
+def _prepare(job: Job, key: list) -> Prepared:
     reader = open_video(job.path, job.decoder)
     if len(reader) < 2:
         raise UserError("It has one frame, a video needs at least two.")
@@ -131,7 +131,7 @@ def _prepare(job: Job, key: list, started: float) -> Prepared:
         segments,
         [measure_overlaps(job.folder / FRAMES, scan, segment) for segment in segments],
         [[scan.fingerprints[number] for number in segment] for segment in segments],
-        dropped, "" if segments else _why_nothing(dropped), time.perf_counter() - started,
+        dropped, "" if segments else _why_nothing(dropped),
     )  # fmt: skip
 
 
@@ -172,11 +172,6 @@ def _why_nothing(dropped: list[Dropped]) -> str:
         frames[part.reason] += len(part.frames)
     parts = ", ".join(f"{reason} ({count})" for reason, count in frames.most_common())
     return f"No part of {SHORTEST} or more frames is left; frames left out: {parts}."
-
-
-def _skipped(job: Job, key: list, reason: str, started: float) -> Prepared:
-    (job.folder / FRAMES).unlink(missing_ok=True)
-    return Prepared(job.name, key, 0, [0], [], [], [], [], [], reason, time.perf_counter() - started)
 
 
 def _key(job: Job) -> list:

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jsonargparse
 import yaml
@@ -13,7 +13,7 @@ from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
 from video_ae.registry import PARTS, RENAMED, announce_renamed, full_path, with_full_paths, with_short_names
 from video_ae.training.config_problems import CONFIG_OPTION, options, refuse
-from video_ae.training.settings import DataSettings, OptimizerSettings, RunSettings, TrainerSettings
+from video_ae.training.settings import RunSettings
 
 _FORMAT = "video_ae"  # YAML whose classes are named as in `video_ae.registry`
 _NOT_KEPT = ("config", "resume", "overwrite", "view")  # what says how a run is started, and nothing about the run
@@ -64,12 +64,8 @@ def run_parser() -> jsonargparse.ArgumentParser:
     parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
     parser.add_subclass_arguments(Autoencoder, "model", required=True, help="the autoencoder")
     parser.add_argument("--losses", type=dict[str, LossTerm], help="name -> loss term; their weighted sum is the loss")
-    parser.add_class_arguments(DataSettings, "data")
-    parser.add_class_arguments(OptimizerSettings, "optimizer")
-    parser.add_class_arguments(TrainerSettings, "trainer")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, samples and random numbers in the model")
-    parser.add_argument("--out", type=str, default="runs/run", help="the folder of the run")
-    parser.add_argument("--wandb", type=Literal["disabled", "offline", "online"], default="disabled")
+    written_here = {"model", "losses", "resume", "overwrite", "view", "text"}
+    parser.add_class_arguments(RunSettings, as_group=False, skip=written_here)
     parser.add_argument("--resume", action="store_true", help="continue the run in OUT exactly where it stands")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
     parser.add_argument("--view", action="store_true", help="show cameras and structure on a web page meanwhile")

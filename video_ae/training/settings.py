@@ -165,9 +165,9 @@ class RunSettings:
     Args:
         model: `{"class_path", "init_args"}` of an autoencoder.
         losses: name -> term; the loss is their weighted sum.
-        data: which clips.
-        optimizer: how the weights change.
-        trainer: how long and where.
+        data: which clips the run trains and validates on.
+        optimizer: Adam with decoupled weight decay, warm-up and gradient clipping.
+        trainer: how long and where the run trains.
         seed: of weights, samples and random numbers in the model.
         out: the folder of the run.
         wandb: whether and how metrics also go to Weights & Biases.

@@ -96,8 +96,10 @@ def build_trainer(
         *averaging, ValidationFigures(run), CollapseSigns(), RunProgress(), stop, best,
         LastCheckpoint(run, values.checkpoint_every), *watchers,
     ]  # fmt: skip
+    loggers: list[Logger] = [CSVLogger(run, name="metrics")]
     if settings.wandb != "disabled":
         callbacks.append(WandbRecords(settings.text))
+        loggers.append(WandbLogger(run.name, run, offline=settings.wandb == "offline", project="video-ae"))
     try:
         return pl.Trainer(
             **{name: getattr(values, name) for name in HANDED_ON},
@@ -108,7 +110,7 @@ def build_trainer(
             num_sanity_val_steps=0,
             log_every_n_steps=values.log_every,
             callbacks=callbacks,
-            logger=_loggers(settings, run),
+            logger=loggers,
             default_root_dir=run,
             use_distributed_sampler=False,
             enable_progress_bar=False,
@@ -117,15 +119,6 @@ def build_trainer(
     except (MisconfigurationException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise UserError(f"The trainer's settings do not work here: {reason}.") from error
-
-
-def _loggers(settings: RunSettings, run: Path) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run, name="metrics")]
-    if settings.wandb != "disabled":
-        loggers.append(
-            WandbLogger(name=run.name, save_dir=run, project="video-ae", offline=settings.wandb == "offline")
-        )
-    return loggers
 
 
 def _end_wandb(loggers: list[Logger]) -> None:
