@@ -33,10 +33,7 @@ class Vgg16Perceptual(LossTerm):
     deviation: Tensor
 
     def __init__(
-        self,
-        weight: float = 0.1,
-        weights_file: str | None = None,
-        missing: Literal["refuse", "leave_out"] = "refuse",
+        self, weight: float = 0.1, weights_file: str | None = None, missing: Literal["refuse", "leave_out"] = "refuse"
     ):
         super().__init__(weight)
         found = find_vgg16(weights_file)

@@ -13,7 +13,7 @@ from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
 from video_ae.registry import PARTS, RENAMED, announce_renamed, full_path, with_full_paths, with_short_names
 from video_ae.training.config_problems import CONFIG_OPTION, options, refuse
-from video_ae.training.settings import RunSettings
+from video_ae.training.settings import RunSettings, file_to_resume
 
 _FORMAT = "video_ae"  # YAML whose classes are named as in `video_ae.registry`
 _NOT_KEPT = ("config", "resume", "overwrite", "view")  # what says how a run is started, and nothing about the run
@@ -96,7 +96,4 @@ def _with_config(arguments: list[str]) -> list[str]:
     out = given.get("out")
     if not out:
         raise UserError("To resume a run, its folder is needed: name it.", "out")
-    config = Path(out) / "config.yaml"
-    if not config.is_file():
-        raise UserError(f"There is no run to resume in {out!r}, since config.yaml is not there: start it anew.")
-    return [f"--{CONFIG_OPTION}={config}", *arguments]
+    return [f"--{CONFIG_OPTION}={file_to_resume(Path(out), 'config.yaml')}", *arguments]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 from video_ae.errors import UserError
@@ -189,3 +190,18 @@ class RunSettings:
     overwrite: bool = False
     view: bool = False
     text: str = ""
+
+
+def file_to_resume(run: Path, name: str) -> Path:
+    """The path of a file without which a run cannot be resumed.
+
+    Args:
+        run: its folder.
+        name: of the file in it.
+
+    Raises:
+        UserError: the file is not there.
+    """
+    if not (run / name).is_file():
+        raise UserError(f"There is no run to resume in {str(run)!r}, since {name} is not there: start it anew.")
+    return run / name

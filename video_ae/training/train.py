@@ -24,7 +24,7 @@ from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopS
 from video_ae.training.collapse_signs import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
-from video_ae.training.settings import RunSettings
+from video_ae.training.settings import RunSettings, file_to_resume
 from video_ae.training.wandb_records import WandbRecords
 
 CONFIG = "config.yaml"
@@ -48,7 +48,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     """
     _check_wandb(settings)
     run = Path(settings.out)
-    checkpoint = _checkpoint(run) if settings.resume else None
+    checkpoint = file_to_resume(run, LAST) if settings.resume else None
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
     if first and not settings.resume:
         _check_out(run, settings.overwrite)
@@ -67,7 +67,10 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         finally:
-            _end_wandb(trainer.loggers)
+            if settings.wandb != "disabled":  # the next training of this process would write into the same run
+                import wandb
+
+                wandb.finish()
     if stop.received:
         raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
     return run
@@ -121,14 +124,6 @@ def build_trainer(
         raise UserError(f"The trainer's settings do not work here: {reason}.") from error
 
 
-def _end_wandb(loggers: list[Logger]) -> None:
-    """Closes a run that is being logged: the next training of this process would write into it otherwise."""
-    if any(isinstance(logger, WandbLogger) for logger in loggers):
-        import wandb
-
-        wandb.finish()
-
-
 def _check_wandb(settings: RunSettings) -> None:
     if settings.wandb != "online" or os.environ.get("WANDB_API_KEY"):
         return
@@ -139,12 +134,6 @@ def _check_wandb(settings: RunSettings) -> None:
             "Logging to Weights & Biases online needs a key: set WANDB_API_KEY or call `wandb login`, or log offline.",
             "wandb",
         )
-
-
-def _checkpoint(run: Path) -> Path:
-    if not (run / LAST).is_file():
-        raise UserError(f"There is no run to resume in {str(run)!r}, since {LAST} is not there: start it anew.")
-    return run / LAST
 
 
 def _check_out(run: Path, overwrite: bool) -> None:
@@ -168,17 +157,14 @@ def _check_out(run: Path, overwrite: bool) -> None:
 def _alone(run: Path) -> Iterator[None]:
     """Locks the run's folder against other trainings, until this one ends in whatever way."""
     claim_folder(run, overwrite=True)
-    lock = FileLock(run / ".lock", timeout=0)
     try:
-        lock.acquire()
+        lock = FileLock(run / ".lock", timeout=0).acquire()
     except Timeout as error:
         raise UserError(
             f"Another training is writing into {str(run)!r}: wait until it has ended, or choose another folder.", "out"
         ) from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _clear(run: Path) -> None:

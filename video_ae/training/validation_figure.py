@@ -101,7 +101,7 @@ def _context(targets: Tensor, frames: int, target: int) -> int:
     return min(free, key=lambda frame: abs(frame - target), default=target)
 
 
-def _draw_path(axes: Axes, path: Float[Tensor, "frame 2"], marker: float) -> None:
+def _draw_path(axes: Axes, path: Float[Tensor, "frame 2"], marker: int) -> None:
     """Positions of a camera with equal units on both axes, a square at the first."""
     axes.plot(*path.T, "o-", markersize=marker, linewidth=1)
     axes.plot(*path[:1].T, "s", markersize=marker + 3)
