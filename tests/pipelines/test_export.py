@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from wave_walk import SIZE, write_fake_weights
 
-from video_ae.cli.export_command import EXPORTS as NAMES_OF_THE_COMMAND
+from video_ae.cli.reconstruction_commands import EXPORTS as NAMES_OF_THE_COMMAND
 from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.nerfstudio_scenes import Nerfstudio
 from video_ae.datasets.open import open_dataset
