@@ -19,8 +19,7 @@ from video_ae.formats.depth_maps import read_depth
 from video_ae.formats.gaussian_ply import read_gaussians
 from video_ae.formats.kitti import read_kitti
 from video_ae.formats.ply import read_ply
-from video_ae.pipelines.export import export_reconstruction
-from video_ae.pipelines.reconstruct import reconstruct_video
+from video_ae.pipelines.reconstruct import export_reconstruction, reconstruct_video
 from video_ae.scene.exporters import FORMATS
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video

@@ -60,6 +60,6 @@ def _view(**given: Any) -> None:
 
 
 def _export(to: list[str], **given: Any) -> None:
-    from video_ae.pipelines.export import export_reconstruction
+    from video_ae.pipelines.reconstruct import export_reconstruction
 
     print(f"Wrote {', '.join(map(str, export_reconstruction(names=to, **given)))}.")

@@ -13,7 +13,14 @@ from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.se3 import invert, relative_to_first, rigid, so3_exp, so3_log
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import Settings, checked_out, need_parallax, reconstruct_scene, reconstruct_source
+from video_ae.pipelines.inputs import (
+    DEFAULTS,
+    Settings,
+    checked_out,
+    need_parallax,
+    reconstruct_scene,
+    reconstruct_source,
+)
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer, view_distances
 from video_ae.scene.reconstruction import Reconstruction
@@ -49,7 +56,7 @@ class FollowReport:
 
 
 def follow_motion(
-    motion: Path, scene: Path, out: Path, scale: float | None = None, settings: Settings | None = None
+    motion: Path, scene: Path, out: Path, scale: float | None = None, settings: Settings = DEFAULTS
 ) -> FollowReport:
     """Writes a scene as a camera would see it that moves like the one of a video.
 
@@ -71,7 +78,6 @@ def follow_motion(
         UserError: the scale makes no sense, an input cannot be read, the motion has no parallax, or the result is in
             the way.
     """
-    settings = settings or Settings()
     if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
         raise UserError(f"The scale {scale} is out of range: give a number above 0, such as 0.5 (0.001 to 1000).")
     out = checked_out(out, settings.overwrite)

@@ -1,14 +1,13 @@
 """Views of an earlier reconstruction along a path, without its video."""
 
+from functools import partial
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import Progress
 
 from video_ae.errors import UserError
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.trajectories import PATHS
 from video_ae.pipelines.inputs import checked_out
+from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import render_images
@@ -54,9 +53,9 @@ def render_path(
     cameras, rate = saved.path(path, frames), saved.frame_rate if path == "input" else NOVEL_RATE
     image_size = even_size(saved.source.image_size, size or SHORTER_SIDE)
     frame = None if path == "input" else saved.frame_reader()
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"rendering {path}", total=1.0)
-        report = lambda done: progress.update(task, completed=done)  # noqa: E731
+    with Stages() as stages:
+        report = partial(stages, f"rendering {path}")
+        report(0)
         if frame is None:
             images = render_images(saved.model, saved.scene, cameras, image_size, report)
         else:

@@ -15,7 +15,7 @@ from video_ae.geometry.covisibility import view_displacement
 from video_ae.geometry.se3 import invert, se3_exp, se3_log, so3_log
 from video_ae.geometry.trajectories import smooth
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import Settings, checked_out, need_motion, reconstruct_source
+from video_ae.pipelines.inputs import DEFAULTS, Settings, checked_out, need_motion, reconstruct_source
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -65,7 +65,7 @@ class StabilizeReport:
 
 
 def stabilize_video(
-    source: Path, out: Path, smooth_seconds: float | None = None, lock: bool = False, settings: Settings | None = None
+    source: Path, out: Path, smooth_seconds: float | None = None, lock: bool = False, settings: Settings = DEFAULTS
 ) -> StabilizeReport:
     """Writes a video as a steadier camera would have seen it, and the report beside it, as JSON.
 
@@ -83,7 +83,6 @@ def stabilize_video(
         UserError: the seconds make no sense, the source cannot be read, its camera stands still, or the result is in
             the way.
     """
-    settings = settings or Settings()
     if smooth_seconds is not None and (lock or not 0 < smooth_seconds <= 60):
         raise UserError("Give either a locked camera or smoothing over a number of seconds above 0 (at most 60).")
     out = checked_out(out, settings.overwrite)
@@ -92,10 +91,8 @@ def stabilize_video(
         video = reconstruct_source(source, model, settings, stages)
         need_motion(video)
         seconds = None if lock else smooth_seconds or DEFAULT_SECONDS
-        if seconds is None:
-            steady = locked_trajectory(video)
-        else:
-            steady = smoothed_trajectory(video.path("input"), seconds * video.frame_rate)
+        found, rate = video.path("input"), video.frame_rate
+        steady = locked_trajectory(video) if seconds is None else smoothed_trajectory(found, seconds * rate)
         size = settings.result_size(video.source.image_size)
         renderer = ImageBasedRenderer(video.model, video.scene, video.source_reader(size), size)
         stages("looking at the borders", 0)
@@ -104,8 +101,8 @@ def stabilize_video(
         stages("rendering the steady view", 0)
         own = [{position: 1.0} for position in range(len(steady))]
         images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
-        sound = write_video_with_sound(out, images, video.frame_rate, Path(source))
-    before, after = (stability(path, video.frame_rate, video.scene_depth) for path in (video.path("input"), steady))
+        sound = write_video_with_sound(out, images, rate, Path(source))
+    before, after = (stability(path, rate, video.scene_depth) for path in (found, steady))
     report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
     text = json.dumps(asdict(report), indent=1, allow_nan=False)
     write_atomically(out.with_suffix(".json"), lambda temporary: temporary.write_text(text))
@@ -146,9 +143,8 @@ def smoothed_trajectory(cameras: Cameras, sigma: float) -> Cameras:
     """
     reach = min(math.ceil(3 * sigma), len(cameras) - 1)
     pose = cameras.world_from_camera
-    last = len(pose) - 1
-    before = _mirrored(pose[0], pose[[reach - i for i in range(reach)]])
-    after = _mirrored(pose[last], pose[[last - 1 - i for i in range(reach)]])
+    before = _mirrored(pose[0], pose[1 : reach + 1].flip(0))
+    after = _mirrored(pose[-1], pose[-reach - 1 : -1].flip(0))
     extended = Cameras(torch.cat([before, pose, after]), cameras.intrinsics[:1].expand(len(pose) + 2 * reach, 4))
     return Cameras(smooth(extended, sigma).world_from_camera[reach : reach + len(pose)], cameras.intrinsics)
 
@@ -192,7 +188,6 @@ def choose_zoom(seen: Float[Tensor, "view height width"]) -> tuple[float, float]
     """
     height, width = seen.shape[-2:]
     missing = (seen < 0.5).float()
-    part = 0.0
     for zoom in ZOOMS:
         top, left = (int(side * (1 - 1 / zoom) / 2) for side in (height, width))
         part = missing[:, top : height - top, left : width - left].mean((1, 2)).max().item()
