@@ -5,7 +5,7 @@ from pathlib import Path
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import PATHS, spread_frames
 from video_ae.pipelines.follow import FollowReport, follow_motion, nearest_view_distance, render_along, seen_parts
-from video_ae.pipelines.inputs import DEFAULTS, Settings, checked_out, is_image, reconstruct_scene
+from video_ae.pipelines.inputs import Settings, checked_out, is_image, reconstruct_scene
 from video_ae.progress import Stages
 from video_ae.scene.reconstruction import PATH_FRAMES
 from video_ae.scene.result_files import NOVEL_RATE
@@ -14,7 +14,7 @@ FOLLOW = "follow:"
 _TESTED = 8  # views of a path that are looked at
 
 
-def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settings = DEFAULTS) -> FollowReport:
+def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settings = Settings()) -> FollowReport:
     """Writes a single image moved in 3D for four seconds, or as long as a video that it follows.
 
     Its depth is a guess (`video_ae.scene.single_image`).

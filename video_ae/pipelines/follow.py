@@ -13,14 +13,7 @@ from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.se3 import invert, relative_to_first, rigid, so3_exp, so3_log
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import (
-    DEFAULTS,
-    Settings,
-    checked_out,
-    need_parallax,
-    reconstruct_scene,
-    reconstruct_source,
-)
+from video_ae.pipelines.inputs import Settings, checked_out, need_parallax, reconstruct_scene, reconstruct_source
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer, view_distances
 from video_ae.scene.reconstruction import Reconstruction
@@ -56,7 +49,7 @@ class FollowReport:
 
 
 def follow_motion(
-    motion: Path, scene: Path, out: Path, scale: float | None = None, settings: Settings = DEFAULTS
+    motion: Path, scene: Path, out: Path, scale: float | None = None, settings: Settings = Settings()
 ) -> FollowReport:
     """Writes a scene as a camera would see it that moves like the one of a video.
 

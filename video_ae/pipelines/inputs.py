@@ -72,9 +72,6 @@ class Settings:
         return even_size(source, self.size or LARGEST_SIDE)
 
 
-DEFAULTS = Settings()
-
-
 def is_image(path: Path) -> bool:
     """Whether a path names a single image rather than a video or a folder.
 

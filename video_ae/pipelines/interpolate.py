@@ -9,7 +9,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import interpolate
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import DEFAULTS, Settings, checked_out, reconstruct_source
+from video_ae.pipelines.inputs import Settings, checked_out, reconstruct_source
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -18,7 +18,7 @@ from video_ae.scene.rendering import to_bytes
 MOST = 64  # new frames for each old one
 
 
-def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settings = DEFAULTS) -> Path:
+def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settings = Settings()) -> Path:
     """Writes a video with more frames a second, as long as the source and with its sound.
 
     The frames of the source stay as they are (apart from the size); `factor` - 1 new ones follow each but the last.

@@ -15,7 +15,7 @@ from video_ae.geometry.covisibility import view_displacement
 from video_ae.geometry.se3 import invert, se3_exp, se3_log, so3_log
 from video_ae.geometry.trajectories import smooth
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import DEFAULTS, Settings, checked_out, need_motion, reconstruct_source
+from video_ae.pipelines.inputs import Settings, checked_out, need_motion, reconstruct_source
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -65,7 +65,7 @@ class StabilizeReport:
 
 
 def stabilize_video(
-    source: Path, out: Path, smooth_seconds: float | None = None, lock: bool = False, settings: Settings = DEFAULTS
+    source: Path, out: Path, smooth_seconds: float | None = None, lock: bool = False, settings: Settings = Settings()
 ) -> StabilizeReport:
     """Writes a video as a steadier camera would have seen it, and the report beside it, as JSON.
 

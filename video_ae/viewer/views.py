@@ -7,7 +7,10 @@ radians. The page is rarely as wide as the video, so the aspect (width / height)
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from video_ae.geometry.se3 import quaternion_from_rotation, rigid, rotation_from_quaternion
 from video_ae.types import Cameras
@@ -131,6 +134,15 @@ def frame_at(start: int, seconds: float, rate: float, count: int) -> int:
     return (start + math.floor(max(seconds, 0.0) * rate + 1e-6)) % count
 
 
-def _vector(tensor: torch.Tensor) -> Vector:
+def as_array(image: UInt8[Tensor, "3 height width"]) -> np.ndarray:
+    """An image as viser takes it: [height, width, 3] in 0 .. 255.
+
+    Args:
+        image: RGB in 0 .. 255.
+    """
+    return np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())
+
+
+def _vector(tensor: Tensor) -> Vector:
     x, y, z = tensor.tolist()
     return x, y, z
