@@ -14,7 +14,6 @@ from video_ae.viewer.render_worker import RenderWorker
 from video_ae.viewer.views import CameraFollow, View, as_array, frame_at, frustum_scale, view_of_camera
 
 MOST_FRUSTA = 60
-JPEG_QUALITY = 90
 
 
 class ClientSession:
@@ -109,7 +108,7 @@ class ClientSession:
             image: [height, width, 3] in 0 .. 255.
         """
         if self._rendering.value:
-            self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=JPEG_QUALITY)
+            self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=90)
 
     def _add_controls(self) -> None:
         gui, contents = self._client.gui, self._contents

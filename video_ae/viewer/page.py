@@ -1,5 +1,6 @@
 """The web server underneath: viser, reachable from this machine only unless asked otherwise."""
 
+import errno
 import getpass
 import io
 import ipaddress
@@ -14,7 +15,6 @@ from video_ae.viewer.views import start_view
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
-_IN_USE = (48, 98)  # EADDRINUSE of macOS and Linux
 
 
 class PortInUse(UserError):
@@ -98,7 +98,7 @@ def _check_free(host: str, port: int) -> None:
             f"There is no host {host!r}: give an address of this machine, such as {LOOPBACK}.", argument="host"
         ) from error
     except OSError as error:
-        if error.errno in _IN_USE:
+        if error.errno == errno.EADDRINUSE:
             raise PortInUse(port, host) from error
         raise UserError(
             f"The port {port} of {host} cannot be opened ({error.strerror}): choose another one.", argument="port"

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -123,10 +124,7 @@ def view_reconstruction(directory: Path, host: str = LOOPBACK, port: int = DEFAU
     Raises:
         UserError: as `Viewer` does.
     """
-    viewer = Viewer(directory, host, port, device)
-    print(welcome(host, viewer.port, f"{directory} is shown"), flush=True)
-    try:
+    with closing(Viewer(directory, host, port, device)) as viewer:
+        print(welcome(host, viewer.port, f"{directory} is shown"), flush=True)
         while True:
             time.sleep(3600)
-    finally:
-        viewer.close()

@@ -4,9 +4,10 @@ import os
 import queue
 import sys
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,7 +20,7 @@ from video_ae.renderers.compositing import march
 from video_ae.scene.rendering import to_bytes
 from video_ae.training.settings import RunSettings
 from video_ae.training.train import train
-from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, TensorRecord, VideoClip
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, Page, PortInUse, close_page, open_page, set_start, welcome
 from video_ae.viewer.views import as_array, frustum_scale
@@ -27,8 +28,6 @@ from video_ae.viewer.views import as_array, frustum_scale
 PORTS = 20  # are tried, so that two trainings can be watched at once
 _LEAST_OPACITY = 0.5
 _DEPTH = 1.0  # typical: models scale their cameras so that the mean inverse depth is 1
-
-Values = TypeVar("Values", Tensor, Cameras, MultiplaneVolume)
 
 
 def train_in_view(settings: RunSettings, host: str = LOOPBACK, port: int = DEFAULT_PORT) -> Path:
@@ -47,15 +46,12 @@ def train_in_view(settings: RunSettings, host: str = LOOPBACK, port: int = DEFAU
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return train(settings)
-    view = TrainingView(host, port)
-    try:
+    with closing(TrainingView(host, port)) as view:
         return train(settings, [view])
-    finally:
-        view.close()
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(TensorRecord):
     """A clip at one step of a training, on the CPU.
 
     Args:
@@ -85,20 +81,11 @@ def snapshot(step: int, batch: VideoClip, output: ModelOutput) -> Snapshot:
         output: what the model makes of the batch.
     """
     rendered = len(output.targets) // 2
-    frames = to_bytes(_copy(batch.frames[0]))
-    return Snapshot(
-        step,
-        frames,
-        frames[int(output.targets[rendered])],
-        to_bytes(_copy(output.frames[0, rendered])[None])[0],
-        None if output.camera is None else _copy(output.camera.cameras[0]),
-        None if output.structure is None else _copy(output.structure[0]),
-    )
-
-
-@torch.no_grad()
-def _copy(values: Values) -> Values:
-    return values.to("cpu", torch.float32, copy=True)
+    frames, rendering = to_bytes(batch.frames[0].float()), to_bytes(output.frames[:1, rendered].float())[0]
+    cameras = None if output.camera is None else output.camera.cameras[0]
+    structure = None if output.structure is None else output.structure[0]
+    shown = Snapshot(step, frames, frames[int(output.targets[rendered])], rendering, cameras, structure)
+    return shown.to("cpu", torch.float32, copy=True)
 
 
 def structure_points(structure: MultiplaneVolume) -> tuple[Float[Tensor, "point 3"], UInt8[Tensor, "point 3"]]:

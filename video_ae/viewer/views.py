@@ -65,8 +65,7 @@ def view_of_camera(cameras: Cameras, frame: int, aspect: float) -> View:
     fx, fy = cameras.intrinsics[frame, :2].tolist()
     x, y, z, w = quaternion_from_rotation(pose[:3, :3]).tolist()
     fov = 2 * math.atan(max(0.5 / fy, 0.5 / fx / aspect))
-    px, py, pz = pose[:3, 3].tolist()
-    return View((w, x, y, z), (px, py, pz), fov, aspect)
+    return View((w, x, y, z), _vector(pose[:3, 3]), fov, aspect)
 
 
 def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
