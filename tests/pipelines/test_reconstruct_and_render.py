@@ -243,7 +243,7 @@ def test_bad_render_requests(done, tmp_path, change, sentence):
 
 def test_render_does_not_overwrite_unasked(done, tmp_path):
     (tmp_path / "x.mp4").write_text("keep")
-    with pytest.raises(UserError, match="allow it to be replaced"):
+    with pytest.raises(UserError, match="allow it to be replaced") as error:
         render_path(done, "orbit", tmp_path / "x.mp4", frames=2)
     assert error.value.argument == "overwrite"
     render_path(done, "orbit", tmp_path / "x.mp4", frames=2, overwrite=True)

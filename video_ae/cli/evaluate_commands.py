@@ -18,11 +18,8 @@ def add_to(commands: Any) -> None:
     """
     evaluate = add_command(commands, "evaluate", "measure against true cameras and held-out frames", None)
     kinds = evaluate.add_subparsers(dest="subcommand", required=True, metavar="KIND")
-    _add_poses(kinds)
-    _add_views(kinds)
-    _add_scenes(kinds)
-    _add_peers(kinds)
-    _add_paper(kinds)
+    for add in (_add_poses, _add_views, _add_scenes, _add_peers, _add_paper):
+        add(kinds)
 
 
 def _add_kind(kinds: Any, name: str, help: str, work: str, files: str = _REPORT) -> Parser:

@@ -58,6 +58,7 @@ class ClientSession:
             numbers = spread_frames(len(contents), MOST_FRUSTA)
             self._path = draw_cameras(self._client.scene, cameras, contents.frames, numbers, self._scale, self.go_to)
             self._update_cameras()
+        self._worker.remove(self._client.client_id)  # so that the same view of another scene is rendered anew
         self._moved()
 
     def notify(self, title: str, text: str) -> None:

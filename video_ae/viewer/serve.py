@@ -77,7 +77,6 @@ class Viewer:
         for session in self._all_sessions():
             session.show(contents)
             session.notify("New reconstruction", f"{len(contents)} frames were read.")
-        self._worker.invalidate()
         return True
 
     def _set_start(self) -> None:
