@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> None:
         from video_ae.training.train import train
 
         run = train(settings)
-    print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")
+    print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, images and metrics.")
 
 
 def _prepare(**given: Any) -> None:

@@ -75,7 +75,7 @@ def stabilize_video(
         source: a video or a folder of images.
         out: the .mp4 that is written; the report has the same name with .json.
         smooth_seconds: spread of the Gaussian over the poses, by default 0.5.
-        lock: one camera for the whole video in its place: that of the frame from which the others are least far.
+        lock: one camera for the whole video instead, that of the frame from which the others are least far.
         settings: see `Settings`.
 
     Raises:
