@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from video_ae import cli
-from video_ae.cli.reconstruct_commands import PATHS as PATHS_OF_THE_COMMAND
+from video_ae.cli.reconstruction_commands import PATHS as PATHS_OF_THE_COMMAND
 from video_ae.errors import UserError
 from video_ae.models.open import build_model, save_weights
 from video_ae.videos.writer import write_video
@@ -193,7 +193,7 @@ def test_exit_codes(error, code, says, monkeypatch, capsys):
         raise error
 
     monkeypatch.delenv("VIDEO_AE_DEBUG", raising=False)
-    monkeypatch.setattr("video_ae.cli.train_command.run", fail)
+    monkeypatch.setattr("video_ae.cli.training_commands.run", fail)
     assert run(capsys, "train") == (code, says)
 
 
@@ -230,14 +230,15 @@ def test_debug_shows_the_traceback(monkeypatch):
         raise RuntimeError("bug")
 
     monkeypatch.setenv("VIDEO_AE_DEBUG", "1")
-    monkeypatch.setattr("video_ae.cli.train_command.run", fail)
+    monkeypatch.setattr("video_ae.cli.training_commands.run", fail)
     with pytest.raises(RuntimeError, match="bug"):
         cli.main(["train"])
 
 
 def test_only_what_was_given_is_handed_on(monkeypatch):
     received = {}
-    monkeypatch.setattr("video_ae.cli.evaluate_command._views", lambda **given: received.update(given))
+    views = "video_ae.evaluation.evaluate_poses_views.evaluate_views"
+    monkeypatch.setattr(views, lambda **given: received.update(given))
     assert cli.main(["evaluate", "views", "--data", "d", "--out", "o", "--gaps", "2", "8", "--refine", "0"]) == 0
     assert received.items() >= {"data": Path("d"), "out": Path("o"), "gaps": [2, 8], "refine": 0}.items()
     assert not {"weights", "device", "command", "subcommand", "handler"} & received.keys()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from wave_walk import SIZE, write_fake_weights
 
-from video_ae.cli.export_command import EXPORTS as NAMES_OF_THE_COMMAND
+from video_ae.cli.reconstruction_commands import EXPORTS as NAMES_OF_THE_COMMAND
 from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.nerfstudio_scenes import Nerfstudio
 from video_ae.datasets.open import open_dataset
@@ -19,8 +19,7 @@ from video_ae.formats.depth_maps import read_depth
 from video_ae.formats.gaussian_ply import read_gaussians
 from video_ae.formats.kitti import read_kitti
 from video_ae.formats.ply import read_ply
-from video_ae.pipelines.export import export_reconstruction
-from video_ae.pipelines.reconstruct import reconstruct_video
+from video_ae.pipelines.reconstruct import export_reconstruction, reconstruct_video
 from video_ae.scene.exporters import FORMATS
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video

@@ -52,4 +52,4 @@ def test_jpegs_keep_colours_and_their_full_resolution(tmp_path) -> None:
     assert Image.open(io.BytesIO(jpeg)).layer[0][1:3] == (1, 1)  # (2, 2) where colours are halved
     (tmp_path / "frames").write_bytes(b"---" + jpeg + twin.getvalue())
     ends = [3, 3 + len(jpeg), 3 + len(jpeg) + len(twin.getvalue())]
-    assert read_jpegs(tmp_path / "frames", ends, [1, 0]) == [twin.getvalue(), jpeg]
+    assert list(read_jpegs(tmp_path / "frames", ends, [1, 0])) == [twin.getvalue(), jpeg]

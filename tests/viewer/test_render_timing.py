@@ -73,14 +73,16 @@ def test_two_clients_take_turns_and_moving_goes_before_still():
     assert [(o.client, o.fine) for o in (plan.next_request(1.0), plan.next_request(1.0))] == [(2, False), (1, True)]
 
 
-def test_who_has_left_gets_nothing_and_a_new_scene_is_for_everybody():
+def test_who_has_left_gets_nothing_and_who_comes_back_gets_the_same_view_anew():
     plan = schedule()
     plan.set_view(1, view(1), 0.0)
     plan.set_view(2, view(2), 0.0)
     while plan.next_request(9.0):
         pass
     plan.remove(1)
-    plan.invalidate(10.0)
+    plan.remove(2)
+    assert plan.next_request(10.0) is None
+    plan.set_view(2, view(2), 10.0)
     request = plan.next_request(10.0)
     assert request is not None
     assert (request.client, request.fine) == (2, False)

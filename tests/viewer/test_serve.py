@@ -17,8 +17,7 @@ from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.ply import read_ply
 from video_ae.videos.open import open_video
-from video_ae.viewer.contents import confidence_colours, describe_contents, load_contents, shown_points
-from video_ae.viewer.downloads import download
+from video_ae.viewer.contents import confidence_colours, describe_contents, download, load_contents, shown_points
 from video_ae.viewer.page import open_page, welcome
 from video_ae.viewer.serve import Viewer
 from video_ae.viewer.views import view_of_camera

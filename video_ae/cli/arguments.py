@@ -2,19 +2,28 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from video_ae.errors import UserError
 
 SHARED: dict[str, dict[str, Any]] = {
-    "weights": {"type": Path, "metavar": "RUN_OR_FILE", "help": "trained weights (default: the package's own)"},
-    "refine": {"type": int, "metavar": "STEPS", "help": "steps of refinement on the clip; 0: feed-forward only"},
-    "device": {"metavar": "D", "help": "auto, cpu, cuda, cuda:1, ... (default: auto)"},
-    "overwrite": {"action": "store_true", "help": "replace earlier results"},
-    "decoder": {"choices": ("auto", "torchcodec", "pyav", "decord"), "help": "video reader (default: auto)"},
+    "directory": {"type": Path, "metavar": "DIR", "help": "what `video-ae reconstruct` wrote"},
+    "--out": {"type": Path, "required": True, "metavar": "DIR", "help": "folder of the results"},
+    "--data": {"type": Path, "required": True, "metavar": "ROOT", "help": "a data set with cameras (docs/data.md)"},
+    "--seed": {"type": int, "metavar": "N", "help": "of whatever is drawn at random (default: 0)"},
+    "--beside": {"type": Path, "nargs": "+", "metavar": "RUN", "help": "weights of further models for the same table"},
+    "--weights": {"type": Path, "metavar": "RUN_OR_FILE", "help": "trained weights (default: the package's own)"},
+    "--stride": {"type": int, "metavar": "K", "help": "take every K-th frame (default: 1)"},
+    "--frames": {"type": int, "metavar": "N", "help": "of those, the first N (default: all)"},
+    "--refine": {"type": int, "metavar": "STEPS", "help": "steps of refinement on the clip; 0: feed-forward only"},
+    "--device": {"metavar": "D", "help": "auto, cpu, cuda, cuda:1, ... (default: auto)"},
+    "--overwrite": {"action": "store_true", "help": "replace earlier results"},
+    "--decoder": {"choices": ("auto", "torchcodec", "pyav", "decord"), "help": "video reader (default: auto)"},
 }
-"""Options that several commands share, with what `add_argument` takes."""
+"""Arguments that several commands share, with what `add_argument` takes."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,30 +53,36 @@ class Parser(argparse.ArgumentParser):
         options = [action.option_strings for action in self._actions if action.dest == argument]
         return next((names[-1] for names in options if names), None)
 
+    def add_shared(self, *names: str) -> None:
+        """Adds arguments that several commands share.
 
-def add_command(commands: Any, name: str, help: str, handler: Callable[..., None] | None) -> Parser:
+        Args:
+            *names: keys of `SHARED`, in the order of the help.
+        """
+        for name in names:
+            self.add_argument(name, **SHARED[name])
+
+
+def add_command(commands: Any, name: str, help: str, work: str | Callable[..., None] | None, says: str = "") -> Parser:
     """A new command.
 
     Args:
         commands: of `add_subparsers`.
         name: of the command.
         help: what it does.
-        handler: gets what was given on the command line by name, and nothing that was not; None where commands of its
-            own follow.
+        work: gets what was given on the command line by name, and nothing that was not: a function, or where it is in
+            this package (`module:function`); None where commands of its own follow.
+        says: what is printed once the work is done; it may use `{result}` and the arguments that were given.
     """
     parser: Parser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".", allow_abbrev=False
     )
-    parser.set_defaults(handler=handler, parser=parser)
+    parser.set_defaults(handler=partial(_work, work, says) if isinstance(work, str) else work, parser=parser)
     return parser
 
 
-def add_shared(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Adds options that several commands share.
-
-    Args:
-        parser: of the command.
-        *names: keys of `SHARED`, in the order of the help.
-    """
-    for name in names:
-        parser.add_argument(f"--{name}", **SHARED[name])
+def _work(work: str, says: str, **given: Any) -> None:
+    """Imports the function only now: most of them need torch, and help should not."""
+    module, function = work.split(":")
+    result = getattr(import_module(f"video_ae.{module}"), function)(**given)
+    print(says.format(result=result, **given))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from video_ae.cli.arguments import add_command, add_shared
+from video_ae.cli.arguments import add_command
 
 
 def add_to(commands: Any) -> None:
@@ -12,19 +12,18 @@ def add_to(commands: Any) -> None:
     Args:
         commands: of the parser that the commands are added to.
     """
-    parser = add_command(
-        commands, "latent", "plots of an autoencoder's codes: map, interpolations, samples", _plot_latent
-    )
+    help = "plots of an autoencoder's codes: map, interpolations, samples"
+    parser = add_command(commands, "latent", help, _plot_latent)
     parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="a model of single frames")
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a folder of videos")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the plots")
     parser.add_argument("--step", type=int, help="frames between those that a recurrent model reads (default 1)")
     parser.add_argument("--seed", type=int, help="of the samples and of the noise (default 0)")
-    add_shared(parser, "overwrite")
+    parser.add_shared("--overwrite")
 
-    parser = add_command(
-        commands, "convert-checkpoint", "the 2021 paper's checkpoint -> weights of this package", _convert
-    )
+    help = "the 2021 paper's checkpoint -> weights of this package"
+    convert = "models.video_autoencoder.convert_checkpoint:convert_checkpoint"
+    parser = add_command(commands, "convert-checkpoint", help, convert, "Wrote {result}.")
     parser.add_argument("path", type=Path, metavar="AUTHORS.tar")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
 
@@ -38,9 +37,3 @@ def _plot_latent(**given: Any) -> None:
     print(f"Wrote {out}: {', '.join(sorted(path.name for path in out.glob('*.png')))}.")
     for name, value in json.loads((out / NUMBERS).read_text()).items():
         print(f"{name}: {value:.2f} dB")
-
-
-def _convert(**given: Any) -> None:
-    from video_ae.models.video_autoencoder.convert_checkpoint import convert_checkpoint
-
-    print(f"Wrote {convert_checkpoint(**given)}.")

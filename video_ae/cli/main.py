@@ -10,22 +10,17 @@ from collections.abc import Sequence
 
 from video_ae import __version__
 from video_ae.cli import (
-    evaluate_command,
-    export_command,
+    evaluate_commands,
     lecture_commands,
     motion_commands,
-    prepare_command,
-    reconstruct_commands,
-    train_command,
-    view_command,
+    reconstruction_commands,
+    training_commands,
 )
 from video_ae.cli.arguments import Parser
 from video_ae.errors import UserError
 
-GROUPS = (  # in the order of the help
-    train_command, prepare_command, reconstruct_commands, view_command, export_command, motion_commands,
-    evaluate_command, lecture_commands,
-)  # fmt: skip
+GROUPS = training_commands, reconstruction_commands, motion_commands, evaluate_commands, lecture_commands
+_OWN = ("handler", "command", "subcommand", "parser")  # what the parser knows beside what the handler takes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,11 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> Parser:
     """A parser of all commands but `train`, whose options another parser knows."""
-    parser = Parser(
-        prog="video-ae",
-        description="Learns 3D structure and camera motion from plain, unlabelled video.",
-        allow_abbrev=False,
-    )
+    purpose = "Learns 3D structure and camera motion from plain, unlabelled video."
+    parser = Parser(prog="video-ae", description=purpose, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"video-ae {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in GROUPS:
@@ -68,14 +60,11 @@ def build_parser() -> Parser:
 
 def _run(arguments: list[str]) -> None:
     if arguments[:1] == ["train"]:
-        train_command.run(arguments[1:])
+        training_commands.run(arguments[1:])
         return
     given = vars(build_parser().parse_args(arguments))
-    handler = given.pop("handler")
-    for name in ("command", "subcommand", "parser"):
-        given.pop(name, None)
     # What was not given is left to the default of the function that does the work.
-    handler(**{name: value for name, value in given.items() if value is not None})
+    given["handler"](**{name: value for name, value in given.items() if value is not None and name not in _OWN})
 
 
 def _option(arguments: list[str], argument: str | None) -> str:
@@ -83,7 +72,7 @@ def _option(arguments: list[str], argument: str | None) -> str:
     if argument is None:
         return ""
     if arguments[:1] == ["train"]:
-        option = train_command.option_of(argument)
+        option = training_commands.option_of(argument)
     else:
         option = build_parser().parse_args(arguments).parser.option_of(argument)
     return "" if option is None else f" (option {option})"

@@ -1,13 +1,10 @@
 """`video-ae follow`, `stabilize`, `interpolate` and `animate`: one video made from another."""
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
-from video_ae.cli.arguments import add_command, add_shared
-
-_SETTINGS = ("weights", "stride", "frames", "refine", "focal", "device", "size", "overwrite")
+from video_ae.cli.arguments import Parser, add_command
 
 
 def add_to(commands: Any) -> None:
@@ -19,17 +16,14 @@ def add_to(commands: Any) -> None:
     parser = add_command(commands, "follow", "one scene seen along the camera path of another video", _follow)
     parser.add_argument("--motion", type=Path, required=True, metavar="A.mp4", help="whose camera path is taken")
     parser.add_argument("--scene", type=Path, required=True, metavar="B", help="what is shown: a video or an image")
-    parser.add_argument(
-        "--scale", type=float, metavar="S", help="length of the path (default: 1, or less where that goes far)"
-    )
+    length = "length of the path (default: 1, or less where that goes far)"
+    parser.add_argument("--scale", type=float, metavar="S", help=length)
     _add_settings(parser)
 
     parser = add_command(commands, "stabilize", "a video with a smoothed or locked camera", _stabilize)
     parser.add_argument("source", type=Path, metavar="A.mp4")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
-        "--smooth", type=float, metavar="SECONDS", dest="smooth_seconds", help="spread of the average (default: 0.5)"
-    )
+    how, spread = parser.add_mutually_exclusive_group(), "spread of the average (default: 0.5)"
+    how.add_argument("--smooth", type=float, metavar="SECONDS", dest="smooth_seconds", help=spread)
     how.add_argument("--lock", action="store_true", help="one camera for the whole video")
     _add_settings(parser)
 
@@ -40,43 +34,42 @@ def add_to(commands: Any) -> None:
 
     parser = add_command(commands, "animate", "a photo or painting moved in 3D", _animate)
     parser.add_argument("image", type=Path, metavar="IMAGE")
-    parser.add_argument(
-        "--path", required=True, metavar="PATH", help="spiral, dolly, orbit, or follow:A.mp4 (the path of a video)"
-    )
+    paths = "spiral, dolly, orbit, or follow:A.mp4 (the path of a video)"
+    parser.add_argument("--path", required=True, metavar="PATH", help=paths)
     _add_settings(parser)
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: Parser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
     parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side (default: the input's, at most 1080)")
-    parser.add_argument("--stride", type=int, metavar="K", help="take every K-th frame (default: 1)")
-    parser.add_argument("--frames", type=int, metavar="N", help="of those, the first N (default: all)")
+    parser.add_shared("--stride", "--frames")
     parser.add_argument("--focal", type=float, metavar="F", help="known fx / width of the scene (default: found)")
-    add_shared(parser, "weights", "refine", "device", "overwrite")
+    parser.add_shared("--weights", "--refine", "--device", "--overwrite")
 
 
-def _settings(given: dict[str, Any]) -> Any:
-    """The shared settings, removed from what was given."""
+def _with_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """What was given, with the shared settings as one record."""
+    from dataclasses import fields
+
     from video_ae.pipelines.inputs import Settings
 
-    return Settings(**{name: given.pop(name) for name in _SETTINGS if name in given})
+    shared = {field.name: given.pop(field.name) for field in fields(Settings) if field.name in given}
+    return {**given, "settings": Settings(**shared)}
 
 
 def _follow(**given: Any) -> None:
     from video_ae.pipelines.follow import follow_motion
 
-    settings = _settings(given)
-    _say(given["out"], follow_motion(settings=settings, **given))
+    _report_path(given["out"], follow_motion(**_with_settings(given)))
 
 
 def _animate(**given: Any) -> None:
     from video_ae.pipelines.animate import animate_image
 
-    settings = _settings(given)
-    _say(given["out"], animate_image(settings=settings, **given))
+    _report_path(given["out"], animate_image(**_with_settings(given)))
 
 
-def _say(out: Path, report: Any) -> None:
+def _report_path(out: Path, report: Any) -> None:
     from video_ae.pipelines.follow import FAR
 
     smaller = f" A smaller motion, {report.part:g} of its size, stays near what was seen." if report.part < 1 else ""
@@ -91,14 +84,12 @@ def _say(out: Path, report: Any) -> None:
 def _stabilize(**given: Any) -> None:
     from video_ae.pipelines.stabilize import describe, stabilize_video
 
-    settings = _settings(given)
-    report = stabilize_video(settings=settings, **given)
-    print(f"Wrote {given['out']}: {describe(report.before, report.after)}.")
-    print(f"Zoom {report.zoom:.2f}; borders: {report.borders}. The same as JSON: {given['out'].with_suffix('.json')}.")
+    report, out = stabilize_video(**_with_settings(given)), given["out"]
+    print(f"Wrote {out}: {describe(report.before, report.after)}.")
+    print(f"Zoom {report.zoom:.2f}; borders: {report.borders}. The same as JSON: {out.with_suffix('.json')}.")
 
 
 def _interpolate(**given: Any) -> None:
     from video_ae.pipelines.interpolate import interpolate_video
 
-    settings = _settings(given)
-    print(f"Wrote {interpolate_video(settings=settings, **given)}.")
+    print(f"Wrote {interpolate_video(**_with_settings(given))}.")

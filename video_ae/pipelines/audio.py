@@ -1,6 +1,7 @@
 """Videos that a pipeline made, with the sound of the video that their timing comes from."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jaxtyping import UInt8
@@ -34,21 +35,18 @@ def write_video_with_sound(
     Raises:
         UserError: the sound cannot be read, or the folder cannot be written.
     """
-    with_sound = source is not None and has_sound(source)
+    if source is None or not has_sound(source):
+        write_video(path, frames, rate)
+        return False
 
     def write(temporary: Path) -> None:
-        if not with_sound or source is None:
-            write_video(temporary, frames, rate)
-            return
-        silent = temporary.with_name(temporary.stem + "-silent.mp4")
-        try:
+        with TemporaryDirectory(dir=temporary.parent, prefix=f".{path.stem}-") as folder:
+            silent = Path(folder) / "silent.mp4"
             write_video(silent, frames, rate)
             _mux(silent, source, temporary, len(frames) / rate)
-        finally:
-            silent.unlink(missing_ok=True)
 
     write_atomically(path, write)
-    return with_sound
+    return True
 
 
 def has_sound(source: Path) -> bool:

@@ -49,7 +49,7 @@ class FollowReport:
 
 
 def follow_motion(
-    motion: Path, scene: Path, out: Path, scale: float | None = None, settings: Settings | None = None
+    motion: Path, scene: Path, out: Path, scale: float | None = None, settings: Settings = Settings()
 ) -> FollowReport:
     """Writes a scene as a camera would see it that moves like the one of a video.
 
@@ -71,7 +71,6 @@ def follow_motion(
         UserError: the scale makes no sense, an input cannot be read, the motion has no parallax, or the result is in
             the way.
     """
-    settings = settings or Settings()
     if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
         raise UserError(f"The scale {scale} is out of range: give a number above 0, such as 0.5 (0.001 to 1000).")
     out = checked_out(out, settings.overwrite)
@@ -144,9 +143,8 @@ def part_in_reach(shown: Reconstruction, steps: Cameras) -> float:
         shown: the scene.
         steps: the path in the axes of its first camera.
     """
-    some, frames = _some(len(steps)), _some(len(shown))
     for part in _PARTS:
-        paths = [_path_from(shown, frame, scaled_motion(steps, part).select(some)) for frame in frames]
+        paths = _tested_paths(shown, scaled_motion(steps, part)).values()
         if any(
             nearest_view_distance(shown, path).max() <= FAR and seen_parts(shown, path).min() >= 1 - UNSEEN
             for path in paths
@@ -183,10 +181,6 @@ def nearest_view_distance(shown: Reconstruction, path: Cameras) -> Float[Tensor,
     return view_distances(shown.scene, path).amin(1)
 
 
-def _some(count: int) -> list[int]:
-    return spread_frames(count, _TESTED)
-
-
 def _path_from(shown: Reconstruction, start: int, steps: Cameras) -> Cameras:
     """The path from a frame of the scene on, with the scene's focal length."""
     found = shown.path("input").select([start])
@@ -194,12 +188,15 @@ def _path_from(shown: Reconstruction, start: int, steps: Cameras) -> Cameras:
     return Cameras(found.world_from_camera @ steps.world_from_camera, intrinsics)
 
 
+def _tested_paths(shown: Reconstruction, steps: Cameras) -> dict[int, Cameras]:
+    """A few views of the path from each frame where it may start, by the frame's position."""
+    some = steps.select(spread_frames(len(steps), _TESTED))
+    return {frame: _path_from(shown, frame, some) for frame in spread_frames(len(shown), _TESTED)}
+
+
 def _best_start(shown: Reconstruction, steps: Cameras) -> tuple[int, float]:
     """(position of the frame from which the path stays nearest to what has been seen, seen part of its images)."""
-    some = steps.select(_some(len(steps)))
-    frames = _some(len(shown))
-    paths = [_path_from(shown, frame, some) for frame in frames]
-    seen = [seen_parts(shown, path).mean().item() for path in paths]
-    worth = [part - nearest_view_distance(shown, path).max().item() for part, path in zip(seen, paths, strict=True)]
-    best = max(range(len(frames)), key=worth.__getitem__)
-    return frames[best], seen[best]
+    paths = _tested_paths(shown, steps)
+    seen = {frame: seen_parts(shown, path).mean().item() for frame, path in paths.items()}
+    best = max(paths, key=lambda frame: seen[frame] - nearest_view_distance(shown, paths[frame]).max().item())
+    return best, seen[best]

@@ -61,8 +61,7 @@ class Settings:
         Raises:
             UserError: the device is not available, or the weights do not load.
         """
-        device = choose_device(self.device)
-        return load_video_model(self.weights, device)
+        return load_video_model(self.weights, choose_device(self.device))
 
     def result_size(self, source: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of a result.
@@ -112,12 +111,7 @@ def reconstruct_source(source: Path, model: VideoModel, settings: Settings, stag
     if is_image(source):
         raise UserError(f"{str(source)!r} is a single image, which has no motion: give a video.")
     return model.reconstruct(
-        source,
-        settings.stride,
-        settings.frames,
-        settings.focal,
-        refine_iterations=settings.refine,
-        progress=stages,
+        source, settings.stride, settings.frames, settings.focal, refine_iterations=settings.refine, progress=stages
     )
 
 
@@ -152,14 +146,13 @@ def need_motion(reconstruction: Reconstruction) -> None:
     Raises:
         UserError: the camera hardly moves or turns.
     """
-    pose = reconstruction.cameras.world_from_camera
-    moved = (pose[:, :3, 3] - pose[:1, :3, 3]).norm(dim=-1).max().item()
+    pose = reconstruction.cameras.world_from_camera  # the first frame's camera is the world
+    moved = pose[:, :3, 3].norm(dim=-1).max().item()
     typical = reconstruction.scene.camera.inverse_depth.median().item()
-    rotated = rotation_angle(pose[:1, :3, :3].mT @ pose[:, :3, :3]).max().item()
+    rotated = rotation_angle(pose[:, :3, :3]).max().item()
     if moved * typical < _STILL_MOVEMENT and rotated < _STILL_ROTATION:
-        raise UserError(
-            f"The camera of {str(reconstruction.source.path)!r} stands still: give a video whose camera moves."
-        )
+        path = str(reconstruction.source.path)
+        raise UserError(f"The camera of {path!r} stands still: give a video whose camera moves.")
 
 
 def need_parallax(reconstruction: Reconstruction) -> None:

@@ -18,7 +18,7 @@ from video_ae.scene.rendering import to_bytes
 MOST = 64  # new frames for each old one
 
 
-def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settings | None = None) -> Path:
+def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settings = Settings()) -> Path:
     """Writes a video with more frames a second, as long as the source and with its sound.
 
     The frames of the source stay as they are (apart from the size); `factor` - 1 new ones follow each but the last.
@@ -33,7 +33,6 @@ def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settin
     Raises:
         UserError: the factor is below 2, the source cannot be read, or the result is in the way.
     """
-    settings = settings or Settings()
     if not 2 <= factor <= MOST:
         raise UserError(f"The factor {factor} is out of range: give 2 to {MOST}, such as 4.")
     out = checked_out(out, settings.overwrite)

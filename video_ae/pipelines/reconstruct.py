@@ -1,4 +1,4 @@
-"""A user's video in; cameras, structure and new views out."""
+"""A user's video in; cameras, structure and new views out. Other programs' formats, also of an earlier result."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from video_ae.device import choose_device
+from video_ae.errors import UserError
 from video_ae.formats.atomic import output_folder
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_video_model
@@ -48,8 +49,7 @@ def reconstruct(
     Raises:
         UserError: the video cannot be read, the weights do not load, or a number makes no sense.
     """
-    target = choose_device(device)
-    model = load_video_model(weights, target)
+    model = load_video_model(weights, choose_device(device))
     made = model.reconstruct(source, stride, frames, focal, fov_degrees, K, refine, decoder, progress)
     asked = {"weights": None if weights is None else str(weights), "device": device}
     return replace(made, source=replace(made.source, settings={**made.source.settings, **asked}))
@@ -88,3 +88,33 @@ def reconstruct_video(
         made = reconstruct(source, weights, stride, frames, focal, refine, device, decoder, stages)
         write_results(folder, made, export, stages)
     return Path(out)
+
+
+def export_reconstruction(
+    directory: Path,
+    names: Sequence[str],
+    out: Path | None = None,
+    source: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> list[Path]:
+    """Writes an earlier reconstruction in the formats of other programs; they appear when all are complete.
+
+    Args:
+        directory: that `reconstruct_video` wrote.
+        names: of formats (docs/exports.md), or `all` that the scene has something for.
+        out: the folder for them, by default `directory`.
+        source: the video, where it has moved; nerfstudio and colmap need its images.
+        device: to compute on: "auto", "cpu", "cuda", ...
+        overwrite: whether earlier files of these formats are replaced.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: there is no format of a name, the folder holds no reconstruction, the source is gone or another one,
+            or a result is in the way.
+    """
+    if not chosen_formats(names):
+        raise UserError("No export was named: give one, such as colmap.")
+    return Reconstruction.load(directory, device, source).export(out or directory, names, overwrite)

@@ -1,19 +1,15 @@
 """Views of an earlier reconstruction along a path, without its video."""
 
+from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-
 from video_ae.errors import UserError
-from video_ae.geometry.resize import even_size
-from video_ae.geometry.trajectories import PATHS
 from video_ae.pipelines.inputs import checked_out
+from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import render_images
 from video_ae.scene.result_files import NOVEL_RATE
-from video_ae.scene.source import SHORTER_SIDE, check_size
 from video_ae.videos.writer import write_video
 
 
@@ -44,22 +40,18 @@ def render_path(
         UserError: the path is unknown, the folder holds no reconstruction or a damaged one, or `out` is in the way or
             cannot be written.
     """
-    if path not in PATHS:
-        raise UserError(f"There is no path {path!r}: choose one of {', '.join(PATHS)}.")
-    check_size(size)
     if frames is not None and frames < 2:
         raise UserError(f"A path of {frames} frames is out of range: give 2 or more.")
     out = checked_out(out, overwrite)
     saved = Reconstruction.load(directory, device)
-    cameras, rate = saved.path(path, frames), saved.frame_rate if path == "input" else NOVEL_RATE
-    image_size = even_size(saved.source.image_size, size or SHORTER_SIDE)
+    cameras, image_size = saved.path(path, frames), saved.size_of(size)
     frame = None if path == "input" else saved.frame_reader()
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"rendering {path}", total=1.0)
-        report = lambda done: progress.update(task, completed=done)  # noqa: E731
+    with Stages() as stages:
+        report = partial(stages, f"rendering {path}")
+        report(0)
         if frame is None:
             images = render_images(saved.model, saved.scene, cameras, image_size, report)
         else:
             images = ImageBasedRenderer(saved.model, saved.scene, frame, image_size).images(cameras, progress=report)
-    write_video(out, images, rate)
+    write_video(out, images, saved.frame_rate if path == "input" else NOVEL_RATE)
     return out

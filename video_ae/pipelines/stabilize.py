@@ -64,7 +64,7 @@ class StabilizeReport:
 
 
 def stabilize_video(
-    source: Path, out: Path, smooth_seconds: float | None = None, lock: bool = False, settings: Settings | None = None
+    source: Path, out: Path, smooth_seconds: float | None = None, lock: bool = False, settings: Settings = Settings()
 ) -> StabilizeReport:
     """Writes a video as a steadier camera would have seen it, and the report beside it, as JSON.
 
@@ -75,14 +75,13 @@ def stabilize_video(
         source: a video or a folder of images.
         out: the .mp4 that is written; the report has the same name with .json.
         smooth_seconds: spread of the Gaussian over the poses, by default 0.5.
-        lock: one camera for the whole video in its place: that of the frame from which the others are least far.
+        lock: one camera for the whole video instead, that of the frame from which the others are least far.
         settings: see `Settings`.
 
     Raises:
         UserError: the seconds make no sense, the source cannot be read, its camera stands still, or the result is in
             the way.
     """
-    settings = settings or Settings()
     if smooth_seconds is not None and (lock or not 0 < smooth_seconds <= 60):
         raise UserError("Give either a locked camera or smoothing over a number of seconds above 0 (at most 60).")
     out = checked_out(out, settings.overwrite)
@@ -91,10 +90,8 @@ def stabilize_video(
         video = reconstruct_source(source, model, settings, stages)
         need_motion(video)
         seconds = None if lock else smooth_seconds or DEFAULT_SECONDS
-        if seconds is None:
-            steady = locked_trajectory(video)
-        else:
-            steady = smoothed_trajectory(video.path("input"), seconds * video.frame_rate)
+        found, rate = video.path("input"), video.frame_rate
+        steady = locked_trajectory(video) if seconds is None else smoothed_trajectory(found, seconds * rate)
         size = settings.result_size(video.source.image_size)
         renderer = ImageBasedRenderer(video.model, video.scene, video.source_reader(size), size)
         stages("looking at the borders", 0)
@@ -103,8 +100,8 @@ def stabilize_video(
         stages("rendering the steady view", 0)
         own = [{position: 1.0} for position in range(len(steady))]
         images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
-        sound = write_video_with_sound(out, images, video.frame_rate, Path(source))
-    before, after = (stability(path, video.frame_rate, video.scene_depth) for path in (video.path("input"), steady))
+        sound = write_video_with_sound(out, images, rate, Path(source))
+    before, after = (stability(path, rate, video.scene_depth) for path in (found, steady))
     report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
     write_json_atomically(out.with_suffix(".json"), asdict(report))
     return report
@@ -144,9 +141,8 @@ def smoothed_trajectory(cameras: Cameras, sigma: float) -> Cameras:
     """
     reach = min(math.ceil(3 * sigma), len(cameras) - 1)
     pose = cameras.world_from_camera
-    last = len(pose) - 1
-    before = _mirrored(pose[0], pose[[reach - i for i in range(reach)]])
-    after = _mirrored(pose[last], pose[[last - 1 - i for i in range(reach)]])
+    before = _mirrored(pose[0], pose[1 : reach + 1].flip(0))
+    after = _mirrored(pose[-1], pose[-reach - 1 : -1].flip(0))
     extended = Cameras(torch.cat([before, pose, after]), cameras.intrinsics[:1].expand(len(pose) + 2 * reach, 4))
     return Cameras(smooth(extended, sigma).world_from_camera[reach : reach + len(pose)], cameras.intrinsics)
 
@@ -190,7 +186,6 @@ def choose_zoom(seen: Float[Tensor, "view height width"]) -> tuple[float, float]
     """
     height, width = seen.shape[-2:]
     missing = (seen < 0.5).float()
-    part = 0.0
     for zoom in ZOOMS:
         top, left = (int(side * (1 - 1 / zoom) / 2) for side in (height, width))
         part = missing[:, top : height - top, left : width - left].mean((1, 2)).max().item()

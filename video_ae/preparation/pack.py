@@ -12,6 +12,7 @@ import numpy as np
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.packed.shards import SHARD_BYTES, ShardWriter, StoredFrame
 from video_ae.formats.atomic import write_atomically, write_text_atomically
+from video_ae.preparation.scan import read_jpegs
 from video_ae.preparation.segments import Dropped
 from video_ae.preparation.video import FRAMES, Prepared, load_record
 
@@ -149,12 +150,9 @@ def _fingerprints(video: Prepared) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _stored(video: Prepared, segment: list[int], path: Path) -> Iterator[StoredFrame]:
-    with open(path, "rb") as file:
-        for number in segment:
-            file.seek(video.offsets[number])
-            jpeg = file.read(video.offsets[number + 1] - video.offsets[number])
-            time = video.times[number]
-            yield StoredFrame(jpeg, number, float("nan") if time is None else time)
+    for number, jpeg in zip(segment, read_jpegs(path, video.offsets, segment), strict=True):
+        time = video.times[number]
+        yield StoredFrame(jpeg, number, float("nan") if time is None else time)
 
 
 def _rate(video: Prepared, segment: list[int]) -> float:

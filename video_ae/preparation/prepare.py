@@ -129,7 +129,8 @@ def _claim(out: Path, overwrite: bool) -> None:
 
 def _clear(out: Path) -> None:
     """Removes what an earlier run wrote, and nothing else; `packed.json` first, so that no half folder looks whole."""
-    for path in [out / ABOUT, out / TABLE, out / "index.json", out / "report.md", *out.glob("chunk-0-*.bin")]:
-        path.unlink(missing_ok=True)
-    for path in [*out.glob("kept_*.png"), *out.glob("left_out_*.png"), *out.glob("histogram_*.png")]:
+    names = (
+        ABOUT, TABLE, "index.json", "report.md", "chunk-0-*.bin", "kept_*.png", "left_out_*.png", "histogram_*.png",
+    )  # fmt: skip
+    for path in [path for name in names for path in out.glob(name)]:
         path.unlink(missing_ok=True)

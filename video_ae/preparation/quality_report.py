@@ -2,11 +2,11 @@
 
 import io
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import accumulate, islice, zip_longest
 from pathlib import Path
+from typing import Any
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.formats.atomic import write_atomically, write_text_atomically
@@ -23,21 +23,6 @@ SHEETS = 4  # of each kind: the rest is only listed
 LISTED = 200
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a contact sheet: some frames of one segment or dropped part.
-
-    Args:
-        label: written above it.
-        video: the video's name.
-        frames: numbers of all frames of the part.
-    """
-
-    label: str
-    video: str
-    frames: Sequence[int]
-
-
 def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
     """Writes `report.md`, contact sheets and histograms.
 
@@ -46,17 +31,15 @@ def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
         folders: video name -> the folder of its small frames.
         out: the folder to write into.
     """
-    kept_rows = [
-        Row(f"{segment.name}: {len(segment.frames)} frames", segment.video, segment.frames) for segment in packed.kept
-    ]
-    dropped_rows = [
-        Row(f"{name}: {part.first} to {part.last}, {part.reason}", name, range(part.first, part.last + 1))
+    kept = (
+        (f"{segment.name}: {len(segment.frames)} frames", _images(folders[segment.video], segment.frames))
+        for segment in packed.kept
+    )
+    left_out = (
+        (f"{name}: {part.first} to {part.last}, {part.reason}", _images(folders[name], part.frames))
         for name, part in _listed_parts(packed)
-    ]
-    sheets = {
-        kind: _write_sheets(rows, folders, out, kind)
-        for kind, rows in (("kept", kept_rows), ("left_out", dropped_rows))
-    }
+    )
+    sheets = {"kept": _write_sheets(kept, out, "kept"), "left_out": _write_sheets(left_out, out, "left_out")}
     _histograms(packed, out)
     text = _text(packed, sheets)
     write_text_atomically(out / "report.md", text)
@@ -73,7 +56,7 @@ def frames_by_reason(packed: Packed) -> dict[str, int]:
         for part in parts:
             reason = "duplicate" if part.reason.startswith("duplicate of") else part.reason
             reason = "unreadable" if len(reason) > 60 else reason
-            counts[reason] += part.last - part.first + 1
+            counts[reason] += len(part.frames)
     return dict(counts.most_common())
 
 
@@ -84,29 +67,34 @@ def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
         "# What was prepared", "",
         f"{kept} of {packed.frames} frames are kept, in {len(packed.kept)} segments of {videos} videos; "
         f"{len(packed.skipped)} videos gave nothing.", "",
-        *_reasons(packed),
+    ]  # fmt: skip
+    if reasons := frames_by_reason(packed):
+        lines += [*_table(("frames left out because", "frames"), reasons.items()), ""]
+    lines += [
         "![lengths](histogram_lengths.png)", "", "![overlap](histogram_overlap.png)", "",
         "Overlap: the share of a frame that is still visible in a frame so much later "
         "(the setting `data.overlap` of training uses it).", "",
     ]  # fmt: skip
     if packed.skipped:
-        lines += ["## Videos that gave nothing", "", "| video | why |", "|---|---|"]
-        lines += [f"| {_cell(name)} | {_cell(reason)} |" for name, reason in list(packed.skipped.items())[:LISTED]]
-        lines += _more(len(packed.skipped))
-    parts = _listed_parts(packed)
-    if parts:
-        lines += ["", "## Parts left out", "", "| video | frames | why |", "|---|---|---|"]
-        lines += [
-            f"| {_cell(name)} | {part.first} to {part.last} | {_cell(part.reason)} |" for name, part in parts[:LISTED]
-        ]
-        lines += [*_more(len(parts)), "", *(f"![left out]({name})" for name in sheets["left_out"])]
-    lines += ["", "## Segments", "", "| segment | frames | overlap at " + ", ".join(map(str, OVERLAP_GAPS)) + " |"]
-    lines += ["|---|---|---|"]
-    for segment in packed.kept[:LISTED]:
-        curve = ", ".join(f"{value:.2f}" for value in _measured(segment))
-        lines.append(f"| {_cell(segment.name)} | {len(segment.frames)} | {curve} |")
-    lines += [*_more(len(packed.kept)), "", *(f"![kept]({name})" for name in sheets["kept"])]
+        lines += ["## Videos that gave nothing", "", *_table(("video", "why"), packed.skipped.items())]
+    if parts := _listed_parts(packed):
+        rows = [(name, f"{part.first} to {part.last}", part.reason) for name, part in parts]
+        lines += ["", "## Parts left out", "", *_table(("video", "frames", "why"), rows), ""]
+        lines += [f"![left out]({name})" for name in sheets["left_out"]]
+    curves = [", ".join(f"{value:.2f}" for value in _measured(segment)) for segment in packed.kept]
+    segments = [(one.name, len(one.frames), curve) for one, curve in zip(packed.kept, curves, strict=True)]
+    headings = ("segment", "frames", "overlap at " + ", ".join(map(str, OVERLAP_GAPS)))
+    lines += ["", "## Segments", "", *_table(headings, segments), ""]
+    lines += [f"![kept]({name})" for name in sheets["kept"]]
     return "\n".join(lines) + "\n"
+
+
+def _table(headings: Sequence[str], rows: Collection[Sequence[object]]) -> list[str]:
+    """The lines of a table of the first `LISTED` rows."""
+    listed = [[str(value).replace("|", "\\|").replace("\n", " ") for value in row] for row in islice(rows, LISTED)]
+    lines = [f"| {' | '.join(cells)} |" for cells in [headings, *listed]]
+    lines.insert(1, "|---" * len(headings) + "|")
+    return lines + ([f"\n... and {len(rows) - LISTED} more."] if len(rows) > LISTED else [])
 
 
 def _measured(segment: Kept) -> list[float]:
@@ -119,26 +107,11 @@ def _listed_parts(packed: Packed) -> list[tuple[str, Dropped]]:
     return [(name, part) for name, parts in packed.dropped.items() for part in parts if part.reason != "repeated"]
 
 
-def _reasons(packed: Packed) -> list[str]:
-    counts = frames_by_reason(packed)
-    rows = [f"| {reason} | {count} |" for reason, count in counts.items()]
-    return ["| frames left out because | frames |", "|---|---|", *rows, ""] if counts else []
-
-
-def _more(count: int) -> list[str]:
-    return [f"\n... and {count - LISTED} more."] if count > LISTED else []
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: str) -> list[str]:
-    """Contact sheets `KIND_N.png`; returns their names. Parts without readable frames are not on them."""
+def _write_sheets(rows: Iterable[tuple[str, list[Any]]], out: Path, kind: str) -> list[str]:
+    """Writes labelled rows of images as contact sheets `KIND_N.png`; returns their names. Empty rows are left out."""
     from PIL import Image, ImageDraw
 
-    rows_of_images = ((row.label, _images(row, folders[row.video])) for row in rows)
-    lines = list(islice(((label, images) for label, images in rows_of_images if images), ROWS * SHEETS))
+    lines = list(islice(((label, images) for label, images in rows if images), ROWS * SHEETS))
     names = []
     for start in range(0, len(lines), ROWS):
         part = lines[start : start + ROWS]
@@ -155,35 +128,30 @@ def _write_sheets(rows: list[Row], folders: dict[str, Path], out: Path, kind: st
     return names
 
 
-def _images(row: Row, folder: Path) -> list:
+def _images(folder: Path, frames: Sequence[int]) -> list[Any]:
+    """Small images of some frames of a segment or dropped part, as far as they could be read."""
     from PIL import Image
 
     if not (folder / FRAMES).is_file():
         return []
     offsets = load_record(folder / RECORD).offsets
-    numbers = [row.frames[index] for index in spread_frames(len(row.frames), COLUMNS)]
-    images = []
-    for jpeg in read_jpegs(folder / FRAMES, offsets, [number for number in numbers if number < len(offsets) - 1]):
-        image = Image.open(io.BytesIO(jpeg))
+    numbers = [frames[index] for index in spread_frames(len(frames), COLUMNS)]
+    readable = [number for number in numbers if number < len(offsets) - 1]
+    images = [Image.open(io.BytesIO(jpeg)) for jpeg in read_jpegs(folder / FRAMES, offsets, readable)]
+    for image in images:
         image.thumbnail(CELL)
-        images.append(image)
     return images
 
 
 def _histograms(packed: Packed, out: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axes = figure.add_subplot(xlabel="frames of a segment", ylabel="segments")
+    lengths, overlap = (Figure(figsize=(6, 3), layout="constrained") for _ in range(2))
+    axes = lengths.add_subplot(xlabel="frames of a segment", ylabel="segments")
     axes.hist([len(segment.frames) for segment in packed.kept], bins=30)
-    FigureCanvasAgg(figure)
-    write_atomically(out / "histogram_lengths.png", lambda temporary: figure.savefig(temporary, format="png"))
-
-    overlap = Figure(figsize=(6, 3), layout="constrained")
     axes = overlap.add_subplot(xlabel="frames apart", ylabel="overlap", ylim=(0, 1))
     columns = zip_longest(*map(_measured, packed.kept))
     curves = [[value for value in column if value is not None] for column in columns]
     axes.boxplot(curves, tick_labels=[str(gap) for gap in OVERLAP_GAPS[: len(curves)]])
-    FigureCanvasAgg(overlap)
-    write_atomically(out / "histogram_overlap.png", lambda temporary: overlap.savefig(temporary, format="png"))
+    for name, figure in (("lengths", lengths), ("overlap", overlap)):
+        write_atomically(out / f"histogram_{name}.png", partial(figure.savefig, format="png"))

@@ -1,6 +1,6 @@
 """One pass through a video: small frames go to a file, and what the cuts are found from stays in memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -177,17 +177,15 @@ class ShotDetector:
         return [cut.frame_num for cut in found]
 
 
-def read_jpegs(path: Path, offsets: Sequence[int], numbers: Sequence[int]) -> list[bytes]:
-    """Some of the JPEG files that `scan_video` wrote.
+def read_jpegs(path: Path, offsets: Sequence[int], numbers: Iterable[int]) -> Iterator[bytes]:
+    """Reads some of the JPEG files that `scan_video` wrote.
 
     Args:
         path: the file.
         offsets: of all JPEG files in it.
         numbers: of the frames to read.
     """
-    found = []
     with open(path, "rb") as file:
         for number in numbers:
             file.seek(offsets[number])
-            found.append(file.read(offsets[number + 1] - offsets[number]))
-    return found
+            yield file.read(offsets[number + 1] - offsets[number])

@@ -1,7 +1,8 @@
 """Which frames of a scanned video are worth training on, and why the others are not."""
 
+from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from video_ae.preparation.scan import STILL, Scan
 
@@ -12,17 +13,6 @@ BLACK = 16.0  # mean brightness of 255
 PLAIN = 3.0  # contrast of 255
 REPEATED = 0.1  # of 255: a frame that changed less is its predecessor once more
 REPEATED_BESIDE = 0.1  # of the largest change nearby: the same for a copy that the encoder has touched up a little
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Frames of one shot, in order.
-
-    Args:
-        frames: their numbers in the video; repeated frames are missing, so there may be gaps.
-    """
-
-    frames: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -39,10 +29,16 @@ class Dropped:
     last: int
     reason: str
 
+    @property
+    def frames(self) -> range:
+        """Numbers of the frames."""
+        return range(self.first, self.last + 1)
 
-def cut_into_segments(scan: Scan) -> tuple[list[Segment], list[Dropped]]:
+
+def cut_into_segments(scan: Scan) -> tuple[list[list[int]], list[Dropped]]:
     """Shots without their black, plain and static parts and without repeated frames.
 
+    A segment is the numbers of its frames in the video, in order; repeated frames are missing, so there may be gaps.
     Of a static part its first frame stays (it ends the motion before). Segments have `SHORTEST` to `LONGEST` frames;
     longer shots become several. Every frame of the scan is in exactly one segment or dropped part.
 
@@ -51,7 +47,7 @@ def cut_into_segments(scan: Scan) -> tuple[list[Segment], list[Dropped]]:
     """
     reasons = _reasons(scan)
     cuts = set(scan.cuts)
-    segments: list[Segment] = []
+    segments: list[list[int]] = []
     dropped: list[Dropped] = []
     current: list[int] = []
 
@@ -62,7 +58,7 @@ def cut_into_segments(scan: Scan) -> tuple[list[Segment], list[Dropped]]:
         else:
             parts = -(-len(current) // LONGEST)
             edges = [round(part * len(current) / parts) for part in range(parts + 1)]
-            segments.extend(Segment(tuple(current[a:b])) for a, b in pairwise(edges))
+            segments.extend(current[a:b] for a, b in pairwise(edges))
         current = []
 
     for number, reason in enumerate(reasons):
@@ -78,9 +74,7 @@ def cut_into_segments(scan: Scan) -> tuple[list[Segment], list[Dropped]]:
 
 def _reasons(scan: Scan) -> list[str]:
     """Why a frame is left out, "" where it is not."""
-    lengths: dict[int, int] = {}
-    for first in scan.still_since:
-        lengths[first] = lengths.get(first, 0) + 1
+    lengths = Counter(scan.still_since)
     reasons = []
     for number, first in enumerate(scan.still_since):
         if scan.brightness[number] < BLACK and scan.contrast[number] < 2 * PLAIN:
@@ -101,10 +95,7 @@ def _is_repeated(changes: list[float], number: int) -> bool:
 
 
 def _runs(numbers: list[int], reason: str) -> list[Dropped]:
-    found: list[Dropped] = []
-    for number in numbers:
-        if found and found[-1].last == number - 1:
-            found[-1] = Dropped(found[-1].first, number, reason)
-        else:
-            found.append(Dropped(number, number, reason))
-    return found
+    """Consecutive numbers become one part: within a run, the difference of number and index is the same."""
+    grouped = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in run] for _, run in grouped]
+    return [Dropped(run[0], run[-1], reason) for run in runs]

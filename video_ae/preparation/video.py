@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from video_ae.formats.atomic import write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.preparation.measured_overlap import photometric_overlap, small_grey
 from video_ae.preparation.scan import Scan, read_jpegs, scan_video
-from video_ae.preparation.segments import SHORTEST, Dropped, Segment, cut_into_segments
+from video_ae.preparation.segments import SHORTEST, Dropped, cut_into_segments
 from video_ae.videos.open import open_video
 
 PAIRS_PER_GAP = 3
@@ -72,7 +73,7 @@ class Prepared:
     fingerprints: list[list[int]]
     dropped: list[Dropped]
     skipped: str
-    seconds: float
+    seconds: float = 0.0
 
 
 def prepare_video(job: Job) -> Path:
@@ -92,12 +93,12 @@ def prepare_video(job: Job) -> Path:
     job.folder.mkdir(parents=True)
     started = time.perf_counter()
     try:
-        prepared = _prepare(job, key, started)
-    except UserError as error:
-        prepared = _skipped(job, key, str(error), started)
+        prepared = _prepare(job, key)
     except Exception as error:  # a decoder's bug on one file must not end a run over a million
-        prepared = _skipped(job, key, f"Unexpected {type(error).__name__}: {error}", started)
-    write_text_atomically(record, json.dumps(asdict(prepared)))
+        (job.folder / FRAMES).unlink(missing_ok=True)
+        reason = str(error) if isinstance(error, UserError) else f"Unexpected {type(error).__name__}: {error}"
+        prepared = Prepared(job.name, key, 0, [0], [], [], [], [], [], reason)
+    write_text_atomically(record, json.dumps(asdict(replace(prepared, seconds=time.perf_counter() - started))))
     return record
 
 
@@ -111,7 +112,7 @@ def load_record(path: Path) -> Prepared:
     return Prepared(**{**values, "dropped": [Dropped(**part) for part in values["dropped"]]})
 
 
-def _prepare(job: Job, key: list, started: float) -> Prepared:
+def _prepare(job: Job, key: list) -> Prepared:
     reader = open_video(job.path, job.decoder)
     if len(reader) < 2:
         raise UserError("It has one frame, a video needs at least two.")
@@ -126,14 +127,14 @@ def _prepare(job: Job, key: list, started: float) -> Prepared:
     times = [None if np.isnan(value) else value for value in reader.times.tolist()[: len(scan)]]
     return Prepared(
         job.name, key, len(reader), scan.offsets, times,
-        [list(segment.frames) for segment in segments],
+        segments,
         [measure_overlaps(job.folder / FRAMES, scan, segment) for segment in segments],
-        [[scan.fingerprints[number] for number in segment.frames] for segment in segments],
-        dropped, "" if segments else _why_nothing(dropped), time.perf_counter() - started,
+        [[scan.fingerprints[number] for number in segment] for segment in segments],
+        dropped, "" if segments else _why_nothing(dropped),
     )  # fmt: skip
 
 
-def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
+def measure_overlaps(file: Path, scan: Scan, segment: list[int]) -> list[float]:
     """Overlap of frames `OVERLAP_GAPS` apart: median of pairs spread over the segment, never rising with the gap.
 
     Gaps that do not fit into the segment repeat the last one that does.
@@ -141,7 +142,7 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
     Args:
         file: the video's small frames.
         scan: of the video.
-        segment: which of its frames.
+        segment: numbers of its frames.
     """
     import cv2
 
@@ -149,12 +150,12 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
 
     @cache
     def grey(index: int) -> torch.Tensor:
-        (jpeg,) = read_jpegs(file, scan.offsets, [segment.frames[index]])
+        (jpeg,) = read_jpegs(file, scan.offsets, [segment[index]])
         bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)  # takes half of Pillow's time
         return small_grey(torch.from_numpy(bgr).permute(2, 0, 1).float() / 255)
 
     for gap in OVERLAP_GAPS:
-        room = len(segment.frames) - 1 - gap
+        room = len(segment) - 1 - gap
         if room < 0 or (overlaps and overlaps[-1] == 0):
             overlaps.append(overlaps[-1])
             continue
@@ -165,16 +166,11 @@ def measure_overlaps(file: Path, scan: Scan, segment: Segment) -> list[float]:
 
 
 def _why_nothing(dropped: list[Dropped]) -> str:
-    frames: dict[str, int] = {}
+    frames: Counter[str] = Counter()
     for part in dropped:
-        frames[part.reason] = frames.get(part.reason, 0) + part.last - part.first + 1
-    parts = ", ".join(f"{reason} ({count})" for reason, count in sorted(frames.items(), key=lambda item: -item[1]))
+        frames[part.reason] += len(part.frames)
+    parts = ", ".join(f"{reason} ({count})" for reason, count in frames.most_common())
     return f"No part of {SHORTEST} or more frames is left; frames left out: {parts}."
-
-
-def _skipped(job: Job, key: list, reason: str, started: float) -> Prepared:
-    (job.folder / FRAMES).unlink(missing_ok=True)
-    return Prepared(job.name, key, 0, [0], [], [], [], [], [], reason, time.perf_counter() - started)
 
 
 def _key(job: Job) -> list:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.callbacks import Checkpoint, Timer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -17,14 +16,15 @@ from video_ae.formats.atomic import write_bytes_atomically
 from video_ae.formats.weights import WEIGHTS
 from video_ae.models.open import save_weights
 from video_ae.training.averaging import WeightMean
+from video_ae.training.first_validation_batch import FirstValidationBatch, wandb_loggers
 from video_ae.training.module import TrainingModule
 from video_ae.training.validation_figure import validation_figure
-from video_ae.types import VideoClip
+from video_ae.types import ModelOutput, VideoClip
 
 LAST = "checkpoints/last.ckpt"
 
 
-class ValidationFigures(Callback):
+class ValidationFigures(FirstValidationBatch):
     """Writes RUN/pictures/step_N.png of the first validation batch, and logs it to wandb where that is on.
 
     Args:
@@ -34,18 +34,13 @@ class ValidationFigures(Callback):
     def __init__(self, run: Path) -> None:
         self._folder = run / "pictures"
 
-    def on_validation_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:  # fmt: skip
-        if batch_idx > 0 or not trainer.is_global_zero:
+    def look(self, trainer: Trainer, module: LightningModule, clip: VideoClip, output: ModelOutput) -> None:
+        if not trainer.is_global_zero:
             return
         path = self._folder / f"step_{trainer.global_step}.png"
-        figure = validation_figure(batch, outputs["output"])
-        write_bytes_atomically(path, figure)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("validation", [str(path)], step=trainer.global_step)
+        write_bytes_atomically(path, validation_figure(clip, output))
+        for logger in wandb_loggers(trainer):
+            logger.log_image("validation", [str(path)], step=trainer.global_step)
 
 
 class LastCheckpoint(Checkpoint):
@@ -165,8 +160,6 @@ class RunProgress(Callback):
 
 def _share_done(trainer: Trainer) -> float:
     """From 0 to 1, by steps or by time, whichever ends first."""
-    from lightning.pytorch.callbacks import Timer
-
     shares = [trainer.global_step / trainer.max_steps] if trainer.max_steps > 0 else []
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer):

@@ -1,36 +1,30 @@
 """Signs of collapse while a model trains: it may reconstruct better and better and yet find no camera or no depth."""
 
 import math
-from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from rich.console import Console
 
 from video_ae.evaluation.metrics import collapse
 from video_ae.evaluation.metrics.collapse import Finding
 from video_ae.models.base import Autoencoder
-from video_ae.types import CameraEstimate, ModelOutput, VideoClip
+from video_ae.training.first_validation_batch import FirstValidationBatch
+from video_ae.types import ModelOutput, VideoClip
 
 
-class CollapseSigns(Callback):
+class CollapseSigns(FirstValidationBatch):
     """Looks at the first validation batch: logs every sign's value as `signs/...` and says it once where one begins."""
 
     def __init__(self) -> None:
         self._console, self._said = Console(stderr=True), set[str]()
 
-    def on_validation_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:  # fmt: skip
-        if batch_idx > 0:
-            return
+    def look(self, trainer: Trainer, module: LightningModule, clip: VideoClip, output: ModelOutput) -> None:
         model = module.model
         assert isinstance(model, Autoencoder)
-        found = signs_of_collapse(model, batch, outputs["output"])
-        module.log_dict(
-            {f"signs/{name}": finding.value for name, finding in found.items()}, sync_dist=True, batch_size=1
-        )
+        found = signs_of_collapse(model, clip, output)
+        values = {f"signs/{name}": finding.value for name, finding in found.items()}
+        module.log_dict(values, sync_dist=True, batch_size=1)
         triggered = {name for name, finding in found.items() if finding.triggered}
         for name in sorted(triggered - self._said):
             finding = found[name]
@@ -57,7 +51,10 @@ def signs_of_collapse(model: Autoencoder, clip: VideoClip, output: ModelOutput) 
     if output.disparity is not None:
         found["flat_structure"] = [collapse.flat_structure(maps) for maps in output.disparity.float().cpu()]
     if output.camera is not None:
-        found |= _camera_signs(clip, output.camera)
+        cameras = output.camera.cameras.to("cpu", torch.float32)
+        moves = zip(cameras.world_from_camera, clip.frames.cpu(), strict=True)
+        found["poses_alike"] = [collapse.camera_stands_still(poses, frames) for poses, frames in moves]
+        found["runaway_focal"] = [collapse.runaway_focal(one, clip.image_size) for one in cameras.intrinsics]
         found["poses_encode_time"] = [_encodes_time(model, clip)]
     listed = {name: [finding for finding in findings if finding is not None] for name, findings in found.items()}
     return {name: max(findings, key=_badness) for name, findings in listed.items() if findings}
@@ -67,15 +64,6 @@ def _badness(finding: Finding) -> tuple[bool, float]:
     """Triggered ones first, then those furthest from their limit on either side."""
     distance = abs(math.log(max(finding.value, 1e-12) / finding.limit)) if math.isfinite(finding.value) else math.inf
     return finding.triggered, distance if finding.triggered else -distance
-
-
-def _camera_signs(clip: VideoClip, camera: CameraEstimate) -> dict[str, list[Finding | None]]:
-    poses, intrinsics = camera.cameras.world_from_camera.float().cpu(), camera.cameras.intrinsics.float().cpu()
-    frames = clip.frames.cpu()
-    return {
-        "poses_alike": [collapse.camera_stands_still(found, seen) for found, seen in zip(poses, frames, strict=True)],
-        "runaway_focal": [collapse.runaway_focal(found, clip.image_size) for found in intrinsics],
-    }
 
 
 def _encodes_time(model: Autoencoder, clip: VideoClip) -> Finding | None:

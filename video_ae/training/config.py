@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jsonargparse
 import yaml
@@ -11,16 +11,9 @@ import yaml
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
-from video_ae.registry import (
-    PARTS,
-    RENAMED,
-    announce_renamed,
-    full_path,
-    with_full_paths,
-    with_short_names,
-)
+from video_ae.registry import PARTS, RENAMED, announce_renamed, full_path, with_full_paths, with_short_names
 from video_ae.training.config_problems import CONFIG_OPTION, options, refuse
-from video_ae.training.settings import DataSettings, OptimizerSettings, RunSettings, TrainerSettings
+from video_ae.training.settings import RunSettings, file_to_resume
 
 _FORMAT = "video_ae"  # YAML whose classes are named as in `video_ae.registry`
 _NOT_KEPT = ("config", "resume", "overwrite", "view")  # what says how a run is started, and nothing about the run
@@ -55,8 +48,8 @@ def parse_run(arguments: Sequence[str]) -> RunSettings:
         raise UserError(f"The settings do not fit: {' '.join(str(error).split()).rstrip('.')}.") from error
     if not built.losses:
         raise UserError("The configuration has no losses: give at least one, such as losses.l1: L1.")
-    names = ("losses", "data", "optimizer", "trainer", "seed", "out", "wandb", "resume", "overwrite", "view")
-    return RunSettings(model=model, **{name: built[name] for name in names}, text=text)
+    built.pop("config")
+    return RunSettings(model=model, **vars(built), text=text)
 
 
 def run_parser() -> jsonargparse.ArgumentParser:
@@ -66,20 +59,13 @@ def run_parser() -> jsonargparse.ArgumentParser:
     jsonargparse.set_loader(_FORMAT, _load_yaml, (yaml.YAMLError,))
     jsonargparse.set_dumper(_FORMAT, lambda values: yaml.safe_dump(with_short_names(values), sort_keys=False))
     parser = jsonargparse.ArgumentParser(
-        prog="video-ae train",
-        description="Train an autoencoder on videos.",
-        exit_on_error=False,
-        parser_mode=_FORMAT,
-    )
+        prog="video-ae train", description="Train an autoencoder on videos.", exit_on_error=False, parser_mode=_FORMAT,
+    )  # fmt: skip
     parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
     parser.add_subclass_arguments(Autoencoder, "model", required=True, help="the autoencoder")
     parser.add_argument("--losses", type=dict[str, LossTerm], help="name -> loss term; their weighted sum is the loss")
-    parser.add_class_arguments(DataSettings, "data")
-    parser.add_class_arguments(OptimizerSettings, "optimizer")
-    parser.add_class_arguments(TrainerSettings, "trainer")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, samples and random numbers in the model")
-    parser.add_argument("--out", type=str, default="runs/run", help="the folder of the run")
-    parser.add_argument("--wandb", type=Literal["disabled", "offline", "online"], default="disabled")
+    written_here = {"model", "losses", "resume", "overwrite", "view", "text"}
+    parser.add_class_arguments(RunSettings, as_group=False, skip=written_here)
     parser.add_argument("--resume", action="store_true", help="continue the run in OUT exactly where it stands")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
     parser.add_argument("--view", action="store_true", help="show cameras and structure on a web page meanwhile")
@@ -110,7 +96,4 @@ def _with_config(arguments: list[str]) -> list[str]:
     out = given.get("out")
     if not out:
         raise UserError("To resume a run, its folder is needed: name it.", "out")
-    config = Path(out) / "config.yaml"
-    if not config.is_file():
-        raise UserError(f"There is no run to resume in {out!r}, since config.yaml is not there: start it anew.")
-    return [f"--{CONFIG_OPTION}={config}", *arguments]
+    return [f"--{CONFIG_OPTION}={file_to_resume(Path(out), 'config.yaml')}", *arguments]

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -23,6 +24,7 @@ from video_ae.training.module import TrainingModule
 from video_ae.training.settings import DataSettings
 from video_ae.types import VideoClip
 
+Clips = PackedClips | TrainingClips
 ENDLESS = 2**48
 BLOCK = 32  # clips whose repetitions are shuffled together
 log = logging.getLogger(__name__)
@@ -106,25 +108,19 @@ class ClipData(LightningDataModule):
         super().__init__()
         self.settings, self.seed = settings, seed
         roots = {settings.root: 1.0, **(settings.mix or {})}
-        # All are looked at before one is read: that takes long.
-        sources = {root: open_dataset(root, settings.decoder) for root in roots}
         other = settings.validation_root or settings.root
-        validation = sources[other] if other in sources else open_dataset(other, settings.decoder)
-        clips = {
-            root: self._clips(source, ENDLESS, seed, settings.reverse, settings.overlap)
-            for root, source in sources.items()
-        }
+        # All are looked at before one is read: that takes long.
+        sources = {root: open_dataset(root, settings.decoder) for root in dict.fromkeys([*roots, other])}
+        clips = {root: self._clips(sources[root], ENDLESS, seed, settings.reverse, settings.overlap) for root in roots}
         for root in roots:
             _say(root, clips[root])
         mixture = MixedClips({root: (clips[root], roots[root]) for root in roots}, seed)
         self.training: Dataset[ByteClip] = mixture if settings.mix else clips[settings.root]
-        self.validation = self._validation(validation, clips.get(other))
+        self.validation = self._validation(sources[other], clips.get(other))
         if other not in clips:
             _say(other, self.validation)
 
-    def _validation(
-        self, source: ClipSource, training: PackedClips | TrainingClips | None
-    ) -> PackedClips | TrainingClips:
+    def _validation(self, source: ClipSource, training: Clips | None) -> Clips:
         count, overlap = self.settings.validation_clips, self.settings.overlap
         if isinstance(training, TrainingClips):  # frames that are in memory already
             return training.another(count, VALIDATION_SEED, reverse=False)
@@ -133,7 +129,7 @@ class ClipData(LightningDataModule):
 
     def _clips(
         self, source: ClipSource, clips: int, seed: int, reverse: bool, overlap: tuple[float, float] | None
-    ) -> PackedClips | TrainingClips:
+    ) -> Clips:
         settings = self.settings
         if isinstance(source, PackedVideos):
             curriculum = None if overlap is None else OverlapCurriculum(*overlap, settings.overlap_clips)
@@ -152,38 +148,30 @@ class ClipData(LightningDataModule):
 
     def train_dataloader(self) -> DeviceBatches:
         assert self.trainer is not None
-        module = self.trainer.lightning_module
+        module, settings = self.trainer.lightning_module, self.settings
         assert isinstance(module, TrainingModule)
         positions = Positions(
-            module.samples_seen, self.settings.batch_size, self.trainer.global_rank, self.trainer.world_size,
-            self.settings.reuse, self.seed,
+            module.samples_seen, settings.batch_size, self.trainer.global_rank, self.trainer.world_size,
+            settings.reuse, self.seed,
         )  # fmt: skip
-        workers = self.settings.workers
-        loader = DataLoader(
-            self.training, batch_sampler=positions, collate_fn=list, num_workers=workers,
-            persistent_workers=workers > 0, pin_memory=self._device.type == "cuda",
+        return self._batches(
+            self.training, self.seed if settings.augment else None, batch_sampler=positions,
+            num_workers=settings.workers, persistent_workers=settings.workers > 0,
         )  # fmt: skip
-        return self._on_device(loader, self.seed if self.settings.augment else None)
 
     def val_dataloader(self) -> DeviceBatches:
-        loader = DataLoader(
-            self.validation, batch_size=self.settings.batch_size, collate_fn=list,
-            pin_memory=self._device.type == "cuda",
-        )  # fmt: skip
-        return self._on_device(loader, None)
+        return self._batches(self.validation, None, batch_size=self.settings.batch_size)
 
-    @property
-    def _device(self) -> torch.device:
+    def _batches(self, clips: Dataset[ByteClip], augment_seed: int | None, **loading: Any) -> DeviceBatches:
         assert self.trainer is not None
-        return self.trainer.strategy.root_device
-
-    def _on_device(self, loader: DataLoader, augment_seed: int | None) -> DeviceBatches:
+        device = self.trainer.strategy.root_device
+        loader = DataLoader(clips, collate_fn=list, pin_memory=device.type == "cuda", **loading)
         finish = partial(finish_batch, size=self.settings.size, augment_seed=augment_seed)
-        return DeviceBatches(loader, self._device, finish)
+        return DeviceBatches(loader, device, finish)
 
     def transfer_batch_to_device(self, batch: VideoClip, device: torch.device, dataloader_idx: int) -> VideoClip:
         return batch.to(device)  # where it is already
 
 
-def _say(root: str, clips: PackedClips | TrainingClips) -> None:
+def _say(root: str, clips: Clips) -> None:
     log.warning("%s: %d videos, %d left out", root, len(clips.names), len(clips.skipped))

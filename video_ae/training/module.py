@@ -40,36 +40,28 @@ class TrainingModule(LightningModule):
         self.samples_seen = 0  # by all devices together: the next step's samples start here
         self.skipped = self.skipped_in_a_row = self.bad_in_a_row = 0
 
-    def loss(self, output: ModelOutput, clip: VideoClip) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum, and each term before its weight.
-
-        Args:
-            output: what the model made of the clip.
-            clip: a batch of true clips.
-        """
+    def _measured(self, clip: VideoClip, group: str) -> tuple[ModelOutput, Tensor, dict[str, Tensor]]:
+        """The model's output, its loss (the weighted sum of the terms), and the values to log (terms unweighted)."""
+        output = self.model(clip)
         terms = {name: term(output, clip) for name, term in self.losses.items()}
         total = sum(self.losses[name].weight * value for name, value in terms.items())
         assert isinstance(total, Tensor), "a run needs a loss term"
-        return total, terms
+        target = clip.frames[:, output.targets].flatten(0, 1)
+        quality = psnr(output.frames.detach().flatten(0, 1).clamp(0, 1).float(), target).mean()
+        values = {**terms, "loss": total, "psnr": quality}
+        return output, total, {f"{group}/{name}": value.detach() for name, value in values.items()}
 
     def on_train_batch_start(self, batch: VideoClip, batch_idx: int) -> None:
         torch.manual_seed((self.seed * 1_000_003 + self.samples_seen) * 1009 + self.global_rank)
 
     def training_step(self, clip: VideoClip, batch_idx: int) -> Tensor:
-        output = self.model(clip)
-        total, terms = self.loss(output, clip)
-        batch = len(clip.frames)
-        self.samples_seen += batch * self.trainer.world_size
-        values = {f"train/{name}": value.detach() for name, value in terms.items()}
-        values |= {"train/loss": total.detach(), "train/psnr": _psnr(output, clip)}
-        self.log_dict(values, batch_size=batch)
+        _, total, values = self._measured(clip, "train")
+        self.samples_seen += len(clip.frames) * self.trainer.world_size
+        self.log_dict(values, batch_size=len(clip.frames))
         return total
 
     def validation_step(self, clip: VideoClip, batch_idx: int) -> dict[str, Any]:
-        output = self.model(clip)
-        total, terms = self.loss(output, clip)
-        values = {f"validation/{name}": value for name, value in terms.items()}
-        values |= {"validation/loss": total, "validation/psnr": _psnr(output, clip)}
+        output, _, values = self._measured(clip, "validation")
         self.log_dict(values, batch_size=len(clip.frames), on_step=False, on_epoch=True, sync_dist=True)
         return {"output": output}
 
@@ -97,9 +89,7 @@ class TrainingModule(LightningModule):
     def configure_optimizers(self) -> Any:
         settings = self.optimizer_settings
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(
-            parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
-        )
+        optimizer = torch.optim.AdamW(parameters, settings.lr, settings.betas, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(settings, step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -133,8 +123,3 @@ def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:
     span = max(1, settings.decay_steps - settings.warmup_steps)
     progress = min(1.0, (step - settings.warmup_steps) / span)
     return 0.05 + 0.95 * (1 + math.cos(math.pi * progress)) / 2
-
-
-def _psnr(output: ModelOutput, clip: VideoClip) -> Tensor:
-    target = clip.frames[:, output.targets].flatten(0, 1)
-    return psnr(output.frames.detach().flatten(0, 1).clamp(0, 1).float(), target).mean()

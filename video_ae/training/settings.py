@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 from video_ae.errors import UserError
@@ -165,9 +166,9 @@ class RunSettings:
     Args:
         model: `{"class_path", "init_args"}` of an autoencoder.
         losses: name -> term; the loss is their weighted sum.
-        data: which clips.
-        optimizer: how the weights change.
-        trainer: how long and where.
+        data: which clips the run trains and validates on.
+        optimizer: Adam with decoupled weight decay, warm-up and gradient clipping.
+        trainer: how long and where the run trains.
         seed: of weights, samples and random numbers in the model.
         out: the folder of the run.
         wandb: whether and how metrics also go to Weights & Biases.
@@ -189,3 +190,18 @@ class RunSettings:
     overwrite: bool = False
     view: bool = False
     text: str = ""
+
+
+def file_to_resume(run: Path, name: str) -> Path:
+    """The path of a file without which a run cannot be resumed.
+
+    Args:
+        run: its folder.
+        name: of the file in it.
+
+    Raises:
+        UserError: the file is not there.
+    """
+    if not (run / name).is_file():
+        raise UserError(f"There is no run to resume in {str(run)!r}, since {name} is not there: start it anew.")
+    return run / name

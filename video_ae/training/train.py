@@ -24,10 +24,11 @@ from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopS
 from video_ae.training.collapse_signs import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
-from video_ae.training.settings import RunSettings
+from video_ae.training.settings import RunSettings, file_to_resume
 from video_ae.training.wandb_records import WandbRecords
 
 CONFIG = "config.yaml"
+HANDED_ON = ("accelerator", "devices", "num_nodes", "strategy", "precision", "max_steps", "max_time")  # to Lightning
 
 
 def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
@@ -47,7 +48,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     """
     _check_wandb(settings)
     run = Path(settings.out)
-    checkpoint = _checkpoint(run) if settings.resume else None
+    checkpoint = file_to_resume(run, LAST) if settings.resume else None
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
     if first and not settings.resume:
         _check_out(run, settings.overwrite)
@@ -66,7 +67,10 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         finally:
-            _end_wandb(trainer.loggers)
+            if settings.wandb != "disabled":  # the next training of this process would write into the same run
+                import wandb
+
+                wandb.finish()
     if stop.received:
         raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
     return run
@@ -95,25 +99,21 @@ def build_trainer(
         *averaging, ValidationFigures(run), CollapseSigns(), RunProgress(), stop, best,
         LastCheckpoint(run, values.checkpoint_every), *watchers,
     ]  # fmt: skip
+    loggers: list[Logger] = [CSVLogger(run, name="metrics")]
     if settings.wandb != "disabled":
         callbacks.append(WandbRecords(settings.text))
+        loggers.append(WandbLogger(run.name, run, offline=settings.wandb == "offline", project="video-ae"))
     try:
         return pl.Trainer(
-            accelerator=values.accelerator,
-            devices=values.devices,
-            num_nodes=values.num_nodes,
-            strategy=values.strategy,
-            precision=values.precision,  # type: ignore[arg-type]
-            max_steps=values.max_steps,
+            **{name: getattr(values, name) for name in HANDED_ON},
             max_epochs=-1,
-            max_time=values.max_time,
             accumulate_grad_batches=values.accumulate,
             val_check_interval=values.validate_every * values.accumulate,  # Lightning counts batches there
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             log_every_n_steps=values.log_every,
             callbacks=callbacks,
-            logger=_loggers(settings, run),
+            logger=loggers,
             default_root_dir=run,
             use_distributed_sampler=False,
             enable_progress_bar=False,
@@ -122,23 +122,6 @@ def build_trainer(
     except (MisconfigurationException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise UserError(f"The trainer's settings do not work here: {reason}.") from error
-
-
-def _loggers(settings: RunSettings, run: Path) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run, name="metrics")]
-    if settings.wandb != "disabled":
-        loggers.append(
-            WandbLogger(name=run.name, save_dir=run, project="video-ae", offline=settings.wandb == "offline")
-        )
-    return loggers
-
-
-def _end_wandb(loggers: list[Logger]) -> None:
-    """Closes a run that is being logged: the next training of this process would write into it otherwise."""
-    if any(isinstance(logger, WandbLogger) for logger in loggers):
-        import wandb
-
-        wandb.finish()
 
 
 def _check_wandb(settings: RunSettings) -> None:
@@ -151,12 +134,6 @@ def _check_wandb(settings: RunSettings) -> None:
             "Logging to Weights & Biases online needs a key: set WANDB_API_KEY or call `wandb login`, or log offline.",
             "wandb",
         )
-
-
-def _checkpoint(run: Path) -> Path:
-    if not (run / LAST).is_file():
-        raise UserError(f"There is no run to resume in {str(run)!r}, since {LAST} is not there: start it anew.")
-    return run / LAST
 
 
 def _check_out(run: Path, overwrite: bool) -> None:
@@ -180,17 +157,14 @@ def _check_out(run: Path, overwrite: bool) -> None:
 def _alone(run: Path) -> Iterator[None]:
     """Locks the run's folder against other trainings, until this one ends in whatever way."""
     claim_folder(run, overwrite=True)
-    lock = FileLock(run / ".lock", timeout=0)
     try:
-        lock.acquire()
+        lock = FileLock(run / ".lock", timeout=0).acquire()
     except Timeout as error:
         raise UserError(
             f"Another training is writing into {str(run)!r}: wait until it has ended, or choose another folder.", "out"
         ) from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _clear(run: Path) -> None:

@@ -8,14 +8,12 @@ import viser
 
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import spread_frames
-from video_ae.viewer.contents import Contents, describe_contents, shown_points
-from video_ae.viewer.downloads import DOWNLOADS, download
+from video_ae.viewer.contents import DOWNLOADS, Contents, describe_contents, download, shown_points
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.render_worker import RenderWorker
-from video_ae.viewer.views import CameraFollow, View, frame_at, frustum_scale, view_of_camera
+from video_ae.viewer.views import CameraFollow, View, as_array, frame_at, frustum_scale, view_of_camera
 
 MOST_FRUSTA = 60
-JPEG_QUALITY = 90
 
 
 class ClientSession:
@@ -56,11 +54,11 @@ class ClientSession:
             cameras, depth = contents.reconstruction.cameras, contents.reconstruction.scene_depth
             self._scale = frustum_scale(cameras, depth)
             self._add_controls()
-            self._add_downloads()
             self._draw_points()
             numbers = spread_frames(len(contents), MOST_FRUSTA)
             self._path = draw_cameras(self._client.scene, cameras, contents.frames, numbers, self._scale, self.go_to)
             self._update_cameras()
+        self._worker.remove(self._client.client_id)  # so that the same view of another scene is rendered anew
         self._moved()
 
     def notify(self, title: str, text: str) -> None:
@@ -85,7 +83,7 @@ class ClientSession:
             self._client.camera.position = view.position
             self._client.camera.wxyz = view.wxyz
             self._client.camera.fov = view.fov
-            self._image.image = self._contents.frames[frame].permute(1, 2, 0).numpy()
+            self._image.image = as_array(self._contents.frames[frame])
             self._image.label = self._label(frame)
             self._slider.value = frame  # type: ignore[misc]
             self._update_cameras()  # the client reports its camera by then, which asks for a new rendering
@@ -111,13 +109,13 @@ class ClientSession:
             image: [height, width, 3] in 0 .. 255.
         """
         if self._rendering.value:
-            self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=JPEG_QUALITY)
+            self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=90)
 
     def _add_controls(self) -> None:
         gui, contents = self._client.gui, self._contents
         gui.add_markdown(describe_contents(contents))
         self._frame = 0
-        self._image = gui.add_image(contents.frames[0].permute(1, 2, 0).numpy(), label=self._label(0))
+        self._image = gui.add_image(as_array(contents.frames[0]), label=self._label(0))
         self._slider = gui.add_slider("Frame", 0, len(contents) - 1, 1, 0)
         self._play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
         with gui.add_folder("Show"):
@@ -128,19 +126,16 @@ class ClientSession:
             self._size = gui.add_slider("Point size", 0.2, 5.0, 0.1, 1.0)
             self._least = gui.add_slider("Confidence", 0.0, 1.0, 0.05, 0.0, hint="hide points below this")
         self._slider.on_update(lambda _: self._slid())
-        self._play.on_click(lambda _: self._toggle_playback())
+        self._play.on_click(lambda _: self._set_playing(self._playing is None))
         self._rendering.on_update(lambda _: self._toggle_rendering())
         self._cameras.on_update(lambda _: self._update_cameras())
         self._points.on_update(lambda _: self._restyle_points())
         self._size.on_update(lambda _: self._restyle_points())
         self._colouring.on_update(lambda _: self._draw_points())
         self._least.on_update(lambda _: self._draw_points())
-
-    def _add_downloads(self) -> None:
-        with self._client.gui.add_folder("Download"):
+        with gui.add_folder("Download"):
             for name in DOWNLOADS:
-                button = self._client.gui.add_button(name, icon=viser.Icon.DOWNLOAD)
-                button.on_click(self._download)
+                gui.add_button(name, icon=viser.Icon.DOWNLOAD).on_click(self._download)
 
     def _download(self, event: viser.GuiEvent[viser.GuiButtonHandle]) -> None:
         name = event.target.label
@@ -157,18 +152,14 @@ class ClientSession:
 
     def _slid(self) -> None:
         if self._slider.value != self._frame:
-            self._playing = None
-            self._label_playback()
+            self._set_playing(False)
             self.go_to(self._slider.value)
 
-    def _toggle_playback(self) -> None:
+    def _set_playing(self, playing: bool) -> None:
         with self._lock:
-            self._playing = None if self._playing else (self._frame, time.monotonic())
-            self._label_playback()
-
-    def _label_playback(self) -> None:
-        self._play.label = "Pause" if self._playing else "Play"
-        self._play.icon = viser.Icon.PLAYER_PAUSE if self._playing else viser.Icon.PLAYER_PLAY
+            self._playing = (self._frame, time.monotonic()) if playing else None
+            self._play.label = "Pause" if playing else "Play"
+            self._play.icon = viser.Icon.PLAYER_PAUSE if playing else viser.Icon.PLAYER_PLAY
 
     def _toggle_rendering(self) -> None:
         if self._rendering.value:
@@ -181,12 +172,12 @@ class ClientSession:
         """The client looks elsewhere, or the page has changed its size."""
         camera = self._client.camera
         with self._lock:
-            position = (float(camera.position[0]), float(camera.position[1]), float(camera.position[2]))
+            w, qx, qy, qz = map(float, camera.wxyz)
+            x, y, z = map(float, camera.position)
+            view = View((w, qx, qy, qz), (x, y, z), float(camera.fov), float(camera.aspect))
             if self._follow is not None:
-                self._follow = self._follow.update(position, self._scale)
+                self._follow = self._follow.update(view.position, self._scale)
                 self._update_cameras()
-            w, x, y, z = (float(value) for value in camera.wxyz)
-            view = View((w, x, y, z), position, float(camera.fov), float(camera.aspect))
         if self._rendering.value:
             self._worker.set_view(self._client.client_id, view)
 

@@ -1,7 +1,9 @@
-"""What the page shows of a folder that `video-ae reconstruct` wrote."""
+"""What the page shows of a folder that `video-ae reconstruct` wrote, and the files that a client can download."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -11,21 +13,21 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.atomic import MARK
-from video_ae.formats.ply import PointCloud, read_ply
+from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.ply import PointCloud, read_ply, write_ply
 from video_ae.geometry.resize import plan_resizing, short_side_size
 from video_ae.scene.exporters import POINTS
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import to_bytes
 from video_ae.scene.result_files import INPUT_VIDEO
-from video_ae.types import RenderedViews
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video
-from video_ae.viewer.views import View, camera_of_view
+from video_ae.viewer.views import View, as_array, camera_of_view
 
 FRAME_SIDE, SMALL_SIDE = 144, 72  # shorter side of the input frames on the page; the latter for long videos
 MANY_FRAMES = 500
 BACKGROUND = 0.93  # grey of the page where nothing was seen
-_COLOURS = "viridis"
+DOWNLOADS = ("points.ply", "cameras.json", "colmap.zip")
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,9 @@ class Contents:
         scene = self.reconstruction.scene
         camera = camera_of_view(view).to(scene.camera.confidence.device, torch.float32)
         with torch.no_grad():
-            return on_background(self.reconstruction.model.render(scene, camera, size))
-
-
-def on_background(views: RenderedViews) -> np.ndarray:
-    """The first view as bytes [height, width, 3], over the grey of the page.
-
-    Args:
-        views: at least one.
-    """
-    image = views.rgb[:1] + (1 - views.opacity[:1, None].clamp(0, 1)) * BACKGROUND
-    return to_bytes(image)[0].permute(1, 2, 0).cpu().numpy()
+            views = self.reconstruction.model.render(scene, camera, size)
+        image = views.rgb + (1 - views.opacity[:, None].clamp(0, 1)) * BACKGROUND
+        return as_array(to_bytes(image)[0])
 
 
 def load_contents(directory: Path, device: str = "auto") -> Contents:
@@ -83,11 +77,8 @@ def load_contents(directory: Path, device: str = "auto") -> Contents:
         raise UserError(f"{str(directory)!r} is no folder: give one that `video-ae reconstruct` wrote.")
     reconstruction = Reconstruction.load(directory, device)
     exported = directory / POINTS
-    return Contents(
-        reconstruction,
-        _frames(directory / INPUT_VIDEO, len(reconstruction)),
-        read_ply(exported) if exported.is_file() else reconstruction.points(),
-    )
+    points = read_ply(exported) if exported.is_file() else reconstruction.points()
+    return Contents(reconstruction, _frames(directory / INPUT_VIDEO, len(reconstruction)), points)
 
 
 def _frames(path: Path, count: int) -> UInt8[Tensor, "frame 3 height width"]:
@@ -108,7 +99,7 @@ def confidence_colours(confidence: Float[Tensor, "point"]) -> UInt8[Tensor, "poi
     Args:
         confidence: 0 to 1.
     """
-    rgba = colormaps[_COLOURS](confidence.clamp(0, 1).numpy(), bytes=True)
+    rgba = colormaps["viridis"](confidence.clamp(0, 1).numpy(), bytes=True)
     return torch.from_numpy(np.ascontiguousarray(rgba[:, :3]))
 
 
@@ -131,10 +122,9 @@ def describe_contents(contents: Contents) -> str:
         contents: of the page.
     """
     reconstruction = contents.reconstruction
-    certain = reconstruction.confidence.mean().item()
     text = (
         f"**{reconstruction.name}** \n{len(contents)} frames, {len(contents.points):,} points, focal length "
-        f"{reconstruction.focal:.3f} × width, mean confidence {certain:.2f}"
+        f"{reconstruction.focal:.3f} × width, mean confidence {reconstruction.confidence.mean().item():.2f}"
     )
     return "\n\n".join([text, *(f"*{note}*" for note in reconstruction.notes)])
 
@@ -150,3 +140,31 @@ def folder_version(directory: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns
+
+
+def download(name: str, contents: Contents) -> bytes:
+    """The bytes of a file, made by the exporters of `video-ae export`.
+
+    `colmap.zip` needs the video, unless the folder has a colmap model already.
+
+    Args:
+        name: one of `DOWNLOADS`.
+        contents: of the page.
+
+    Raises:
+        UserError: the video is needed and gone.
+    """
+    reconstruction = contents.reconstruction
+    with TemporaryDirectory() as temporary:
+        target = Path(temporary) / name
+        if name == "points.ply":
+            write_ply(target, contents.points)
+        elif name == "cameras.json":
+            write_cameras_json(target, reconstruction.trajectory)
+        else:
+            folder = reconstruction.folder or target.parent
+            if not (folder / "colmap").is_dir():
+                folder = target.parent
+                reconstruction.export(folder, ["colmap"])
+            shutil.make_archive(str(target.with_suffix("")), "zip", folder, "colmap")
+        return target.read_bytes()

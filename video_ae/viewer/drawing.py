@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.types import Cameras
-from video_ae.viewer.views import view_of_camera
+from video_ae.viewer.views import as_array, view_of_camera
 
 _FIRST, _OTHERS = (27, 138, 58), (23, 105, 170)
 POINT_SIZE = 0.004  # of the typical depth
@@ -40,28 +40,17 @@ def draw_cameras(
     for number in numbers:
         view = view_of_camera(cameras, number, width / height)
         handle = scene.add_camera_frustum(
-            f"/cameras/{number}",
-            view.fov,
-            view.aspect,
-            scale=scale,
-            thickness=1.5,
-            thickness_units="screen",
-            color=_FIRST if number == numbers[0] else _OTHERS,
-            image=frames[number].permute(1, 2, 0).numpy(),
-            format="jpeg",
-            jpeg_quality=85,
-            wxyz=view.wxyz,
-            position=view.position,
-            cast_shadow=False,
-            receive_shadow=False,
-        )
+            f"/cameras/{number}", view.fov, view.aspect, scale=scale, wxyz=view.wxyz, position=view.position,
+            color=_FIRST if number == numbers[0] else _OTHERS, thickness=1.5, thickness_units="screen",
+            image=as_array(frames[number]), format="jpeg", jpeg_quality=85, cast_shadow=False, receive_shadow=False,
+        )  # fmt: skip
         if clicked is not None:
-            handle.on_click(_without_event(partial(clicked, number)))
+            handle.on_click(partial(_call, clicked, number))
     return parent
 
 
-def _without_event(call: Callable[[], None]) -> Callable[[object], None]:
-    return lambda _: call()
+def _call(clicked: Callable[[int], None], number: int, event: object) -> None:
+    clicked(number)
 
 
 def draw_points(
@@ -84,12 +73,6 @@ def draw_points(
         Its handle.
     """
     return scene.add_point_cloud(
-        "/points",
-        points.numpy(),
-        colours.numpy(),
-        point_size=size,
-        point_shape="rounded",
-        point_shading="flat",
-        precision="float32",
-        visible=visible,
-    )
+        "/points", points.numpy(), colours.numpy(), point_size=size, visible=visible, point_shape="rounded",
+        point_shading="flat", precision="float32",
+    )  # fmt: skip

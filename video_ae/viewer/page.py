@@ -1,20 +1,20 @@
 """The web server underneath: viser, reachable from this machine only unless asked otherwise."""
 
-import contextlib
+import errno
 import getpass
 import io
 import ipaddress
 import socket
-from collections.abc import Iterator
+from contextlib import redirect_stdout
 
 import viser
 
 from video_ae.errors import UserError
-from video_ae.viewer.views import Vector
+from video_ae.types import Cameras
+from video_ae.viewer.views import start_view
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
-_IN_USE = (48, 98)  # EADDRINUSE of macOS and Linux
 
 
 class PortInUse(UserError):
@@ -56,7 +56,7 @@ def open_page(host: str, port: int, title: str) -> Page:
     if not 0 <= port <= 65535:
         raise UserError(f"The port {port} is not possible: give a number from 1 to 65535.", argument="port")
     _check_free(host, port)
-    with _quiet():
+    with redirect_stdout(io.StringIO()):  # without the banners that viser prints
         page = Page(host=host, port=port, label=title, verbose=False)
     if port and page.get_port() != port:  # another program was faster, and viser went on to the next port
         close_page(page)
@@ -70,20 +70,21 @@ def close_page(page: Page) -> None:
     Args:
         page: of `open_page`.
     """
-    with _quiet():
+    with redirect_stdout(io.StringIO()):  # without the banners that viser prints
         page.stop()
 
 
-def set_start(page: Page, position: Vector, look_at: Vector) -> None:
+def set_start(page: Page, cameras: Cameras, depth: float) -> None:
     """Sets the view that new clients start from, with -y as up.
 
     Args:
         page: of `open_page`.
-        position: of the camera in the world.
-        look_at: point that it looks at.
+        cameras: the path that is seen from there.
+        depth: a typical depth of the scene.
     """
     camera = page.initial_camera
-    camera.position, camera.look_at, camera.up = position, look_at, (0.0, -1.0, 0.0)  # type: ignore[assignment]
+    camera.position, camera.look_at = start_view(cameras, depth)  # type: ignore[assignment]
+    camera.up = (0.0, -1.0, 0.0)  # type: ignore[assignment]
 
 
 def _check_free(host: str, port: int) -> None:
@@ -97,7 +98,7 @@ def _check_free(host: str, port: int) -> None:
             f"There is no host {host!r}: give an address of this machine, such as {LOOPBACK}.", argument="host"
         ) from error
     except OSError as error:
-        if error.errno in _IN_USE:
+        if error.errno == errno.EADDRINUSE:
             raise PortInUse(port, host) from error
         raise UserError(
             f"The port {port} of {host} cannot be opened ({error.strerror}): choose another one.", argument="port"
@@ -150,10 +151,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the banners that viser prints."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield

@@ -100,21 +100,12 @@ class RenderSchedule:
             self._clients[client] = _ClientState(view, now)
 
     def remove(self, client: int) -> None:
-        """Forgets a client that has left or wants no more images.
+        """Forgets a client that has left, wants no more images, or is about to see another scene.
 
         Args:
             client: its number.
         """
         self._clients.pop(client, None)
-
-    def invalidate(self, now: float) -> None:
-        """Notes that the scene has changed: all clients need a new image.
-
-        Args:
-            now: time.
-        """
-        for client in self._clients.values():
-            client.moved, client.rendered = now, 0
 
     def next_request(self, now: float) -> RenderRequest | None:
         """The image to render now, noted as rendered; None while there is nothing to do.

@@ -53,12 +53,6 @@ class RenderWorker:
         with self._changed:
             self._schedule.remove(client)
 
-    def invalidate(self) -> None:
-        """Asks for new images for all clients, since the scene has changed."""
-        with self._changed:
-            self._schedule.invalidate(time.monotonic())
-            self._changed.notify()
-
     def stop(self) -> None:
         """Ends the thread after the image that it is rendering."""
         with self._changed:

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from video_ae.viewer.contents import folder_version, load_contents
 from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, close_page, open_page, set_start, welcome
 from video_ae.viewer.render_timing import RenderRequest
 from video_ae.viewer.render_worker import RenderWorker
-from video_ae.viewer.views import View, start_view
 
 PLAYBACK_SECONDS = 1 / 30  # between two updates of playback
 WATCH_SECONDS = 1.0  # between two checks whether the folder was replaced
@@ -45,7 +45,7 @@ class Viewer:
         self._stopped = threading.Event()
         self._page = open_page(host, port, self._contents.reconstruction.name)
         self.host, self.port = host, self._page.get_port()
-        self._worker = RenderWorker(self._render, self._deliver)
+        self._worker = RenderWorker(lambda view, size: self._contents.render(view, size), self._deliver)
         self._set_start()
         self._page.on_client_disconnect(self._leave)
         self._page.on_client_connect(self._enter)
@@ -77,12 +77,11 @@ class Viewer:
         for session in self._all_sessions():
             session.show(contents)
             session.notify("New reconstruction", f"{len(contents)} frames were read.")
-        self._worker.invalidate()
         return True
 
     def _set_start(self) -> None:
         shown = self._contents.reconstruction
-        set_start(self._page, *start_view(shown.cameras, shown.scene_depth))
+        set_start(self._page, shown.cameras, shown.scene_depth)
 
     def _all_sessions(self) -> list[ClientSession]:
         with self._lock:
@@ -98,9 +97,6 @@ class Viewer:
         self._worker.remove(client.client_id)
         with self._lock:
             self._sessions.pop(client.client_id, None)
-
-    def _render(self, view: View, size: tuple[int, int]) -> np.ndarray:
-        return self._contents.render(view, size)
 
     def _deliver(self, request: RenderRequest, image: np.ndarray) -> None:
         with self._lock:
@@ -127,10 +123,7 @@ def view_reconstruction(directory: Path, host: str = LOOPBACK, port: int = DEFAU
     Raises:
         UserError: as `Viewer` does.
     """
-    viewer = Viewer(directory, host, port, device)
-    print(welcome(host, viewer.port, f"{directory} is shown"), flush=True)
-    try:
+    with closing(Viewer(directory, host, port, device)) as viewer:
+        print(welcome(host, viewer.port, f"{directory} is shown"), flush=True)
         while True:
             time.sleep(3600)
-    finally:
-        viewer.close()

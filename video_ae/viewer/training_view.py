@@ -4,11 +4,11 @@ import os
 import queue
 import sys
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -20,16 +20,14 @@ from video_ae.renderers.compositing import march
 from video_ae.scene.rendering import to_bytes
 from video_ae.training.settings import RunSettings
 from video_ae.training.train import train
-from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, TensorRecord, VideoClip
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, Page, PortInUse, close_page, open_page, set_start, welcome
-from video_ae.viewer.views import frustum_scale, start_view
+from video_ae.viewer.views import as_array, frustum_scale
 
 PORTS = 20  # are tried, so that two trainings can be watched at once
 _LEAST_OPACITY = 0.5
 _DEPTH = 1.0  # typical: models scale their cameras so that the mean inverse depth is 1
-
-Values = TypeVar("Values", Tensor, Cameras, MultiplaneVolume)
 
 
 def train_in_view(settings: RunSettings, host: str = LOOPBACK, port: int = DEFAULT_PORT) -> Path:
@@ -48,15 +46,12 @@ def train_in_view(settings: RunSettings, host: str = LOOPBACK, port: int = DEFAU
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return train(settings)
-    view = TrainingView(host, port)
-    try:
+    with closing(TrainingView(host, port)) as view:
         return train(settings, [view])
-    finally:
-        view.close()
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(TensorRecord):
     """A clip at one step of a training, on the CPU.
 
     Args:
@@ -86,25 +81,14 @@ def snapshot(step: int, batch: VideoClip, output: ModelOutput) -> Snapshot:
         output: what the model makes of the batch.
     """
     rendered = len(output.targets) // 2
-    frames = to_bytes(_copy(batch.frames[0]))
-    return Snapshot(
-        step,
-        frames,
-        frames[int(output.targets[rendered])],
-        to_bytes(_copy(output.frames[0, rendered])[None])[0],
-        None if output.camera is None else _copy(output.camera.cameras[0]),
-        None if output.structure is None else _copy(output.structure[0]),
-    )
+    frames, rendering = to_bytes(batch.frames[0].float()), to_bytes(output.frames[:1, rendered].float())[0]
+    cameras = None if output.camera is None else output.camera.cameras[0]
+    structure = None if output.structure is None else output.structure[0]
+    shown = Snapshot(step, frames, frames[int(output.targets[rendered])], rendering, cameras, structure)
+    return shown.to("cpu", torch.float32, copy=True)
 
 
-@torch.no_grad()
-def _copy(values: Values) -> Values:
-    return values.to("cpu", torch.float32, copy=True)
-
-
-def structure_points(
-    structure: MultiplaneVolume,
-) -> tuple[Float[Tensor, "point 3"], UInt8[Tensor, "point 3"]]:
+def structure_points(structure: MultiplaneVolume) -> tuple[Float[Tensor, "point 3"], UInt8[Tensor, "point 3"]]:
     """Where the rays of a code's own camera end (the mean of 1 / z), and the colour there, for rays that end.
 
     Args:
@@ -153,19 +137,17 @@ class TrainingView(Callback):
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         if batch_idx == 0 and trainer.is_global_zero:
-            self._offer(snapshot(trainer.global_step, batch, outputs["output"]))
+            latest = snapshot(trainer.global_step, batch, outputs["output"])
+            try:
+                self._latest.put_nowait(latest)
+            except queue.Full:
+                print("video-ae: the page is slow, and this validation is not shown.", file=sys.stderr)
 
     def close(self) -> None:
         """Ends the page, after the latest snapshot has been drawn."""
         self._latest.put(None)
         self._thread.join(timeout=5)
         close_page(self._page)
-
-    def _offer(self, latest: Snapshot) -> None:
-        try:
-            self._latest.put_nowait(latest)
-        except queue.Full:
-            print("video-ae: the page is slow, and this validation is not shown.", file=sys.stderr)
 
     def _draw_all(self) -> None:
         while (latest := self._latest.get()) is not None:
@@ -187,13 +169,13 @@ def draw_snapshot(page: Page, latest: Snapshot) -> None:
         page.gui.reset()
         page.gui.configure_theme(show_logo=False, show_share_button=False)
         page.gui.add_markdown(f"**Step {latest.step}**: the first validation clip")
-        both = torch.cat([latest.target, latest.rendering], -1).permute(1, 2, 0).numpy()
-        page.gui.add_image(np.ascontiguousarray(both), label="frame, and what the model makes of it")
+        both = as_array(torch.cat([latest.target, latest.rendering], -1))
+        page.gui.add_image(both, label="frame, and what the model makes of it")
         page.scene.set_up_direction("-y")
         if latest.cameras is None:
             page.gui.add_markdown("This model has no cameras that could be drawn.")
             return
-        set_start(page, *start_view(latest.cameras, _DEPTH))
+        set_start(page, latest.cameras, _DEPTH)
         scale = frustum_scale(latest.cameras, _DEPTH)
         draw_cameras(page.scene, latest.cameras, latest.frames, range(len(latest.frames)), scale)
         if latest.structure is not None:

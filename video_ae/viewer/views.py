@@ -7,7 +7,10 @@ radians. The page is rarely as wide as the video, so the aspect (width / height)
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from video_ae.geometry.se3 import quaternion_from_rotation, rigid, rotation_from_quaternion
 from video_ae.types import Cameras
@@ -62,8 +65,7 @@ def view_of_camera(cameras: Cameras, frame: int, aspect: float) -> View:
     fx, fy = cameras.intrinsics[frame, :2].tolist()
     x, y, z, w = quaternion_from_rotation(pose[:3, :3]).tolist()
     fov = 2 * math.atan(max(0.5 / fy, 0.5 / fx / aspect))
-    px, py, pz = pose[:3, 3].tolist()
-    return View((w, x, y, z), (px, py, pz), fov, aspect)
+    return View((w, x, y, z), _vector(pose[:3, 3]), fov, aspect)
 
 
 def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
@@ -131,6 +133,15 @@ def frame_at(start: int, seconds: float, rate: float, count: int) -> int:
     return (start + math.floor(max(seconds, 0.0) * rate + 1e-6)) % count
 
 
-def _vector(tensor: torch.Tensor) -> Vector:
+def as_array(image: UInt8[Tensor, "3 height width"]) -> np.ndarray:
+    """An image as viser takes it: [height, width, 3] in 0 .. 255.
+
+    Args:
+        image: RGB in 0 .. 255.
+    """
+    return np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())
+
+
+def _vector(tensor: Tensor) -> Vector:
     x, y, z = tensor.tolist()
     return x, y, z

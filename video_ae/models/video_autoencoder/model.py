@@ -113,12 +113,12 @@ class PaperVideoAutoencoder(VideoModel):
         first = self.encode_structure(frames[:, 0])
         motions = self.encode_camera(repeat(frames[:, 0], "b ... -> (b f) ...", f=count), frames.flatten(0, 1))
         warped = self.warp(repeat(first, "b ... -> (b f) ...", f=count), motions)
-        pictures = self.decode(warped, clip.image_size).unflatten(0, (-1, count))
+        images = self.decode(warped, clip.image_size).unflatten(0, (-1, count))
         extras = {"motions": motions.unflatten(0, (-1, count))}
         if count > 1:
             extras["carried_voxels"] = self._carry(first, frames)
             extras["voxels"] = self.encode_structure(frames[:, 1:].flatten(0, 1)).unflatten(0, (-1, count - 1))
-        return ModelOutput(pictures, torch.arange(count, device=frames.device), extras=extras)
+        return ModelOutput(images, torch.arange(count, device=frames.device), extras=extras)
 
     def _carry(self, voxels: Tensor, frames: Tensor) -> Tensor:
         steps = self.encode_camera(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1))

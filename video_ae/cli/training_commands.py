@@ -1,17 +1,25 @@
-"""`video-ae train`, whose options another parser knows: the one of the YAML files."""
+"""`video-ae train`, whose options another parser knows (the one of the YAML files), and `prepare`."""
 
+from pathlib import Path
 from typing import Any
 
 from video_ae.cli.arguments import add_command
 
 
 def add_to(commands: Any) -> None:
-    """Adds `train` to the help. Its options are those of a YAML file, which `run` reads.
+    """Adds `prepare`, and `train` to the help: its options are those of a YAML file, which `run` reads.
 
     Args:
         commands: of the parser that the commands are added to.
     """
     add_command(commands, "train", "train an autoencoder on videos (see `video-ae train --help`)", run)
+
+    parser = add_command(commands, "prepare", "a folder of videos -> small frames, packed to train from", _prepare)
+    parser.add_argument("root", type=Path, metavar="FOLDER", help="videos and folders of images, nested as they are")
+    parser.add_argument("--out", type=Path, required=True, metavar="PACKED", help="folder of the packed frames")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side of the frames (default: 128)")
+    parser.add_argument("--workers", type=int, metavar="N", help="videos at a time (default: 1)")
+    parser.add_shared("--decoder", "--overwrite")
 
 
 def option_of(argument: str) -> str | None:
@@ -49,4 +57,15 @@ def run(arguments: list[str]) -> None:
         from video_ae.training.train import train
 
         run = train(settings)
-    print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, pictures and metrics.")
+    print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, images and metrics.")
+
+
+def _prepare(**given: Any) -> None:
+    from video_ae.preparation.prepare import prepare
+
+    packed = prepare(**given)
+    kept = sum(len(segment.frames) for segment in packed.kept)
+    print(
+        f"Wrote {given['out']}: {len(packed.kept)} segments, {kept} of {packed.frames} frames, "
+        f"{len(packed.skipped)} videos left out; report.md says why. Train with --data.root {given['out']}."
+    )
