@@ -159,7 +159,7 @@ TRAIN = f"train --config {ROOT / 'configs' / 'quickstart.yaml'} --out out --data
         ("evaluate poses --data clips --out out", "has no true cameras"),
         ("evaluate views --data clips --out out", "has no true cameras"),
         ("evaluate peers --data clips --out out", "has no true cameras"),
-        (f"evaluate poses --data {CLIPS} --out out --weights other", "has no cameras"),
+        (f"evaluate poses --data {CLIPS} --out out --weights other", "does not reconstruct whole videos"),
         ("evaluate paper --data clips --out out --weights other", "needs its own model"),
         ("latent --weights other --data missing --out out", "'missing' does not exist"),
         ("latent --weights other --data clips --out text.txt/out", "cannot be written"),

@@ -21,7 +21,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_FRAME_FOLDER")
     parser.add_shared("--out", "--weights", "--stride", "--frames")
     parser.add_argument("--focal", type=float, metavar="F", help="known fx / width (default: found)")
-    names = ", ".join(EXPORTS)
+    names = f"{', '.join(EXPORTS)}, module.function of your own"
     parser.add_argument("--export", nargs="+", metavar="NAME", help=f"{names}; all (default) or none (docs/exports.md)")
     parser.add_shared("--refine", "--device", "--overwrite", "--decoder")
 
