@@ -11,7 +11,7 @@ import torch
 
 PACKAGE = Path(__file__).parents[1] / "video_ae"
 
-# A module may import from its own room and from lower ranks. Rooms of one rank do not know each other.
+# A module may import from its own folder and from lower ranks. Folders of one rank do not know each other.
 RANKS = {
     "errors": 0, "types": 0, "registry": 0, "atomic": 1, "device": 1, "progress": 1,
     "geometry": 2,
@@ -25,7 +25,7 @@ RANKS = {
 }  # fmt: skip
 
 
-def room(module: str) -> str:
+def folder_of(module: str) -> str:
     """`video_ae.geometry.se3` -> geometry.
 
     Metrics are pure functions, so they rank below the rest of evaluation, and what writes any file below the formats.
@@ -76,7 +76,7 @@ def upward(graph: dict[str, set[str]]) -> list[str]:
     wrong = []
     for module, targets in graph.items():
         for target in targets:
-            here, there = room(module), room(target)
+            here, there = folder_of(module), folder_of(target)
             if here != there and RANKS[there] >= RANKS[here]:
                 wrong.append(f"{module} -> {target}")
     return wrong
@@ -109,16 +109,16 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_every_room_has_a_rank():
-    assert {room(module) for module in modules()} - {"weights"} <= RANKS.keys()
+    assert {folder_of(module) for module in modules()} - {"weights"} <= RANKS.keys()
 
 
 def test_losses_and_metrics_know_no_model():
     graph = modules()
-    assert not [name for name in graph if room(name) in ("losses", "metrics") and any(map(is_model, graph[name]))]
+    assert not [name for name in graph if folder_of(name) in ("losses", "metrics") and any(map(is_model, graph[name]))]
 
 
 def is_model(module: str) -> bool:
-    return room(module) == "models"
+    return folder_of(module) == "models"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_no_two_modules_have_one_name():
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
 
 
-def test_the_camera_room_reads_in_the_order_that_its_page_lists():
+def test_the_camera_folder_reads_in_the_order_that_its_page_lists():
     page = (PACKAGE / "camera" / "__init__.py").read_text()
     order = re.findall(r"\w+", " ".join(re.findall(r"^\* ([\w, ]+):", page, re.MULTILINE)))
     assert sorted(order) == sorted(path.stem for path in (PACKAGE / "camera").glob("*.py") if path.stem != "__init__")

@@ -1,4 +1,4 @@
-"""The records that pass between the rooms.
+"""The records that pass between the folders.
 
 Conventions, used everywhere in the package (worked numbers stand in `video_ae.geometry.pinhole`):
 
