@@ -108,7 +108,7 @@ def test_no_module_imports_itself_through_others():
     assert cycle(modules()) == []
 
 
-def test_every_room_has_a_rank():
+def test_every_folder_has_a_rank():
     assert {folder_of(module) for module in modules()} - {"weights"} <= RANKS.keys()
 
 
