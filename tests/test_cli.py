@@ -260,7 +260,6 @@ def test_every_shipped_config_trains_two_steps(config, tmp_path, capsys):
         "--data.validation_root=null", f"--data.size={size}", "--data.batch_size=1", "--data.validation_clips=1",
         "--data.workers=0", "--data.max_frames_in_memory=200", "--trainer.max_steps=2", "--trainer.max_time=null",
         "--trainer.validate_every=2", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.precision=32-true",
-        "--trainer.accumulate=1",  # that steps take several batches is tested in tests/training
         *(f"--losses.{name}.missing=leave_out" for name in needing_weights(values)),
     )  # fmt: skip
     assert (code, text) == (0, text)
