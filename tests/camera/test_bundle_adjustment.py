@@ -5,17 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from video_ae.camera.bundle_adjustment import (
-    NormalEquations,
-    linearise,
-    minimise,
-    normal_equations,
-    predict_points,
-    robust_cost,
-    solve_step,
-)
+from video_ae.camera.bundle_adjustment import minimise, robust_cost, solve_step
 from video_ae.camera.frame_graph import frame_pairs
+from video_ae.camera.normal_equations import NormalEquations, normal_equations
 from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
+from video_ae.camera.reprojection import linearise, predict_points
 from video_ae.geometry.se3 import invert, rotation_angle, se3_exp
 
 
@@ -65,7 +59,10 @@ def test_analytic_derivatives_are_those_of_autograd():
 
 def dense_step(equations: NormalEquations, damping: float) -> torch.Tensor:
     """The slow, obvious twin: all unknowns in one dense system, first pose fixed."""
-    coupling = equations.coupling.mT.flatten(0, 1)
+    frames, _, points = equations.coupling.shape
+    wide = equations.coupling.new_zeros(frames, points, len(equations.camera) + 1)
+    index = equations.columns[:, None].expand(-1, points, -1)
+    coupling = wide.scatter_add(2, index, equations.coupling.mT)[..., :-1].flatten(0, 1)
     depth = equations.depth.flatten() * (1 + damping) + 1e-6
     matrix = torch.cat([torch.cat([equations.camera, coupling.T], 1), torch.cat([coupling, torch.diag(depth)], 1)])
     right = torch.cat([equations.camera_right, equations.depth_right.flatten()])

@@ -1,8 +1,9 @@
 """Frames -> extrinsics, intrinsics and how sure they are. The files in reading order:
 
 * base, thresholds, problem: the contract, the numbers that decide, and the records that pass between the files below;
-* features, optical_flow, bundle_adjustment, frame_graph, loop_closure, iteration: frames are matched and a scene is
-  solved on that;
+* kernels: three loops compiled for the processor, each the twin of a function in a file below that is read instead;
+* features, optical_flow, reprojection, normal_equations, bundle_adjustment, frame_graph, loop_closure, iteration:
+  frames are matched and a scene is solved on that;
 * direction_search, incremental, initialization: where a scene to begin with comes from;
 * covariance, stationary_frames, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
 * quality_flags, solver, cache: what is said about the result, and the class that does all this. Its docstring is the

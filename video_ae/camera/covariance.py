@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.camera.bundle_adjustment import normal_equations, reduced_system
+from video_ae.camera.normal_equations import normal_equations, reduced_system
 from video_ae.camera.problem import Correspondences, Priors, SceneState
 from video_ae.geometry.se3 import adjoint
 

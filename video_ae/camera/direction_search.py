@@ -13,7 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from video_ae.camera.kernels.direction_kernel import fit_directions
 from video_ae.camera.problem import Correspondences, SceneState
+from video_ae.compiled import arrays, spread, usable
 from video_ae.geometry.se3 import invert, rigid, so3_exp
 
 
@@ -75,7 +77,7 @@ def pure_rotations(matches: Correspondences, focal: float, iterations: int = 6) 
         iterations: of iteratively reweighted least squares.
     """
     rays = torch.cat([matches.points / focal, torch.ones_like(matches.points[:, :1])], -1)
-    rotation = torch.eye(3, device=rays.device).expand(len(matches.source), 3, 3)
+    rotation = torch.eye(3, dtype=rays.dtype, device=rays.device).expand(len(matches.source), 3, 3)
     for _ in range(iterations):
         turned = rays @ rotation.transpose(-1, -2)
         image = turned[..., :2] / turned[..., 2:].clamp_min(0.05)
@@ -104,12 +106,31 @@ def motion_costs(
     rays = matches.points / focal
     derotated = torch.cat([matches.matched / focal, torch.ones_like(matches.matched[..., :1])], -1) @ pure
     flow = (derotated[..., :2] / derotated[..., 2:].clamp_min(0.05) - rays) * focal
-    half = directions[: len(directions) // 2]
+    half, rotational = directions[: len(directions) // 2], focal * _rotation_flow(rays)
+    fits = _compiled_fits if usable(flow, matches.information) else _fits
+    return MotionCosts(*fits(flow, matches.information, rays, half, rotational, focal, rounds), pure)
+
+
+def _compiled_fits(
+    flow: Tensor, information: Tensor, rays: Tensor, half: Tensor, rotational: Tensor, focal: float, rounds: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cost, rotation and length of every edge for every direction, by a compiled loop."""
+    edges, directions = len(flow), 2 * len(half)
+    outputs = flow.new_empty(edges, directions), flow.new_empty(edges, directions, 3), flow.new_empty(edges, directions)
+    by_row = arrays(flow.mT, information.flatten(2).mT, rays.T, half, rotational.flatten(1).T)
+    results = [output.numpy() for output in outputs]
+    spread(edges, lambda first, last: fit_directions(*by_row, focal, rounds, first, last, *results))
+    return outputs
+
+
+def _fits(
+    flow: Tensor, information: Tensor, rays: Tensor, half: Tensor, rotational: Tensor, focal: float, rounds: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same by tensor operations."""
     parallax = focal * (half[:, None, :2] - rays * half[:, None, 2:])  # flow at inverse depth 1: [direction, point, 2]
-    rotational = focal * _rotation_flow(rays)
-    results = [_edge_costs(*edge, parallax, rotational, rounds) for edge in zip(flow, matches.information, strict=True)]
+    results = [_edge_costs(*edge, parallax, rotational, rounds) for edge in zip(flow, information, strict=True)]
     cost, rotation, length = (torch.stack(parts) for parts in zip(*results, strict=True))
-    return MotionCosts(cost, rotation, length, pure)
+    return cost, rotation, length
 
 
 def _edge_costs(
@@ -127,7 +148,7 @@ def _edge_costs(
     across = torch.linalg.det(information) / information_along  # per squared normal
     jacobian = torch.einsum("kpi,pij->kpj", normal, rotational)
     offset = (normal * flow).sum(-1)
-    rotation = torch.zeros(len(parallax), 3, device=flow.device)
+    rotation = flow.new_zeros(len(parallax), 3)
     for _ in range(rounds):
         residual = offset - (jacobian @ rotation[..., None]).squeeze(-1)
         weight = across / (1 + across * residual.square())

@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from video_ae.camera.bundle_adjustment import predict_points
 from video_ae.camera.features import blur, feature_pyramid
 from video_ae.camera.optical_flow import OpticalFlow, estimate_flow, warp
 from video_ae.camera.problem import Correspondences, PointGrid, SceneState
+from video_ae.camera.reprojection import predict_points
 from video_ae.camera.thresholds import THRESHOLDS
+from video_ae.geometry.pinhole import sample
 
 _EDGES_AT_ONCE = 64  # bounds the memory of the matching
 _GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005
@@ -39,6 +40,14 @@ def frame_pairs(frames: int, gaps: tuple[int, ...], device: torch.device | None 
     pairs = [(i, i + gap) for gap in dict.fromkeys(gaps) for i in range(frames - gap)]
     both = [edge for a, b in pairs for edge in ((a, b), (b, a))]
     return torch.tensor(both, device=device).reshape(-1, 2).T
+
+
+def _floored(information: Float[Tensor, "edge 3 point"]) -> Float[Tensor, "edge 3 point"]:
+    """The inverse of (inverse of the information + _MATCH_FLOOR^2 identity), each as (xx, xy, yy)."""
+    xx, xy, yy = information.unbind(1)
+    variance, determinant = _MATCH_FLOOR**2, xx * yy - xy * xy
+    scale = 1 + variance * (xx + yy) + variance**2 * determinant
+    return torch.stack([xx + variance * determinant, xy, yy + variance * determinant], 1) / scale[:, None]
 
 
 class FrameGraph:
@@ -103,14 +112,12 @@ class FrameGraph:
         parts = []
         for begin in range(0, edges.shape[1], _EDGES_AT_ONCE):
             part = slice(begin, begin + _EDGES_AT_ONCE)
-            source = [maps[edges[0, part]] for maps in self.pyramid[:levels]]
-            target = [maps[edges[1, part]] for maps in self.pyramid[:levels]]
             if start is None:
-                parts.append(estimate_flow(source, target))
+                parts.append(estimate_flow(self.pyramid[:levels], edges[:, part]))
             else:  # a good start needs fewer steps, and smoothing would bias the focal length
                 parts.append(
                     estimate_flow(
-                        source, target, start[part], iterations=_GUIDED_ITERATIONS, stiffness=_GUIDED_STIFFNESS
+                        self.pyramid[:levels], edges[:, part], start[part], _GUIDED_ITERATIONS, _GUIDED_STIFFNESS
                     )
                 )
         return OpticalFlow.cat(parts)
@@ -122,17 +129,16 @@ class FrameGraph:
             edges: each pair next to its reverse.
             found: their flow.
         """
-        structure = found.structure / (found.error + _FEATURE_NOISE**2)[:, None]
-        xx, xy, yy = structure.flatten(2)[..., self.pixels].unbind(1)
-        information = torch.stack([xx, xy, xy, yy], -1).unflatten(-1, (2, 2))
-        identity = torch.eye(2, device=self.device)
-        information = torch.linalg.solve(identity + _MATCH_FLOOR**2 * information, information)
-        reverse = torch.arange(edges.shape[1], device=self.device).view(-1, 2).flip(1).flatten()
-        back, _ = warp(found.flow[reverse], found.flow)
-        distance = (found.flow + back).square().sum(1)
-        trust = found.inside / (1 + distance).square() * (distance < THRESHOLDS.round_trip_pixels**2)
-        information = information * trust.flatten(1)[:, self.pixels, None, None]
-        matched = self.points + found.flow.flatten(2)[..., self.pixels].transpose(1, 2)
+        structure, flow, error, inside = (
+            maps.flatten(-2)[..., self.pixels] for maps in (found.structure, found.flow, found.error, found.inside)
+        )
+        matched = (self.points.T + flow).mT.contiguous()
+        uv = matched / torch.tensor([self.width, self.height], device=self.device) + 0.5
+        back = sample(found.flow.unflatten(0, (-1, 2)).flip(1).flatten(0, 1), uv[:, None], "border").squeeze(2)
+        distance = (flow + back).square().sum(1)
+        trust = inside / (1 + distance).square() * (distance < THRESHOLDS.round_trip_pixels**2)
+        information = _floored(structure / (error + _FEATURE_NOISE**2)[:, None]) * trust[:, None]
+        information = information[:, [0, 1, 1, 2]].mT.contiguous().unflatten(-1, (2, 2))
         return Correspondences(edges[0], edges[1], self.points, matched, information)
 
     def initial_correspondences(self, gaps: tuple[int, ...]) -> Correspondences:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from video_ae.camera.bundle_adjustment import match_costs, minimise
+from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.direction_search import (
     continued_state,
     directions_on_sphere,
@@ -17,6 +17,7 @@ from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.incremental import SHARED, WINDOW, SolvedWindow, register_incrementally
 from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.problem import Correspondences, FreeParameters, KnownParameters, SceneState
+from video_ae.camera.reprojection import match_costs
 from video_ae.camera.thresholds import THRESHOLDS
 
 Solved = tuple[SceneState, float]  # a state and its cost

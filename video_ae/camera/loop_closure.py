@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from video_ae.camera.bundle_adjustment import predict_points
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.problem import SceneState
+from video_ae.camera.reprojection import predict_points
 from video_ae.camera.thresholds import THRESHOLDS
 
 LOOP_CLOSURES = 60  # pairs of keyframes at most

@@ -5,15 +5,14 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from video_ae.camera.features import blur
+from video_ae.camera.kernels.flow_kernel import ERROR_SCALE, MAXIMUM_STEP, RADIUS, TEXTURE_FLOOR, refine_edges
+from video_ae.compiled import spread, usable
 from video_ae.geometry.pinhole import pixel_centres, sample
 from video_ae.types import TensorRecord
-
-_ERROR_SCALE = 0.5  # squared feature difference at which a pixel counts half (features have a spread near 1)
-_MAXIMUM_STEP = 1.5  # pixels of a level per iteration: beyond that the linearisation means nothing
 
 
 @dataclass(frozen=True)
@@ -89,53 +88,92 @@ def resize_flow(flow: Float[Tensor, "edge 2 rows columns"], height: int, width: 
 
 
 def estimate_flow(
-    source: list[Tensor],
-    target: list[Tensor],
+    pyramid: list[Float[Tensor, "frame channel _ _"]],
+    edges: Int[Tensor, "2 edge"],
     start: Float[Tensor, "edge 2 height width"] | None = None,
-    radius: int = 2,
     iterations: int = 6,
-    smooth: int = 2,
     stiffness: float = 0.05,
 ) -> OpticalFlow:
     """Displacement of every source pixel, coarse to fine.
 
     Args:
-        source, target: feature pyramids of the two frames of each edge, finest first, `edge channel height width`.
+        pyramid: feature maps of the frames, finest first.
+        edges: source and target frames.
         start: flow on the finest grid to begin from (zero without it).
-        radius, smooth: windows in pixels of a level, of the matching and of the smoothness.
         iterations: Gauss-Newton steps on each level.
         stiffness: pulls each pixel towards the texture-weighted mean of its neighbours.
     """
-    flow = start
-    for level in reversed(range(len(source))):
-        height, width = source[level].shape[-2:]
-        if flow is None:
-            flow = source[level].new_zeros(len(source[level]), 2, height, width)
-        else:
-            flow = resize_flow(flow, height, width)
-        found = _refine_level(source[level], target[level], flow, radius, iterations, smooth, stiffness)
+    flow = pyramid[-1].new_zeros(edges.shape[1], 2, *pyramid[-1].shape[-2:]) if start is None else start
+    for maps in reversed(pyramid):
+        flow = resize_flow(flow, *maps.shape[-2:])
+        refine = refine_level_compiled if usable(maps, flow) else refine_level
+        found = refine(maps, edges, flow, iterations, stiffness)
         flow = found.flow
     return found
 
 
-def _refine_level(
-    source: Tensor, target: Tensor, flow: Tensor, radius: int, iterations: int, smooth: int, stiffness: float
+def refine_level(
+    maps: Float[Tensor, "frame channel height width"],
+    edges: Int[Tensor, "2 edge"],
+    flow: Float[Tensor, "edge 2 height width"],
+    iterations: int,
+    stiffness: float,
 ) -> OpticalFlow:
-    """Gauss-Newton on one level."""
+    """Gauss-Newton on one level of the pyramid.
+
+    Args:
+        maps: features of the frames on this level.
+        edges: source and target frames.
+        flow: to begin from.
+        iterations: at least one.
+        stiffness: pulls each pixel towards the texture-weighted mean of its neighbours.
+    """
+    source, target = maps[edges[0]], maps[edges[1]]
     gx, gy = gradients(source)
     for _ in range(iterations):
         warped, inside = warp(target, flow)
         error = warped - source
-        weight = inside / (1 + error.square().mean(1, keepdim=True) / _ERROR_SCALE)
+        weight = inside / (1 + error.square().mean(1, keepdim=True) / ERROR_SCALE)
         products = (gx * gx, gx * gy, gy * gy, gx * error, gy * error)
-        moments = blur(torch.cat([(p * weight).mean(1, keepdim=True) for p in products], 1), radius)
-        texture = moments[:, 0:1] + moments[:, 2:3] + 1e-4
-        pull = stiffness * (blur(flow * texture, smooth) / blur(texture, smooth) - flow)
+        moments = blur(torch.cat([(p * weight).mean(1, keepdim=True) for p in products], 1), RADIUS)
+        texture = moments[:, 0:1] + moments[:, 2:3] + TEXTURE_FLOOR
+        pull = stiffness * (blur(flow * texture, RADIUS) / blur(texture, RADIUS) - flow)
         xx, xy, yy = moments[:, 0] + stiffness, moments[:, 1], moments[:, 2] + stiffness
         right_x, right_y = pull[:, 0] - moments[:, 3], pull[:, 1] - moments[:, 4]
         determinant = xx * yy - xy * xy
         step = torch.stack([yy * right_x - xy * right_y, xx * right_y - xy * right_x], 1) / determinant[:, None]
-        flow = flow + step.clamp(-_MAXIMUM_STEP, _MAXIMUM_STEP)
+        flow = flow + step.clamp(-MAXIMUM_STEP, MAXIMUM_STEP)
     warped, inside = warp(target, flow)
-    error = blur((warped - source).square().mean(1, keepdim=True), radius)
+    error = blur((warped - source).square().mean(1, keepdim=True), RADIUS)
     return OpticalFlow(flow, moments[:, :3], error[:, 0], inside[:, 0])
+
+
+def refine_level_compiled(
+    maps: Float[Tensor, "frame channel height width"],
+    edges: Int[Tensor, "2 edge"],
+    flow: Float[Tensor, "edge 2 height width"],
+    iterations: int,
+    stiffness: float,
+) -> OpticalFlow:
+    """The same by a compiled loop; equal to 3e-5 pixels.
+
+    Args:
+        maps, edges, flow, iterations, stiffness: as in `refine_level`.
+    """
+    count, _, height, width = flow.shape
+    error, inside = flow.new_empty(2, count, height, width)
+    found = OpticalFlow(flow.clone(), flow.new_empty(count, 3, height, width), error, inside)
+    arrays = [t.contiguous().numpy() for t in (maps, edges[0], edges[1])]
+    outputs = [t.numpy() for t in (found.flow, found.structure, found.error, found.inside)]
+    spread(
+        count,
+        lambda first, last: refine_edges(
+            arrays[0],
+            arrays[1][first:last],
+            arrays[2][first:last],
+            iterations,
+            stiffness,
+            *(a[first:last] for a in outputs),
+        ),
+    )
+    return found

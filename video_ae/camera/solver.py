@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder
-from video_ae.camera.bundle_adjustment import match_costs
 from video_ae.camera.covariance import pose_covariance, rotation_confidence
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
@@ -22,6 +21,7 @@ from video_ae.camera.problem import (
     focal_in_pixels,
 )
 from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, solver_notes
+from video_ae.camera.reprojection import match_costs
 from video_ae.camera.stationary_frames import skip_stationary_frames
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS

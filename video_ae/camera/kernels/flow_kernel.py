@@ -1,0 +1,184 @@
+"""Lucas-Kanade on one level of the pyramid as one fused loop: the arithmetic of `optical_flow.refine_level`.
+
+Inner loops run along a row and write one array, which is what a compiler turns into vector instructions.
+"""
+
+import numpy as np
+
+from video_ae.compiled import Floats, Integers, kernel
+
+RADIUS = 2  # of the windows, in pixels of a level; written out in the loops below
+ERROR_SCALE = 0.5  # squared feature difference at which a pixel counts half (features have a spread near 1)
+MAXIMUM_STEP = 1.5  # pixels of a level per iteration: beyond that the linearisation means nothing
+TEXTURE_FLOOR = 1e-4
+
+_BOX = np.float32(1 / 25)  # of two passes along one axis
+_STEP, _FLOOR = np.float32(MAXIMUM_STEP), np.float32(TEXTURE_FLOOR)
+_ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+
+
+@kernel
+def _blur_along(rows: Floats, middle: Floats, out: Floats, y: int) -> None:
+    """Two passes of a box of five along rows that begin at column 4; borders are replicated."""
+    width = out.shape[2]
+    for m in range(out.shape[0]):
+        for k in range(4):
+            rows[m, k] = rows[m, 4]
+            rows[m, 4 + width + k] = rows[m, 3 + width]
+        for x in range(width):
+            middle[x + 4] = rows[m, x + 2] + rows[m, x + 3] + rows[m, x + 4] + rows[m, x + 5] + rows[m, x + 6]
+        for k in range(4):
+            middle[k] = middle[4]
+            middle[4 + width + k] = middle[3 + width]
+        for x in range(width):
+            out[m, y, x] = (middle[x + 2] + middle[x + 3] + middle[x + 4] + middle[x + 5] + middle[x + 6]) * _BOX
+
+
+@kernel
+def _box_across(planes: Floats, out: Floats, m: int, scale: np.float32) -> None:
+    """A box of five across the rows of a plane; borders are replicated."""
+    height, width = planes.shape[1:]
+    last = height - 1
+    for y in range(height):
+        a, b, d, e = max(y - 2, 0), max(y - 1, 0), min(y + 1, last), min(y + 2, last)
+        for x in range(width):
+            out[m, y, x] = (
+                planes[m, a, x] + planes[m, b, x] + planes[m, y, x] + planes[m, d, x] + planes[m, e, x]
+            ) * scale
+
+
+@kernel
+def _blur_across(planes: Floats, middle: Floats, count: int) -> None:
+    """Two passes of a box of five across the rows of planes, in place."""
+    for m in range(count):
+        _box_across(planes, middle, m, _ONE)
+        _box_across(middle, planes, m, _BOX)
+
+
+@kernel
+def _warp_row(
+    maps: Floats, frame: int, c: int, flow: Floats, n: int, y: int,
+    index: Integers, du: Floats, dv: Floats, out: Floats, inside: Floats,
+) -> None:  # fmt: skip
+    """A row of the target drawn to the source's pixels, and where it lies inside; `index`, `du`, `dv` are scratch."""
+    height, width = maps.shape[2:]
+    right, bottom = np.float32(width - 1), np.float32(height - 1)
+    for x in range(width):
+        u = np.float32(x) + flow[n, 0, y, x]
+        v = np.float32(y) + flow[n, 1, y, x]
+        inside[n, y, x] = _ONE if (u > -_HALF) & (u < right + _HALF) & (v > -_HALF) & (v < bottom + _HALF) else _ZERO
+        u, v = min(max(u, _ZERO), right), min(max(v, _ZERO), bottom)
+        left = min(max(np.int32(u), np.int32(0)), np.int32(width - 2))
+        top = min(max(np.int32(v), np.int32(0)), np.int32(height - 2))
+        du[x], dv[x] = u - np.float32(left), v - np.float32(top)
+        index[x] = top * np.int32(width) + left
+    flat = maps[frame, c].reshape(height * width)
+    for x in range(width):
+        i = np.uint32(index[x])
+        upper = flat[i] + du[x] * (flat[i + 1] - flat[i])
+        lower = flat[i + width] + du[x] * (flat[i + width + 1] - flat[i + width])
+        out[x] = upper + dv[x] * (lower - upper)
+
+
+@kernel
+def refine_edges(
+    maps: Floats,
+    sources: Integers,
+    targets: Integers,
+    iterations: int,
+    stiffness: float,
+    flow: Floats,
+    structure: Floats,
+    error: Floats,
+    inside: Floats,
+) -> None:
+    """Gauss-Newton steps of every edge, and the fields of its `OpticalFlow`.
+
+    Args:
+        maps: [frame, channel, height, width], at least two pixels each way.
+        sources, targets: frame numbers of the edges.
+        iterations: at least one.
+        stiffness: pulls each pixel towards the texture-weighted mean of its neighbours.
+        flow: [edge, 2, height, width] to begin from; holds the result.
+        structure: [edge, 3, height, width] is filled.
+        error, inside: [edge, height, width] are filled.
+    """
+    channels, height, width = maps.shape[1:]
+    rows = np.zeros((6, width + 8), np.float32)
+    middle = np.empty(width + 8, np.float32)
+    warped, gx, gy = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    index, du, dv = np.empty(width, np.int32), np.empty(width, np.float32), np.empty(width, np.float32)
+    moments = np.empty((5, height, width), np.float32)
+    smooth = np.empty((3, height, width), np.float32)
+    planes = np.empty((5, height, width), np.float32)
+    share = _ONE / np.float32(channels)
+    scale = np.float32(1 / (channels * ERROR_SCALE))
+    pull = np.float32(stiffness)
+    for n in range(len(sources)):
+        s, t = sources[n], targets[n]
+        for _ in range(iterations):
+            for y in range(height):
+                above, below = max(y - 1, 0), min(y + 1, height - 1)
+                rows[:] = 0
+                for c in range(channels):
+                    _warp_row(maps, t, c, flow, n, y, index, du, dv, warped, inside)
+                    gx[0] = (maps[s, c, y, 1] - maps[s, c, y, 0]) * _HALF
+                    gx[width - 1] = (maps[s, c, y, width - 1] - maps[s, c, y, width - 2]) * _HALF
+                    for x in range(1, width - 1):
+                        gx[x] = (maps[s, c, y, x + 1] - maps[s, c, y, x - 1]) * _HALF
+                    for x in range(width):
+                        gy[x] = (maps[s, c, below, x] - maps[s, c, above, x]) * _HALF
+                    for x in range(width):
+                        warped[x] -= maps[s, c, y, x]
+                    for x in range(width):
+                        rows[5, x + 4] += warped[x] * warped[x]
+                    for x in range(width):
+                        rows[0, x + 4] += gx[x] * gx[x]
+                    for x in range(width):
+                        rows[1, x + 4] += gx[x] * gy[x]
+                    for x in range(width):
+                        rows[2, x + 4] += gy[x] * gy[x]
+                    for x in range(width):
+                        rows[3, x + 4] += gx[x] * warped[x]
+                    for x in range(width):
+                        rows[4, x + 4] += gy[x] * warped[x]
+                for x in range(width):
+                    du[x] = share * inside[n, y, x] / (_ONE + scale * rows[5, x + 4])
+                for m in range(5):
+                    for x in range(width):
+                        rows[m, x + 4] *= du[x]
+                _blur_along(rows, middle, moments, y)
+            _blur_across(moments, planes, 5)
+            for y in range(height):
+                for x in range(width):
+                    rows[2, x + 4] = moments[0, y, x] + moments[2, y, x] + _FLOOR
+                for x in range(width):
+                    rows[0, x + 4] = flow[n, 0, y, x] * rows[2, x + 4]
+                for x in range(width):
+                    rows[1, x + 4] = flow[n, 1, y, x] * rows[2, x + 4]
+                _blur_along(rows, middle, smooth, y)
+            _blur_across(smooth, planes, 3)
+            for y in range(height):
+                for x in range(width):
+                    du[x] = pull * (smooth[0, y, x] / smooth[2, y, x] - flow[n, 0, y, x]) - moments[3, y, x]
+                for x in range(width):
+                    dv[x] = pull * (smooth[1, y, x] / smooth[2, y, x] - flow[n, 1, y, x]) - moments[4, y, x]
+                for x in range(width):
+                    xx, xy, yy = moments[0, y, x] + pull, moments[1, y, x], moments[2, y, x] + pull
+                    step = (yy * du[x] - xy * dv[x]) / (xx * yy - xy * xy)
+                    flow[n, 0, y, x] += min(max(step, -_STEP), _STEP)
+                for x in range(width):
+                    xx, xy, yy = moments[0, y, x] + pull, moments[1, y, x], moments[2, y, x] + pull
+                    step = (xx * dv[x] - xy * du[x]) / (xx * yy - xy * xy)
+                    flow[n, 1, y, x] += min(max(step, -_STEP), _STEP)
+        structure[n] = moments[:3]
+        for y in range(height):
+            rows[0] = 0
+            for c in range(channels):
+                _warp_row(maps, t, c, flow, n, y, index, du, dv, warped, inside)
+                for x in range(width):
+                    e = warped[x] - maps[s, c, y, x]
+                    rows[0, x + 4] += e * e * share
+            _blur_along(rows, middle, smooth[:1], y)
+        _blur_across(smooth, planes, 1)
+        error[n] = smooth[0]

@@ -1,0 +1,106 @@
+"""Loops that Numba compiles for the processor at hand. Each has a twin in tensor operations, its specification.
+
+The twin runs on other devices, in other precisions, where gradients are wanted, and where Numba is missing.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+numba: Any
+try:
+    import numba
+except ImportError:  # no wheel for this platform
+    numba = None
+
+Floats: TypeAlias = NDArray[np.float32]
+Doubles: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.signedinteger]
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function of arrays when it is first called, and keeps the machine code for later processes.
+
+    Additions may be reordered, which lets them run side by side; infinities and NaNs keep their meaning.
+
+    Args:
+        function: a loop over numpy arrays; it may call other kernels.
+    """
+    if numba is None:
+        return function
+    plain = inspect.unwrap(function)  # without the shape checker of the tests
+    return numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"}, error_model="numpy")(
+        plain
+    )
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether a kernel can take these tensors: float32 on the CPU, and no gradient wanted.
+
+    Args:
+        tensors: of numbers.
+    """
+    fitting = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
+    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+    return fitting and not wanted and _is_installed()
+
+
+@lru_cache(maxsize=1)
+def _is_installed() -> bool:
+    """Whether there is a compiler; says once what is lost without one, or that it is at work."""
+    if numba is None:
+        print("Numba is not installed: cameras take about five times as long to find.", file=sys.stderr)
+        return False
+    if numba.config.DISABLE_JIT:
+        return False
+    numba.core.event.install_listener("numba:compile", _Announcement())
+    return True
+
+
+if numba is not None:
+
+    class _Announcement(numba.core.event.Listener):  # type: ignore[misc]
+        """Says once a process that code is being compiled; what an earlier one has compiled is loaded in silence."""
+
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said:
+                print("Compiling for this processor (once an installation, about 20 seconds) ...", file=sys.stderr)
+            self.said = True
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+
+def arrays(*tensors: Tensor) -> list[Any]:
+    """Tensors as the arrays that a kernel takes: C-contiguous; their memory is shared where it is so already.
+
+    Args:
+        tensors: on the CPU.
+    """
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def spread(count: int, run: Callable[[int, int], None]) -> None:
+    """Runs parts of a loop on as many threads as torch may use; kernels run beside each other.
+
+    Args:
+        count: of the loop's turns.
+        run: does the turns from a first to before a last.
+    """
+    threads = max(1, min(torch.get_num_threads(), count))
+    bounds = [count * i // threads for i in range(threads + 1)]
+    if threads == 1:
+        run(0, count)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, bounds[:-1], bounds[1:]))
