@@ -106,21 +106,17 @@ class FrameGraph:
 
         Args:
             edges: source and target frames.
-            start: flow to begin from, in which case few iterations are made; else coarse to fine from zero.
+            start: flow to begin from (of any size), in which case few iterations are made; else coarse to fine from
+                zero.
             levels: so many of the finest levels only.
         """
         parts = []
         for begin in range(0, edges.shape[1], _EDGES_AT_ONCE):
             part = slice(begin, begin + _EDGES_AT_ONCE)
-            if start is None:
-                parts.append(estimate_flow(self.pyramid[:levels], edges[:, part]))
-            else:  # a good start needs fewer steps, and smoothing would bias the focal length
-                parts.append(
-                    estimate_flow(
-                        self.pyramid[:levels], edges[:, part], start[part], _GUIDED_ITERATIONS, _GUIDED_STIFFNESS
-                    )
-                )
-        return OpticalFlow.cat(parts)
+            # A good start needs fewer steps, and smoothing would bias the focal length.
+            guided = (start[part], _GUIDED_ITERATIONS, _GUIDED_STIFFNESS) if start is not None else ()
+            parts.append(estimate_flow(self.pyramid[:levels], edges[:, part], *guided))
+        return parts[0] if len(parts) == 1 else OpticalFlow.cat(parts)
 
     def correspondences(self, edges: Int[Tensor, "2 edge"], found: OpticalFlow) -> Correspondences:
         """Flow at the grid points with its information: texture, alignment error, and whether the way back agrees.
@@ -198,22 +194,32 @@ class FrameGraph:
         edges = frame_pairs(self.count, gaps, self.device)
         if others is not None:
             edges = torch.cat([edges, others], 1)
-        return self.correspondences(edges, self.flow(edges, self.predicted_flow(edges, state), levels))
+        level, parts = min(levels, len(self.pyramid)) - 1, []
+        for part in edges.split(_EDGES_AT_ONCE, 1):
+            parts.append(self.correspondences(part, self.flow(part, self.predicted_flow(part, state, level), levels)))
+        return Correspondences.cat(parts)
 
-    def predicted_flow(self, edges: Int[Tensor, "2 edge"], state: SceneState) -> Float[Tensor, "edge 2 height width"]:
-        """Flow of every pixel of the working size as the scene predicts it.
+    def predicted_flow(
+        self, edges: Int[Tensor, "2 edge"], state: SceneState, level: int = 0
+    ) -> Float[Tensor, "edge 2 height width"]:
+        """Flow of every pixel of a level as the scene predicts it.
 
         Args:
             edges: source and target frames.
             state: the scene.
+            level: of the pyramid; 0: the working size.
         """
+        height, width = self.pyramid[level].shape[-2:]
         maps = state.inverse_depth.view(self.count, 1, self.grid.rows, self.grid.columns)
-        dense = F.interpolate(maps, size=(self.height, self.width), mode="bilinear", align_corners=False).flatten(1)
-        rows, columns = (torch.arange(size, device=self.device) for size in (self.height, self.width))
-        points = self._centred(rows, columns)
+        dense = F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False).flatten(1)
+        rows, columns = torch.arange(height, device=self.device), torch.arange(width, device=self.device)
+        points = self._centred((rows + 0.5) * self.height / height - 0.5, (columns + 0.5) * self.width / width - 0.5)
         predicted = predict_points(SceneState(state.camera_from_world, dense, state.log_focal), points, *edges)
         limit = float(max(self.height, self.width))  # nothing is found that far outside anyway
-        return (predicted.image - points).clamp(-limit, limit).transpose(1, 2).unflatten(-1, (self.height, self.width))
+        motion = (predicted.image - points).clamp(-limit, limit) * torch.tensor(
+            [width / self.width, height / self.height], device=self.device
+        )
+        return motion.mT.unflatten(-1, (height, width))
 
     def smoothed(self, inverse_depth: Float[Tensor, "frame point"]) -> Float[Tensor, "frame point"]:
         """Inverse depths averaged over neighbouring points.

@@ -83,6 +83,8 @@ def resize_flow(flow: Float[Tensor, "edge 2 rows columns"], height: int, width: 
         flow: in pixels of its own grid.
         height, width: of the new grid.
     """
+    if flow.shape[-2:] == (height, width):
+        return flow
     ratio = torch.tensor([width / flow.shape[-1], height / flow.shape[-2]], device=flow.device, dtype=flow.dtype)
     return F.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False) * ratio.view(1, 2, 1, 1)
 
@@ -90,7 +92,7 @@ def resize_flow(flow: Float[Tensor, "edge 2 rows columns"], height: int, width: 
 def estimate_flow(
     pyramid: list[Float[Tensor, "frame channel _ _"]],
     edges: Int[Tensor, "2 edge"],
-    start: Float[Tensor, "edge 2 height width"] | None = None,
+    start: Float[Tensor, "edge 2 _ _"] | None = None,
     iterations: int = 6,
     stiffness: float = 0.05,
 ) -> OpticalFlow:
@@ -99,7 +101,7 @@ def estimate_flow(
     Args:
         pyramid: feature maps of the frames, finest first.
         edges: source and target frames.
-        start: flow on the finest grid to begin from (zero without it).
+        start: flow to begin from, in pixels of its own grid (zero without it).
         iterations: Gauss-Newton steps on each level.
         stiffness: pulls each pixel towards the texture-weighted mean of its neighbours.
     """
