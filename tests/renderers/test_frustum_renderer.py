@@ -7,6 +7,7 @@ import pytest
 import torch
 from scenes import OPAQUE, cameras, identity, random_code, textured_plane
 
+from video_ae import compiled
 from video_ae.geometry.se3 import invert
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import Cameras, MultiplaneVolume, RenderedViews
@@ -171,3 +172,28 @@ def test_the_native_renderer_does_not_import_the_optional_package():
     )
     result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(compiled.numba is None, reason="Numba is not installed")
+@pytest.mark.parametrize("size", [(12, 16), (7, 5), (1, 1)])
+@pytest.mark.parametrize("code", [(5, 9, 11), (1, 2, 3), (3, 1, 1)], ids=str)
+def test_the_compiled_loop_is_the_tensor_operations(monkeypatch, size, code):
+    planes, rows, columns = code
+    generator = torch.Generator().manual_seed(1)
+    density = 3 * torch.rand(2, planes, rows, columns, generator=generator)
+    density[:, :, :, columns // 2] = 20
+    features = torch.rand(2, 3, planes, rows, columns, generator=generator)
+    reference = Cameras.stack([cameras([[0, 0.1, 0, 0, 0, 0]])[0], identity()[0]])
+    volume = MultiplaneVolume(density, features, torch.linspace(2.0, 0.1, planes).expand(2, planes), reference)
+    twists = [[0.0] * 6, [0.1, -0.2, 0.3, 0.2, -0.1, 0.1], [0, 0, 0, 0, 0, 0.9], [0, 3.0, 0, 0, 0, 0]]
+    views = Cameras.stack([cameras(twists)[0], cameras(twists[::-1])[0]])
+    found = RENDER(volume, views, *size)
+    monkeypatch.setattr("video_ae.renderers.frustum_renderer.usable", lambda *_: False)
+    for got, expected in zip(vars(found).values(), vars(RENDER(volume, views, *size)).values(), strict=True):
+        torch.testing.assert_close(got, expected, atol=5e-5, rtol=1e-4)
+
+
+def test_where_gradients_are_wanted_there_are_some():
+    code = random_code(identity())
+    RENDER(code, identity(), 6, 8).rgb.sum().backward()
+    assert code.density.grad.abs().max() > 0

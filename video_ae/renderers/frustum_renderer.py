@@ -6,10 +6,13 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from video_ae.compiled import arrays, spread, usable
 from video_ae.geometry.frustum import intersect_frustum
 from video_ae.geometry.pinhole import sample
+from video_ae.geometry.se3 import invert
 from video_ae.renderers.base import Renderer
 from video_ae.renderers.compositing import absorption_weights
+from video_ae.renderers.frustum_kernel import render_rows
 from video_ae.types import Cameras, MultiplaneVolume, RenderedViews
 
 
@@ -36,6 +39,9 @@ class FrustumRenderer(Renderer):
         self.marcher = marcher
 
     def forward(self, volume: MultiplaneVolume, views: Cameras, height: int, width: int) -> RenderedViews:
+        if self.marcher == "native" and usable(volume.density, volume.features, views.world_from_camera):
+            rendered = [_compiled(volume[i], views[i], height, width) for i in range(len(volume.density))]
+            return RenderedViews.stack(rendered)
         density, features = volume.density, volume.features
         planes = density.shape[1]
         coordinates, inverse_depth = intersect_frustum(volume.reference, volume.inverse_depth, views, height, width)
@@ -48,6 +54,18 @@ class FrustumRenderer(Renderer):
         opacity = (1 - torch.exp(-sampled[:, :, :, 0])) * inside
         composite = _composite_with_pytorch3d if self.marcher == "pytorch3d" else _composite
         return composite(opacity, sampled[:, :, :, 1:4], inverse_depth)
+
+
+def _compiled(volume: MultiplaneVolume, views: Cameras, height: int, width: int) -> RenderedViews:
+    """One item of a batch by a compiled loop."""
+    count = len(views)
+    new = volume.density.new_empty
+    rendered = RenderedViews(new(count, 3, height, width), new(count, height, width), new(count, height, width))
+    reference_from_view = invert(volume.reference.world_from_camera) @ views.world_from_camera
+    code = arrays(volume.density, volume.features, volume.inverse_depth, volume.reference.intrinsics[0])
+    inputs, outputs = arrays(reference_from_view, views.intrinsics), [one.numpy() for one in vars(rendered).values()]
+    spread(count * height, lambda first, last: render_rows(*code, *inputs, first, last, *outputs))
+    return rendered
 
 
 def _composite(opacity: Tensor, colours: Tensor, inverse_depth: Tensor) -> RenderedViews:
