@@ -14,7 +14,7 @@ from video_ae.geometry.precision import full_precision
 from video_ae.geometry.se3 import invert
 from video_ae.types import Cameras
 
-_IN_FRONT = 0.05  # of homogeneous depth: voxels nearer to a camera's own plane than this are not seen by it
+IN_FRONT = 0.05  # of homogeneous depth: voxels nearer to a camera's own plane than this are not seen by it
 
 
 def inverse_depth_planes(nearest: Float[Tensor, "batch"], planes: int) -> Float[Tensor, "batch {planes}"]:
@@ -61,14 +61,14 @@ def project_frustum_with_depth(
         rows, columns: voxels of a plane.
     """
     points = _voxels_in_views(reference, inverse_depth, views, rows, columns)
-    view_inverse_depth = inverse_depth[:, None, :, None, None] / points[..., 2].clamp_min(_IN_FRONT)
+    view_inverse_depth = inverse_depth[:, None, :, None, None] / points[..., 2].clamp_min(IN_FRONT)
     return *_projected(points, views), view_inverse_depth
 
 
 def _projected(points: Tensor, views: Cameras) -> tuple[Tensor, Tensor]:
     focal, centre = _focal_and_centre(views)
-    coordinates = points[..., :2] / points[..., 2:].clamp_min(_IN_FRONT) * focal + centre
-    return coordinates, points[..., 2] > _IN_FRONT
+    coordinates = points[..., :2] / points[..., 2:].clamp_min(IN_FRONT) * focal + centre
+    return coordinates, points[..., 2] > IN_FRONT
 
 
 def _focal_and_centre(cameras: Cameras) -> tuple[Tensor, Tensor]:

@@ -7,25 +7,31 @@ networks decide by appearance. Any number of contexts, any number of planes, any
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from video_ae.geometry.frustum import project_frustum, project_frustum_with_depth
+from video_ae.compiled import arrays, spread, usable
+from video_ae.geometry.frustum import IN_FRONT, project_frustum, project_frustum_with_depth
 from video_ae.geometry.pinhole import sample
 from video_ae.geometry.resize import resize_images, short_side_size
+from video_ae.geometry.se3 import invert
 from video_ae.structure.base import StructureEncoder
+from video_ae.structure.sweep_kernel import sweep_planes
 from video_ae.types import Cameras, MultiplaneVolume
 
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
 AGREEMENT_WINDOWS = (3, 9)  # side, in voxels, of the windows over which colour differences are averaged
 UNCOMPARED_DIFFERENCE = 0.08  # of colours in [0, 1]: assumed for voxels that fewer than two contexts observe
+UNOBSERVED = -8.0  # logit of a context's colour at a voxel that it does not observe
 FEW_CONTEXTS = 4  # with more contexts than these, logits grow in proportion
 LEAST_PARALLAX, TYPICAL_PARALLAX = 0.002, 0.032  # radians: half a pixel or less; a usual baseline of contexts
 SFM_DEPTH_WEIGHT, SFM_DEPTH_SPREAD = 12.0, 0.2  # in logits; relative difference that counts as the same depth
 FREE_SPACE_WEIGHT, FREE_SPACE_RATIO = 24.0, 2.5  # in logits; voxels nearer than the found depth by this are free space
+_CONSTANTS = np.array([IN_FRONT, LEAST_PARALLAX, TYPICAL_PARALLAX, UNCOMPARED_DIFFERENCE, UNOBSERVED], np.float32)
 
 
 def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -169,23 +175,56 @@ class PlaneSweepEncoder(StructureEncoder):
         width, height = size or (frames.shape[-1], frames.shape[-2])
         hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
         hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
-        colours, seen, parallax = _sweep(frames, cameras, reference, inverse_depth, height, width)
-        mean, variance, share = _agreement(colours, seen)
-        difference, widest = _differences(variance, seen), _widest(parallax, seen)
-        known = torch.cat([hidden, 10 * difference, widest, share], 1)
-        logit = self.ending(torch.cat([known, mean - 0.5], 1))[:, 0]
+        whole_sweep = self._compiled_sweep if usable(frames, hidden) else self._sweep
+        known, features = whole_sweep(frames, cameras, reference, inverse_depth, hidden)
+        logit = self.ending(torch.cat([hidden, known], 1))[:, 0]
+        difference, widest = known[:, :2] / 10, known[:, 2:3]
         sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
         logit = logit - (sharpness.exp() * difference).sum(1)
         if sfm_depth is not None:  # decides where colours agree at any depth
             logit = logit + _sfm_depth_logit(sfm_depth, cameras, reference, inverse_depth, height, width)
         # Differences are means over the contexts: the more contexts, the more certain.
         logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
-        weights = []
+        return MultiplaneVolume(ending_density(logit), features, inverse_depth, reference)
+
+    def _sweep(
+        self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What is known of each voxel besides the volume network's output, [batch, 7, plane, row, column] (ten times
+        both differences, the widest parallax, the share of contexts that observe it, the mean colour less a half), and
+        its colour."""
+        colours, seen, parallax = _sweep(frames, cameras, reference, inverse_depth, *hidden.shape[-2:])
+        mean, variance, share = _agreement(colours, seen)
+        difference, widest = _differences(variance, seen), _widest(parallax, seen)
+        known, weights = torch.cat([10 * difference, widest, share, mean - 0.5], 1), []
+        shared = torch.cat([hidden, known[:, :3]], 1)
         for colour, own_parallax, observed in zip(colours.unbind(1), parallax.unbind(1), seen.unbind(1), strict=True):
-            weights.append(self.visibility(torch.cat([known[:, :-1], (colour - mean) * 5, own_parallax, observed], 1)))
+            weights.append(self.visibility(torch.cat([shared, (colour - mean) * 5, own_parallax, observed], 1)))
         weight = torch.stack(weights, 1) - self.parallax_penalty * parallax
-        weight = torch.softmax(weight.masked_fill(seen == 0, -8.0), 1)  # unobserved voxels keep border colours
-        return MultiplaneVolume(ending_density(logit), (weight * colours).sum(1), inverse_depth, reference)
+        weight = torch.softmax(weight.masked_fill(seen == 0, UNOBSERVED), 1)  # unobserved voxels keep border colours
+        return known, (weight * colours).sum(1)
+
+    def _compiled_sweep(
+        self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The same by a compiled loop."""
+        known, features = (hidden.new_empty(len(hidden), channels, *hidden.shape[2:]) for channels in (7, 3))
+        poses = invert(cameras.world_from_camera) @ reference.world_from_camera
+        inner, _, outer = self.visibility
+        network = arrays(inner.weight.flatten(1), inner.bias, outer.weight.flatten())
+        scalars = outer.bias.item(), self.parallax_penalty.item()
+        for i in range(len(hidden)):
+            inputs = arrays(
+                frames[i], poses[i], cameras.intrinsics[i], reference.intrinsics[i, 0], inverse_depth[i], hidden[i]
+            )
+            outputs, windows = arrays(known[i], features[i]), _windows(*hidden.shape[-2:])
+            spread(
+                len(inverse_depth[i]),
+                lambda first, last: sweep_planes(
+                    *inputs, *network, *scalars, _CONSTANTS, windows, first, last, *outputs  # noqa: B023
+                ),
+            )
+        return known, features
 
     def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:
         """The regularized cost volume: the volume network's output, for voxels four pixels of the small frames wide."""
@@ -277,9 +316,17 @@ def _differences(variance: Tensor, seen: Tensor) -> Tensor:
     compared = (seen.sum(1) > 1.5).to(variance.dtype)
     difference = (variance.mean(1, keepdim=True) + 1e-6).sqrt()
     difference = compared * difference + (1 - compared) * UNCOMPARED_DIFFERENCE
-    largest = (min(variance.shape[-2:]) - 1) // 2 * 2 + 1  # windows are odd and no larger than the image
-    windows = [min(side, largest) for side in AGREEMENT_WINDOWS]
-    return torch.cat([_mean_on_plane(difference, side) for side in windows], 1)
+    return torch.cat([_mean_on_plane(difference, side) for side in _windows(*variance.shape[-2:])], 1)
+
+
+def _windows(rows: int, columns: int) -> tuple[int, ...]:
+    """Sides of the windows: odd, and no larger than the image.
+
+    >>> _windows(6, 20)
+    (3, 5)
+    """
+    largest = (min(rows, columns) - 1) // 2 * 2 + 1
+    return tuple(min(side, largest) for side in AGREEMENT_WINDOWS)
 
 
 def _mean_on_plane(volume: Tensor, side: int) -> Tensor:

@@ -1,0 +1,217 @@
+"""The plane sweep at full size as one fused loop: the arithmetic of `PlaneSweepEncoder`, without gradients.
+
+A plane is swept as a whole, so that the colours of all contexts stay in the processor's cache.
+"""
+
+import numpy as np
+
+from video_ae.compiled import Floats, kernel
+
+_ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+
+
+@kernel
+def _project_row(
+    y: int, q: np.float32, rows: int, reference: Floats, pose: Floats, view: Floats, least: np.float32,
+    u: Floats, v: Floats, far_u: Floats, far_v: Floats, depth: Floats,
+) -> None:  # fmt: skip
+    """Image coordinates of a row of voxels in a context and of the same rays at infinity, and homogeneous depth."""
+    width = len(u)
+    ray_y = ((np.float32(y) + _HALF) / np.float32(rows) - reference[3]) / reference[1]
+    step, start = _ONE / (np.float32(width) * reference[0]), (_HALF / np.float32(width) - reference[2]) / reference[0]
+    fx, fy, cx, cy = view[0], view[1], view[2], view[3]
+    ax, ay, az = pose[0, 0] * step, pose[1, 0] * step, pose[2, 0] * step
+    bx = pose[0, 0] * start + pose[0, 1] * ray_y + pose[0, 2]
+    by = pose[1, 0] * start + pose[1, 1] * ray_y + pose[1, 2]
+    bz = pose[2, 0] * start + pose[2, 1] * ray_y + pose[2, 2]
+    tx, ty, tz = q * pose[0, 3], q * pose[1, 3], q * pose[2, 3]
+    for x in range(width):
+        far_u[x] = (ax * np.float32(x) + bx) / max(az * np.float32(x) + bz, least) * fx + cx
+    for x in range(width):
+        far_v[x] = (ay * np.float32(x) + by) / max(az * np.float32(x) + bz, least) * fy + cy
+    for x in range(width):
+        depth[x] = az * np.float32(x) + bz + tz
+    for x in range(width):
+        u[x] = (ax * np.float32(x) + bx + tx) / max(depth[x], least) * fx + cx
+    for x in range(width):
+        v[x] = (ay * np.float32(x) + by + ty) / max(depth[x], least) * fy + cy
+
+
+@kernel
+def _sample_row(frames: Floats, n: int, u: Floats, v: Floats, colours: Floats, y: int) -> None:
+    """Colours of a context at image coordinates, which are changed; border colours are continued."""
+    height, width = frames.shape[2:]
+    across, down = min(width - 1, 1), min(height - 1, 1) * width
+    right, bottom = np.float32(width - 1), np.float32(height - 1)
+    for x in range(len(u)):
+        u[x] = min(max(u[x] * np.float32(width) - _HALF, _ZERO), right)
+    for x in range(len(u)):
+        v[x] = min(max(v[x] * np.float32(height) - _HALF, _ZERO), bottom)
+    flat = frames[n].reshape(3, height * width)
+    for x in range(len(u)):
+        column = min(max(np.int32(u[x]), np.int32(0)), np.int32(max(width - 2, 0)))
+        row = min(max(np.int32(v[x]), np.int32(0)), np.int32(max(height - 2, 0)))
+        a, b, i = u[x] - np.float32(column), v[x] - np.float32(row), row * width + column
+        for c in range(3):
+            upper = flat[c, i] + a * (flat[c, i + across] - flat[c, i])
+            lower = flat[c, i + down] + a * (flat[c, i + down + across] - flat[c, i + down])
+            colours[n, c, y, x] = upper + b * (lower - upper)
+
+
+@kernel
+def _mean_around(plane: Floats, side: int, sums: Floats, known: Floats, channel: int, p: int) -> None:
+    """Ten times the mean over a window, of the part of it that lies on the plane."""
+    rows, columns = plane.shape
+    reach = side // 2
+    for y in range(rows):
+        for x in range(columns):
+            sums[y, x] = 0
+        for shift in range(-reach, reach + 1):
+            for x in range(max(0, -shift), min(columns, columns - shift)):
+                sums[y, x] += plane[y, x + shift]
+    for y in range(rows):
+        for x in range(columns):
+            known[channel, p, y, x] = 0
+        first, last = max(y - reach, 0), min(y + reach, rows - 1)
+        for other in range(first, last + 1):
+            for x in range(columns):
+                known[channel, p, y, x] += sums[other, x]
+        for x in range(columns):
+            across = min(x + reach, columns - 1) - max(x - reach, 0) + 1
+            known[channel, p, y, x] *= np.float32(10) / np.float32(across * (last - first + 1))
+
+
+@kernel
+def sweep_planes(
+    frames: Floats,
+    poses: Floats,
+    intrinsics: Floats,
+    reference: Floats,
+    planes: Floats,
+    hidden: Floats,
+    first_weights: Floats,
+    first_bias: Floats,
+    second_weights: Floats,
+    second_bias: float,
+    penalty: float,
+    constants: Floats,
+    windows: tuple[int, ...],
+    first: int,
+    last: int,
+    known: Floats,
+    features: Floats,
+) -> None:
+    """What is known of the voxels of some planes, and their colours.
+
+    Args:
+        frames: [context, 3, height, width].
+        poses: [context, 4, 4], context_from_reference.
+        intrinsics: [context, 4] of the contexts.
+        reference: [4], intrinsics of the reference camera.
+        planes: [plane], inverse depths.
+        hidden: [channel, plane, row, column], the volume network's output.
+        first_weights, first_bias, second_weights, second_bias: of the visibility network.
+        penalty: weight of the log parallax in the visibility.
+        constants: nearest homogeneous depth, least and typical parallax, difference where nothing can be compared, logit
+            of a colour that is not observed.
+        windows: sides of the windows over which differences are averaged.
+        first, last: the planes are those from the first to before the last.
+        known: [7, plane, row, column] is filled: ten times both differences, the widest log parallax, the share of
+            contexts that observe a voxel, and the mean colour less a half.
+        features: [3, plane, row, column] is filled.
+    """
+    count, (rows, columns) = len(frames), hidden.shape[2:]
+    channels, width = hidden.shape[0], len(first_weights)
+    nearest, least, typical, uncompared = constants[0], constants[1], np.log(constants[2]), constants[3]
+    narrow = np.log(least) - typical
+    colours = np.empty((count, 3, rows, columns), np.float32)
+    parallax, seen = np.empty((count, rows, columns), np.float32), np.empty((count, rows, columns), np.float32)
+    difference, sums = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.float32)
+    line = np.empty((9, columns), np.float32)
+    u, v, far_u, far_v, depth = line[0], line[1], line[2], line[3], line[4]
+    total, squares, mean, most = line[5], line[6], line[7], line[8]
+    base, logits = np.empty((width, columns), np.float32), np.empty((count, columns), np.float32)
+    for p in range(first, last):
+        for y in range(rows):
+            for n in range(count):
+                _project_row(y, planes[p], rows, reference, poses[n], intrinsics[n], nearest,
+                             u, v, far_u, far_v, depth)  # fmt: skip
+                fx, fy = intrinsics[n, 0], intrinsics[n, 1]
+                for x in range(columns):
+                    a, b = (u[x] - far_u[x]) / fx, (v[x] - far_v[x]) / fy
+                    parallax[n, y, x] = min(a * a + b * b + least * least, _ONE)
+                for x in range(columns):
+                    parallax[n, y, x] = _HALF * np.log(parallax[n, y, x]) - typical
+                for x in range(columns):
+                    inside = (u[x] > _ZERO) & (u[x] < _ONE) & (v[x] > _ZERO) & (v[x] < _ONE) & (depth[x] > nearest)
+                    seen[n, y, x] = _ONE if inside else _ZERO
+                _sample_row(frames, n, u, v, colours, y)
+            total[:], most[:], squares[:] = 0, narrow, 0
+            for n in range(count):
+                for x in range(columns):
+                    total[x] += seen[n, y, x]
+                for x in range(columns):
+                    most[x] = max(most[x], parallax[n, y, x] if seen[n, y, x] > _ZERO else narrow)
+            for x in range(columns):
+                known[2, p, y, x] = most[x]
+            for x in range(columns):
+                known[3, p, y, x] = total[x] / np.float32(count)
+            least_weight = np.float32(1e-3)
+            for c in range(3):
+                mean[:] = 0
+                for n in range(count):
+                    for x in range(columns):
+                        mean[x] += (seen[n, y, x] + least_weight) * colours[n, c, y, x]
+                for x in range(columns):
+                    mean[x] /= total[x] + np.float32(count) * least_weight
+                for n in range(count):
+                    for x in range(columns):
+                        off = colours[n, c, y, x] - mean[x]
+                        squares[x] += (seen[n, y, x] + least_weight) * off * off
+                for x in range(columns):
+                    known[4 + c, p, y, x] = mean[x] - _HALF
+            for x in range(columns):
+                variance = squares[x] / (total[x] + np.float32(count) * least_weight) / np.float32(3)
+                spread = np.sqrt(variance + np.float32(1e-6))
+                difference[y, x] = spread if total[x] > np.float32(1.5) else uncompared
+        for i in range(2):
+            _mean_around(difference, windows[i], sums, known, i, p)
+        for y in range(rows):
+            for j in range(width):
+                base[j] = first_bias[j]
+                for i in range(channels):
+                    for x in range(columns):
+                        base[j, x] += first_weights[j, i] * hidden[i, p, y, x]
+                for i in range(3):
+                    for x in range(columns):
+                        base[j, x] += first_weights[j, channels + i] * known[i, p, y, x]
+            most[:] = -np.inf
+            for n in range(count):
+                for x in range(columns):
+                    logits[n, x] = np.float32(second_bias) - np.float32(penalty) * parallax[n, y, x]
+                for j in range(width):
+                    w = first_weights[j, channels + 3 :]
+                    shift = np.float32(5) * _HALF * (w[0] + w[1] + w[2])
+                    for x in range(columns):
+                        red, green = colours[n, 0, y, x] - known[4, p, y, x], colours[n, 1, y, x] - known[5, p, y, x]
+                        blue = colours[n, 2, y, x] - known[6, p, y, x]
+                        inner = base[j, x] + np.float32(5) * (w[0] * red + w[1] * green + w[2] * blue) - shift
+                        inner += w[3] * parallax[n, y, x] + w[4] * seen[n, y, x]
+                        logits[n, x] += second_weights[j] * max(inner, np.float32(0.1) * inner)
+                for x in range(columns):
+                    logits[n, x] = logits[n, x] if seen[n, y, x] > _ZERO else constants[4]
+                for x in range(columns):
+                    most[x] = max(most[x], logits[n, x])
+            total[:] = 0
+            for n in range(count):
+                for x in range(columns):
+                    logits[n, x] = np.exp(logits[n, x] - most[x])
+                for x in range(columns):
+                    total[x] += logits[n, x]
+            for c in range(3):
+                mean[:] = 0
+                for n in range(count):
+                    for x in range(columns):
+                        mean[x] += logits[n, x] * colours[n, c, y, x]
+                for x in range(columns):
+                    features[c, p, y, x] = mean[x] / total[x]
