@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video_ae.datasets.packed.shards import encode_jpeg
+from video_ae.datasets.shards import encode_jpeg
 from video_ae.errors import UserError
 from video_ae.geometry.resize import Resizing, plan_resizing, resize_images
 from video_ae.videos.base import VideoReader
