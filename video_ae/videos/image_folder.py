@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.base import VideoReader
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
@@ -89,11 +89,9 @@ class ImageFolderReader(VideoReader):
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(file) as image:
-            yield image
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{str(file)!r} cannot be read as an image: remove or replace it.") from error
+    message = f"{str(file)!r} cannot be read as an image: remove or replace it."
+    with unreadable_as(message, None, SyntaxError), Image.open(file) as image:
+        yield image
 
 
 def _upright_size(file: Path) -> tuple[int, int]:
