@@ -47,26 +47,21 @@ def cut_into_segments(scan: Scan) -> tuple[list[list[int]], list[Dropped]]:
     """
     reasons = _reasons(scan)
     cuts = set(scan.cuts)
-    segments: list[list[int]] = []
-    dropped: list[Dropped] = []
-    current: list[int] = []
-
-    def close() -> None:
-        nonlocal current
-        if len(current) < SHORTEST:
-            dropped.extend(_runs(current, f"a rest of fewer than {SHORTEST} frames"))
-        else:
-            parts = -(-len(current) // LONGEST)
-            edges = [round(part * len(current) / parts) for part in range(parts + 1)]
-            segments.extend(current[a:b] for a, b in pairwise(edges))
-        current = []
-
+    shots: list[list[int]] = [[]]
     for number, reason in enumerate(reasons):
         if number in cuts or reason not in ("", "repeated"):
-            close()
+            shots.append([])
         if not reason:
-            current.append(number)
-    close()
+            shots[-1].append(number)
+    segments: list[list[int]] = []
+    dropped: list[Dropped] = []
+    for shot in shots:
+        if len(shot) < SHORTEST:
+            dropped += _runs(shot, f"a rest of fewer than {SHORTEST} frames")
+            continue
+        parts = -(-len(shot) // LONGEST)
+        edges = [round(part * len(shot) / parts) for part in range(parts + 1)]
+        segments += [shot[a:b] for a, b in pairwise(edges)]
     for reason in ("black", "plain", "static", "repeated"):
         dropped += _runs([number for number, given in enumerate(reasons) if given == reason], reason)
     return segments, sorted(dropped, key=lambda part: part.first)

@@ -84,21 +84,16 @@ def camera_plot(output: ModelOutput) -> bytes | None:
 
 
 def _columns(clip: VideoClip, output: ModelOutput) -> dict[str, Tensor]:
-    """Title -> an image of each clip."""
+    """Title -> an image of each clip. The context is the frame nearest to the target that was not rendered."""
     which = len(output.targets) // 2
     target = int(output.targets[which])
-    context = _context(output.targets, len(clip), target)
+    rendered = set(output.targets.tolist())
+    free = [frame for frame in range(len(clip)) if frame not in rendered]
+    context = min(free, key=lambda frame: abs(frame - target), default=target)
     columns = {} if context == target else {"context": clip.frames[:, context]}
     columns |= {"target": clip.frames[:, target], "prediction": output.frames[:, which]}
     columns = {title: _plain(frames).clamp(0, 1) for title, frames in columns.items()}
     return columns if output.disparity is None else columns | {"disparity": _plain(output.disparity[:, which])}
-
-
-def _context(targets: Tensor, frames: int, target: int) -> int:
-    """The frame nearest to the target that was not rendered; the target itself in a model without held-out frames."""
-    rendered = set(targets.tolist())
-    free = [frame for frame in range(frames) if frame not in rendered]
-    return min(free, key=lambda frame: abs(frame - target), default=target)
 
 
 def _draw_path(axes: Axes, path: Float[Tensor, "frame 2"], marker: int) -> None:
