@@ -168,9 +168,7 @@ def measure_overlaps(file: Path, scan: Scan, segment: list[int]) -> list[float]:
 
 
 def _why_nothing(dropped: list[Dropped]) -> str:
-    frames: Counter[str] = Counter()
-    for part in dropped:
-        frames[part.reason] += len(part.frames)
+    frames = Counter(part.reason for part in dropped for _ in part.frames)
     parts = ", ".join(f"{reason} ({count})" for reason, count in frames.most_common())
     return f"No part of {SHORTEST} or more frames is left; frames left out: {parts}."
 

@@ -81,10 +81,8 @@ class ImageFolderReader(VideoReader):
         super().__init__(Path(folder).resolve().name, first, unknown)
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        frames = torch.empty(len(numbers), *self.image_size[::-1], 3, dtype=torch.uint8)
-        for row, number in enumerate(numbers):
-            frames[row] = torch.from_numpy(_upright_rgb(self.files[number]))
-        return frames.permute(0, 3, 1, 2)
+        frames = np.stack([_upright_rgb(self.files[number]) for number in numbers])
+        return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 
 @contextmanager
