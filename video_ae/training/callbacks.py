@@ -169,8 +169,6 @@ class RunProgress(Callback):
     def __init__(self, seconds: float = 15.0) -> None:
         self._seconds, self._console = seconds, Console(stderr=True)
         self._bar: Progress | None = None
-        self._started = self._said = time.monotonic()
-        self._first = 0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self._started = self._said = time.monotonic()

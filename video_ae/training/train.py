@@ -51,7 +51,8 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
     if first and not settings.resume:
         _check_out(run, settings.overwrite)
-    _quiet()
+    for name in ("lightning.pytorch", "lightning.fabric"):  # notes on hardware and on choices made on purpose here
+        logging.getLogger(name).setLevel(logging.WARNING)
     stop = StopSignals()
     trainer = build_trainer(settings, run, stop, watchers)
     torch.manual_seed(settings.seed)
@@ -173,9 +174,3 @@ def _clear(run: Path) -> None:
         shutil.rmtree(run / name, ignore_errors=True)
     for name in (WEIGHTS, SETTINGS, CONFIG):
         (run / name).unlink(missing_ok=True)
-
-
-def _quiet() -> None:
-    """Lightning's notes on hardware and on choices that are made on purpose here."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
