@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
-from video_ae.formats.atomic import write_bytes_atomically
+from video_ae.formats.atomic import write_atomically
 from video_ae.formats.weights import WEIGHTS
 from video_ae.models.base import Autoencoder
 from video_ae.models.open import save_weights
@@ -48,7 +48,7 @@ class ValidationFigures(Callback):
             return
         step, output = trainer.global_step, outputs["output"]
         path = self._folder / f"step_{step}.png"
-        write_bytes_atomically(path, validation_figure(batch, output))
+        write_atomically(path, validation_figure(batch, output).savefig)
         wandb = next((logger for logger in trainer.loggers if isinstance(logger, WandbLogger)), None)
         if wandb is None:
             return
@@ -58,7 +58,7 @@ class ValidationFigures(Callback):
             write_video(video, comparison(batch, output), VIDEO_RATE)
             wandb.log_video("validation_clip", [str(video)], step=step, format=["mp4"])
             if plot := camera_plot(output):
-                figure.write_bytes(plot)
+                plot.savefig(figure)
                 wandb.log_image("validation_cameras", [str(figure)], step=step)
 
 
