@@ -26,9 +26,9 @@ from video_ae.geometry.resize import plan_resizing
 from video_ae.preparation import scan
 from video_ae.preparation.segments import cut_into_segments
 from video_ae.preparation.video import Job, measure_overlaps, prepare_video
-from video_ae.videos.decoders import import_torchcodec
 from video_ae.videos.load import CHUNK_VALUES, read_resized_bytes
 from video_ae.videos.open import open_video
+from video_ae.videos.torchcodec_reader import import_torchcodec
 
 WIDE = [(256, 144), (480, 270), (640, 360), (960, 540), (1280, 720)]
 ROUNDS = 5

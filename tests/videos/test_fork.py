@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from video_ae.videos.decoders import PyAVReader
+from video_ae.videos.pyav_reader import PyAVReader
 from video_ae.videos.writer import write_video
 
 pytestmark = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="there is no fork here")

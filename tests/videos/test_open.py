@@ -8,8 +8,8 @@ from sample_videos import encode, sound
 
 from video_ae.errors import UserError
 from video_ae.videos import open as opening
-from video_ae.videos.decoders import PyAVReader
 from video_ae.videos.open import open_video
+from video_ae.videos.pyav_reader import PyAVReader
 
 
 def _text(path: Path) -> Path:

@@ -1,0 +1,109 @@
+"""PyAV: exact everywhere, brings its own FFmpeg."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from video_ae.errors import UserError
+from video_ae.videos.index import IndexedVideo, VideoIndex
+
+
+class PyAVReader(IndexedVideo):
+    """Seeks the last keyframe at or before a frame and decodes from there; reading forwards never seeks.
+
+    Frames are identified by their presentation times, never by counting from a seek, which makes edit lists, open
+    groups of pictures and variable frame rates exact.
+
+    Args:
+        path: of the video file.
+        index: of its frames; read from the file by default.
+
+    Raises:
+        UserError: the file is no video.
+    """
+
+    def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
+        super().__init__(path, index)
+        self._key_pts = [pts for pts, _ in self._index.starts]
+        self._frames: Iterator = iter(())
+        self._container: Any = None  # an av.container.InputContainer
+        self._stream: Any = None
+        self._last_pts: int | None = None  # of the frame that was decoded last; None: no decoding under way
+
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        frames = torch.empty(len(numbers), *self.image_size[::-1], 3, dtype=torch.uint8)
+        wanted = torch.tensor(numbers)
+        for number in sorted(set(numbers)):
+            frames[wanted == number] = torch.from_numpy(self._upright_frame(number))
+        return frames.permute(0, 3, 1, 2)
+
+    def _upright_frame(self, number: int) -> np.ndarray:
+        """[height, width, 3]."""
+        import av
+
+        frame = None
+        with suppress(av.FFmpegError):
+            frame = self._decode_to(self._index.pts[number])
+        if frame is None:
+            self._last_pts = None
+            raise UserError(
+                f"{str(self._path)!r} is damaged: frame {number} cannot be decoded; use the part before it."
+            )
+        upright = np.rot90(frame.to_ndarray(format="rgb24"), self._index.quarter_turns)
+        if upright.shape[1::-1] != self.image_size:
+            (width, height), (other_width, other_height) = self.image_size, upright.shape[1::-1]
+            raise UserError(
+                f"{str(self._path)!r} changes its frame size from {width}x{height} to {other_width}x{other_height} "
+                f"at frame {number}: cut it there and give the parts one by one."
+            )
+        return np.ascontiguousarray(upright)
+
+    def _decode_to(self, pts: int) -> Any:
+        """The frame that is shown at `pts`, or None if decoding never puts it out."""
+        start = bisect_right(self._key_pts, pts) - 1
+        key_pts = self._key_pts[start] if start >= 0 else None
+        if self._last_pts is None or self._last_pts >= pts or (key_pts is not None and key_pts > self._last_pts):
+            self._start(None if key_pts is None else self._index.starts[start])
+        for frame in self._frames:
+            self._last_pts = frame.pts if frame.pts is not None else self._last_pts
+            if frame.pts == pts:
+                return frame
+            if frame.pts is not None and frame.pts > pts:
+                break
+        return None
+
+    def _start(self, key: tuple[int, int] | None) -> None:
+        """Starts decoding at a keyframe (pts, dts), or at the start of the file if the container cannot seek there."""
+        if key is None or bisect_left(self._key_pts, key[0]) == 0:
+            return self._open()
+        if self._container is None:
+            self._open()
+        self._container.seek(key[1], stream=self._stream)
+        packets = self._container.demux(self._stream)
+        first = next(packets)
+        if first.pts is None or first.pts > key[0]:
+            return self._open()
+        self._frames, self._last_pts = _decode(chain([first], packets)), None
+        return None
+
+    def _open(self) -> None:
+        import av
+
+        if self._container is not None:
+            self._container.close()
+        self._container = av.open(str(self._path), metadata_errors="ignore")
+        self._stream = self._container.streams[self._index.stream]
+        self._frames, self._last_pts = _decode(self._container.demux(self._stream)), None
+
+
+def _decode(packets: Iterable) -> Iterator:
+    for packet in packets:
+        yield from packet.decode()
