@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from video_ae.datasets.clip_sampler import ClipChoice, ClipSampler
-from video_ae.datasets.packed.packed_clips import PackedClips
-from video_ae.datasets.packed.packed_videos import PackedVideos
-from video_ae.datasets.packed.shards import decode_jpeg
+from video_ae.datasets.packed_videos import PackedVideos
+from video_ae.datasets.shards import decode_jpeg
+from video_ae.datasets.training_clips import RandomClips
 from video_ae.geometry.resize import plan_resizing
 from video_ae.preparation.prepare import prepare
 from video_ae.videos.load import load_clip
@@ -72,10 +72,10 @@ def time_in_turns(works: dict[str, Callable[[], object]], rounds: int) -> dict[s
 
 def bare_loop(source: PackedVideos) -> Work:
     """Reads the same bytes at known offsets and decodes them: no table, no index, no checks."""
-    file = os.open(source.store.fetch(source.store.shard_names()[0]), os.O_RDONLY)
+    file = os.open(source.store.fetch(source.store.shard_names[0]), os.O_RDONLY)
     count = int(np.frombuffer(os.pread(file, 4, 0), "<u4")[0])
     ends = np.frombuffer(os.pread(file, 4 * (count + 1), 4), "<u4").tolist()
-    firsts = source._table["first"].tolist()
+    firsts = source.table["first"].tolist()
 
     def work(choice: ClipChoice) -> torch.Tensor:
         items = [firsts[choice.video] + index for index in choice.indices]
@@ -105,7 +105,7 @@ def benchmark_clips(paths: list[Path], packed: Path, clips: int, rounds: int) ->
     source = PackedVideos(packed)
     readers = [open_video(path) for path in paths]
     raw_sampler = ClipSampler([len(reader) for reader in readers], LENGTH, GAP)
-    dataset = PackedClips(source, LENGTH, GAP, clips=clips)
+    dataset = RandomClips(source, LENGTH, GAP, clips=clips)
     sampler = ClipSampler(source.table["frames"], LENGTH, GAP)
     resizing = plan_resizing(readers[0].image_size, SIZE)
     raw_clips = max(4, clips // 40)  # they take long
@@ -141,7 +141,7 @@ def benchmark_address(address: str, clips: int) -> None:
     """A packed folder in object storage, with an empty cache of its own."""
     with tempfile.TemporaryDirectory() as cache:
         started = time.perf_counter()
-        dataset = PackedClips(PackedVideos(address, Path(cache)), LENGTH, GAP, clips=clips)
+        dataset = RandomClips(PackedVideos(address, Path(cache)), LENGTH, GAP, clips=clips)
         opened = time.perf_counter() - started
         rates = []
         for _ in range(2):
@@ -170,7 +170,7 @@ def benchmark_memory(packed: Path, work: Path) -> None:
 
 
 def measure_memory(folder: Path) -> None:
-    dataset = PackedClips(PackedVideos(folder), LENGTH, GAP, clips=300)
+    dataset = RandomClips(PackedVideos(folder), LENGTH, GAP, clips=300)
     for position in range(300):
         dataset[position]
     status = Path("/proc/self/status").read_text()

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from benchmark_data import SIZE, write_videos
 
-from video_ae.datasets.packed.shards import encode_jpeg
+from video_ae.datasets.shards import encode_jpeg
 from video_ae.geometry.resize import plan_resizing
 from video_ae.preparation import scan
 from video_ae.preparation.segments import cut_into_segments

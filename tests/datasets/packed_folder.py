@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
-from video_ae.datasets.packed.packed_clips import PackedClips
-from video_ae.datasets.packed.shards import ShardWriter, StoredFrame, encode_jpeg
+from video_ae.datasets.shards import ShardWriter, StoredFrame, encode_jpeg
+from video_ae.datasets.training_clips import RandomClips
 
 COUNTS = [20, 9, 30, 14, 25]
 
@@ -43,7 +43,7 @@ def write_packed(folder: Path, counts: list[int] = COUNTS) -> Path:
     return folder
 
 
-def positions_of(dataset: PackedClips, workers: int) -> list[tuple]:
+def positions_of(dataset: RandomClips, workers: int) -> list[tuple]:
     """(name, frames' numbers, position) of all clips, through a loader."""
     loader = DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=list)
     return [(clip.name, clip.indices.tolist(), clip.position) for batch in loader for clip in batch]

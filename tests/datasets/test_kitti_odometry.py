@@ -8,7 +8,7 @@ from posed_world import COUNT, HEIGHT, WIDTH, dot_error, poses, write_images
 
 from video_ae.datasets.kitti_odometry import KittiOdometry
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.training_clips import TrainingClips
+from video_ae.datasets.training_clips import MemoryVideos
 from video_ae.errors import UserError
 from video_ae.formats.kitti import read_kitti_projection
 from video_ae.geometry.se3 import invert, rigid
@@ -101,7 +101,7 @@ def test_without_poses_the_frames_are_there_to_train_on(root: Path) -> None:
     source = open_dataset(root)
     assert source.load(0).cameras is not None
     assert source.load(1).cameras is None
-    assert TrainingClips(source, (32, 24), length=3).names == ["00", "01"]
+    assert MemoryVideos(source, (32, 24), length=3).names == ["00", "01"]
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import torch
 from packed_folder import COUNTS, positions_of, write_packed
 
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed.packed_clips import PackedClips
-from video_ae.datasets.packed.packed_videos import PackedVideos
-from video_ae.datasets.packed.shard_store import ShardStore
+from video_ae.datasets.packed_videos import PackedVideos, ShardStore
+from video_ae.datasets.training_clips import RandomClips
 from video_ae.errors import UserError
 
 
@@ -29,7 +28,7 @@ def test_from_object_storage_only_what_is_needed_is_fetched(root: Path, tmp_path
     assert not list((tmp_path / "cache").rglob("*.bin"))
     torch.testing.assert_close(source.load(3).frames, open_dataset(root).load(3).frames)
     assert len(list((tmp_path / "cache").rglob("*.bin"))) == 1
-    near, far = (PackedClips(PackedVideos(where), 4, (1, 3), 8) for where in (root, "memory://bucket/packed"))
+    near, far = (RandomClips(PackedVideos(where), 4, (1, 3), 8) for where in (root, "memory://bucket/packed"))
     assert positions_of(near, 0) == positions_of(far, 0)
     with pytest.raises(UserError, match="cannot be read"):
         open_dataset("memory://bucket/nowhere")
@@ -74,7 +73,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_from_an_s3_server_clips_are_those_of_the_folder(root: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fsspec.filesystem("s3").put(str(root), f"{s3}/packed", recursive=True)
-    near, far = (PackedClips(PackedVideos(where), 4, (1, 3), 12) for where in (root, f"{s3}/packed"))
+    near, far = (RandomClips(PackedVideos(where), 4, (1, 3), 12) for where in (root, f"{s3}/packed"))
     # Workers that were forked after this process had spoken to the server speak to it themselves.
     assert positions_of(near, 0) == positions_of(far, 2)
     assert all(torch.equal(near[position].frames, far[position].frames) for position in range(12))

@@ -12,10 +12,9 @@ from packed_folder import COUNTS, frames_of, positions_of, write_packed
 from video_ae.datasets import clip_sampler as sampling
 from video_ae.datasets.byte_clips import augment, finish_batch
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS, OverlapCurriculum
-from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed.packed_clips import PackedClips
-from video_ae.datasets.packed.packed_videos import PackedVideos
+from video_ae.datasets.packed_videos import PackedVideos
+from video_ae.datasets.training_clips import MixedClips, RandomClips
 from video_ae.errors import UserError
 
 
@@ -30,7 +29,7 @@ def test_frames_are_those_that_the_clip_names(root: Path) -> None:
     assert source.names == [f"walk {number}é" for number in range(5)]
     assert source.skipped == {"bad": "no pictures"}
     assert len(list(root.glob("*.bin"))) > 2
-    dataset = PackedClips(source, length=4, gap=(1, 5), clips=50, reverse=True)
+    dataset = RandomClips(source, length=4, gap=(1, 5), clips=50, reverse=True)
     for position in range(50):
         clip = dataset[position]
         segment = int(clip.indices[0]) % 100
@@ -45,7 +44,7 @@ def test_frames_are_those_that_the_clip_names(root: Path) -> None:
 
 
 def test_order_is_that_of_the_positions_for_any_number_of_workers_and_after_pickling(root: Path) -> None:
-    dataset = PackedClips(PackedVideos(root), length=4, gap=(1, 3), clips=12, seed=3)
+    dataset = RandomClips(PackedVideos(root), length=4, gap=(1, 3), clips=12, seed=3)
     alone = [
         (clip.name, clip.indices.tolist(), clip.position) for clip in map(dataset.__getitem__, reversed(range(12)))
     ]
@@ -58,9 +57,9 @@ def test_order_is_that_of_the_positions_for_any_number_of_workers_and_after_pick
 
 
 def test_a_damaged_shard_costs_its_clips_and_not_the_run(root: Path, caplog) -> None:
-    whole = [clip.name for clip in map(PackedClips(PackedVideos(root), 4, clips=30).__getitem__, range(30))]
+    whole = [clip.name for clip in map(RandomClips(PackedVideos(root), 4, clips=30).__getitem__, range(30))]
     (root / "chunk-0-1.bin").write_bytes((root / "chunk-0-1.bin").read_bytes()[:300])
-    dataset = PackedClips(PackedVideos(root), 4, clips=30)
+    dataset = RandomClips(PackedVideos(root), 4, clips=30)
     damaged = [clip.name for clip in map(dataset.__getitem__, range(30))]
     lost = {name for name in whole if name not in damaged}
     assert lost
@@ -69,12 +68,12 @@ def test_a_damaged_shard_costs_its_clips_and_not_the_run(root: Path, caplog) -> 
     for shard in root.glob("*.bin"):
         shard.write_bytes(shard.read_bytes()[:300])
     with pytest.raises(UserError, match="10 clips one after the other"):
-        PackedClips(PackedVideos(root), 4, clips=30)[0]
+        RandomClips(PackedVideos(root), 4, clips=30)[0]
 
 
 def test_overlap_curriculum_widens_the_clips(root: Path) -> None:
     curriculum = OverlapCurriculum(0.75, 0.25, 1000)
-    dataset = PackedClips(PackedVideos(root), length=3, gap=(1, 9), clips=2**40, curriculum=curriculum)
+    dataset = RandomClips(PackedVideos(root), length=3, gap=(1, 9), clips=2**40, curriculum=curriculum)
 
     def spans(start: int) -> list[int]:
         return [
@@ -127,7 +126,7 @@ def test_what_is_no_complete_packed_folder(root: Path) -> None:
 
 
 def test_batches_of_clips_of_several_sizes_become_one(root: Path) -> None:
-    dataset = PackedClips(PackedVideos(root), 4, clips=3)
+    dataset = RandomClips(PackedVideos(root), 4, clips=3)
     batch = finish_batch([dataset[0], dataset[1]], (16, 16))
     assert batch.frames.shape == (2, 4, 3, 16, 16)
     expected = dataset[1].frames.float().mean((1, 2, 3)) / 255
@@ -148,13 +147,13 @@ def test_augmentation_is_one_for_a_clip_and_a_function_of_its_position() -> None
 
 
 def test_gaps_in_seconds_follow_the_rate(root: Path) -> None:
-    dataset = PackedClips(PackedVideos(root), length=3, clips=60, gap_seconds=(0.2, 0.4))  # ten frames a second
+    dataset = RandomClips(PackedVideos(root), length=3, clips=60, gap_seconds=(0.2, 0.4))  # ten frames a second
     steps = {int(clip.indices[1] - clip.indices[0]) // 100 for clip in map(dataset.__getitem__, range(60))}
     assert steps == {2, 3, 4}
 
 
 def test_a_mixture_takes_each_source_by_its_weight_and_position_alone(root: Path) -> None:
-    parts = [PackedClips(PackedVideos(root), 3, clips=2**30, seed=seed) for seed in (1, 2)]
+    parts = [RandomClips(PackedVideos(root), 3, clips=2**30, seed=seed) for seed in (1, 2)]
     mixture = MixedClips({"one": (parts[0], 1.0), "two": (parts[1], 3.0)}, seed=4)
     found = [mixture[position] for position in range(400)]
     second = [torch.equal(clip.indices, parts[1][position].indices) for position, clip in enumerate(found)]

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from video_ae.datasets import training_clips
 from video_ae.datasets.byte_clips import finish_batch
-from video_ae.datasets.training_clips import TrainingClips, fair_share
+from video_ae.datasets.training_clips import MemoryVideos, RandomClips, fair_share
 from video_ae.datasets.video_folder import VideoFolder
 from video_ae.errors import UserError
 from video_ae.videos.writer import write_video
@@ -19,6 +19,10 @@ def _grey(count: int) -> torch.Tensor:
     return (torch.arange(count)[:, None, None, None] * 10).expand(count, 3, 32, 48).to(torch.uint8)
 
 
+def _clips(source: VideoFolder, size: tuple, length: int, gap=(1, 1), max_frames=8_000, **sampling) -> RandomClips:
+    return RandomClips(MemoryVideos(source, size, length, gap, max_frames), length, gap, **sampling)
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> VideoFolder:
     for name, count in (("a", 20), ("b", 12), ("c", 3)):
@@ -27,9 +31,9 @@ def source(tmp_path: Path) -> VideoFolder:
 
 
 def test_frames_are_those_that_the_clip_names(source: VideoFolder) -> None:
-    clips = TrainingClips(source, (24, 24), length=4, gap=(1, 3), clips=30, reverse=True)
-    assert clips.names == ["a", "b"]
-    assert "3 frames are fewer than the 4" in clips.skipped["c"]
+    clips = _clips(source, (24, 24), length=4, gap=(1, 3), clips=30, reverse=True)
+    assert clips.videos.names == ["a", "b"]
+    assert "3 frames are fewer than the 4" in clips.videos.skipped["c"]
     for position in range(len(clips)):
         clip = clips[position]
         assert clip.frames.shape == (4, 3, 24, 24)
@@ -41,7 +45,7 @@ def test_frames_are_those_that_the_clip_names(source: VideoFolder) -> None:
 
 
 def test_workers_change_nothing(source: VideoFolder) -> None:
-    clips = TrainingClips(source, (24, 16), length=3, clips=8, seed=5)
+    clips = _clips(source, (24, 16), length=3, clips=8, seed=5)
     batches = [
         [
             finish_batch(batch, (24, 16))
@@ -57,17 +61,17 @@ def test_workers_change_nothing(source: VideoFolder) -> None:
 
 
 def test_the_cap_cuts_long_videos_from_both_ends(source: VideoFolder) -> None:
-    clips = TrainingClips(source, (24, 16), length=4, clips=50, max_frames_in_memory=23)
-    assert clips.frame_counts == [10, 10]
+    clips = _clips(source, (24, 16), length=4, clips=50, max_frames=23)
+    assert clips.videos.table["frames"] == [10, 10]
     seen = {int(i) for p in range(50) for i in clips[p].indices if clips[p].name == "a"}
     assert min(seen) >= 5
     assert max(seen) <= 14
 
 
 def test_chunks_do_not_change_the_frames(source: VideoFolder, monkeypatch) -> None:
-    whole = TrainingClips(source, (24, 16), length=4, clips=5)
+    whole = _clips(source, (24, 16), length=4, clips=5)
     monkeypatch.setattr(training_clips, "CHUNK_FRAMES", 3)
-    parts = TrainingClips(source, (24, 16), length=4, clips=5)
+    parts = _clips(source, (24, 16), length=4, clips=5)
     assert all(torch.equal(whole[p].frames, parts[p].frames) for p in range(5))
 
 
@@ -80,13 +84,13 @@ def test_a_video_that_breaks_while_it_is_read_is_left_out(source: VideoFolder, m
         return load(number, *rest)
 
     monkeypatch.setattr(source, "load", broken)
-    clips = TrainingClips(source, (24, 16), length=4, clips=5)
-    assert (clips.names, clips.skipped["a"]) == (["b"], "damaged in the middle")
+    clips = _clips(source, (24, 16), length=4, clips=5)
+    assert (clips.videos.names, clips.videos.skipped["a"]) == (["b"], "damaged in the middle")
 
 
 def test_no_video_is_long_enough(source: VideoFolder) -> None:
     with pytest.raises(UserError, match=r"No video is long enough.*the longest has 20"):
-        TrainingClips(source, (24, 16), length=50)
+        _clips(source, (24, 16), length=50)
 
 
 def test_all_videos_break_while_they_are_read(source: VideoFolder, monkeypatch) -> None:
@@ -95,7 +99,7 @@ def test_all_videos_break_while_they_are_read(source: VideoFolder, monkeypatch) 
 
     monkeypatch.setattr(source, "load", broken)
     with pytest.raises(UserError, match=r"None of 3 videos can be used; .*: damaged in the middle"):
-        TrainingClips(source, (24, 16), length=3)
+        _clips(source, (24, 16), length=3)
 
 
 def test_fair_share_fills_but_never_exceeds_the_memory() -> None:
@@ -107,15 +111,15 @@ def test_fair_share_fills_but_never_exceeds_the_memory() -> None:
 
 
 def test_another_set_of_clips_shares_the_frames(source: VideoFolder) -> None:
-    clips = TrainingClips(source, (24, 16), length=3, gap=(1, 2), clips=9, seed=1, reverse=True)
-    twin = clips.another(5, seed=8, reverse=False)
-    fresh = TrainingClips(source, (24, 16), length=3, gap=(1, 2), clips=5, seed=8)
+    clips = _clips(source, (24, 16), length=3, gap=(1, 2), clips=9, seed=1, reverse=True)
+    twin = RandomClips(clips.videos, 3, (1, 2), clips=5, seed=8)
+    fresh = _clips(source, (24, 16), length=3, gap=(1, 2), clips=5, seed=8)
     assert len(twin) == 5
     assert all(torch.equal(twin[p].frames, fresh[p].frames) for p in range(5))
-    assert twin._videos[0].frames.data_ptr() == clips._videos[0].frames.data_ptr()
+    assert twin.videos is clips.videos
     assert len(clips) == 9
 
 
 def test_gaps_in_seconds(source: VideoFolder) -> None:
-    clips = TrainingClips(source, (24, 16), length=3, clips=40, gap_seconds=(0.2, 0.3))  # ten frames a second
+    clips = _clips(source, (24, 16), length=3, clips=40, gap_seconds=(0.2, 0.3))  # ten frames a second
     assert {int(clip.indices[1] - clip.indices[0]) for clip in map(clips.__getitem__, range(40))} == {2, 3}

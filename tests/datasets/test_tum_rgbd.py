@@ -7,7 +7,7 @@ import torch
 from posed_world import COUNT, dot_error, poses, write_images
 
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.training_clips import TrainingClips
+from video_ae.datasets.training_clips import MemoryVideos, RandomClips
 from video_ae.datasets.tum_rgbd import PUBLISHED, SIZE, TumRgbd, intrinsics_of, nearest_in_time
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
@@ -121,7 +121,7 @@ def test_without_poses_the_frames_are_there_to_train_on(folder: Path) -> None:
     (folder / "groundtruth.txt").unlink()
     source = open_dataset(folder)
     assert source.load(0).cameras is None
-    assert TrainingClips(source, (32, 24), length=3)[0].frames.shape == (3, 3, 24, 32)
+    assert RandomClips(MemoryVideos(source, (32, 24), length=3), length=3)[0].frames.shape == (3, 3, 24, 32)
 
 
 @pytest.mark.parametrize(

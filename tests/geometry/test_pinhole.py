@@ -8,13 +8,13 @@ from video_ae.geometry.pinhole import (
     camera_rays,
     pinhole_intrinsics,
     pixel_centres,
-    pixel_matrix,
     project,
     sample,
     transform,
     unproject,
 )
 from video_ae.geometry.se3 import invert, se3_exp
+from video_ae.types import Cameras
 
 INTRINSICS = torch.tensor([0.9, 1.2, 0.45, 0.56], dtype=torch.float64)
 
@@ -27,7 +27,7 @@ def test_a_point_right_below_and_ahead_lands_right_and_below():
 
 def test_projection_in_pixels_agrees_with_the_usual_matrix():
     point = torch.tensor([0.3, -0.2, 2.0])
-    homogeneous = pixel_matrix(INTRINSICS.float(), 320, 240) @ point
+    homogeneous = Cameras(torch.eye(4)[None], INTRINSICS.float()[None]).K(320, 240)[0] @ point
     pixels = project(point, INTRINSICS.float()) * torch.tensor([320.0, 240.0])
     torch.testing.assert_close(homogeneous[:2] / homogeneous[2], pixels)
 
@@ -55,7 +55,8 @@ def test_camera_rays_go_through_pixel_centres():
 
 
 def test_square_pixels_have_one_focal_length_in_pixels():
-    matrix = pixel_matrix(pinhole_intrinsics(torch.tensor([0.7, 0.9]), 320, 200), 320, 200)
+    intrinsics = pinhole_intrinsics(torch.tensor([0.7, 0.9]), 320, 200)
+    matrix = Cameras(torch.eye(4).expand(2, 4, 4), intrinsics).K(320, 200)
     torch.testing.assert_close(matrix[:, 0, 0], matrix[:, 1, 1])
     torch.testing.assert_close(matrix[:, :2, 2], torch.tensor([[160.0, 100.0]] * 2))
 

@@ -18,7 +18,7 @@ pytest.importorskip("scenedetect", reason="PySceneDetect is not installed: pip i
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed.packed_videos import PackedVideos
+from video_ae.datasets.packed_videos import PackedVideos
 from video_ae.errors import UserError
 from video_ae.preparation import video as one_video
 from video_ae.preparation.prepare import prepare

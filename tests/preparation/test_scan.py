@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from prepared_videos import texture
 
-from video_ae.datasets.packed.shards import JPEG_QUALITY, decode_jpeg, encode_jpeg
+from video_ae.datasets.shards import JPEG_QUALITY, decode_jpeg, encode_jpeg
 from video_ae.preparation.scan import STILL, THUMBNAIL, RestDetector, read_jpegs
 
 

@@ -10,7 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.utils.data import DataLoader
 
-from video_ae.datasets.training_clips import TrainingClips
+from video_ae.datasets.training_clips import MemoryVideos, RandomClips
 from video_ae.datasets.video_folder import VideoFolder
 from video_ae.training.data import BLOCK, Positions, replayed
 from video_ae.videos.writer import write_video
@@ -18,8 +18,9 @@ from video_ae.videos.writer import write_video
 BATCH, STEPS = 2, 4
 
 
-def _clips(folder: Path) -> TrainingClips:
-    return TrainingClips(VideoFolder(folder), (32, 24), length=3, gap=(1, 2), clips=2**30, seed=5, reverse=True)
+def _clips(folder: Path) -> RandomClips:
+    videos = MemoryVideos(VideoFolder(folder), (32, 24), length=3, gap=(1, 2))
+    return RandomClips(videos, length=3, gap=(1, 2), clips=2**30, seed=5, reverse=True)
 
 
 def _take(rank: int, devices: int, start: int, folder: Path, meeting: Path) -> None:

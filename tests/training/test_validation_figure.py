@@ -24,5 +24,6 @@ def test_columns_that_would_be_empty_are_left_out(targets, has_disparity, column
     clip = _clip()
     disparity = torch.rand(2, len(targets), 12, 16) if has_disparity else None
     out = ModelOutput(clip.frames[:, targets], torch.tensor(targets), disparity)
-    figure = Image.open(io.BytesIO(validation_figure(clip, out)))
-    assert figure.width == pytest.approx(2.4 * 90 * columns, abs=2)
+    content = io.BytesIO()
+    validation_figure(clip, out).savefig(content)
+    assert Image.open(content).width == pytest.approx(2.4 * 90 * columns, abs=2)

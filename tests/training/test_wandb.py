@@ -133,7 +133,9 @@ def test_the_video_shows_the_first_clip_in_order_beside_its_rendering():
 
 
 def test_cameras_are_plotted_where_there_are_any():
-    picture = Image.open(io.BytesIO(camera_plot(clip_and_reconstruction()[1])))
+    content = io.BytesIO()
+    camera_plot(clip_and_reconstruction()[1]).savefig(content)
+    picture = Image.open(content)
     assert picture.width == 720
     assert len(picture.convert("RGB").getcolors(100_000)) > 20
     assert camera_plot(clip_and_reconstruction(camera=False)[1]) is None

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float64
@@ -24,6 +26,17 @@ class KnownCameras:
 
     cameras: Cameras | None
     times: Float64[Tensor, "frame"]
+
+
+class Sendable:
+    """An object that goes to other processes without the values of its cached properties: these are made there anew.
+
+    What is mapped into memory, open or large stays out of the loader's messages that way.
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        made = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
+        return {name: value for name, value in vars(self).items() if name not in made}
 
 
 class ClipSource:

@@ -138,7 +138,9 @@ class ClipSampler:
         count = int(self._counts[video])
         smallest, largest = self._gaps[video if len(self._gaps) > 1 else 0].tolist()
         fitting = (count - 1) // (self._length - 1) if self._length > 1 else smallest
-        step = draw.randint(smallest, max(smallest, min(largest, fitting, self._widest(video, largest, position))))
+        if self._curriculum is not None and self._overlaps is not None:
+            largest = widest_gap(self._overlaps[video], self._length, largest, self._curriculum.demanded(position))
+        step = draw.randint(smallest, max(smallest, min(largest, fitting)))
         start = draw.randrange(count - (self._length - 1) * step)
         indices = [start + number * step for number in range(self._length)]
         return ClipChoice(video, indices[::-1] if self._reverse and draw.random() < 0.5 else indices)
@@ -165,11 +167,6 @@ class ClipSampler:
         shard = draw.choice(shards)
         low, high = self._shard_ends[shard - 1] if shard else 0, self._shard_ends[shard]
         return int(np.searchsorted(self._cumulated, draw.randrange(int(low), int(high)), "right"))
-
-    def _widest(self, video: int, largest: int, position: int) -> int:
-        if self._curriculum is None or self._overlaps is None:
-            return largest
-        return widest_gap(self._overlaps[video], self._length, largest, self._curriculum.demanded(position))
 
 
 def widest_gap(overlaps: np.ndarray, length: int, largest: int, demanded: float) -> int:

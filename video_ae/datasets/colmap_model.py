@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from video_ae.datasets.pinholes import pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, pinhole_intrinsics
 from video_ae.errors import UserError
 from video_ae.formats.colmap import colmap_poses, has_colmap_model, read_colmap_cameras, read_colmap_images
 from video_ae.videos.image_folder import natural_key

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import torch
-
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines
 from video_ae.errors import UserError
 from video_ae.formats.kitti import read_kitti, read_kitti_projection
@@ -49,7 +47,7 @@ class KittiOdometry(PosedVideos):
             check_lines(path / "times.txt", times, files)
         truth = path.parent.parent / "poses" / f"{path.name}.txt"
         if not truth.is_file():
-            return PosedFrames(files, torch.eye(4, dtype=torch.float64).expand(len(files), 4, 4), None, times)
+            return PosedFrames(files, times=times)
         world_from_zero = read_kitti(truth)
         check_lines(truth, world_from_zero, files)
         intrinsics, camera_from_zero = read_kitti_projection(path / "calib.txt", camera)

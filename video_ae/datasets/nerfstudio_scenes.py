@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from video_ae.datasets.pinholes import image_size_of, pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, image_size_of, pinhole_intrinsics
 from video_ae.errors import UserError
 from video_ae.formats.nerfstudio import read_nerfstudio
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, natural_order

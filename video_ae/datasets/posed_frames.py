@@ -1,7 +1,9 @@
 """Frames with a camera each: what research data sets come down to, once their files are read."""
 
+import logging
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,9 +16,13 @@ from video_ae.datasets.base import ClipSource, KnownCameras
 from video_ae.datasets.skipped import usable
 from video_ae.datasets.video_folder import VIDEO_SUFFIXES
 from video_ae.errors import UserError
+from video_ae.formats.lens import Lens
 from video_ae.geometry.se3 import is_rotation
 from video_ae.types import Cameras
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_order
+
+LARGEST_SHIFT = 0.01  # of the image's width: a lens that moves a corner further is no pinhole to evaluate with
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,15 +31,15 @@ class PosedFrames:
 
     Args:
         files: one image a frame, all of one size.
-        world_from_camera: rigid, OpenCV axes (x right, y down, z forward).
+        world_from_camera: rigid, OpenCV axes (x right, y down, z forward); None where they are unknown.
         intrinsics: (fx, fy, cx, cy) in pixels of the images; the centre of the top-left pixel is (0.5, 0.5). None
-            where the cameras are no pinholes: the clips have frames and no cameras.
+            where they are unknown or no pinholes: the clips have frames and no cameras.
         times: seconds; None where the data set has none.
     """
 
     files: list[Path]
-    world_from_camera: Float64[Tensor, "frame 4 4"]
-    intrinsics: Float64[Tensor, "frame 4"] | None
+    world_from_camera: Float64[Tensor, "frame 4 4"] | None = None
+    intrinsics: Float64[Tensor, "frame 4"] | None = None
     times: Float64[Tensor, "frame"] | None = None
 
 
@@ -115,15 +121,61 @@ def _checked(video: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
     if missing is not None:
         raise UserError(f"The image {str(missing)!r} does not exist.")
     reader = ImageFolderReader(video.files[0].parent, video.files)  # one size
-    if not (video.world_from_camera.isfinite().all() and is_rotation(video.world_from_camera[:, :3, :3]).all()):
+    pose, intrinsics = video.world_from_camera, video.intrinsics
+    if pose is not None and not (pose.isfinite().all() and is_rotation(pose[:, :3, :3]).all()):
         raise UserError("A camera's matrix is not made of a rotation and a translation.")
     times = reader.times if video.times is None else video.times - video.times[0]
-    if video.intrinsics is None:
+    if pose is None or intrinsics is None:
         return reader, KnownCameras(None, times)
-    if not (video.intrinsics.isfinite().all() and (video.intrinsics[:, :2] > 0).all()):
+    if not (intrinsics.isfinite().all() and (intrinsics[:, :2] > 0).all()):
         raise UserError("A focal length is not a positive number.")
-    normalised = video.intrinsics / torch.tensor([*reader.image_size, *reader.image_size], dtype=torch.float64)
-    return reader, KnownCameras(Cameras(video.world_from_camera, normalised), times)
+    normalised = intrinsics / torch.tensor([*reader.image_size, *reader.image_size], dtype=torch.float64)
+    return reader, KnownCameras(Cameras(pose, normalised), times)
+
+
+def image_size_of(files: Sequence[Path]) -> tuple[int, int]:
+    """(width, height) in pixels of images that have one size, from the first of them.
+
+    Args:
+        files: the images.
+
+    Raises:
+        UserError: when the first one cannot be read.
+    """
+    return ImageFolderReader(files[0].parent, files[:1]).image_size
+
+
+def pinhole_intrinsics(
+    name: str, lenses: Sequence[Lens | None], files: Sequence[Path]
+) -> Float64[Tensor, "frame 4"] | None:
+    """(fx, fy, cx, cy) of each frame in pixels; None, with a warning, where a lens is no pinhole.
+
+    A lens that moves a corner by at most `LARGEST_SHIFT` of the width counts as a pinhole: its distortion is ignored.
+    Evaluation against a camera with more would call a right estimate wrong, while training, which reads no cameras, can
+    use the frames.
+
+    Args:
+        name: of the video, for the warning.
+        lenses: one a frame; None for a fisheye or another model that is no pinhole with distortion.
+        files: the frames, which may have been scaled.
+
+    Raises:
+        UserError: when the first frame cannot be read or has another aspect ratio than the lenses.
+    """
+    shifts = [math.inf if lens is None else lens.corner_shift() for lens in set(lenses)]
+    if not all(shift <= LARGEST_SHIFT for shift in shifts):  # so that a coefficient that is no number counts as well
+        reason = "its lens is no pinhole"
+        if math.isfinite(max(shifts)):
+            reason = f"its lens moves a corner of the image by {max(shifts):.1%} of the width"
+        log.warning(
+            "%s: %s, and cameras here are pinholes; its clips come without cameras, which training does not need. To "
+            "evaluate with them, undistort: `colmap image_undistorter --image_path images --input_path sparse/0 "
+            "--output_path NEW` (colmap/sparse/0 in a folder of `ns-process-data`), and give the folder NEW.",
+            name, reason,
+        )  # fmt: skip
+        return None
+    image_size = image_size_of(files)
+    return torch.tensor([lens.intrinsics_at(image_size) for lens in lenses if lens is not None], dtype=torch.float64)
 
 
 def check_lines(file: Path, rows: Sized, images: list[Path]) -> None:

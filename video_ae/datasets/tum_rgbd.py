@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from video_ae.datasets.pinholes import pinhole_intrinsics
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, pinhole_intrinsics
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.tum import read_tum, read_tum_images
@@ -47,8 +46,7 @@ class TumRgbd(PosedVideos):
         times, files = read_tum_images(path / "rgb.txt")
         truth = path / "groundtruth.txt"
         if not truth.is_file():
-            still = torch.eye(4, dtype=torch.float64).expand(len(files), 4, 4)
-            return PosedFrames(files, still, None, times)
+            return PosedFrames(files, times=times)
         stamps, poses = read_tum(truth)
         nearest, near = nearest_in_time(times, stamps)
         if not near.any():

@@ -29,8 +29,6 @@ class VideoFolder(ClipSource):
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
         root = Path(root)
-        if not root.exists():
-            raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
         self._decoder = decoder
         paths = find_videos(root)
         names = [path.name if path == root else path.relative_to(root).as_posix() for path in paths]
@@ -63,7 +61,12 @@ def find_videos(root: Path) -> list[Path]:
 
     Args:
         root: a folder, or a file, which is taken as a video.
+
+    Raises:
+        UserError: it does not exist.
     """
+    if not root.exists():
+        raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
     if root.is_file():
         return [root]
     found = [root] if len(images_in(root)) > 1 else []

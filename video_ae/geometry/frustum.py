@@ -66,14 +66,9 @@ def project_frustum_with_depth(
 
 
 def _projected(points: Tensor, views: Cameras) -> tuple[Tensor, Tensor]:
-    focal, centre = _focal_and_centre(views)
+    focal, centre = views.intrinsics[:, :, None, None, None].split(2, -1)
     coordinates = points[..., :2] / points[..., 2:].clamp_min(IN_FRONT) * focal + centre
     return coordinates, points[..., 2] > IN_FRONT
-
-
-def _focal_and_centre(cameras: Cameras) -> tuple[Tensor, Tensor]:
-    intrinsics = cameras.intrinsics[:, :, None, None, None]
-    return intrinsics[..., :2], intrinsics[..., 2:]
 
 
 @full_precision
@@ -111,7 +106,7 @@ def intersect_frustum(
     forward = rotated[..., 2].clamp_min(1e-3)
     scaled = (1 - q * translation[..., 2]) / forward
     xy = scaled[..., None] * rotated[..., :2] + q[..., None] * translation[..., :2]
-    focal, centre = _focal_and_centre(reference)
+    focal, centre = reference.intrinsics[:, :, None, None, None].split(2, -1)
     ahead = (scaled > 1e-3) & (rotated[..., 2] > 1e-3)
     view_inverse_depth = torch.where(ahead, q / scaled.clamp_min(1e-3), torch.zeros_like(scaled))
     return xy * focal + centre, view_inverse_depth

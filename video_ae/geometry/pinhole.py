@@ -6,7 +6,6 @@ outer edges of the image; the centre of pixel column `i` of `width` lies at `(i 
 """
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -121,15 +120,3 @@ def sample(
     0.5
     """
     return torch.nn.functional.grid_sample(maps, 2 * coordinates - 1, padding_mode=padding, align_corners=False)
-
-
-def pixel_matrix(intrinsics: Float[Tensor, "*batch 4"], width: int, height: int) -> Float[Tensor, "*batch 3 3"]:
-    """The usual 3x3 matrix K in pixels, in which the centre of the top-left pixel is (0.5, 0.5).
-
-    Args:
-        intrinsics: (fx, fy, cx, cy) of each camera.
-        width, height: of the image, in pixels.
-    """
-    fx, fy, cx, cy = (intrinsics * torch.tensor([width, height, width, height], device=intrinsics.device)).unbind(-1)
-    zero, one = torch.zeros_like(fx), torch.ones_like(fx)
-    return rearrange(torch.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], -1), "... (r c) -> ... r c", r=3)

@@ -200,11 +200,10 @@ def orbit(cameras: Cameras, depth: float, frames: int | None = None, reference: 
         frames: number of frames of the new path; by default that of the input.
         reference: position of the reference frame in `cameras`.
     """
-    count = frames or len(cameras)
-    phase = torch.linspace(0, 1, count, dtype=torch.float64)
-    angle = movement_radius(cameras, depth, reference) / depth * torch.sin(2 * math.pi * phase)
+    base, phase, radius = _about(cameras, depth, frames, reference)
+    angle = radius / depth * torch.sin(2 * math.pi * phase)
     shift = depth * torch.stack([angle.sin(), torch.zeros_like(angle), 1 - angle.cos()], -1)
-    return _displaced(_repeated(cameras, reference, count), shift, depth, look_at=True)
+    return _displaced(base, shift, depth, look_at=True)
 
 
 def spiral(cameras: Cameras, depth: float, frames: int | None = None, reference: int = 0) -> Cameras:
@@ -219,12 +218,11 @@ def spiral(cameras: Cameras, depth: float, frames: int | None = None, reference:
         frames: number of frames of the new path; by default that of the input.
         reference: position of the reference frame in `cameras`.
     """
-    count = frames or len(cameras)
-    phase = torch.linspace(0, 1, count, dtype=torch.float64)
-    opening = movement_radius(cameras, depth, reference) * torch.sin(math.pi * phase)
+    base, phase, radius = _about(cameras, depth, frames, reference)
+    opening = radius * torch.sin(math.pi * phase)
     angle = 4 * math.pi * phase
     shift = torch.stack([opening * angle.cos(), 0.6 * opening * angle.sin(), 0.5 * opening], -1)
-    return _displaced(_repeated(cameras, reference, count), shift, depth, look_at=True)
+    return _displaced(base, shift, depth, look_at=True)
 
 
 def dolly(cameras: Cameras, depth: float, frames: int | None = None, reference: int = 0) -> Cameras:
@@ -236,11 +234,10 @@ def dolly(cameras: Cameras, depth: float, frames: int | None = None, reference: 
         frames: number of frames of the new path; by default that of the input.
         reference: position of the reference frame in `cameras`.
     """
-    count = frames or len(cameras)
-    phase = torch.linspace(0, 1, count, dtype=torch.float64)
-    forward = 1.5 * movement_radius(cameras, depth, reference) * torch.sin(math.pi * phase) ** 2
+    base, phase, radius = _about(cameras, depth, frames, reference)
+    forward = 1.5 * radius * torch.sin(math.pi * phase) ** 2
     shift = torch.stack([torch.zeros_like(forward), torch.zeros_like(forward), forward], -1)
-    return _displaced(_repeated(cameras, reference, count), shift, depth, look_at=False)
+    return _displaced(base, shift, depth, look_at=False)
 
 
 PATHS: dict[str, Callable[[Cameras, float, int | None, int], Cameras]] = {
@@ -263,9 +260,11 @@ def _smoothed_nearby(cameras: Cameras, depth: float) -> Cameras:
         sigma = max(LEAST_SIGMA, sigma / 1.5)
 
 
-def _repeated(cameras: Cameras, frame: int, count: int) -> Cameras:
-    """One frame's camera, `count` times."""
-    return cameras.select([frame] * count)
+def _about(cameras: Cameras, depth: float, frames: int | None, reference: int) -> tuple[Cameras, Tensor, float]:
+    """The reference frame's camera once a frame of the new path, the part of the path before each, and its radius."""
+    count = frames or len(cameras)
+    phase = torch.linspace(0, 1, count, dtype=torch.float64)
+    return cameras.select([reference] * count), phase, movement_radius(cameras, depth, reference)
 
 
 def _displaced(base: Cameras, shift: Tensor, depth: float, look_at: bool) -> Cameras:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
-from video_ae.datasets.packed.shards import SHARD_BYTES, ShardWriter, StoredFrame
+from video_ae.datasets.shards import SHARD_BYTES, ShardWriter, StoredFrame
 from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.preparation.scan import read_jpegs
 from video_ae.preparation.segments import Dropped

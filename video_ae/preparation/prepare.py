@@ -51,8 +51,6 @@ def prepare(
     root, out = Path(root), Path(out)
     if size < 8 or workers < 1:
         raise UserError(f"Size {size} and {workers} workers were given: give at least 8 pixels and one worker.")
-    if not root.exists():
-        raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
     ShotDetector()  # raises now where PySceneDetect is not installed
     paths = [path for path in find_videos(root) if out.absolute() not in (path.absolute(), *path.absolute().parents)]
     if not paths:

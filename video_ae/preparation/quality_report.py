@@ -41,8 +41,7 @@ def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
     )
     sheets = {"kept": _write_sheets(kept, out, "kept"), "left_out": _write_sheets(left_out, out, "left_out")}
     _histograms(packed, out)
-    text = _text(packed, sheets)
-    write_text_atomically(out / "report.md", text)
+    write_text_atomically(out / "report.md", _text(packed, sheets))
 
 
 def frames_by_reason(packed: Packed) -> dict[str, int]:

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video_ae.datasets.packed.shards import encode_jpeg
-from video_ae.errors import UserError
+from video_ae.datasets.shards import encode_jpeg
+from video_ae.errors import UserError, unreadable_as
 from video_ae.geometry.resize import Resizing, plan_resizing, resize_images
 from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_resized_bytes
@@ -148,14 +148,11 @@ class ShotDetector:
     """
 
     def __init__(self) -> None:
-        try:
+        needed = "Preparing videos needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
+        with unreadable_as(needed, None, ImportError):
             import cv2
             import scenedetect
             from scenedetect.detectors import AdaptiveDetector
-        except ImportError as error:
-            raise UserError(
-                "Preparing videos needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
-            ) from error
         self._time = scenedetect.FrameTimecode
         self._bgr = partial(cv2.cvtColor, code=cv2.COLOR_RGB2BGR)
         self._detector = AdaptiveDetector(min_scene_len=2)

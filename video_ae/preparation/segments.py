@@ -1,8 +1,9 @@
 """Which frames of a scanned video are worth training on, and why the others are not."""
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+
+import numpy as np
 
 from video_ae.preparation.scan import STILL, Scan
 
@@ -47,51 +48,39 @@ def cut_into_segments(scan: Scan) -> tuple[list[list[int]], list[Dropped]]:
     """
     reasons = _reasons(scan)
     cuts = set(scan.cuts)
-    segments: list[list[int]] = []
-    dropped: list[Dropped] = []
-    current: list[int] = []
-
-    def close() -> None:
-        nonlocal current
-        if len(current) < SHORTEST:
-            dropped.extend(_runs(current, f"a rest of fewer than {SHORTEST} frames"))
-        else:
-            parts = -(-len(current) // LONGEST)
-            edges = [round(part * len(current) / parts) for part in range(parts + 1)]
-            segments.extend(current[a:b] for a, b in pairwise(edges))
-        current = []
-
+    shots: list[list[int]] = [[]]
     for number, reason in enumerate(reasons):
         if number in cuts or reason not in ("", "repeated"):
-            close()
+            shots.append([])
         if not reason:
-            current.append(number)
-    close()
+            shots[-1].append(number)
+    segments: list[list[int]] = []
+    dropped: list[Dropped] = []
+    for shot in shots:
+        if len(shot) < SHORTEST:
+            dropped += _runs(shot, f"a rest of fewer than {SHORTEST} frames")
+            continue
+        parts = -(-len(shot) // LONGEST)
+        edges = [round(part * len(shot) / parts) for part in range(parts + 1)]
+        segments += [shot[a:b] for a, b in pairwise(edges)]
     for reason in ("black", "plain", "static", "repeated"):
         dropped += _runs([number for number, given in enumerate(reasons) if given == reason], reason)
     return segments, sorted(dropped, key=lambda part: part.first)
 
 
 def _reasons(scan: Scan) -> list[str]:
-    """Why a frame is left out, "" where it is not."""
-    lengths = Counter(scan.still_since)
-    reasons = []
-    for number, first in enumerate(scan.still_since):
-        if scan.brightness[number] < BLACK and scan.contrast[number] < 2 * PLAIN:
-            reasons.append("black")
-        elif scan.contrast[number] < PLAIN:
-            reasons.append("plain")
-        elif lengths[first] >= STATIC_FRAMES and number != first:
-            reasons.append("static")
-        else:
-            reasons.append("repeated" if _is_repeated(scan.changes, number) else "")
-    return reasons
-
-
-def _is_repeated(changes: list[float], number: int) -> bool:
-    """Whether the frame is its predecessor once more, by itself or beside the frames around it."""
-    around = max(changes[max(number - 2, 1) : number + 3], default=0.0)  # the first has no change
-    return changes[number] <= max(REPEATED, min(STILL, REPEATED_BESIDE * around))
+    """Why a frame is left out, "" where it is not; of several reasons the first."""
+    contrast, changes, first = np.array(scan.contrast), np.array(scan.changes), np.array(scan.still_since, int)
+    padded = np.pad(np.where(np.isfinite(changes), changes, 0), 2)  # the first frame has no change
+    largest_nearby = np.maximum.reduce([padded[shift : shift + len(scan)] for shift in range(5)])
+    reasons = {
+        "black": (np.array(scan.brightness) < BLACK) & (contrast < 2 * PLAIN),
+        "plain": contrast < PLAIN,
+        "static": (np.bincount(first)[first] >= STATIC_FRAMES) & (first != np.arange(len(scan))),
+        # Its predecessor once more, by itself or beside the frames around it.
+        "repeated": changes <= np.maximum(REPEATED, np.minimum(STILL, REPEATED_BESIDE * largest_nearby)),
+    }
+    return np.select(list(reasons.values()), list(reasons), "").tolist()
 
 
 def _runs(numbers: list[int], reason: str) -> list[Dropped]:

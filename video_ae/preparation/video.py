@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -87,8 +88,9 @@ def prepare_video(job: Job) -> Path:
     torch.set_num_threads(1)
     record = job.folder / RECORD
     key = _key(job)
-    if record.is_file() and _load_key(record) == key:
-        return record
+    with suppress(FileNotFoundError, ValueError, KeyError):  # none yet, or one that was cut off
+        if json.loads(record.read_text())["key"] == key:
+            return record
     shutil.rmtree(job.folder, ignore_errors=True)
     job.folder.mkdir(parents=True)
     started = time.perf_counter()
@@ -166,9 +168,7 @@ def measure_overlaps(file: Path, scan: Scan, segment: list[int]) -> list[float]:
 
 
 def _why_nothing(dropped: list[Dropped]) -> str:
-    frames: Counter[str] = Counter()
-    for part in dropped:
-        frames[part.reason] += len(part.frames)
+    frames = Counter(part.reason for part in dropped for _ in part.frames)
     parts = ", ".join(f"{reason} ({count})" for reason, count in frames.most_common())
     return f"No part of {SHORTEST} or more frames is left; frames left out: {parts}."
 
@@ -177,10 +177,3 @@ def _key(job: Job) -> list:
     """Changes when the file or the settings do."""
     state = os.stat(job.path)
     return [str(job.path.absolute()), state.st_size, state.st_mtime_ns, job.size, job.decoder, VERSION]
-
-
-def _load_key(record: Path) -> list | None:
-    try:
-        return json.loads(record.read_text())["key"]
-    except (ValueError, KeyError):
-        return None

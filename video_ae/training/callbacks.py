@@ -1,31 +1,38 @@
-"""What happens around the steps: figures, checkpoints, progress, and a stop that loses nothing."""
+"""What happens around the steps: figures, the mean of the weights, checkpoints, progress, a stop that loses nothing."""
 
 import math
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, Timer
+from lightning.pytorch.callbacks import Checkpoint, Timer, WeightAveraging
+from lightning.pytorch.loggers import WandbLogger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from torch import Tensor
 
-from video_ae.formats.atomic import write_bytes_atomically
+from video_ae.formats.atomic import write_atomically
 from video_ae.formats.weights import WEIGHTS
+from video_ae.models.base import Autoencoder
 from video_ae.models.open import save_weights
-from video_ae.training.averaging import WeightMean
-from video_ae.training.first_validation_batch import FirstValidationBatch, wandb_loggers
 from video_ae.training.module import TrainingModule
-from video_ae.training.validation_figure import validation_figure
-from video_ae.types import ModelOutput, VideoClip
+from video_ae.training.validation_figure import camera_plot, comparison, validation_figure
+from video_ae.types import VideoClip
+from video_ae.videos.writer import write_video
 
 LAST = "checkpoints/last.ckpt"
+VIDEO_RATE = 3.0  # frames a second: clips are short
 
 
-class ValidationFigures(FirstValidationBatch):
-    """Writes RUN/pictures/step_N.png of the first validation batch, and logs it to wandb where that is on.
+class ValidationFigures(Callback):
+    """Writes RUN/pictures/step_N.png of the first batch of each validation, which is always the same.
+
+    Where wandb is on, it gets that figure, a video of the first clip (its rendered frames beside the input) and a plot
+    of where its cameras were found.
 
     Args:
         run: the folder of the run.
@@ -34,13 +41,52 @@ class ValidationFigures(FirstValidationBatch):
     def __init__(self, run: Path) -> None:
         self._folder = run / "pictures"
 
-    def look(self, trainer: Trainer, module: LightningModule, clip: VideoClip, output: ModelOutput) -> None:
-        if not trainer.is_global_zero:
+    def on_validation_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int, *_: Any
+    ) -> None:
+        if batch_idx or not trainer.is_global_zero:
             return
-        path = self._folder / f"step_{trainer.global_step}.png"
-        write_bytes_atomically(path, validation_figure(clip, output))
-        for logger in wandb_loggers(trainer):
-            logger.log_image("validation", [str(path)], step=trainer.global_step)
+        step, output = trainer.global_step, outputs["output"]
+        path = self._folder / f"step_{step}.png"
+        write_atomically(path, validation_figure(batch, output).savefig)
+        wandb = next((logger for logger in trainer.loggers if isinstance(logger, WandbLogger)), None)
+        if wandb is None:
+            return
+        wandb.log_image("validation", [str(path)], step=step)
+        with tempfile.TemporaryDirectory() as folder:  # wandb copies the files at once
+            video, figure = Path(folder) / "clip.mp4", Path(folder) / "cameras.png"
+            write_video(video, comparison(batch, output), VIDEO_RATE)
+            wandb.log_video("validation_clip", [str(video)], step=step, format=["mp4"])
+            if plot := camera_plot(output):
+                plot.savefig(figure)
+                wandb.log_image("validation_cameras", [str(figure)], step=step)
+
+
+class WeightMean(WeightAveraging):
+    """Exponential moving mean of parameters and buffers (Polyak and Juditsky 1992), kept by Lightning.
+
+    It averages over more and more steps, so that the random weights of the start soon lose their influence. Validation
+    uses the mean; the steps themselves do not.
+
+    Args:
+        decay: how much of the mean stays at each step; 0.98 averages over about 50 steps.
+    """
+
+    def __init__(self, decay: float) -> None:
+        def mean(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+            if not averaged.is_floating_point():  # counters, as of batch normalisation
+                return current
+            count = float(steps)
+            return averaged.lerp(current, 1 - min(decay, (1 + count) / (10 + count)))
+
+        super().__init__(avg_fn=mean)
+
+    def model(self) -> Autoencoder:
+        """The autoencoder with the mean of the weights."""
+        assert self._average_model is not None, "there is a mean only while a run goes on"
+        module = self._average_model.module
+        assert isinstance(module, TrainingModule)
+        return module.model
 
 
 class LastCheckpoint(Checkpoint):
@@ -123,8 +169,6 @@ class RunProgress(Callback):
     def __init__(self, seconds: float = 15.0) -> None:
         self._seconds, self._console = seconds, Console(stderr=True)
         self._bar: Progress | None = None
-        self._started = self._said = time.monotonic()
-        self._first = 0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self._started = self._said = time.monotonic()

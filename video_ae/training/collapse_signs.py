@@ -1,28 +1,32 @@
 """Signs of collapse while a model trains: it may reconstruct better and better and yet find no camera or no depth."""
 
 import math
+from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 
 from video_ae.evaluation.metrics import collapse
 from video_ae.evaluation.metrics.collapse import Finding
 from video_ae.models.base import Autoencoder
-from video_ae.training.first_validation_batch import FirstValidationBatch
 from video_ae.types import ModelOutput, VideoClip
 
 
-class CollapseSigns(FirstValidationBatch):
-    """Looks at the first validation batch: logs every sign's value as `signs/...` and says it once where one begins."""
+class CollapseSigns(Callback):
+    """Logs every sign's value in the first batch of each validation as `signs/...`; says it once where one begins."""
 
     def __init__(self) -> None:
         self._console, self._said = Console(stderr=True), set[str]()
 
-    def look(self, trainer: Trainer, module: LightningModule, clip: VideoClip, output: ModelOutput) -> None:
+    def on_validation_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int, *_: Any
+    ) -> None:
+        if batch_idx:
+            return
         model = module.model
         assert isinstance(model, Autoencoder)
-        found = signs_of_collapse(model, clip, output)
+        found = signs_of_collapse(model, batch, outputs["output"])
         values = {f"signs/{name}": finding.value for name, finding in found.items()}
         module.log_dict(values, sync_dist=True, batch_size=1)
         triggered = {name for name, finding in found.items() if finding.triggered}

@@ -13,18 +13,15 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.byte_clips import ByteClip, finish_batch
 from video_ae.datasets.clip_sampler import OverlapCurriculum
-from video_ae.datasets.mixed_clips import MixedClips
 from video_ae.datasets.open import open_dataset
-from video_ae.datasets.packed.packed_clips import PackedClips
-from video_ae.datasets.packed.packed_videos import PackedVideos
-from video_ae.datasets.training_clips import TrainingClips
+from video_ae.datasets.packed_videos import PackedVideos
+from video_ae.datasets.training_clips import MemoryVideos, MixedClips, RandomClips
 from video_ae.errors import UserError
 from video_ae.training.device_batches import DeviceBatches
 from video_ae.training.module import TrainingModule
 from video_ae.training.settings import DataSettings
 from video_ae.types import VideoClip
 
-Clips = PackedClips | TrainingClips
 ENDLESS = 2**48
 BLOCK = 32  # clips whose repetitions are shuffled together
 log = logging.getLogger(__name__)
@@ -111,40 +108,34 @@ class ClipData(LightningDataModule):
         other = settings.validation_root or settings.root
         # All are looked at before one is read: that takes long.
         sources = {root: open_dataset(root, settings.decoder) for root in dict.fromkeys([*roots, other])}
-        clips = {root: self._clips(sources[root], ENDLESS, seed, settings.reverse, settings.overlap) for root in roots}
-        for root in roots:
-            _say(root, clips[root])
-        mixture = MixedClips({root: (clips[root], roots[root]) for root in roots}, seed)
-        self.training: Dataset[ByteClip] = mixture if settings.mix else clips[settings.root]
-        self.validation = self._validation(sources[other], clips.get(other))
-        if other not in clips:
-            _say(other, self.validation)
+        videos = {root: self._videos(source) for root, source in sources.items()}
+        for root, found in videos.items():
+            log.warning("%s: %d videos, %d left out", root, len(found.names), len(found.skipped))
+        drawing = {"clips": ENDLESS, "seed": seed, "reverse": settings.reverse}
+        clips = {root: (self._clips(videos[root], settings.overlap, **drawing), roots[root]) for root in roots}
+        self.training: Dataset[ByteClip] = MixedClips(clips, seed) if settings.mix else clips[settings.root][0]
+        last = None if settings.overlap is None else (settings.overlap[1], settings.overlap[1])
+        self.validation = self._clips(videos[other], last, clips=settings.validation_clips, seed=VALIDATION_SEED)
 
-    def _validation(self, source: ClipSource, training: Clips | None) -> Clips:
-        count, overlap = self.settings.validation_clips, self.settings.overlap
-        if isinstance(training, TrainingClips):  # frames that are in memory already
-            return training.another(count, VALIDATION_SEED, reverse=False)
-        last = None if overlap is None else (overlap[1], overlap[1])
-        return self._clips(source, count, VALIDATION_SEED, False, last)
-
-    def _clips(
-        self, source: ClipSource, clips: int, seed: int, reverse: bool, overlap: tuple[float, float] | None
-    ) -> Clips:
+    def _videos(self, source: ClipSource) -> PackedVideos | MemoryVideos:
         settings = self.settings
         if isinstance(source, PackedVideos):
-            curriculum = None if overlap is None else OverlapCurriculum(*overlap, settings.overlap_clips)
-            return PackedClips(
-                source, settings.length, settings.gap, clips, seed, reverse, curriculum, settings.gap_seconds
-            )
-        if overlap is not None:
+            return source
+        if settings.overlap is not None:
             raise UserError(
                 "data.overlap needs measured overlaps, which raw videos do not have: prepare the videos first "
                 "(`video-ae prepare`) and give the prepared folder as data.root."
             )
-        return TrainingClips(
-            source, settings.size, settings.length, settings.gap, clips, seed, reverse,
-            settings.max_frames_in_memory // (1 + len(settings.mix or {})), settings.gap_seconds,
-        )  # fmt: skip
+        most = settings.max_frames_in_memory // (1 + len(settings.mix or {}))
+        return MemoryVideos(source, settings.size, settings.length, settings.gap, most)
+
+    def _clips(
+        self, videos: PackedVideos | MemoryVideos, overlap: tuple[float, float] | None, **drawing: Any
+    ) -> RandomClips:
+        settings = self.settings
+        curriculum = None if overlap is None else OverlapCurriculum(*overlap, settings.overlap_clips)
+        gap, seconds = settings.gap, settings.gap_seconds
+        return RandomClips(videos, settings.length, gap, curriculum=curriculum, gap_seconds=seconds, **drawing)
 
     def train_dataloader(self) -> DeviceBatches:
         assert self.trainer is not None
@@ -171,7 +162,3 @@ class ClipData(LightningDataModule):
 
     def transfer_batch_to_device(self, batch: VideoClip, device: torch.device, dataloader_idx: int) -> VideoClip:
         return batch.to(device)  # where it is already
-
-
-def _say(root: str, clips: Clips) -> None:
-    log.warning("%s: %d videos, %d left out", root, len(clips.names), len(clips.skipped))

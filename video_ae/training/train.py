@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+import yaml
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
@@ -19,13 +20,11 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, write_text_atomically
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
-from video_ae.training.averaging import WeightMean
-from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationFigures
+from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationFigures, WeightMean
 from video_ae.training.collapse_signs import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
 from video_ae.training.settings import RunSettings, file_to_resume
-from video_ae.training.wandb_records import WandbRecords
 
 CONFIG = "config.yaml"
 HANDED_ON = ("accelerator", "devices", "num_nodes", "strategy", "precision", "max_steps", "max_time")  # to Lightning
@@ -52,7 +51,8 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
     if first and not settings.resume:
         _check_out(run, settings.overwrite)
-    _quiet()
+    for name in ("lightning.pytorch", "lightning.fabric"):  # notes on hardware and on choices made on purpose here
+        logging.getLogger(name).setLevel(logging.WARNING)
     stop = StopSignals()
     trainer = build_trainer(settings, run, stop, watchers)
     torch.manual_seed(settings.seed)
@@ -101,8 +101,9 @@ def build_trainer(
     ]  # fmt: skip
     loggers: list[Logger] = [CSVLogger(run, name="metrics")]
     if settings.wandb != "disabled":
-        callbacks.append(WandbRecords(settings.text))
-        loggers.append(WandbLogger(run.name, run, offline=settings.wandb == "offline", project="video-ae"))
+        config = yaml.safe_load(settings.text)
+        offline = settings.wandb == "offline"
+        loggers.append(WandbLogger(run.name, run, offline=offline, project="video-ae", config=config))
     try:
         return pl.Trainer(
             **{name: getattr(values, name) for name in HANDED_ON},
@@ -173,9 +174,3 @@ def _clear(run: Path) -> None:
         shutil.rmtree(run / name, ignore_errors=True)
     for name in (WEIGHTS, SETTINGS, CONFIG):
         (run / name).unlink(missing_ok=True)
-
-
-def _quiet() -> None:
-    """Lightning's notes on hardware and on choices that are made on purpose here."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,7 +1,5 @@
 """One figure that shows a person what a model makes of the validation clips."""
 
-import io
-
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -13,8 +11,8 @@ from video_ae.evaluation.metrics.images import psnr
 from video_ae.types import ModelOutput, VideoClip
 
 
-def validation_figure(clip: VideoClip, output: ModelOutput, rows: int = 4) -> bytes:
-    """A PNG with a row per clip of the batch: context, target, prediction (with its PSNR), disparity, trajectory.
+def validation_figure(clip: VideoClip, output: ModelOutput, rows: int = 4) -> Figure:
+    """A figure with a row per clip of the batch: context, target, prediction (with its PSNR), disparity, trajectory.
 
     The target is the middle one of those rendered, the context the nearest frame that was not rendered. Columns that
     the model has nothing for are left out: the context where all frames are rendered, disparity and trajectory of
@@ -29,7 +27,7 @@ def validation_figure(clip: VideoClip, output: ModelOutput, rows: int = 4) -> by
     columns = _columns(clip, output)
     quality = psnr(columns["prediction"], columns["target"])
     count = len(columns) + (output.camera is not None)
-    figure = Figure(figsize=(2.4 * count, 1.9 * rows + 0.2), layout="constrained")
+    figure = Figure(figsize=(2.4 * count, 1.9 * rows + 0.2), dpi=90, layout="constrained")
     for row, axes in enumerate(figure.subplots(rows, count, squeeze=False)):
         for axis, (title, images) in zip(axes, columns.items(), strict=False):
             heading = [title] if row == 0 else []
@@ -41,7 +39,7 @@ def validation_figure(clip: VideoClip, output: ModelOutput, rows: int = 4) -> by
         if output.camera is not None:
             _draw_path(axes[-1], _plain(output.camera.cameras.world_from_camera[row, :, [0, 2], 3]), 3)
             axes[-1].set_title("trajectory from above" if row == 0 else "", fontsize=9)
-    return _png(figure, 90)
+    return figure
 
 
 def comparison(clip: VideoClip, output: ModelOutput) -> Float[Tensor, "target 3 height width2"]:
@@ -57,8 +55,8 @@ def comparison(clip: VideoClip, output: ModelOutput) -> Float[Tensor, "target 3 
     return torch.cat([inputs.to(rendered), rendered], -1)
 
 
-def camera_plot(output: ModelOutput) -> bytes | None:
-    """A PNG of the first clip's camera path from above and from the right; None for models without cameras.
+def camera_plot(output: ModelOutput) -> Figure | None:
+    """A figure of the first clip's camera path from above and from the right; None for models without cameras.
 
     Args:
         output: of a batch of clips.
@@ -67,7 +65,7 @@ def camera_plot(output: ModelOutput) -> bytes | None:
         return None
     pose = _plain(output.camera.cameras.world_from_camera[0])
     focal = output.camera.cameras.intrinsics[0, 0, 0].item()
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.4), dpi=100, layout="constrained")
     figure.suptitle(f"focal length {focal:.3f} x width", fontsize=9)
     step = (pose[1:, :3, 3] - pose[:-1, :3, 3]).norm(dim=-1).mean().item() if len(pose) > 1 else 0.0
     views = ((0, 2, "from above: x, z ahead"), (2, 1, "from the right: z ahead, y down"))
@@ -80,25 +78,20 @@ def camera_plot(output: ModelOutput) -> bytes | None:
         axes.margins(0.1)
         if up == 1:
             axes.invert_yaxis()
-    return _png(figure, 100)
+    return figure
 
 
 def _columns(clip: VideoClip, output: ModelOutput) -> dict[str, Tensor]:
-    """Title -> an image of each clip."""
+    """Title -> an image of each clip. The context is the frame nearest to the target that was not rendered."""
     which = len(output.targets) // 2
     target = int(output.targets[which])
-    context = _context(output.targets, len(clip), target)
+    rendered = set(output.targets.tolist())
+    free = [frame for frame in range(len(clip)) if frame not in rendered]
+    context = min(free, key=lambda frame: abs(frame - target), default=target)
     columns = {} if context == target else {"context": clip.frames[:, context]}
     columns |= {"target": clip.frames[:, target], "prediction": output.frames[:, which]}
     columns = {title: _plain(frames).clamp(0, 1) for title, frames in columns.items()}
     return columns if output.disparity is None else columns | {"disparity": _plain(output.disparity[:, which])}
-
-
-def _context(targets: Tensor, frames: int, target: int) -> int:
-    """The frame nearest to the target that was not rendered; the target itself in a model without held-out frames."""
-    rendered = set(targets.tolist())
-    free = [frame for frame in range(frames) if frame not in rendered]
-    return min(free, key=lambda frame: abs(frame - target), default=target)
 
 
 def _draw_path(axes: Axes, path: Float[Tensor, "frame 2"], marker: int) -> None:
@@ -111,9 +104,3 @@ def _draw_path(axes: Axes, path: Float[Tensor, "frame 2"], marker: int) -> None:
 
 def _plain(values: Tensor) -> Tensor:
     return values.detach().float().cpu()
-
-
-def _png(figure: Figure, dpi: int) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()

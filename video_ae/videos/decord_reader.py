@@ -6,7 +6,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.index import IndexedVideo, VideoIndex
 
 TIME_TOLERANCE = 2e-3  # seconds; decord keeps times as float32
@@ -33,35 +33,28 @@ class DecordReader(IndexedVideo):
             "a rotation flag": self._index.quarter_turns,
         }
         for reason in filter(obstacles.get, obstacles):
-            raise self._refusal(f"has {reason}, where decord reads wrong frames")
-        try:
+            raise UserError(self._refused(f"has {reason}, where decord reads wrong frames"))
+        with unreadable_as(self._refused("cannot be opened by decord"), None, decord.DECORDError):
             self._decoder = decord.VideoReader(str(self._path), num_threads=1)
-        except (decord.DECORDError, RuntimeError) as error:
-            raise self._refusal("cannot be opened by decord") from error
         if len(self._decoder) != len(self._index.pts):
-            raise self._refusal(f"has {len(self)} frames, but decord finds {len(self._decoder)}")
+            raise UserError(self._refused(f"has {len(self)} frames, but decord finds {len(self._decoder)}"))
         stamps = torch.from_numpy(self._decoder.get_frame_timestamp(list(range(len(self))))[:, 0].copy()).double()
         if ((stamps - stamps[0]) - self.times).abs().max() > TIME_TOLERANCE:
-            raise self._refusal("has frames at other times than decord finds")
+            raise UserError(self._refused("has frames at other times than decord finds"))
 
-    def _refusal(self, reason: str) -> UserError:
-        return UserError(f"{str(self._path)!r} {reason}: use the decoder torchcodec or pyav.")
+    def _refused(self, reason: str) -> str:
+        return f"{str(self._path)!r} {reason}: use the decoder torchcodec or pyav."
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        try:
+        with unreadable_as(self._refused("cannot be read by decord"), None, _import_decord().DECORDError):
             frames = torch.from_numpy(self._decoder.get_batch(numbers).asnumpy())
-        except (_import_decord().DECORDError, RuntimeError) as error:
-            raise self._refusal("cannot be read by decord") from error
         if frames.shape[2:0:-1] != self.image_size:
-            raise self._refusal("has another frame size than decord finds")
+            raise UserError(self._refused("has another frame size than decord finds"))
         return frames.permute(0, 3, 1, 2)
 
 
 def _import_decord():
-    try:
+    needed = "The decoder decord is not installed (it has builds for x86-64 only): use auto, torchcodec or pyav."
+    with unreadable_as(needed, None, ImportError):
         import decord
-    except (ImportError, OSError) as error:
-        raise UserError(
-            "The decoder decord is not installed (it has builds for x86-64 only): use auto, torchcodec or pyav."
-        ) from error
     return decord

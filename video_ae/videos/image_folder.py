@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.base import VideoReader
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
@@ -81,19 +81,15 @@ class ImageFolderReader(VideoReader):
         super().__init__(Path(folder).resolve().name, first, unknown)
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        frames = torch.empty(len(numbers), *self.image_size[::-1], 3, dtype=torch.uint8)
-        for row, number in enumerate(numbers):
-            frames[row] = torch.from_numpy(_upright_rgb(self.files[number]))
-        return frames.permute(0, 3, 1, 2)
+        frames = np.stack([_upright_rgb(self.files[number]) for number in numbers])
+        return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(file) as image:
-            yield image
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{str(file)!r} cannot be read as an image: remove or replace it.") from error
+    message = f"{str(file)!r} cannot be read as an image: remove or replace it."
+    with unreadable_as(message, None, SyntaxError), Image.open(file) as image:
+        yield image
 
 
 def _upright_size(file: Path) -> tuple[int, int]:

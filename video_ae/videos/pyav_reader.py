@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,14 @@ class PyAVReader(IndexedVideo):
         """[height, width, 3]."""
         import av
 
-        try:
+        frame = None
+        with suppress(av.FFmpegError):
             frame = self._decode_to(self._index.pts[number])
-        except av.FFmpegError as error:
-            self._last_pts = None
-            raise self._damage(number) from error
         if frame is None:
-            raise self._damage(number)
+            self._last_pts = None
+            raise UserError(
+                f"{str(self._path)!r} is damaged: frame {number} cannot be decoded; use the part before it."
+            )
         upright = np.rot90(frame.to_ndarray(format="rgb24"), self._index.quarter_turns)
         if upright.shape[1::-1] != self.image_size:
             (width, height), (other_width, other_height) = self.image_size, upright.shape[1::-1]
@@ -63,9 +65,6 @@ class PyAVReader(IndexedVideo):
                 f"at frame {number}: cut it there and give the parts one by one."
             )
         return np.ascontiguousarray(upright)
-
-    def _damage(self, number: int) -> UserError:
-        return UserError(f"{str(self._path)!r} is damaged: frame {number} cannot be decoded; use the part before it.")
 
     def _decode_to(self, pts: int) -> Any:
         """The frame that is shown at `pts`, or None if decoding never puts it out."""
@@ -79,7 +78,6 @@ class PyAVReader(IndexedVideo):
                 return frame
             if frame.pts is not None and frame.pts > pts:
                 break
-        self._last_pts = None
         return None
 
     def _start(self, key: tuple[int, int] | None) -> None:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.index import IndexedVideo, VideoIndex
 
 TIME_TOLERANCE = 1e-4  # seconds
@@ -35,12 +35,10 @@ class TorchCodecReader(IndexedVideo):
                 f"{str(self._path)!r} has an edit list that hides frames, where torchcodec reads wrong ones: "
                 "use the decoder pyav."
             )
-        try:
+        with unreadable_as(f"torchcodec cannot open {str(self._path)!r}: use the decoder pyav."):
             self._decoder = decoder_class(
                 str(self._path), stream_index=self._index.stream, seek_mode="exact", device="cpu"
             )
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"torchcodec cannot open {str(self._path)!r}: use the decoder pyav.") from error
         if len(self._decoder) != len(self._index.pts):
             raise UserError(
                 f"torchcodec finds {len(self._decoder)} frames in {str(self._path)!r}, but there are "
@@ -49,13 +47,9 @@ class TorchCodecReader(IndexedVideo):
         self._first = self._index.pts[0] * float(self._index.time_base)
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        try:
+        part = f"frames {min(numbers)} to {max(numbers)} of {str(self._path)!r}"
+        with unreadable_as(f"torchcodec cannot read {part}, which may be damaged: try the decoder pyav."):
             batch = self._decoder.get_frames_at(numbers)
-        except RuntimeError as error:
-            raise UserError(
-                f"torchcodec cannot read frames {min(numbers)} to {max(numbers)} of {str(self._path)!r}, "
-                "which may be damaged: try the decoder pyav."
-            ) from error
         shown_at = batch.pts_seconds.to(torch.float64) - self._first
         if (shown_at - self.times[numbers]).abs().max() > TIME_TOLERANCE or batch.data.shape[:1:-1] != self.image_size:
             raise UserError(f"torchcodec reads wrong frames from {str(self._path)!r}: use the decoder pyav.")
@@ -68,10 +62,7 @@ def import_torchcodec() -> Any:
     Raises:
         UserError: torchcodec is missing or does not fit this torch or FFmpeg.
     """
-    try:
+    needed = "The decoder torchcodec does not import here (it needs FFmpeg's shared libraries): use the decoder pyav."
+    with unreadable_as(needed, None, ImportError):
         from torchcodec.decoders import VideoDecoder
-    except (ImportError, OSError, RuntimeError) as error:
-        raise UserError(
-            "The decoder torchcodec does not import here (it needs FFmpeg's shared libraries): use the decoder pyav."
-        ) from error
     return VideoDecoder

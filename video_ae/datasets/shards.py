@@ -96,15 +96,9 @@ class ShardWriter:
         return len(self._chunks), first
 
     def finish(self) -> None:
-        """Writes the last shard and the index.
-
-        Raises:
-            ValueError: when nothing was added.
-        """
-        if self._items:
-            self._flush()
-        if not self._chunks:
-            raise ValueError("shards need at least one frame")
+        """Writes the last shard and the index, once something was added."""
+        assert self._items, "shards need at least one frame"
+        self._flush()
         config = {
             "chunk_bytes": self._shard_bytes, "chunk_size": None, "compression": None, "encryption": None,
             "data_format": ["bytes", "int", "float"], "data_spec": TREE, "item_loader": "PyTreeLoader",
