@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,17 +90,18 @@ def arrays(*tensors: Tensor) -> list[Any]:
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
-def spread(count: int, run: Callable[[int, int], None]) -> None:
+def spread(count: int, run: Callable[..., Any], *arguments: Any) -> None:
     """Runs parts of a loop on as many threads as torch may use; kernels run beside each other.
 
     Args:
         count: of the loop's turns.
-        run: does the turns from a first to before a last.
+        run: called with `arguments` and two numbers: does the turns from the first to before the last.
+        *arguments: the same for all parts.
     """
     threads = max(1, min(torch.get_num_threads(), count))
     bounds = [count * i // threads for i in range(threads + 1)]
     if threads == 1:
-        run(0, count)
+        run(*arguments, 0, count)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, bounds[:-1], bounds[1:]))
+        list(pool.map(partial(run, *arguments), bounds[:-1], bounds[1:]))

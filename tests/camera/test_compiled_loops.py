@@ -158,7 +158,7 @@ def test_threads_share_the_edges(monkeypatch):
 def test_every_turn_of_a_loop_is_done_once(monkeypatch, count):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     done: list[int] = []
-    compiled.spread(count, lambda first, last: done.extend(range(first, last)))
+    compiled.spread(count, lambda into, first, last: into.extend(range(first, last)), done)
     assert sorted(done) == list(range(count))
 
 

@@ -118,8 +118,7 @@ def _compiled_fits(
     edges, directions = len(flow), 2 * len(half)
     outputs = flow.new_empty(edges, directions), flow.new_empty(edges, directions, 3), flow.new_empty(edges, directions)
     by_row = arrays(flow.mT, information.flatten(2).mT, rays.T, half, rotational.flatten(1).T)
-    results = [output.numpy() for output in outputs]
-    spread(edges, lambda first, last: fit_directions(*by_row, focal, rounds, first, last, *results))
+    spread(edges, fit_directions, *by_row, focal, rounds, *arrays(*outputs))
     return outputs
 
 

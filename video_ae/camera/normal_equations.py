@@ -116,9 +116,8 @@ def _compiled_terms(
     terms = _Terms(
         new(edges, 7, 7), new(edges, 7), new(frames, columns, points), new(frames, points), new(frames, points)
     )
-    scene = scene_arrays(state, matches)
-    inputs, outputs = arrays(slots, adjoints), [value.numpy() for value in vars(terms).values()]
-    spread(frames, lambda first, last: edge_equations(*scene, *inputs, first, last, *outputs))
+    inputs = *scene_arrays(state, matches), *arrays(slots, adjoints)
+    spread(frames, edge_equations, *inputs, *arrays(*vars(terms).values()))
     return terms
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from video_ae.camera.features import blur
 from video_ae.camera.kernels.flow_kernel import ERROR_SCALE, MAXIMUM_STEP, RADIUS, TEXTURE_FLOOR, refine_edges
-from video_ae.compiled import spread, usable
+from video_ae.compiled import arrays, spread, usable
 from video_ae.geometry.pinhole import pixel_centres, sample
 from video_ae.types import TensorRecord
 
@@ -164,18 +164,9 @@ def refine_level_compiled(
     """
     count, _, height, width = flow.shape
     error, inside = flow.new_empty(2, count, height, width)
-    found = OpticalFlow(flow.clone(), flow.new_empty(count, 3, height, width), error, inside)
-    arrays = [t.contiguous().numpy() for t in (maps, edges[0], edges[1])]
-    outputs = [t.numpy() for t in (found.flow, found.structure, found.error, found.inside)]
-    spread(
-        count,
-        lambda first, last: refine_edges(
-            arrays[0],
-            arrays[1][first:last],
-            arrays[2][first:last],
-            iterations,
-            stiffness,
-            *(a[first:last] for a in outputs),
-        ),
+    found = OpticalFlow(
+        flow.clone(memory_format=torch.contiguous_format), flow.new_empty(count, 3, height, width), error, inside
     )
+    outputs = arrays(found.flow, found.structure, found.error, found.inside)
+    spread(count, refine_edges, *arrays(maps, *edges), iterations, stiffness, *outputs)
     return found

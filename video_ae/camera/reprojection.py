@@ -139,8 +139,7 @@ def match_costs(state: SceneState, matches: Correspondences) -> Float[Tensor, "e
 
 def _compiled_errors(state: SceneState, matches: Correspondences) -> Float[Tensor, "edge point"]:
     errors = torch.empty_like(matches.matched[..., 0], memory_format=torch.contiguous_format)
-    scene = scene_arrays(state, matches)
-    spread(len(errors), lambda first, last: match_errors(*scene, first, last, errors.numpy()))
+    spread(len(errors), match_errors, *scene_arrays(state, matches), errors.numpy())
     return errors
 
 

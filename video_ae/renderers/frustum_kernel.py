@@ -58,11 +58,11 @@ def render_rows(
     intrinsics: Floats,
     poses: Floats,
     view_intrinsics: Floats,
-    first: int,
-    last: int,
     rgb: Floats,
     disparity: Floats,
     opacity: Floats,
+    first: int,
+    last: int,
 ) -> None:
     """Some rows of all views, counted through.
 
@@ -73,9 +73,9 @@ def render_rows(
         intrinsics: [4] of the reference camera.
         poses: [view, 4, 4], reference_from_view.
         view_intrinsics: [view, 4].
-        first, last: the rows are those from the first to before the last.
         rgb: [view, 3, height, width] is filled.
         disparity, opacity: [view, height, width] are filled.
+        first, last: the rows are those from the first to before the last.
     """
     count, rows, columns = density.shape
     height, width = opacity.shape[1:]

@@ -63,8 +63,7 @@ def _compiled(volume: MultiplaneVolume, views: Cameras, height: int, width: int)
     rendered = RenderedViews(new(count, 3, height, width), new(count, height, width), new(count, height, width))
     reference_from_view = invert(volume.reference.world_from_camera) @ views.world_from_camera
     code = arrays(volume.density, volume.features, volume.inverse_depth, volume.reference.intrinsics[0])
-    inputs, outputs = arrays(reference_from_view, views.intrinsics), [one.numpy() for one in vars(rendered).values()]
-    spread(count * height, lambda first, last: render_rows(*code, *inputs, first, last, *outputs))
+    spread(count * height, render_rows, *code, *arrays(reference_from_view, views.intrinsics, *vars(rendered).values()))
     return rendered
 
 

@@ -210,20 +210,17 @@ class PlaneSweepEncoder(StructureEncoder):
         """The same by a compiled loop."""
         known, features = (hidden.new_empty(len(hidden), channels, *hidden.shape[2:]) for channels in (7, 3))
         poses = invert(cameras.world_from_camera) @ reference.world_from_camera
-        inner, _, outer = self.visibility
-        network = arrays(inner.weight.flatten(1), inner.bias, outer.weight.flatten())
-        scalars = outer.bias.item(), self.parallax_penalty.item()
+        weights = dict(self.visibility.named_parameters())
+        network = arrays(weights["0.weight"].flatten(1), weights["0.bias"], weights["2.weight"].flatten())
+        scalars, windows = (weights["2.bias"].item(), self.parallax_penalty.item()), _windows(*hidden.shape[-2:])
         for i in range(len(hidden)):
             inputs = arrays(
                 frames[i], poses[i], cameras.intrinsics[i], reference.intrinsics[i, 0], inverse_depth[i], hidden[i]
             )
-            outputs, windows = arrays(known[i], features[i]), _windows(*hidden.shape[-2:])
             spread(
-                len(inverse_depth[i]),
-                lambda first, last: sweep_planes(
-                    *inputs, *network, *scalars, _CONSTANTS, windows, first, last, *outputs  # noqa: B023
-                ),
-            )
+                len(inverse_depth[i]), sweep_planes, *inputs, *network, *scalars, _CONSTANTS, windows,
+                *arrays(known[i], features[i]),
+            )  # fmt: skip
         return known, features
 
     def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:

@@ -96,10 +96,10 @@ def sweep_planes(
     penalty: float,
     constants: Floats,
     windows: tuple[int, ...],
-    first: int,
-    last: int,
     known: Floats,
     features: Floats,
+    first: int,
+    last: int,
 ) -> None:
     """What is known of the voxels of some planes, and their colours.
 
@@ -112,13 +112,13 @@ def sweep_planes(
         hidden: [channel, plane, row, column], the volume network's output.
         first_weights, first_bias, second_weights, second_bias: of the visibility network.
         penalty: weight of the log parallax in the visibility.
-        constants: nearest homogeneous depth, least and typical parallax, difference where nothing can be compared, logit
-            of a colour that is not observed.
+        constants: nearest homogeneous depth, least and typical parallax, difference where nothing can be compared,
+            logit of a colour that is not observed.
         windows: sides of the windows over which differences are averaged.
-        first, last: the planes are those from the first to before the last.
         known: [7, plane, row, column] is filled: ten times both differences, the widest log parallax, the share of
             contexts that observe a voxel, and the mean colour less a half.
         features: [3, plane, row, column] is filled.
+        first, last: the planes are those from the first to before the last.
     """
     count, (rows, columns) = len(frames), hidden.shape[2:]
     channels, width = hidden.shape[0], len(first_weights)

@@ -38,9 +38,9 @@ def match_errors(
     poses: Floats,
     inverse_depth: Floats,
     focal_length: float,
+    errors: Floats,
     first: int,
     last: int,
-    errors: Floats,
 ) -> None:
     """Squared error of each match; one behind the target camera costs as much as `BEHIND_PIXELS` more.
 
@@ -52,8 +52,8 @@ def match_errors(
         poses: [edge, 4, 4], target_from_source.
         inverse_depth: [frame, point].
         focal_length: in pixels.
-        first, last: the edges are those from the first to before the last.
         errors: [edge, point] is filled.
+        first, last: the edges are those from the first to before the last.
     """
     count, focal = points.shape[1], np.float32(focal_length)
     x, y, z = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
@@ -77,13 +77,13 @@ def edge_equations(
     focal_length: float,
     slots: Integers,
     adjoints: Floats,
-    first: int,
-    last: int,
     blocks: Floats,
     sides: Floats,
     coupling: Floats,
     depth: Floats,
     depth_right: Floats,
+    first: int,
+    last: int,
 ) -> None:
     """What the edges of some source frames add to the normal equations.
 
@@ -91,10 +91,10 @@ def edge_equations(
         points, matched, information, source, poses, inverse_depth, focal_length: as in `match_errors`.
         slots: where the target of each edge begins among its source's columns.
         adjoints: [edge, 6, 6] of the poses.
-        first, last: the source frames are those from the first to before the last.
         blocks, sides: [edge, 7, 7] and [edge, 7] are filled.
         coupling: [frame, column, point] is added to.
         depth, depth_right: [frame, point] are added to.
+        first, last: the source frames are those from the first to before the last.
     """
     count, focal = points.shape[1], np.float32(focal_length)
     x, y, z = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)

@@ -41,11 +41,11 @@ def fit_directions(
     rotational: Floats,
     focal_length: float,
     rounds: int,
-    first: int,
-    last: int,
     cost: Floats,
     rotation: Floats,
     length: Floats,
+    first: int,
+    last: int,
 ) -> None:
     """Cost, rotation and length of some edges for every direction, whose opposites follow in the second half.
 
@@ -57,9 +57,9 @@ def fit_directions(
         rotational: [6, point], flow by each axis of rotation: three for x, three for y.
         focal_length: in pixels.
         rounds: of iteratively reweighted least squares.
-        first, last: the edges are those from the first to before the last.
         cost, length: [edge, 2 direction] are filled.
         rotation: [edge, 2 direction, 3] is filled.
+        first, last: the edges are those from the first to before the last.
     """
     count, half, focal = rays.shape[1], len(directions), np.float32(focal_length)
     rows = np.empty((10, count), np.float32)

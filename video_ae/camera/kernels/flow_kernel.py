@@ -91,8 +91,10 @@ def refine_edges(
     structure: Floats,
     error: Floats,
     inside: Floats,
+    first: int,
+    last: int,
 ) -> None:
-    """Gauss-Newton steps of every edge, and the fields of its `OpticalFlow`.
+    """Gauss-Newton steps of some edges, and the fields of its `OpticalFlow`.
 
     Args:
         maps: [frame, channel, height, width], at least two pixels each way.
@@ -102,6 +104,7 @@ def refine_edges(
         flow: [edge, 2, height, width] to begin from; holds the result.
         structure: [edge, 3, height, width] is filled.
         error, inside: [edge, height, width] are filled.
+        first, last: the edges are those from the first to before the last.
     """
     channels, height, width = maps.shape[1:]
     rows = np.zeros((6, width + 8), np.float32)
@@ -114,7 +117,7 @@ def refine_edges(
     share = _ONE / np.float32(channels)
     scale = np.float32(1 / (channels * ERROR_SCALE))
     pull = np.float32(stiffness)
-    for n in range(len(sources)):
+    for n in range(first, last):
         s, t = sources[n], targets[n]
         for _ in range(iterations):
             for y in range(height):
