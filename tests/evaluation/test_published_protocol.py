@@ -5,7 +5,7 @@ import torch
 from evaluation_fakes import FakeSource
 
 from video_ae.errors import UserError
-from video_ae.evaluation import evaluate_scenes as run_scenes
+from video_ae.evaluation import evaluate
 from video_ae.evaluation.metrics.images import psnr
 from video_ae.evaluation.protocols.published_protocol import COPYING, FAULTS, VideoPredictor, run_published_protocol
 from video_ae.evaluation.tables import markdown_tables
@@ -94,7 +94,7 @@ def test_unknown_faults_are_one_sentence():
 
 
 def test_it_runs_with_the_papers_model_and_no_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_scenes, "open_dataset", lambda data: _Sixteen())
+    monkeypatch.setattr(evaluate, "open_dataset", lambda data: _Sixteen())
     model = build_model(
         {
             "class_path": "PaperVideoAutoencoder",
@@ -102,13 +102,13 @@ def test_it_runs_with_the_papers_model_and_no_other(tmp_path, monkeypatch):
         }
     )
     save_weights(model, tmp_path / "weights.safetensors")
-    result = run_scenes.evaluate_paper(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors", frames=3)
+    result = evaluate.evaluate_paper(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors", frames=3)
     assert result.result.clips["clip0"]["frames"] == 2
     assert (tmp_path / "out" / "results.json").is_file()
     other = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder", "init_args": {}})
     save_weights(other, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="needs its own model"):
-        run_scenes.evaluate_paper(tmp_path, tmp_path / "out2", tmp_path / "other.safetensors")
+        evaluate.evaluate_paper(tmp_path, tmp_path / "out2", tmp_path / "other.safetensors")
 
 
 class _Sixteen(FakeSource):

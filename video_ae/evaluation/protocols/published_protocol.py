@@ -8,7 +8,6 @@ encoder sees every target ("target-aware").
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +99,15 @@ def run_published_protocol(
     rows: dict[str, dict[str, dict[str, Any]]] = {label: {} for label in (*variants, copied)}
     few = len(dataset) <= DROPPED_VIDEOS
     for i, (name, clip) in enumerate(named_clips(dataset, progress, frames, size)):
-        run = attempt(partial(_predicted, model, clip))
+        run = attempt(_predicted, model, clip)
         for label, chosen in variants.items():
             dropped = "first 20 videos dropped" in chosen and i < DROPPED_VIDEOS and not few
             rows[label][name] = {"frames": 0} if dropped else _score(run, clip, chosen, metrics)
-        rows[copied][name] = _score(attempt(partial(_predicted, COPYING, clip)), clip, (), metrics)
+        rows[copied][name] = _score(attempt(_predicted, COPYING, clip), clip, (), metrics)
     settings: dict[str, Any] = {"frames": frames, "size": list(size), "reencode_every": REENCODE_EVERY}
     settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.skipped}
     settings |= {"note": f"with {len(dataset)} videos, none was dropped"} if few else {}
-    return collect_result("published", method, settings, rows, frozen=find_frozen(dataset.names))
+    return collect_result("published", settings, rows, frozen=find_frozen(dataset.names))
 
 
 def _variants(method: str, faults: Sequence[str]) -> dict[str, tuple[str, ...]]:

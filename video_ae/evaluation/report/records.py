@@ -1,7 +1,6 @@
 """What a report needs beyond the numbers: paths and images, kept while the protocols run."""
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -84,7 +83,7 @@ class PoseRecord:
         if self.back is None:
             return None
         seen = without_truth(collapse.there_and_back(clip.select(slice(0, _BACK_FRAMES))), False)
-        return attempt(partial(self.back, seen)).answer  # a clip that cannot be solved says nothing about time
+        return attempt(self.back, seen).answer  # a clip that cannot be solved says nothing about time
 
 
 @dataclass
