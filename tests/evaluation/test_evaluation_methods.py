@@ -90,8 +90,9 @@ def test_models_without_cameras_are_refused_in_one_sentence(tmp_path, monkeypatc
     lecture = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder", "init_args": {}})
     save_weights(lecture, tmp_path / "weights.safetensors")
     monkeypatch.setattr(evaluate, "open_dataset", lambda data: FakeSource())
+    settings = evaluate.ModelSettings(tmp_path / "weights.safetensors")
     with pytest.raises(UserError, match="PlainAutoencoder, which does not reconstruct whole videos"):
-        evaluate.evaluate_poses(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors")
+        evaluate.evaluate_poses(tmp_path, tmp_path / "out", settings=settings)
 
 
 def test_nothing_of_the_model_sees_a_hidden_target():

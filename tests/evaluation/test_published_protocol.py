@@ -7,21 +7,21 @@ from evaluation_fakes import FakeSource
 from video_ae.errors import UserError
 from video_ae.evaluation import evaluate
 from video_ae.evaluation.metrics.images import psnr
+from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.published_protocol import COPYING, FAULTS, VideoPredictor, run_published_protocol
 from video_ae.evaluation.tables import markdown_tables
-from video_ae.geometry.se3 import invert
 from video_ae.models.open import build_model, save_weights
 
 
 def oracle(source):
     """The true motion, and half of each frame's brightness."""
 
-    def steps(frames):
-        clip = next(clip for clip in source.clips if torch.equal(clip.frames[: len(frames)], frames))
-        poses = clip.cameras.world_from_camera[: len(frames)].double()
-        return invert(poses[:-1]) @ poses[1:]
+    def poses(seen):
+        assert seen.cameras is None
+        clip = next(clip for clip in source.clips if torch.equal(clip.frames[: len(seen)], seen.frames))
+        return PoseEstimate(clip.cameras.select(slice(0, len(seen))))
 
-    return VideoPredictor(lambda frames: torch.cat([frames[:1], frames[1:] / 2]), steps)
+    return VideoPredictor(lambda frames: torch.cat([frames[:1], frames[1:] / 2]), poses)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_failures_single_frames_and_missing_cameras_have_rows():
     def fails(frames):
         raise UserError("no")
 
-    model = VideoPredictor(fails, COPYING.steps)
+    model = VideoPredictor(fails, COPYING.estimate_poses)
     rows = run_published_protocol(FakeSource(), model, "fails", (20, 16), frames=1, faults=()).result.clips
     assert rows["clip0"]["psnr"] is None
     assert rows["clip0"]["reasons"]["psnr"] == "the clip has one frame"

@@ -1,5 +1,9 @@
-"""`video-ae evaluate poses | views | reconstruction | transfer | peers | paper`."""
+"""`video-ae evaluate poses | views | reconstruction | transfer | peers | paper`, `latent` and `convert-checkpoint`.
 
+These look at weights: what they achieve, their codes, and those of the 2021 model, which are converted first.
+"""
+
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ _FOCAL: dict[str, Any] = {"choices": ("found", "true"), "help": _TRUE}
 
 
 def add_to(commands: Any) -> None:
-    """Adds `evaluate` with its kinds.
+    """Adds `evaluate` with its kinds, `latent` and `convert-checkpoint`.
 
     Args:
         commands: of the parser that the commands are added to.
@@ -44,6 +48,21 @@ def add_to(commands: Any) -> None:
 
     _add_paper(_add_kind(kinds, "paper", "the 2021 paper's own protocol, for its own model", files))
 
+    help = "plots of an autoencoder's codes: map, interpolations, samples"
+    parser = add_command(commands, "latent", help, "lecture.latent_plots:plot_latent", _report_plots)
+    parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="a model of single frames")
+    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a folder of videos")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the plots")
+    parser.add_argument("--step", type=int, help="frames between those that a recurrent model reads (default 1)")
+    parser.add_argument("--seed", type=int, help="of the samples and of the noise (default 0)")
+    parser.add_shared("--overwrite")
+
+    help = "the 2021 paper's checkpoint -> weights of this package"
+    convert = "models.video_autoencoder.convert_checkpoint:convert_checkpoint"
+    parser = add_command(commands, "convert-checkpoint", help, convert, "Wrote {result}.")
+    parser.add_argument("path", type=Path, metavar="AUTHORS.tar")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+
 
 def _add_kind(kinds: Any, name: str, help: str, files: str = "report.html, results.md and results.json") -> Parser:
     return add_command(kinds, name, help, f"evaluation.evaluate:evaluate_{name}", f"Wrote {{out}}: {files}.")
@@ -71,3 +90,11 @@ def _add_paper(parser: Parser) -> None:
     faults = "of the original, each as a column (default: all; none: the corrected protocol alone)"
     add("--faults", nargs="*", metavar="NAME", help=faults)
     parser.add_shared("--device", "--overwrite")
+
+
+def _report_plots(result: Path, **given: Any) -> None:
+    from video_ae.lecture.latent_plots import NUMBERS
+
+    print(f"Wrote {result}: {', '.join(sorted(path.name for path in result.glob('*.png')))}.")
+    for name, value in json.loads((result / NUMBERS).read_text()).items():
+        print(f"{name}: {value:.2f} dB")

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 from rich.console import Console
 from rich.markdown import Markdown
-from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
@@ -29,29 +27,50 @@ from video_ae.evaluation.report.html_report import write_report
 from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, ViewRecord
 from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer, write_results
 from video_ae.formats.atomic import claim_folder
-from video_ae.geometry.se3 import invert
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_model, load_video_model
 from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder, predict_video
-from video_ae.types import VideoClip
 
 Focal = Literal["found", "true"]
 Kind = Literal["middle", "onward"]
 _GAPS = {"middle": (2, 4, 8), "onward": (1, 3, 5, 10)}
 
 
+@dataclass(frozen=True)
+class ModelSettings:
+    """What all evaluations of a model let a person choose.
+
+    Args:
+        weights: a RUN folder or file; None takes the package's own.
+        refine: rounds of test-time refinement on each clip; 0 is feed-forward.
+        beside: weights of further models for the same table.
+        seed: of the random numbers of the model and the peers.
+        device: "auto", "cpu", "cuda", ...
+        overwrite: whether files in the folder of the results may be replaced.
+
+    Raises:
+        UserError: a number makes no sense.
+    """
+
+    weights: Path | None = None
+    refine: int = DEFAULT_REFINE_STEPS
+    beside: Sequence[Path] = ()
+    seed: int = 0
+    device: str = "auto"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.refine < 0:
+            raise UserError(f"{self.refine} refinement steps are not possible: give 0 or more.", argument="refine")
+
+
 def evaluate_poses(
     data: Path,
     out: Path,
-    weights: Path | None = None,
-    refine: int = DEFAULT_REFINE_STEPS,
     focal: Focal = "found",
     peers: bool = False,
-    beside: Sequence[Path] = (),
     diagnose: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    overwrite: bool = False,
+    settings: ModelSettings = ModelSettings(),
 ) -> EvaluationResult:
     """Measures a model's camera poses on all clips of a data set.
 
@@ -60,29 +79,24 @@ def evaluate_poses(
     Args:
         data: folder of a data set with true cameras.
         out: folder of the results.
-        weights: a RUN folder or file; None takes the package's own.
-        refine: rounds of test-time refinement on each clip; 0 is feed-forward.
         focal: "true" gives every method the true intrinsics.
         peers: whether the installed peers (COLMAP, two-view odometry) get a column too.
-        beside: weights of further models for the same table.
         diagnose: whether the model is also run on the clips' beginnings played there and back, to see whether its poses
             encode only time.
-        seed: of the random numbers of the model and the peers.
-        device: "auto", "cpu", "cuda", ...
-        overwrite: whether files in the folder may be replaced.
+        settings: see `ModelSettings`.
 
     Raises:
         UserError: the data have no true cameras, the weights cannot be used, or the folder cannot be written.
     """
     known = focal == "true"
-    setup = _prepare(data, out, weights, refine, seed, device, overwrite, beside, known)
+    setup = _prepare(data, out, settings, known)
     methods = {label: model.estimate_poses for label, model in setup.models.items()}
-    methods |= _announced_peers(seed) if peers else {}
+    methods |= _announced_peers(settings.seed) if peers else {}
     record = PoseRecord(setup.label, replace(setup.method, refine=0).estimate_poses if diagnose else None)
-    settings = PosesSettings(known_focal=known)
     observers: list[PoseObserver] = [pose_writer(out, setup.label), record]
-    result = run_pose_protocol(setup.dataset, methods, settings, observers, print_progress)
-    return finish(result, out, seed, record, **setup.settings)
+    measured = PosesSettings(known_focal=known)
+    result = run_pose_protocol(setup.dataset, methods, measured, observers, print_progress)
+    return finish(result, out, settings.seed, record, **setup.described)
 
 
 def evaluate_peers(
@@ -94,7 +108,8 @@ def evaluate_peers(
     the first peer.
 
     Args:
-        data, out, focal, seed, overwrite: as in `evaluate_poses`.
+        data, out, focal: as in `evaluate_poses`.
+        seed, overwrite: as in `ModelSettings`.
 
     Raises:
         UserError: no peer is installed, or as `evaluate_poses`.
@@ -113,18 +128,13 @@ def evaluate_peers(
 def evaluate_views(
     data: Path,
     out: Path,
-    weights: Path | None = None,
-    refine: int = DEFAULT_REFINE_STEPS,
     gaps: list[int] | tuple[int, ...] | None = None,
     kind: Kind = "middle",
     focal: Focal = "found",
-    beside: Sequence[Path] = (),
     hide_target: bool = False,
     save_frames: bool = False,
     perceptual: bool = True,
-    seed: int = 0,
-    device: str = "auto",
-    overwrite: bool = False,
+    settings: ModelSettings = ModelSettings(),
 ) -> EvaluationResult:
     """Measures a model's renderings of held-out frames on all clips of a data set, at the frames' own size.
 
@@ -132,7 +142,7 @@ def evaluate_views(
     predictions/gap<g>/<clip>/<target timestamp>.png.
 
     Args:
-        data, out, weights, refine, focal, beside, seed, device, overwrite: as in `evaluate_poses`.
+        data, out, focal, settings: as in `evaluate_poses`.
         gaps: frames between the target and each context; by default 2, 4, 8, or 1, 3, 5, 10 of the kind "onward".
         kind: "middle" has contexts i and i + 2g and the target i + g, "onward" the context i and the target i + g.
         hide_target: whether the target's camera is interpolated between the contexts' and the model never sees the
@@ -152,68 +162,51 @@ def evaluate_views(
             argument="kind",
         )
     known, suffix = focal == "true", ", target hidden" if hide_target else ""
-    setup = _prepare(data, out, weights, refine, seed, device, overwrite, beside, known, suffix)
+    setup = _prepare(data, out, settings, known, suffix)
     methods = {
         label: model.synthesize_hidden if hide_target else model.synthesize for label, model in setup.models.items()
     }
-    record, settings = ViewRecord(setup.label), ViewsSettings(chosen, kind, known, not hide_target)
+    record, shown = ViewRecord(setup.label), ViewsSettings(chosen, kind, known, not hide_target)
     writer = [prediction_writer(out, setup.dataset, setup.label)] if save_frames else []
     metrics = image_metrics(perceptual)
-    result = run_view_protocol(setup.dataset, methods, settings, metrics, [*writer, record], print_progress)
-    return finish(result, out, seed, record, **setup.settings)
+    result = run_view_protocol(setup.dataset, methods, shown, metrics, [*writer, record], print_progress)
+    return finish(result, out, settings.seed, record, **setup.described)
 
 
-def evaluate_reconstruction(
-    data: Path,
-    out: Path,
-    weights: Path | None = None,
-    refine: int = DEFAULT_REFINE_STEPS,
-    beside: Sequence[Path] = (),
-    seed: int = 0,
-    device: str = "auto",
-    overwrite: bool = False,
-) -> EvaluationResult:
+def evaluate_reconstruction(data: Path, out: Path, settings: ModelSettings = ModelSettings()) -> EvaluationResult:
     """Reconstructs every clip of a data set and compares its frames with their renderings; its depth too, where known.
 
     Writes results.json, results.md and report.html.
 
     Args:
-        data, out, weights, refine, beside, seed, device, overwrite: as in `evaluate_poses`.
+        data, out, settings: as in `evaluate_poses`.
 
     Raises:
         UserError: as `evaluate_poses`.
     """
-    setup = _prepare(data, out, weights, refine, seed, device, overwrite, beside)
+    setup = _prepare(data, out, settings)
     methods = {label: model.build_scene for label, model in setup.models.items()}
     record = FrameRecord(setup.label)
     result = run_reconstruction_protocol(setup.dataset, data, methods, image_metrics(), [record], print_progress)
-    return finish(result, out, seed, record, **setup.settings)
+    return finish(result, out, settings.seed, record, **setup.described)
 
 
-def evaluate_transfer(
-    data: Path,
-    out: Path,
-    weights: Path | None = None,
-    refine: int = 0,
-    seed: int = 0,
-    device: str = "auto",
-    overwrite: bool = False,
-) -> EvaluationResult:
+def evaluate_transfer(data: Path, out: Path, settings: ModelSettings = ModelSettings(refine=0)) -> EvaluationResult:
     """Renders each clip along the camera path found in another, and measures whether its image moves as it should.
 
     See `video_ae.evaluation.protocols.transfer_protocol`. Writes results.json and results.md.
 
     Args:
         data: folder of a data set with true cameras and true depth.
-        out, weights, refine, seed, device, overwrite: as in `evaluate_poses`.
+        out, settings: as in `evaluate_poses`; models beside are left out.
 
     Raises:
         UserError: the data have no true depth, or as `evaluate_poses`.
     """
-    setup = _prepare(data, out, weights, refine, seed, device, overwrite)
+    setup = _prepare(data, out, replace(settings, beside=()))
     estimator, builder = setup.method.estimate_poses, setup.method.build_scene
     result = run_transfer_protocol(setup.dataset, data, estimator, builder, setup.label, print_progress)
-    return finish(result, out, seed, **setup.settings)
+    return finish(result, out, settings.seed, **setup.described)
 
 
 def evaluate_paper(
@@ -235,7 +228,8 @@ def evaluate_paper(
         weights: of a 2021 model.
         frames: of each video, the first so many.
         faults: of the original, each as a column; keys of `FAULTS`.
-        out, device, overwrite: as in `evaluate_poses`.
+        out: folder of the results.
+        device, overwrite: as in `ModelSettings`.
 
     Raises:
         UserError: the weights are those of another model, or a fault is unknown.
@@ -246,23 +240,14 @@ def evaluate_paper(
     chosen_device, model = choose_device(device), load_model(weights)
     if not isinstance(model, PaperVideoAutoencoder):
         raise UserError(f"The paper's protocol needs its own model, and {str(weights)!r} is a {type(model).__name__}.")
-    predictor = _paper_predictor(model.to(chosen_device), chosen_device)
+    model = model.to(chosen_device)
     claim_folder(out, overwrite)
-    metrics = image_metrics()
+    estimator = ModelMethods(model, chosen_device, 0).estimate_poses
+    predictor = VideoPredictor(lambda frames: predict_video(model, frames.to(chosen_device)), estimator)
     result = run_published_protocol(
-        dataset, predictor, "paper", model.image_size, frames, faults, metrics, print_progress
+        dataset, predictor, "paper", model.image_size, frames, faults, image_metrics(), print_progress
     )
     return finish(result, out, 0, weights=str(weights))
-
-
-def _paper_predictor(model: PaperVideoAutoencoder, device: torch.device) -> VideoPredictor:
-    def steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
-        numbers = torch.arange(len(frames))
-        found = model.find_cameras(VideoClip(frames, numbers, numbers.double()).to(device))
-        poses = found.cameras.world_from_camera.double()
-        return invert(poses[:-1]) @ poses[1:]
-
-    return VideoPredictor(lambda frames: predict_video(model, frames.to(device)), steps)
 
 
 @dataclass(frozen=True)
@@ -272,7 +257,7 @@ class _Setup:
 
     dataset: ClipSource
     models: dict[str, ModelMethods]
-    settings: dict[str, Any]
+    described: dict[str, Any]
 
     @property
     def label(self) -> str:
@@ -283,35 +268,22 @@ class _Setup:
         return self.models[self.label]
 
 
-def _prepare(
-    data: Path,
-    out: Path,
-    weights: Path | None,
-    refine: int,
-    seed: int,
-    device: str,
-    overwrite: bool,
-    beside: Sequence[Path] = (),
-    known_focal: bool = False,
-    suffix: str = "",
-) -> _Setup:
+def _prepare(data: Path, out: Path, settings: ModelSettings, known_focal: bool = False, suffix: str = "") -> _Setup:
     """Opens the data, loads the models, claims the folder of the results and seeds the random numbers.
 
     The first model's label gets the suffix; models of one label are distinguished by their folders' names.
     """
-    if refine < 0:
-        raise UserError(f"{refine} refinement steps are not possible: give 0 or more.", argument="refine")
-    dataset, chosen = _open_posed_clips(data), choose_device(device)
+    dataset, device = _open_posed_clips(data), choose_device(settings.device)
     models: dict[str, ModelMethods] = {}
-    for run in (weights, *beside):
-        model = ModelMethods(load_video_model(run, chosen), chosen, refine)
+    for run in (settings.weights, *settings.beside):
+        model = ModelMethods(load_video_model(run, device), device, settings.refine)
         label = model.label(known_focal) + ("" if models else suffix)
         models[f"{label} ({run.name})" if run and label in models else label] = model
-    claim_folder(out, overwrite)
-    torch.manual_seed(seed)
-    settings: dict[str, Any] = {"weights": str(weights or "shipped")}
-    settings |= {"beside": [str(run) for run in beside]} if beside else {}
-    return _Setup(dataset, models, settings | {"refine": refine})
+    claim_folder(out, settings.overwrite)
+    torch.manual_seed(settings.seed)
+    described: dict[str, Any] = {"weights": str(settings.weights or "shipped")}
+    described |= {"beside": [str(run) for run in settings.beside]} if settings.beside else {}
+    return _Setup(dataset, models, described | {"refine": settings.refine})
 
 
 def _open_posed_clips(data: Path) -> ClipSource:

@@ -20,30 +20,19 @@ State = tuple[Tensor, ...]
 
 
 class RecurrentCell(nn.Module, ABC):
-    """Features of one frame after another -> a hidden state -> output frames.
-
-    The convolutional layers around a cell belong to its model and are handed to the methods.
+    """Features of one frame after another -> a hidden state -> features of output frames.
 
     Args:
-        layers: those layers, for their sizes.
+        size: numbers or channels of the features.
         hidden_size: numbers or channels of the hidden state.
     """
 
     parts: ClassVar[int] = 1
     """Tensors in a state."""
 
-    def __init__(self, layers: ConvolutionalLayers, hidden_size: int):
+    def __init__(self, size: int, hidden_size: int):
         super().__init__()
         self.hidden_size = hidden_size
-
-    @abstractmethod
-    def encode(self, layers: ConvolutionalLayers, frames: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        """What the cell takes as its input x_t.
-
-        Args:
-            layers: the model's.
-            frames: one frame of each clip, at the size of the layers.
-        """
 
     def initial_state(self, x: Tensor) -> State:
         """The state before the first frame: zeros.
@@ -63,11 +52,10 @@ class RecurrentCell(nn.Module, ABC):
         """
 
     @abstractmethod
-    def decode(self, layers: ConvolutionalLayers, state: State, last: Tensor) -> Float[Tensor, "batch 3 height width"]:
-        """The output frame of each clip.
+    def output(self, state: State, last: Tensor) -> Tensor:
+        """Features of the output frame of each clip.
 
         Args:
-            layers: the model's.
             state: the state after the last frame.
             last: features of the previous output, or of the true frame in its stead.
         """
@@ -80,25 +68,22 @@ class PlainCell(RecurrentCell):
     convolutional layers, whose last step is the logistic function s: the lecture's x^_t = s(W2 h_t + U2 x^_{t-1} + b2).
 
     Args:
-        layers: the model's convolutional layers.
+        size: numbers in a code.
         hidden_size: numbers in h.
     """
 
-    def __init__(self, layers: ConvolutionalLayers, hidden_size: int):
-        super().__init__(layers, hidden_size)
-        self.from_input = nn.Linear(layers.code_size, hidden_size)
+    def __init__(self, size: int, hidden_size: int):
+        super().__init__(size, hidden_size)
+        self.from_input = nn.Linear(size, hidden_size)
         self.from_memory = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.to_output = nn.Linear(hidden_size, layers.code_size)
-        self.from_output = nn.Linear(layers.code_size, layers.code_size, bias=False)
-
-    def encode(self, layers: ConvolutionalLayers, frames: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        return layers.encode(frames)
+        self.to_output = nn.Linear(hidden_size, size)
+        self.from_output = nn.Linear(size, size, bias=False)
 
     def update(self, x: Tensor, state: State) -> State:
         return (torch.sigmoid(self.from_input(x) + self.from_memory(state[0])),)
 
-    def decode(self, layers: ConvolutionalLayers, state: State, last: Tensor) -> Float[Tensor, "batch 3 height width"]:
-        return layers.decode(self.to_output(state[0]) + self.from_output(last))
+    def output(self, state: State, last: Tensor) -> Tensor:
+        return self.to_output(state[0]) + self.from_output(last)
 
 
 class ConvLstmCell(RecurrentCell):
@@ -109,22 +94,18 @@ class ConvLstmCell(RecurrentCell):
     The forget gate's bias starts at 1.
 
     Args:
-        layers: the model's convolutional layers.
+        size: channels of the feature maps.
         hidden_size: channels of h and of c.
     """
 
     parts = 2
 
-    def __init__(self, layers: ConvolutionalLayers, hidden_size: int):
-        super().__init__(layers, hidden_size)
-        channels = layers.map_channels
-        self.gates = nn.Conv2d(channels + hidden_size, 4 * hidden_size, 3, padding=1)
-        self.to_output = nn.Conv2d(hidden_size + channels, channels, 3, padding=1)
+    def __init__(self, size: int, hidden_size: int):
+        super().__init__(size, hidden_size)
+        self.gates = nn.Conv2d(size + hidden_size, 4 * hidden_size, 3, padding=1)
+        self.to_output = nn.Conv2d(hidden_size + size, size, 3, padding=1)
         with torch.no_grad():
             self.gates.bias[hidden_size : 2 * hidden_size] = 1  # type: ignore[index]
-
-    def encode(self, layers: ConvolutionalLayers, frames: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        return layers.to_map(frames)
 
     def update(self, x: Tensor, state: State) -> State:
         hidden, cell = state
@@ -132,8 +113,8 @@ class ConvLstmCell(RecurrentCell):
         cell = keep.sigmoid() * cell + entry.sigmoid() * candidate.tanh()
         return leave.sigmoid() * cell.tanh(), cell
 
-    def decode(self, layers: ConvolutionalLayers, state: State, last: Tensor) -> Float[Tensor, "batch 3 height width"]:
-        return layers.from_map(self.to_output(torch.cat([state[0], last], 1)))
+    def output(self, state: State, last: Tensor) -> Tensor:
+        return self.to_output(torch.cat([state[0], last], 1))
 
 
 class RecurrentAutoencoder(Predictor):
@@ -166,7 +147,9 @@ class RecurrentAutoencoder(Predictor):
         self.ahead, self.teacher_forcing, self.recurrent = ahead, teacher_forcing, recurrent
         self.image_size = (image_size[0], image_size[1])
         self.layers = ConvolutionalLayers(self.image_size, code_size, width)
-        self.cell = (PlainCell if cell == "plain" else ConvLstmCell)(self.layers, hidden_size)
+        self.plain = cell == "plain"
+        kind, size = (PlainCell, code_size) if self.plain else (ConvLstmCell, self.layers.map_channels)
+        self.cell = kind(size, hidden_size)
 
     def forward(self, clip: VideoClip) -> ModelOutput:
         """Frames `ahead`, ..., last of a clip.
@@ -184,16 +167,8 @@ class RecurrentAutoencoder(Predictor):
         if count <= self.ahead:
             raise UserError(f"A model that predicts the next frame needs clips of 2 frames or more, got {count}.")
         frames = resize_images(clip.frames.flatten(0, 1), self.image_size).unflatten(0, (batch, count))
-        features = [self.cell.encode(self.layers, frame) for frame in frames.unbind(1)]
-        state, output, outputs = None, None, []
-        for t in range(count - self.ahead):
-            state = self._update(features[t], state)
-            previous = t + self.ahead - 1
-            forced = self.training and bool(torch.rand(()) < self.teacher_forcing)
-            true = features[previous] if previous >= 0 else torch.zeros_like(features[0])
-            last = true if forced or output is None else self.cell.encode(self.layers, output)
-            output = self._decode(state, last)
-            outputs.append(output)
+        features = [self._encode(frame) for frame in frames.unbind(1)]
+        outputs = self._unroll(features, count - self.ahead, self.teacher_forcing if self.training else None)
         decoded = resize_images(torch.stack(outputs, 1).flatten(0, 1), clip.image_size).unflatten(0, (batch, -1))
         targets = torch.arange(self.ahead, count, device=decoded.device)
         codes = torch.stack(features[: count - self.ahead], 1).flatten(2)
@@ -215,16 +190,23 @@ class RecurrentAutoencoder(Predictor):
         if self.ahead != 1:
             raise UserError("Only a model that predicts (ahead: 1) can continue a clip; this one has ahead: 0.")
         size = (frames.shape[-1], frames.shape[-2])
-        state: State | None = None
-        predictions: list[Tensor] = []
-        for t in range(frames.shape[1] + steps - 1):
-            known = t < frames.shape[1]
-            frame = resize_images(frames[:, t], self.image_size) if known else predictions[-1]
-            x = self.cell.encode(self.layers, frame)
-            state = self._update(x, state)
-            last = self.cell.encode(self.layers, predictions[-1]) if predictions else x
-            predictions.append(self._decode(state, last))
+        features = [self._encode(resize_images(frame, self.image_size)) for frame in frames.unbind(1)]
+        predictions = self._unroll(features, len(features) + steps - 1)
         return torch.stack([resize_images(frame, size) for frame in predictions[-steps:]], 1)
+
+    def _unroll(self, features: list[Tensor], steps: int, teacher_forcing: float | None = None) -> list[Tensor]:
+        """The output of each step. Beyond the features of true frames, it reads its own outputs."""
+        state: State | None = None
+        outputs: list[Tensor] = []
+        for t in range(steps):
+            state = self._update(features[t] if t < len(features) else self._encode(outputs[-1]), state)
+            forced = teacher_forcing is not None and bool(torch.rand(()) < teacher_forcing)
+            if outputs and not forced:
+                last = self._encode(outputs[-1])
+            else:
+                last = features[t + self.ahead - 1] if t + self.ahead else torch.zeros_like(features[0])
+            outputs.append(self._decode(state, last))
+        return outputs
 
     def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
         """The input of the cell for single frames: codes (plain) or flattened feature maps (convlstm).
@@ -232,10 +214,14 @@ class RecurrentAutoencoder(Predictor):
         Args:
             frames: RGB in [0, 1], of any size.
         """
-        return self.cell.encode(self.layers, resize_images(frames, self.image_size)).flatten(1)
+        return self._encode(resize_images(frames, self.image_size)).flatten(1)
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        return self.layers.encode(frames) if self.plain else self.layers.to_map(frames)
 
     def _update(self, x: Tensor, state: State | None) -> State:
         return self.cell.update(x, state if state and self.recurrent else self.cell.initial_state(x))
 
     def _decode(self, state: State, last: Tensor) -> Tensor:
-        return self.cell.decode(self.layers, state, last if self.recurrent else torch.zeros_like(last))
+        features = self.cell.output(state, last if self.recurrent else torch.zeros_like(last))
+        return self.layers.decode(features) if self.plain else self.layers.from_map(features)

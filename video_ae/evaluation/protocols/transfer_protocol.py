@@ -63,7 +63,7 @@ def run_transfer_protocol(
     Raises:
         UserError: the data set has no true cameras or no true depth.
     """
-    rows: dict[str, dict[str, dict]] = {label: {} for label in (method, "true motion", "no motion", "first frame")}
+    rows: dict[str, dict[str, dict]] = {}
     for i, name in enumerate(dataset.names):
         driver = dataset.names[i - 1]
         if progress:
@@ -77,7 +77,7 @@ def run_transfer_protocol(
                 "move: give the walk-throughs' test clips, or others with a folder `depth`."
             )
         for label, row in _rows_of_clip(path, scene, truth.depth[0], estimator, builder).items():
-            rows[method if label == "found" else label][f"{name} <- {driver}"] = row
+            rows.setdefault(method if label == "found" else label, {})[f"{name} <- {driver}"] = row
     settings = {"frames": FRAMES, "every": _EVERY, "scene_frames": SCENE_FRAMES, "quarantined": dataset.skipped}
     return collect_result("pose transfer", settings, rows, {"true motion"})
 
