@@ -46,7 +46,16 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--focal", **_FOCAL)
     parser.add_shared("--overwrite")
 
-    _add_paper(_add_kind(kinds, "paper", "the 2021 paper's own protocol, for its own model", files))
+    parser = _add_kind(kinds, "paper", "the 2021 paper's own protocol, for its own model", files)
+    videos = "videos, or a data set with cameras (docs/data.md)"
+    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help=videos)
+    parser.add_shared("--out")
+    help = "weights of a paper model"
+    parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help=help)
+    parser.add_argument("--frames", type=int, metavar="N", help="of each video, the first N (default: 30)")
+    faults = "of the original, each as a column (default: all; none: the corrected protocol alone)"
+    parser.add_argument("--faults", nargs="*", metavar="NAME", help=faults)
+    parser.add_shared("--device", "--overwrite")
 
     help = "plots of an autoencoder's codes: map, interpolations, samples"
     parser = add_command(commands, "latent", help, "lecture.latent_plots:plot_latent", _report_plots)
@@ -79,17 +88,6 @@ def _add_views(parser: Parser) -> None:
     less = "leave out LPIPS and the VGG cosine, which take longer than most methods"
     add("--no-perceptual", dest="perceptual", action="store_const", const=False, help=less)
     add("--save-frames", action="store_true", help="also write predictions/gap<g>/<clip>/<timestamp>.png")
-
-
-def _add_paper(parser: Parser) -> None:
-    add, videos = parser.add_argument, "videos, or a data set with cameras (docs/data.md)"
-    add("--data", type=Path, required=True, metavar="ROOT", help=videos)
-    parser.add_shared("--out")
-    add("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help="weights of a paper model")
-    add("--frames", type=int, metavar="N", help="of each video, the first N (default: 30)")
-    faults = "of the original, each as a column (default: all; none: the corrected protocol alone)"
-    add("--faults", nargs="*", metavar="NAME", help=faults)
-    parser.add_shared("--device", "--overwrite")
 
 
 def _report_plots(result: Path, **given: Any) -> None:

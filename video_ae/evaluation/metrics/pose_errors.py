@@ -237,8 +237,6 @@ def focal_ratio(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 
     Args:
         estimated, true: as in `Cameras`.
     """
-    if len(estimated) == 0:
-        return None
     found, truth = estimated[:, 0].double().mean().item(), true[:, 0].double().mean().item()
     if not (math.isfinite(found) and math.isfinite(truth) and found > 0 and truth > 0):
         return None

@@ -99,22 +99,20 @@ def _matches(previous: np.ndarray | None, following: np.ndarray | None) -> list[
 def _chain(steps: list[_Step | None]) -> torch.Tensor:
     """world_from_camera of all frames; the first is the world and the first step has length 1."""
     poses, length = [torch.eye(4, dtype=torch.float64)], 1.0
-    last: _Step | None = None
+    depths: dict[int, float] = {}  # in the last frame, of the points that were seen in it and in the one before
     for step in steps:
         if step is None:
             poses.append(poses[-1])
         else:
-            length *= _longer(last, step)
+            length *= _longer(depths, step.depth_in_previous)
             motion = rigid(step.next_from_previous[:3, :3], length * step.next_from_previous[:3, 3])
             poses.append(poses[-1] @ invert(motion))
-        last = step
+        depths = {} if step is None else step.depth_in_next
     return torch.stack(poses)
 
 
-def _longer(last: _Step | None, step: _Step) -> float:
-    """How many times longer a step is than the one before; 1 where they share no point."""
-    shared = [] if last is None else [k for k in step.depth_in_previous if k in last.depth_in_next]
-    if last is None or not shared:
-        return 1.0
-    ratio = float(np.median([last.depth_in_next[k] / step.depth_in_previous[k] for k in shared]))
+def _longer(before: dict[int, float], now: dict[int, float]) -> float:
+    """How many times longer a step is than the one before, by the depths of a frame's points; 1 if they share none."""
+    ratios = [before[point] / depth for point, depth in now.items() if point in before]
+    ratio = float(np.median(ratios)) if ratios else 1.0
     return min(max(ratio, 1 / _MOST_SCALE_CHANGE), _MOST_SCALE_CHANGE)

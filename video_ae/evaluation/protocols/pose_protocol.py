@@ -139,10 +139,6 @@ def _confidence(estimate: PoseEstimate, found: Tensor, true: Tensor) -> float | 
     return rank_correlation(estimate.confidence.cpu(), -errors)
 
 
-def _no_pose(frames: int) -> PoseEstimate:
-    return PoseEstimate(Cameras(torch.full((frames, 4, 4), torch.nan), torch.full((frames, 4), torch.nan)))
-
-
 def run_pose_protocol(
     dataset: ClipSource,
     methods: Mapping[str, PoseEstimator],
@@ -165,13 +161,14 @@ def run_pose_protocol(
         UserError: the data set has no true cameras.
     """
     every = {**methods, **POSE_BASELINES, **POSE_BOUNDS}
+    nowhere = Cameras(torch.full((1, 4, 4), torch.nan), torch.full((1, 4), torch.nan))
     rows: dict[str, dict[str, dict]] = {label: {} for label in every}
     for name, clip in named_clips(dataset, progress, settings.frames, settings.size):
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
         for label, run in every.items():
             tried = attempt(run, clip if label in POSE_BOUNDS else seen)
-            estimate = tried.answer or _no_pose(len(clip))
+            estimate = tried.answer or PoseEstimate(nowhere.select([0] * len(clip)))
             estimate = replace(estimate, cameras=estimate.cameras.to("cpu"))
             rows[label][name] = score_poses(estimate, clip, settings) | tried.cost | tried.failure
             cameras, posed = fill_missing(estimate, clip)

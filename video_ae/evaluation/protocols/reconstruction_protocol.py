@@ -44,15 +44,16 @@ SceneBuilder = Callable[[VideoClip], RenderableScene]
 FrameObserver = Callable[[str, str, int, VideoClip, Prediction], object]
 
 
+def _flat(rgb: Float[Tensor, "view 3 height width"], value: float) -> RenderedViews:
+    """Views whose disparity and opacity are the same in every pixel."""
+    values = torch.full_like(rgb[:, 0], value)
+    return RenderedViews(rgb, values, values)
+
+
 def _wall(clip: VideoClip, image: Float[Tensor, "3 height width"]) -> RenderableScene:
     """The same image from every camera, equally far in every pixel."""
-
-    def render(cameras: Cameras) -> RenderedViews:
-        rgb = image.expand(len(cameras), *image.shape)
-        return RenderedViews(rgb, torch.ones_like(rgb[:, 0]), torch.ones_like(rgb[:, 0]))
-
     still = Cameras(torch.eye(4).repeat(len(clip), 1, 1), torch.full((len(clip), 4), 0.5))
-    return RenderableScene(still, render)
+    return RenderableScene(still, lambda cameras: _flat(image.expand(len(cameras), *image.shape), 1.0))
 
 
 RECONSTRUCTION_BASELINES: dict[str, SceneBuilder] = {
@@ -94,7 +95,7 @@ def run_reconstruction_protocol(
         chosen = list(range(0, len(clip), EVERY))
         for label, build in every.items():
             tried = attempt(_render, build, without_truth(clip, False), chosen)
-            views = tried.answer or [_unseen(clip)] * len(chosen)
+            views = tried.answer or [_flat(torch.full_like(clip.frames[:1], 0.5), 0.0)] * len(chosen)
             images = [view.rgb[0].cpu().nan_to_num(0.5).clamp(0, 1) for view in views]
             scores = [metrics.score(image, clip.frames[frame]) for image, frame in zip(images, chosen, strict=True)]
             row = {"frames": len(chosen)} | tried.failure | tried.cost | metrics.means(scores)
@@ -113,12 +114,6 @@ def run_reconstruction_protocol(
 def _render(build: SceneBuilder, clip: VideoClip, frames: list[int]) -> list[RenderedViews]:
     scene = build(clip)
     return [scene.render(scene.cameras.select([frame])) for frame in frames]
-
-
-def _unseen(clip: VideoClip) -> RenderedViews:
-    """A grey view without depth."""
-    grey = torch.full_like(clip.frames[:1], 0.5)
-    return RenderedViews(grey, torch.zeros_like(grey[:, 0]), torch.zeros_like(grey[:, 0]))
 
 
 def _depth(views: list[RenderedViews], frames: list[int], truth: TrueDepth | None) -> dict[str, Any]:
