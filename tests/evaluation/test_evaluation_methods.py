@@ -95,6 +95,14 @@ def test_models_without_cameras_are_refused_in_one_sentence(tmp_path, monkeypatc
         evaluate.evaluate_poses(tmp_path, tmp_path / "out", settings=settings)
 
 
+def test_models_of_one_kind_are_told_apart_by_their_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(evaluate, "load_video_model", lambda weights, device: SpyModel())
+    settings = evaluate.ModelSettings(beside=[tmp_path / "other"])
+    result = evaluate.evaluate_poses(tmp_path, tmp_path / "out", settings=settings)
+    assert (result.method, next(iter(result.baselines))) == ("spymodel", "spymodel (other)")
+
+
 def test_nothing_of_the_model_sees_a_hidden_target():
     model = SpyModel()
     result = run_view_protocol(
