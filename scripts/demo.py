@@ -82,8 +82,8 @@ def report(out: Path, clip: VideoClip) -> None:
     """
     track = read_cameras_json(out / "cameras.json")
     found = errors(track.cameras, clip)
-    line = errors(POSE_BASELINES["straight line"].run(clip).cameras, clip)
-    still = errors(POSE_BASELINES["standing still"].run(clip).cameras, clip)
+    line = errors(POSE_BASELINES["straight line"](clip).cameras, clip)
+    still = errors(POSE_BASELINES["standing still"](clip).cameras, clip)
     true_focal = clip.cameras.intrinsics[0, 0].item() if clip.cameras is not None else float("nan")
     say(f"3. {out} holds:")
     say("   overview.png          one image that shows what was found")

@@ -237,7 +237,7 @@ def test_debug_shows_the_traceback(monkeypatch):
 
 def test_only_what_was_given_is_handed_on(monkeypatch):
     received = {}
-    views = "video_ae.evaluation.evaluate_poses_views.evaluate_views"
+    views = "video_ae.evaluation.evaluate.evaluate_views"
     monkeypatch.setattr(views, lambda **given: received.update(given))
     assert cli.main(["evaluate", "views", "--data", "d", "--out", "o", "--gaps", "2", "8", "--refine", "0"]) == 0
     assert received.items() >= {"data": Path("d"), "out": Path("o"), "gaps": [2, 8], "refine": 0}.items()

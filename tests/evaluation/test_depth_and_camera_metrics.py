@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from video_ae.evaluation.metrics.depth import depth_error
-from video_ae.evaluation.metrics.intrinsics import field_of_view_error, focal_ratio
+from video_ae.evaluation.metrics.pose_errors import field_of_view_error, focal_ratio
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, rank_correlation
 
 

@@ -5,7 +5,7 @@ import torch
 from evaluation_fakes import make_clip
 
 from video_ae.evaluation.metrics import collapse
-from video_ae.evaluation.metrics.uncertainty import coverage_90, normalised_errors
+from video_ae.evaluation.metrics.pose_errors import coverage_90, normalised_errors
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.report.records import diagnose_poses
 from video_ae.geometry.se3 import invert, rigid, se3_exp, so3_exp

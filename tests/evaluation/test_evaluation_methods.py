@@ -5,8 +5,7 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
-from video_ae.evaluation import evaluate_poses_views as run
-from video_ae.evaluation import shared_steps
+from video_ae.evaluation import evaluate
 from video_ae.evaluation.baselines import nearest_context
 from video_ae.evaluation.methods import ModelMethods
 from video_ae.evaluation.metrics.lpips import image_metrics
@@ -90,15 +89,24 @@ def test_models_without_cameras_are_refused_in_one_sentence(tmp_path, monkeypatc
 
     lecture = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder", "init_args": {}})
     save_weights(lecture, tmp_path / "weights.safetensors")
-    monkeypatch.setattr(shared_steps, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(evaluate, "open_dataset", lambda data: FakeSource())
+    settings = evaluate.ModelSettings(tmp_path / "weights.safetensors")
     with pytest.raises(UserError, match="PlainAutoencoder, which does not reconstruct whole videos"):
-        run.evaluate_poses(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors")
+        evaluate.evaluate_poses(tmp_path, tmp_path / "out", settings=settings)
+
+
+def test_models_of_one_kind_are_told_apart_by_their_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(evaluate, "load_video_model", lambda weights, device: SpyModel())
+    settings = evaluate.ModelSettings(beside=[tmp_path / "other"])
+    result = evaluate.evaluate_poses(tmp_path, tmp_path / "out", settings=settings)
+    assert (result.method, next(iter(result.baselines))) == ("spymodel", "spymodel (other)")
 
 
 def test_nothing_of_the_model_sees_a_hidden_target():
     model = SpyModel()
     result = run_view_protocol(
-        FakeSource(), ModelMethods(model, CPU, 0).synthesize_hidden, settings=ViewsSettings((2,), show_target=False)
+        FakeSource(), {"spy": ModelMethods(model, CPU, 0).synthesize_hidden}, ViewsSettings((2,), show_target=False)
     )
     assert model.frames == [2, 2, 2]
     assert result.result.clips["clip0"]["2"]["views"] == 3
@@ -131,13 +139,13 @@ def test_missing_lpips_is_null_with_a_reason(monkeypatch):
     monkeypatch.setattr("video_ae.evaluation.metrics.lpips.Lpips.load", nothing)
     metrics = image_metrics()
     assert "lpips" not in metrics.found
-    result = run_view_protocol(FakeSource(), nearest_context, metrics=metrics)
+    result = run_view_protocol(FakeSource(), {"nearest": nearest_context}, metrics=metrics)
     row = result.result.clips["clip0"]["2"]
     assert (row["lpips"], row["reasons"]["lpips"]) == (None, "no weights")
 
 
 def test_impossible_view_settings_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match="at least 1"):
-        run.evaluate_views(tmp_path, tmp_path / "out", gaps=[0])
+        evaluate.evaluate_views(tmp_path, tmp_path / "out", gaps=[0])
     with pytest.raises(UserError, match="both sides"):
-        run.evaluate_views(tmp_path, tmp_path / "out", kind="onward", hide_target=True)
+        evaluate.evaluate_views(tmp_path, tmp_path / "out", kind="onward", hide_target=True)

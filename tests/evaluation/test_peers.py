@@ -7,11 +7,9 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 
 from video_ae.errors import UserError
-from video_ae.evaluation import evaluate_poses_views as run
-from video_ae.evaluation import shared_steps
-from video_ae.evaluation.baselines import POSE_BASELINES, standing_still, straight_line
+from video_ae.evaluation import evaluate
+from video_ae.evaluation.baselines import POSE_BASELINES, POSE_BOUNDS, standing_still, straight_line
 from video_ae.evaluation.peers import installed
-from video_ae.evaluation.protocols.base import ComparedMethod
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol, score_poses
 from video_ae.geometry.se3 import invert, rigid, so3_exp
 from video_ae.types import Cameras, VideoClip
@@ -24,17 +22,17 @@ def test_no_peer_without_its_package(monkeypatch):
 
 
 def test_peers_stand_beside_the_baselines_and_none_at_all_is_one_sentence(monkeypatch, tmp_path):
-    still = {"a": ComparedMethod(standing_still), "b": ComparedMethod(straight_line)}
-    monkeypatch.setattr(shared_steps, "open_dataset", lambda data: FakeSource())
-    monkeypatch.setattr(run, "installed_peers", lambda seed: still)
-    monkeypatch.setattr(run, "missing_peers", lambda: ["c is left out, because d is not installed."])
-    result = run.evaluate_peers(tmp_path, tmp_path / "out", focal="true")
-    assert (result.method, list(result.baselines)) == ("a", ["b", *POSE_BASELINES])
+    still = {"a": standing_still, "b": straight_line}
+    monkeypatch.setattr(evaluate, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(evaluate, "installed_peers", lambda seed: still)
+    monkeypatch.setattr(evaluate, "missing_peers", lambda: ["c is left out, because d is not installed."])
+    result = evaluate.evaluate_peers(tmp_path, tmp_path / "out", focal="true")
+    assert (result.method, list(result.baselines)) == ("a", ["b", *POSE_BASELINES, *POSE_BOUNDS])
     assert result.settings["missing_peers"] == ["c is left out, because d is not installed."]
     assert result.settings["known_focal"]
-    monkeypatch.setattr(run, "installed_peers", lambda seed: {})
+    monkeypatch.setattr(evaluate, "installed_peers", lambda seed: {})
     with pytest.raises(UserError, match=r"None of the peers.*pip install"):
-        run.evaluate_peers(tmp_path, tmp_path / "none")
+        evaluate.evaluate_peers(tmp_path, tmp_path / "none")
 
 
 def textured_points(frames=5, width=320, height=240):
@@ -64,7 +62,7 @@ def textured_points(frames=5, width=320, height=240):
 @pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
 def test_odometry_follows_a_known_path_and_its_length():
     clip = textured_points()
-    odometry = installed.installed_peers()["two-view odometry"].run
+    odometry = installed.installed_peers()["two-view odometry"]
     estimate = odometry(clip)
     row = score_poses(estimate, clip, PosesSettings(gap=2))
     assert row["posed"] == 5
@@ -80,7 +78,7 @@ def test_odometry_without_matches_is_refused():
     clip = make_clip("plain", 4)
     plain = clip.__class__(**{**vars(clip), "frames": torch.full_like(clip.frames, 0.5), "cameras": None})
     with pytest.raises(UserError, match="could not match"):
-        installed.installed_peers()["two-view odometry"].run(plain)
+        installed.installed_peers()["two-view odometry"](plain)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pycolmap") is None, reason="pycolmap is not installed")
@@ -90,10 +88,10 @@ def test_colmap_without_a_model_is_counted():
     clip = make_clip("plain", 4)
     plain = clip.__class__(**{**vars(clip), "frames": torch.full_like(clip.frames, 0.5)})
     with pytest.raises(UserError, match="no model"):
-        peers["COLMAP"].run(plain)
+        peers["COLMAP"](plain)
     source = FakeSource()
     source.clips = [plain]
-    result = run_pose_protocol(source, straight_line, others=POSE_BASELINES | {"COLMAP": peers["COLMAP"]})
+    result = run_pose_protocol(source, {"line": straight_line, "COLMAP": peers["COLMAP"]})
     row = result.baselines["COLMAP"].clips["plain"]
     assert (row["posed"], row["ate_rmse_over_extent_posed_only"]) == (0, None)
     assert row["ate_rmse_over_extent"] == pytest.approx(1)

@@ -12,6 +12,7 @@ from PIL import Image
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import (
     POSE_BASELINES,
+    POSE_BOUNDS,
     best_context,
     blend,
     index_regression,
@@ -45,11 +46,11 @@ def oracle(source):
 
 def test_a_perfect_method_has_no_error_and_the_baselines_stand_beside_it():
     source = FakeSource()
-    result = run_pose_protocol(source, oracle(source), "oracle")
+    result = run_pose_protocol(source, {"oracle": oracle(source)})
     assert result.result.mean["ate_rmse_over_extent"] == pytest.approx(0, abs=1e-5)
     assert result.result.mean["rotation_deg"] == pytest.approx(0, abs=1e-2)
     assert result.result.mean["focal_ratio"] == pytest.approx(1)
-    assert set(result.baselines) == set(POSE_BASELINES)
+    assert set(result.baselines) == set(POSE_BASELINES | POSE_BOUNDS)
     assert result.baselines["standing still"].mean["ate_rmse_over_extent"] == pytest.approx(1)
     assert result.baselines["index regression"].sees_truth
 
@@ -61,9 +62,9 @@ def test_methods_do_not_see_the_truth():
         seen.append(clip.cameras)
         return standing_still(clip)
 
-    run_pose_protocol(FakeSource(), spy)
+    run_pose_protocol(FakeSource(), {"spy": spy})
     assert seen == [None, None]
-    run_pose_protocol(FakeSource(), spy, settings=PosesSettings(known_focal=True))
+    run_pose_protocol(FakeSource(), {"spy": spy}, settings=PosesSettings(known_focal=True))
     assert seen[2].intrinsics[0, 0] == pytest.approx(0.7)
     assert torch.equal(seen[2].world_from_camera[5], torch.eye(4))
 
@@ -82,7 +83,7 @@ def test_a_clip_that_fails_is_counted_as_standing_still():
     def fails(clip):
         raise UserError("nothing to see")
 
-    result = run_pose_protocol(FakeSource(), fails)
+    result = run_pose_protocol(FakeSource(), {"fails": fails})
     row = result.result.clips["clip0"]
     assert (row["posed"], row["failure"]) == (0, "nothing to see")
     assert row["ate_rmse_over_extent"] == pytest.approx(1)
@@ -95,15 +96,15 @@ def test_errors_of_the_program_are_not_swallowed():
         raise TypeError("a bug")
 
     with pytest.raises(TypeError, match="a bug"):
-        run_pose_protocol(FakeSource(), broken)
+        run_pose_protocol(FakeSource(), {"broken": broken})
 
 
 def test_a_source_without_cameras_is_refused_in_one_sentence():
     source = FakeSource(with_cameras=False)
     with pytest.raises(UserError, match=r"clip0.*no true cameras"):
-        run_pose_protocol(source, standing_still)
+        run_pose_protocol(source, {"still": standing_still})
     with pytest.raises(UserError, match=r"clip0.*no true cameras"):
-        run_view_protocol(source, blend)
+        run_view_protocol(source, {"blend": blend})
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 6])
@@ -145,7 +146,7 @@ def test_the_files_in_the_repository_follow_the_rule():
 
 def test_view_scores_of_a_baseline_equal_the_metric_by_hand():
     source = FakeSource()
-    result = run_view_protocol(source, blend, "blend", ViewsSettings(gaps=(2,)))
+    result = run_view_protocol(source, {"blend": blend}, ViewsSettings(gaps=(2,)))
     frames = source.clips[0].frames
     by_hand = [psnr((frames[i] + frames[i + 4])[None] / 2, frames[i + 2][None]).item() for i in (0, 4, 8)]
     assert result.result.clips["clip0"]["2"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)
@@ -159,8 +160,8 @@ def test_a_hidden_target_is_black_for_methods_alone():
     def peeks(contexts, target):
         return Prediction(target.frames[0])
 
-    shown = run_view_protocol(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,)))
-    hidden = run_view_protocol(FakeSource(), peeks, settings=ViewsSettings(gaps=(2,), show_target=False))
+    shown = run_view_protocol(FakeSource(), {"peeks": peeks}, settings=ViewsSettings(gaps=(2,)))
+    hidden = run_view_protocol(FakeSource(), {"peeks": peeks}, settings=ViewsSettings(gaps=(2,), show_target=False))
     assert shown.result.mean["2"]["psnr"] == 100
     assert hidden.result.mean["2"]["psnr"] < 10
     best = [result.baselines["better context"].mean["2"]["psnr"] for result in (shown, hidden)]
@@ -174,8 +175,8 @@ def test_failed_and_unfinished_views_are_counted():
     def unfinished(contexts, target):
         return Prediction(torch.full_like(target.frames[0], math.nan))
 
-    grey = run_view_protocol(FakeSource(), fails, settings=ViewsSettings(gaps=(2,)))
-    nan = run_view_protocol(FakeSource(), unfinished, settings=ViewsSettings(gaps=(2,)))
+    grey = run_view_protocol(FakeSource(), {"fails": fails}, settings=ViewsSettings(gaps=(2,)))
+    nan = run_view_protocol(FakeSource(), {"unfinished": unfinished}, settings=ViewsSettings(gaps=(2,)))
     assert grey.result.clips["clip0"]["2"]["failed"] == 3
     assert grey.result.mean["2"]["psnr"] == nan.result.mean["2"]["psnr"]
 
@@ -203,7 +204,7 @@ def test_index_regression_is_exact_for_constant_motion():
 
 def test_files(tmp_path):
     source = FakeSource()
-    poses = run_pose_protocol(source, oracle(source), "oracle", observers=[pose_writer(tmp_path, "oracle")])
+    poses = run_pose_protocol(source, {"oracle": oracle(source)}, observers=[pose_writer(tmp_path, "oracle")])
     write_results(poses, tmp_path, command=["video-ae", "evaluate", "poses"], seed=3)
     content = json.loads((tmp_path / "results.json").read_text())
     assert {"protocol", "settings", "clips", "mean", "median", "baselines"} <= set(content)
@@ -223,7 +224,7 @@ def test_files(tmp_path):
 def test_predictions_are_written_at_the_frames_own_size(tmp_path):
     source = FakeSource()
     observers = [prediction_writer(tmp_path, source, "blend")]
-    result = run_view_protocol(source, blend, "blend", ViewsSettings((2,)), observers=observers)
+    result = run_view_protocol(source, {"blend": blend}, ViewsSettings((2,)), observers=observers)
     write_results(result, tmp_path)
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))
     assert files == [f"predictions/gap2/clip0/{index}.png" for index in (10, 2, 6)]
@@ -245,12 +246,14 @@ def test_a_failed_clip_is_written_without_confidence(tmp_path):
     def fails(clip):
         raise UserError("nothing to see")
 
-    run_pose_protocol(FakeSource(), fails, "fails", observers=[pose_writer(tmp_path, "fails")])
+    run_pose_protocol(FakeSource(), {"fails": fails}, observers=[pose_writer(tmp_path, "fails")])
     assert read_cameras_json(tmp_path / "poses" / "clip0.json").confidence.tolist() == [0.0] * 13
 
 
 def test_one_context_and_a_later_target():
-    result = run_view_protocol(FakeSource(), nearest_context, settings=ViewsSettings((3,), kind="onward"))
+    result = run_view_protocol(
+        FakeSource(), {"nearest_context": nearest_context}, settings=ViewsSettings((3,), kind="onward")
+    )
     frames = FakeSource().clips[0].frames
     by_hand = [psnr(frames[None, i], frames[None, i + 3]).item() for i in (0, 4, 8)]
     assert result.result.clips["clip0"]["3"]["psnr"] == pytest.approx(sum(by_hand) / 3, abs=1e-4)
@@ -268,7 +271,7 @@ def test_the_frozen_frames_are_those_of_the_committed_test_clips():
 def test_clips_that_stand_apart_are_in_no_mean_and_groups_have_their_own():
     frozen = FrozenIndices("x.json", {}, excluded={"c": "it was trained on"}, groups={"pair": ["a", "c"]})
     rows = {"m": {"a": {"x": 1.0}, "b": {"x": 3.0}, "c": {"x": 100.0}}}
-    result = collect_result("poses", "m", {}, rows, frozen=frozen)
+    result = collect_result("poses", {}, rows, frozen=frozen)
     assert (result.result.mean, result.result.median) == ({"x": 2.0}, {"x": 2.0})
     assert result.result.interval_95["x"][1] <= 3
     assert result.result.groups == {"pair": {"x": 50.5}}

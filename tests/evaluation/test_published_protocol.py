@@ -5,23 +5,23 @@ import torch
 from evaluation_fakes import FakeSource
 
 from video_ae.errors import UserError
-from video_ae.evaluation import evaluate_scenes as run_scenes
+from video_ae.evaluation import evaluate
 from video_ae.evaluation.metrics.images import psnr
+from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.published_protocol import COPYING, FAULTS, VideoPredictor, run_published_protocol
 from video_ae.evaluation.tables import markdown_tables
-from video_ae.geometry.se3 import invert
 from video_ae.models.open import build_model, save_weights
 
 
 def oracle(source):
     """The true motion, and half of each frame's brightness."""
 
-    def steps(frames):
-        clip = next(clip for clip in source.clips if torch.equal(clip.frames[: len(frames)], frames))
-        poses = clip.cameras.world_from_camera[: len(frames)].double()
-        return invert(poses[:-1]) @ poses[1:]
+    def poses(seen):
+        assert seen.cameras is None
+        clip = next(clip for clip in source.clips if torch.equal(clip.frames[: len(seen)], seen.frames))
+        return PoseEstimate(clip.cameras.select(slice(0, len(seen))))
 
-    return VideoPredictor(lambda frames: torch.cat([frames[:1], frames[1:] / 2]), steps)
+    return VideoPredictor(lambda frames: torch.cat([frames[:1], frames[1:] / 2]), poses)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_failures_single_frames_and_missing_cameras_have_rows():
     def fails(frames):
         raise UserError("no")
 
-    model = VideoPredictor(fails, COPYING.steps)
+    model = VideoPredictor(fails, COPYING.estimate_poses)
     rows = run_published_protocol(FakeSource(), model, "fails", (20, 16), frames=1, faults=()).result.clips
     assert rows["clip0"]["psnr"] is None
     assert rows["clip0"]["reasons"]["psnr"] == "the clip has one frame"
@@ -94,7 +94,7 @@ def test_unknown_faults_are_one_sentence():
 
 
 def test_it_runs_with_the_papers_model_and_no_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_scenes, "open_dataset", lambda data: _Sixteen())
+    monkeypatch.setattr(evaluate, "open_dataset", lambda data: _Sixteen())
     model = build_model(
         {
             "class_path": "PaperVideoAutoencoder",
@@ -102,13 +102,13 @@ def test_it_runs_with_the_papers_model_and_no_other(tmp_path, monkeypatch):
         }
     )
     save_weights(model, tmp_path / "weights.safetensors")
-    result = run_scenes.evaluate_paper(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors", frames=3)
+    result = evaluate.evaluate_paper(tmp_path, tmp_path / "out", tmp_path / "weights.safetensors", frames=3)
     assert result.result.clips["clip0"]["frames"] == 2
     assert (tmp_path / "out" / "results.json").is_file()
     other = build_model({"class_path": "video_ae.lecture.plain.PlainAutoencoder", "init_args": {}})
     save_weights(other, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="needs its own model"):
-        run_scenes.evaluate_paper(tmp_path, tmp_path / "out2", tmp_path / "other.safetensors")
+        evaluate.evaluate_paper(tmp_path, tmp_path / "out2", tmp_path / "other.safetensors")
 
 
 class _Sixteen(FakeSource):

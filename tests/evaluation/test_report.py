@@ -12,8 +12,8 @@ import torch
 from evaluation_fakes import FakeSource, make_clip
 from PIL import Image
 
-from video_ae.evaluation import shared_steps
 from video_ae.evaluation.baselines import blend, nearest_context, standing_still
+from video_ae.evaluation.evaluate import finish
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.pose_protocol import run_pose_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
@@ -49,8 +49,8 @@ def similar_to_truth(source):
 
 def measured_poses(out):
     source, record = FakeSource(), PoseRecord("ours")
-    result = run_pose_protocol(source, similar_to_truth(source), "ours", observers=[record])
-    shared_steps.finish(result, out, 0, record)
+    result = run_pose_protocol(source, {"ours": similar_to_truth(source)}, observers=[record])
+    finish(result, out, 0, record)
     return record
 
 
@@ -71,16 +71,16 @@ def test_paths_are_aligned_and_the_page_needs_nothing_else(tmp_path):
 
 def test_a_model_that_stands_still_is_named(tmp_path):
     record = PoseRecord("still", back=standing_still)
-    result = run_pose_protocol(FakeSource(), standing_still, "still", observers=[record])
-    shared_steps.finish(result, tmp_path, 0, record)
+    result = run_pose_protocol(FakeSource(), {"still": standing_still}, observers=[record])
+    finish(result, tmp_path, 0, record)
     assert "**poses all alike**" in (tmp_path / "results.md").read_text()
     assert "<strong>poses all alike</strong>" in (tmp_path / "report.html").read_text()
 
 
 def test_views_show_contexts_target_prediction_and_error(tmp_path):
     record = ViewRecord("copy")
-    result = run_view_protocol(FakeSource(), nearest_context, "copy", ViewsSettings((2,)), observers=[record])
-    shared_steps.finish(result, tmp_path, 0, record)
+    result = run_view_protocol(FakeSource(), {"copy": nearest_context}, ViewsSettings((2,)), observers=[record])
+    finish(result, tmp_path, 0, record)
     frames = FakeSource().clips[0].frames
     kept = record.strips["clip0", 2]
     assert torch.equal(kept.target, frames[6])
@@ -91,7 +91,7 @@ def test_views_show_contexts_target_prediction_and_error(tmp_path):
     assert "prediction is the nearest context" in page
     assert ViewRecord("blend").diagnostics == {}
     sound = ViewRecord("blend")
-    run_view_protocol(FakeSource(), blend, "blend", ViewsSettings((2,)), observers=[sound])
+    run_view_protocol(FakeSource(), {"blend": blend}, ViewsSettings((2,)), observers=[sound])
     assert [finding["triggered"] for finding in sound.diagnostics["clip0"]] == [False]
 
 

@@ -108,8 +108,8 @@ def test_what_nobody_saw_has_no_depth_and_counts_as_an_error_of_one(walls):
 
         return RenderableScene(whole.cameras, render)
 
-    seeing = run_reconstruction_protocol(source, root, source.scene, "oracle").result.clips["a"]
-    blind = run_reconstruction_protocol(source, root, half_blind, "half blind").result.clips["a"]
+    seeing = run_reconstruction_protocol(source, root, {"oracle": source.scene}).result.clips["a"]
+    blind = run_reconstruction_protocol(source, root, {"half blind": half_blind}).result.clips["a"]
     assert blind["depth_abs_rel"] == pytest.approx(0.5, abs=0.05)
     assert blind["depth_within_25_percent"] == pytest.approx(0.5 * seeing["depth_within_25_percent"], abs=0.05)
 
@@ -118,7 +118,7 @@ def test_a_perfect_reconstruction_and_its_depth(walls):
     root, source = walls
     kept = []
     result = run_reconstruction_protocol(
-        source, root, source.scene, "oracle", observers=[lambda *found: kept.append(found)]
+        source, root, {"oracle": source.scene}, observers=[lambda *found: kept.append(found)]
     )
     row = result.result.clips["a"]
     assert row["psnr"] > 90
@@ -138,7 +138,7 @@ def test_a_failed_reconstruction_is_grey_and_counted(walls):
     def fails(clip):
         raise UserError("no scene")
 
-    row = run_reconstruction_protocol(source, root, fails).result.clips["a"]
+    row = run_reconstruction_protocol(source, root, {"fails": fails}).result.clips["a"]
     assert (row["failure"], row["frames"]) == ("no scene", 7)
     assert 0 < row["psnr"] < 20
 

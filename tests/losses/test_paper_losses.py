@@ -116,7 +116,7 @@ def test_lpips_laws_with_any_weights(torchvision_file):
     vgg = find_vgg16(torchvision_file)
     heads = tuple(torch.ones(width) for width in (64, 128, 256, 512, 512))
     a, b = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
-    lpips = Lpips(Vgg16Weights(vgg.kernels, vgg.biases, heads, "random"))
+    lpips = Lpips(Vgg16Weights(vgg.kernels, vgg.biases, heads))
     assert lpips(a, a).tolist() == [0, 0]
     torch.testing.assert_close(lpips(a, b), lpips(b, a))
     # With heads of ones, |u - v|^2 = 2 (1 - cosine): LPIPS is then twice the 2021 paper's measure.

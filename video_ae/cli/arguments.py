@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,7 +65,9 @@ class Parser(argparse.ArgumentParser):
             self.add_argument(name, **SHARED[name])
 
 
-def add_command(commands: Any, name: str, help: str, work: str | Callable[..., None] | None, says: str = "") -> Parser:
+def add_command(
+    commands: Any, name: str, help: str, work: str | Callable[..., None] | None, says: str | Callable[..., None] = ""
+) -> Parser:
     """A new command.
 
     Args:
@@ -72,7 +76,8 @@ def add_command(commands: Any, name: str, help: str, work: str | Callable[..., N
         help: what it does.
         work: gets what was given on the command line by name, and nothing that was not: a function, or where it is in
             this package (`module:function`); None where commands of its own follow.
-        says: what is printed once the work is done; it may use `{result}` and the arguments that were given.
+        says: what is printed once the work is done, which may use `{result}` and the arguments that were given; or a
+            function of these that prints it.
     """
     parser: Parser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".", allow_abbrev=False
@@ -81,8 +86,19 @@ def add_command(commands: Any, name: str, help: str, work: str | Callable[..., N
     return parser
 
 
-def _work(work: str, says: str, **given: Any) -> None:
-    """Imports the function only now: most of them need torch, and help should not."""
-    module, function = work.split(":")
-    result = getattr(import_module(f"video_ae.{module}"), function)(**given)
-    print(says.format(result=result, **given))
+def _work(work: str, says: str | Callable[..., None], **given: Any) -> None:
+    """Imports the function only now: most of them need torch, and help should not.
+
+    Where it takes a record of settings, those that were given are put into one.
+    """
+    module, name = work.split(":")
+    function = getattr(import_module(f"video_ae.{module}"), name)
+    passed = dict(given)
+    if (settings := signature(function).parameters.get("settings")) is not None:
+        shared = {field.name: passed.pop(field.name) for field in fields(settings.default) if field.name in passed}
+        passed["settings"] = replace(settings.default, **shared)
+    result = function(**passed)
+    if callable(says):
+        says(result=result, **given)
+    else:
+        print(says.format(result=result, **given))

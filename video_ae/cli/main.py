@@ -9,17 +9,11 @@ import warnings
 from collections.abc import Sequence
 
 from video_ae import __version__
-from video_ae.cli import (
-    evaluate_commands,
-    lecture_commands,
-    motion_commands,
-    reconstruction_commands,
-    training_commands,
-)
+from video_ae.cli import evaluate_commands, motion_commands, reconstruction_commands, training_commands
 from video_ae.cli.arguments import Parser
 from video_ae.errors import UserError
 
-GROUPS = training_commands, reconstruction_commands, motion_commands, evaluate_commands, lecture_commands
+GROUPS = training_commands, reconstruction_commands, motion_commands, evaluate_commands
 _OWN = ("handler", "command", "subcommand", "parser")  # what the parser knows beside what the handler takes
 
 

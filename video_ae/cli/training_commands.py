@@ -14,7 +14,8 @@ def add_to(commands: Any) -> None:
     """
     add_command(commands, "train", "train an autoencoder on videos (see `video-ae train --help`)", run)
 
-    parser = add_command(commands, "prepare", "a folder of videos -> small frames, packed to train from", _prepare)
+    help = "a folder of videos -> small frames, packed to train from"
+    parser = add_command(commands, "prepare", help, "preparation.prepare:prepare", _report_packed)
     parser.add_argument("root", type=Path, metavar="FOLDER", help="videos and folders of images, nested as they are")
     parser.add_argument("--out", type=Path, required=True, metavar="PACKED", help="folder of the packed frames")
     parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side of the frames (default: 128)")
@@ -60,12 +61,9 @@ def run(arguments: list[str]) -> None:
     print(f"Wrote {run}: weights.safetensors, config.yaml, checkpoints, images and metrics.")
 
 
-def _prepare(**given: Any) -> None:
-    from video_ae.preparation.prepare import prepare
-
-    packed = prepare(**given)
-    kept = sum(len(segment.frames) for segment in packed.kept)
+def _report_packed(result: Any, out: Path, **given: Any) -> None:
+    kept = sum(len(segment.frames) for segment in result.kept)
     print(
-        f"Wrote {given['out']}: {len(packed.kept)} segments, {kept} of {packed.frames} frames, "
-        f"{len(packed.skipped)} videos left out; report.md says why. Train with --data.root {given['out']}."
+        f"Wrote {out}: {len(result.kept)} segments, {kept} of {result.frames} frames, "
+        f"{len(result.skipped)} videos left out; report.md says why. Train with --data.root {out}."
     )

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from video_ae.evaluation.protocols.base import PoseEstimate, Prediction, ViewSynthesizer
+from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene
 from video_ae.models.base import VideoModel
 from video_ae.types import RenderedViews, VideoClip
@@ -58,14 +58,6 @@ class ModelMethods:
         """
         index, focal = float(target.indices[0]), _known_focal(contexts)
         return _prediction(self.model.synthesize_between(contexts.to(self.device), index, focal, self.refine))
-
-    def synthesizer(self, hide_target: bool) -> ViewSynthesizer:
-        """`synthesize_hidden` or `synthesize`.
-
-        Args:
-            hide_target: whether the model never sees the target.
-        """
-        return self.synthesize_hidden if hide_target else self.synthesize
 
     def build_scene(self, clip: VideoClip) -> RenderableScene:
         """`model.encode_scene` on a whole clip, and `model.render` of the scene.

@@ -24,10 +24,10 @@ from einops import rearrange
 from PIL import Image
 
 from video_ae.datasets.base import ClipSource
+from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseObserver, Prediction, ViewObserver
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices, View
-from video_ae.evaluation.protocols.running import frame_stem
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.formats.cameras_json import write_cameras_json
@@ -96,7 +96,6 @@ def _numbers(result: MethodResult) -> dict[str, Any]:
 
 def collect_result(
     protocol: str,
-    method: str,
     settings: dict[str, Any],
     rows: Mapping[str, dict[str, dict]],
     sees_truth: Collection[str] = (),
@@ -105,8 +104,8 @@ def collect_result(
     """Summarises the rows of a method and of those beside it.
 
     Args:
-        protocol, method, settings: as in `EvaluationResult`.
-        rows: method -> clip -> row.
+        protocol, settings: as in `EvaluationResult`.
+        rows: method -> clip -> row; the first method is the one that is evaluated.
         sees_truth: names of the methods that read the truth.
         frozen: says which clips are excluded from the means and which form groups.
     """
@@ -123,6 +122,7 @@ def collect_result(
         results[name] = MethodResult(clips, mean, median, interval, name in sees_truth, means)
     present = {clip: why for clip, why in excluded.items() if any(clip in clips for clips in rows.values())}
     settings = settings | ({"apart": present} if present else {})
+    method = next(iter(rows))
     return EvaluationResult(protocol, method, settings, results.pop(method), results)
 
 
@@ -232,6 +232,8 @@ def pose_writer(out: Path, method: str) -> PoseObserver:
 def prediction_writer(out: Path, dataset: ClipSource, method: str) -> ViewObserver:
     """An observer of `run_view_protocol` that writes `predictions/gap<g>/<clip>/<target timestamp>.png` (8 bit).
 
+    Where the data set has no timestamps, the name is the target's index.
+
     Args:
         out: folder of the results.
         dataset: of the clips.
@@ -240,8 +242,11 @@ def prediction_writer(out: Path, dataset: ClipSource, method: str) -> ViewObserv
 
     def write(label: str, name: str, gap: int, clip: VideoClip, view: View, found: Prediction) -> None:
         if label == method:
+            stem = str(clip.indices[view.target].item())
+            if isinstance(dataset, RealEstate10K):
+                stem = dataset.timestamps(dataset.names.index(name))[view.target]
             pixels = rearrange(to_bytes(found.image), "c h w -> h w c").numpy()
-            path = out / "predictions" / f"gap{gap}" / name / f"{frame_stem(dataset, clip, view.target)}.png"
+            path = out / "predictions" / f"gap{gap}" / name / f"{stem}.png"
             write_atomically(path, Image.fromarray(pixels).save)
 
     return write

@@ -19,25 +19,17 @@ POSE_COLUMNS = {
     "coverage_90_rotation_percent": ("the same for rotations alone, %", 0),
     "cpu_seconds": ("CPU time, seconds", 1),
 }  # fmt: skip
-VIEW_COLUMNS = {
+IMAGE_COLUMNS = {
     "psnr": ("PSNR, dB, whole frame", 2),
     "ssim": ("SSIM, whole frame", 3),
     "ms_ssim": ("MS-SSIM, whole frame", 3),
     "lpips": ("LPIPS-VGG (lower is better), whole frame", 3),
     "vgg_cosine": ("VGG cosine distance, the 2021 paper's perceptual similarity (lower is better), whole frame", 3),
 }
-RECONSTRUCTION_COLUMNS = VIEW_COLUMNS | {
-    "depth_abs_rel": ("depth, mean |found - true| / true after median scaling per frame", 3),
-    "depth_within_25_percent": ("depth, share of pixels within a factor of 1.25 after median scaling per frame", 3),
-    "cpu_seconds": ("CPU time, seconds", 1),
-}
-TRANSFER_COLUMNS = {
-    "point_psnr": ("PSNR of the first frame's points where the other clip's motion must take them, dB", 2),
-    "points_percent": ("points that stay in view, %", 0),
-}
-_PER_CLIP = {
+COLUMNS: dict[str, dict[str, tuple[str, int]]] = {
     "poses": POSE_COLUMNS,
-    "published": VIEW_COLUMNS
+    "views": IMAGE_COLUMNS,
+    "published": IMAGE_COLUMNS
     | {
         "ate_mean": ("ATE mean after Sim(3), the truth's unit", 4),
         "ate_rmse": ("ATE RMSE after Sim(3), the truth's unit", 4),
@@ -45,9 +37,18 @@ _PER_CLIP = {
         "ate_rmse_over_extent": ("ATE RMSE / RMS extent of the true path, Sim(3)", 3),
         "rotation_deg": ("rotation error, degrees, pairs 5 frames apart (never scored in the original)", 2),
     },
-    "reconstruction": RECONSTRUCTION_COLUMNS,
-    "pose transfer": TRANSFER_COLUMNS,
+    "reconstruction": IMAGE_COLUMNS
+    | {
+        "depth_abs_rel": ("depth, mean |found - true| / true after median scaling per frame", 3),
+        "depth_within_25_percent": ("depth, share of pixels within a factor of 1.25 after median scaling per frame", 3),
+        "cpu_seconds": ("CPU time, seconds", 1),
+    },
+    "pose transfer": {
+        "point_psnr": ("PSNR of the first frame's points where the other clip's motion must take them, dB", 2),
+        "points_percent": ("points that stay in view, %", 0),
+    },
 }
+"""By protocol: the name of a number, its title and its decimals."""
 
 
 def markdown_tables(content: Mapping[str, Any]) -> str:
@@ -60,15 +61,13 @@ def markdown_tables(content: Mapping[str, Any]) -> str:
     lines = [f"# Evaluation of {content['protocol']}: {content['method']}", ""]
     lines += [f"`{settings['command']}`", ""] if settings.get("command") else []
     lines += [_settings_line(settings), ""]
-    if content["protocol"] in _PER_CLIP:
-        for key, (title, digits) in _PER_CLIP[content["protocol"]].items():
-            if key in content["mean"]:
-                lines += _table(content, (key,), title.format(gap=settings.get("gap")), digits, "frames")
-    else:
-        for gap in map(str, settings["gaps"]):
-            for key, (title, digits) in VIEW_COLUMNS.items():
-                if key in content["mean"].get(gap, {}):
-                    lines += _table(content, (gap, key), f"{title}, gap {gap}", digits, "views")
+    views = content["protocol"] == "views"
+    for gap in map(str, settings["gaps"]) if views else (None,):
+        for key, (title, digits) in COLUMNS[content["protocol"]].items():
+            title = f"{title}, gap {gap}" if gap else title.format(gap=settings.get("gap"))
+            where = (gap, key) if gap else (key,)
+            if key in (_get(content["mean"], where[:-1]) or {}):
+                lines += _table(content, where, title, digits, "views" if views else "frames")
     lines += [f"{clip} is left out of every mean and median: {why}." for clip, why in settings.get("apart", {}).items()]
     lines += ["† sees the truth: a bound, not a method. - : not defined; `results.json` says why.", ""]
     return "\n".join(lines + _failures(content) + _diagnostics(content))
@@ -79,12 +78,13 @@ def _diagnostics(content: Mapping[str, Any]) -> list[str]:
     found = [(clip, finding) for clip, findings in content.get("diagnostics", {}).items() for finding in findings]
     if not found:
         return []
-    lines = ["## Signs of collapse", "", f"{len(found)} checks of {content['method']}.", ""]
-    for clip, finding in found:
-        if finding["triggered"]:
-            value, limit = finding["value"], finding["limit"]
-            lines.append(f"* {clip}: **{finding['name']}** ({value:.3g}, limit {limit:.3g}): {finding['meaning']}")
-    return [*lines, *([] if any(finding["triggered"] for _, finding in found) else ["* none found"]), ""]
+    lines = [
+        f"* {clip}: **{one['name']}** ({one['value']:.3g}, limit {one['limit']:.3g}): {one['meaning']}"
+        for clip, one in found
+        if one["triggered"]
+    ]
+    counted = f"{len(found)} checks of {content['method']}."
+    return ["## Signs of collapse", "", counted, "", *(lines or ["* none found"]), ""]
 
 
 def _settings_line(settings: Mapping[str, Any]) -> str:

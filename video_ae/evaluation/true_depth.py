@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import unreadable_as
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,12 @@ def load_true_depth(root: Path, clip: str) -> TrueDepth | None:
     path = Path(root) / "depth" / f"{clip}.npz"
     if not path.is_file():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            buffer, scale, offset = (content[name] for name in ("buffer", "scale", "offset"))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{str(path)!r} is not a depth file like those of the walk-throughs (buffer, scale, offset): remove it, or "
-            "write it as described in data/README.md."
-        ) from error
+    message = (
+        f"{str(path)!r} is not a depth file like those of the walk-throughs (buffer, scale, offset): remove it, or "
+        "write it as described in data/README.md."
+    )
+    with unreadable_as(message), np.load(path, allow_pickle=False) as content:
+        buffer, scale, offset = (content[name] for name in ("buffer", "scale", "offset"))
     known = (buffer > 0) & (buffer < 255)
     depth = np.where(known, float(scale) * buffer + float(offset), np.nan).astype(np.float32)
     return TrueDepth(torch.from_numpy(depth), float(scale))

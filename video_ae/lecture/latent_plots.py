@@ -1,10 +1,15 @@
-"""What the codes of an autoencoder look like: a map in two dimensions, reconstructions, interpolations, samples."""
+"""What the codes of an autoencoder look like: a map in two dimensions, reconstructions, interpolations, samples.
+
+What a model makes of frames stands beside the baseline that it has to beat.
+"""
 
 import importlib.util
 import json
+from functools import partial
 from pathlib import Path
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -13,13 +18,17 @@ from torch import Tensor
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
+from video_ae.evaluation.metrics.images import psnr
 from video_ae.formats.atomic import claim_folder, write_atomically, write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.lecture.base import Denoiser, FrameDecoder, FrameEncoder, Predictor, Sampler
-from video_ae.lecture.figures import SHOWN, Numbers, draw_denoised, draw_predictions, draw_reconstructions, image_grid
 from video_ae.models.open import load_model
+from video_ae.types import VideoClip
 
 NUMBERS = "numbers.json"
+_SHOWN = 8  # images in a row
+
+Frames = Float[Tensor, "frame 3 height width"]
 
 
 @torch.no_grad()
@@ -77,7 +86,8 @@ def plot_latent(
     codes = [model.encode_frames(part) for part in parts]
     figures, numbers = _draw_images(model, frames, torch.cat(codes), clips)
     for name, figure in (_draw_maps(codes, seed) | figures).items():
-        _save(figure, out / f"{name}.png")
+        FigureCanvasAgg(figure)
+        write_atomically(out / f"{name}.png", partial(figure.savefig, format="png", dpi=110))
     write_text_atomically(out / NUMBERS, json.dumps(numbers, indent=1))
     return out
 
@@ -119,18 +129,11 @@ def _load(source: ClipSource, indices: list[list[int]], size: tuple[int, int]) -
 
 def _first_steps(source: ClipSource, counts: list[int], step: int) -> list[list[int]]:
     """The beginning of each video, every `step`-th frame of it. UserError for videos that are too short."""
-    indices = [list(range(0, count, step))[: SHOWN + 1] for count in counts]
+    indices = [list(range(0, count, step))[: _SHOWN + 1] for count in counts]
     for name, chosen in zip(source.names, indices, strict=False):
         if len(chosen) < 3:
             raise UserError(f"{name} has too few frames to predict from with steps of {step}: give smaller steps.")
     return indices
-
-
-def _tsne(codes: Tensor, seed: int) -> Tensor:
-    from sklearn.manifold import TSNE
-
-    perplexity = min(30.0, (len(codes) - 1) / 3)
-    return torch.from_numpy(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes.numpy()))
 
 
 def _draw_maps(parts: list[Tensor], seed: int) -> dict[str, Figure]:
@@ -141,46 +144,95 @@ def _draw_maps(parts: list[Tensor], seed: int) -> dict[str, Figure]:
     labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
     figures = {"codes_pca": _scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels)}
     if importlib.util.find_spec("sklearn") is not None:
-        figures["codes_tsne"] = _scatter(_tsne(codes, seed), video, "Codes of frames, t-SNE", ("", ""))
+        from sklearn.manifold import TSNE
+
+        tsne = TSNE(2, perplexity=min(30.0, (len(codes) - 1) / 3), init="pca", random_state=seed)
+        points = torch.from_numpy(tsne.fit_transform(codes.numpy()))
+        figures["codes_tsne"] = _scatter(points, video, "Codes of frames, t-SNE", ("", ""))
     return figures
 
 
 def _draw_images(
-    model: FrameEncoder, frames: Tensor, codes: Tensor, clips: list[Tensor]
-) -> tuple[dict[str, Figure], Numbers]:
-    """Whatever the model is able to do with these frames, and its predictions in the clips, if there are any."""
-    drawn = {}
-    figures = {}
+    model: FrameEncoder, frames: Frames, codes: Tensor, clips: list[Tensor]
+) -> tuple[dict[str, Figure], dict[str, float]]:
+    """Whatever the model is able to do with these frames, and its predictions in the clips, if there are any.
+
+    Returns the figures, and the mean PSNRs in dB of what they show. Predictions count from the third frame on, since
+    before it no motion can be known.
+    """
+    figures: dict[str, Figure] = {}
+    numbers: dict[str, float] = {}
+
+    def compare(file: str, title: str, rows: dict[str, Frames], decibels: dict[str, float]) -> None:
+        """Draws true frames above others, each of which has a PSNR."""
+        first, *others = rows
+        labels = [f"{name}\n{value:.1f} dB" for name, value in zip(others, decibels.values(), strict=True)]
+        figures[file] = _image_grid(list(rows.values()), [first, *labels], title)
+        numbers.update(decibels)
+
+    spread = spread_frames(len(frames), _SHOWN)
     if isinstance(model, FrameDecoder):
         decoded = torch.cat([model.decode_codes(part) for part in codes.split(64)])
-        drawn["reconstructions"] = draw_reconstructions(frames, decoded)
+        rows = {"frame": frames[spread], "decoded": decoded[spread]}
+        compare("reconstructions", "Reconstructions", rows, {"psnr_reconstructed": _mean_psnr(decoded, frames)})
         figures["interpolations"] = _draw_interpolations(model, codes)
         figures["samples"] = _draw_samples(model, codes)
     if isinstance(model, Denoiser):
-        drawn["denoised"] = draw_denoised(model, frames)
-    if clips and isinstance(model, Predictor):
-        drawn["predictions"] = draw_predictions(model, clips)
-    numbers: Numbers = {}
-    for name, (figure, found) in drawn.items():
-        figures[name] = figure
-        numbers |= found
+        corrupted = model.corrupt(frames)
+        cleaned = model(_as_clip(corrupted[:, None])).frames[:, 0]
+        rows = {"clean": frames[spread], "corrupted": corrupted[spread], "denoised": cleaned[spread]}
+        found = {"psnr_corrupted": _mean_psnr(corrupted, frames), "psnr_denoised": _mean_psnr(cleaned, frames)}
+        compare("denoised", "Corrupted as in training, and cleaned", rows, found)
+    if clips:
+        outputs = [model(_as_clip(clip[None])).frames[0] for clip in clips]
+        rows = {"frame": clips[0][1:], "predicted": outputs[0], "the one before": clips[0][:-1]}
+        predicted = [_mean_psnr(output[1:], clip[2:]) for output, clip in zip(outputs, clips, strict=True)]
+        copied = [_mean_psnr(clip[1:-1], clip[2:]) for clip in clips]
+        found = {"psnr_predicted": sum(predicted) / len(clips), "psnr_copied": sum(copied) / len(clips)}
+        compare("predictions", "Each next frame, from those before it", rows, found)
     return figures, numbers
 
 
 def _draw_interpolations(model: FrameDecoder, codes: Tensor) -> Figure:
     order = torch.randperm(len(codes))
     pairs = [(0, len(codes) - 1), *zip(order[:6:2].tolist(), order[1:6:2].tolist(), strict=False)]
-    lines = [model.decode_codes(interpolate_codes(codes[a], codes[b], SHOWN)) for a, b in pairs]
-    return image_grid(lines, [""] * len(lines), "From one frame's code to another's, in equal steps")
+    lines = [model.decode_codes(interpolate_codes(codes[a], codes[b], _SHOWN)) for a, b in pairs]
+    return _image_grid(lines, [""] * len(lines), "From one frame's code to another's, in equal steps")
 
 
 def _draw_samples(model: FrameDecoder, codes: Tensor) -> Figure:
     if isinstance(model, Sampler):
-        drawn, origin = model.sample(4 * SHOWN), "the prior N(0, 1)"
+        drawn, origin = model.sample(4 * _SHOWN), "the prior N(0, 1)"
     else:
-        drawn = model.decode_codes(codes.mean(0) + codes.std(0) * torch.randn(4 * SHOWN, codes.shape[1]))
+        drawn = model.decode_codes(codes.mean(0) + codes.std(0) * torch.randn(4 * _SHOWN, codes.shape[1]))
         origin = "a Gaussian fitted to the codes (this model has no prior)"
-    return image_grid(list(drawn.split(SHOWN)), [""] * 4, f"Decoded samples from {origin}")
+    return _image_grid(list(drawn.split(_SHOWN)), [""] * 4, f"Decoded samples from {origin}")
+
+
+def _as_clip(frames: Float[Tensor, "clip frame 3 height width"]) -> VideoClip:
+    """Frames as a batch of clips without times."""
+    batch, count = frames.shape[:2]
+    return VideoClip(frames, torch.arange(count).expand(batch, -1), torch.full((batch, count), torch.nan))
+
+
+def _mean_psnr(predicted: Frames, true: Frames) -> float:
+    return psnr(predicted.clamp(0, 1), true).mean().item()
+
+
+def _image_grid(rows: list[Frames], names: list[str], title: str) -> Figure:
+    """The first frames of each row, its name at the left."""
+    height, width = rows[0].shape[-2:]
+    figure = Figure(figsize=(1.3 * _SHOWN, 1.3 * height / width * len(rows) + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    axes = figure.subplots(len(rows), _SHOWN, squeeze=False)
+    for row, (images, name) in enumerate(zip(rows, names, strict=True)):
+        for axis in axes[row]:
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+        for axis, image in zip(axes[row], images, strict=False):
+            axis.imshow(rearrange(image.clamp(0, 1), "c h w -> h w c").numpy())
+        axes[row, 0].set_ylabel(name, fontsize=8)
+    return figure
 
 
 def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str]) -> Figure:
@@ -194,8 +246,3 @@ def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str])
     if len(video.unique()) <= 12:
         axis.legend(fontsize=7)
     return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))

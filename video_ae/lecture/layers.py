@@ -1,6 +1,5 @@
 """Frame <-> code: the encoder and decoder layers that all autoencoders of single frames share."""
 
-from abc import ABC, abstractmethod
 from typing import Literal
 
 from einops import rearrange
@@ -13,36 +12,7 @@ Activation = Literal["sigmoid", "linear"]
 _HALVINGS = 3
 
 
-class FrameLayers(nn.Module, ABC):
-    """The encoder and the decoder of single frames.
-
-    Args:
-        image_size: (width, height) in pixels of the frames.
-        code_size: numbers in a code.
-    """
-
-    def __init__(self, image_size: tuple[int, int], code_size: int):
-        super().__init__()
-        self.image_size, self.code_size = image_size, code_size
-
-    @abstractmethod
-    def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
-        """Codes of frames.
-
-        Args:
-            frames: RGB in [0, 1], at `image_size`.
-        """
-
-    @abstractmethod
-    def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
-        """Frames of codes, at `image_size`.
-
-        Args:
-            codes: as `encode` returns them.
-        """
-
-
-class DenseLayers(FrameLayers):
+class DenseLayers(nn.Module):
     """One fully connected layer each way: z = s(W_e x + b_e), x^ = s(W_d z + b_d), where x has all colour values.
 
     Args:
@@ -52,19 +22,30 @@ class DenseLayers(FrameLayers):
     """
 
     def __init__(self, image_size: tuple[int, int], code_size: int, activation: Activation = "sigmoid"):
-        super().__init__(image_size, code_size)
+        super().__init__()
+        self.image_size = image_size
         values = 3 * image_size[0] * image_size[1]
         self.encoder, self.decoder = nn.Linear(values, code_size), nn.Linear(code_size, values)
         self.activation = nn.Sigmoid() if activation == "sigmoid" else nn.Identity()
 
     def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
+        """Codes of frames.
+
+        Args:
+            frames: RGB in [0, 1], at `image_size`.
+        """
         return self.activation(self.encoder(frames.flatten(1)))
 
     def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
+        """Frames of codes, at `image_size`.
+
+        Args:
+            codes: as `encode` returns them.
+        """
         return self.activation(self.decoder(codes)).unflatten(1, (3, self.image_size[1], self.image_size[0]))
 
 
-class ConvolutionalLayers(FrameLayers):
+class ConvolutionalLayers(nn.Module):
     """Three strided convolutions to a feature map of an eighth of the size, a linear layer to the code, and the
     transpose of both.
 
@@ -81,7 +62,7 @@ class ConvolutionalLayers(FrameLayers):
     """
 
     def __init__(self, image_size: tuple[int, int], code_size: int, width: int = 16):
-        super().__init__(image_size, code_size)
+        super().__init__()
         if any(side % 2**_HALVINGS or side < 2**_HALVINGS for side in image_size):
             raise UserError(
                 f"Convolutional layers take widths and heights that are multiples of {2**_HALVINGS}, got "
@@ -102,9 +83,19 @@ class ConvolutionalLayers(FrameLayers):
         return nn.Linear(values, code_size), nn.Linear(code_size, values)
 
     def encode(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame code"]:
+        """As `DenseLayers.encode`.
+
+        Args:
+            frames: RGB in [0, 1], at the layers' size.
+        """
         return self.to_code(self.to_map(frames).flatten(1))
 
     def decode(self, codes: Float[Tensor, "frame code"]) -> Float[Tensor, "frame 3 height width"]:
+        """As `DenseLayers.decode`.
+
+        Args:
+            codes: as `encode` returns them.
+        """
         rows, columns = self.map_size
         return self.from_map(rearrange(self.from_code(codes), "n (c r k) -> n c r k", r=rows, k=columns))
 
@@ -165,7 +156,7 @@ Layers = Literal["dense", "convolutional", "fully_convolutional"]
 
 def build_layers(
     layers: Layers, image_size: tuple[int, int], code_size: int, width: int, activation: Activation
-) -> FrameLayers:
+) -> DenseLayers | ConvolutionalLayers:
     """Layers of a kind.
 
     Args:

@@ -29,9 +29,6 @@ class Vgg16Perceptual(LossTerm):
         UserError: there are no weights, and they are not left out.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(
         self, weight: float = 0.1, weights_file: str | None = None, missing: Literal["refuse", "leave_out"] = "refuse"
     ):
@@ -42,19 +39,15 @@ class Vgg16Perceptual(LossTerm):
                 f"The perceptual loss needs VGG16's weights, and none were found: {HOW_TO_GET_THEM}, "
                 "or set `missing: leave_out` to train without the term."
             )
-        self.source = "left out: no weights" if found is None else found.source
         self.network = None if found is None else Vgg16(found, layers=4)
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
 
     def forward(self, output: ModelOutput, clip: VideoClip) -> Float[Tensor, ""]:
         if self.network is None:
             return output.frames.new_zeros(())
         with torch.no_grad():
-            true = self.network(self._prepare(clip.frames[:, output.targets]))
-        rendered = self.network(self._prepare(output.frames))
-        return torch.stack(list(map(l1_loss, rendered, true))).sum()
+            true = _features(self.network, clip.frames[:, output.targets])
+        return torch.stack(list(map(l1_loss, _features(self.network, output.frames), true))).sum()
 
-    def _prepare(self, frames: Tensor) -> Tensor:
-        normalised = (frames.flatten(0, 1) - self.mean) / self.deviation
-        return resize_maps(normalised, _SIZE)
+
+def _features(network: Vgg16, frames: Tensor) -> list[Tensor]:
+    return network(resize_maps(network.normalise(frames.flatten(0, 1)), _SIZE))

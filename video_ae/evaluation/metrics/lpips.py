@@ -4,15 +4,14 @@ Both need VGG16's weights, which are optional: without them `load` raises a User
 number. It never has another metric under this name.
 """
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics, Images
@@ -23,7 +22,7 @@ _EPSILON = 1e-10
 _CACHED_BATCHES = 6  # each about 30 MB of features per 192 x 346 image
 
 
-class UnitFeatures(nn.Module):
+class UnitFeatures:
     """Five layers of VGG16, each pixel's features of length 1; RGB in [0, 1].
 
     The features of the last few batches are cached: a table compares many images with one target, by two metrics.
@@ -32,44 +31,30 @@ class UnitFeatures(nn.Module):
         weights: of VGG16.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self, weights: Vgg16Weights):
-        super().__init__()
-        self.network = Vgg16(weights)
-        # LPIPS shifts images in [-1, 1] by (-0.030, -0.088, -0.188) over (0.458, 0.448, 0.450): the same numbers.
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
-        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
-        self._cache: OrderedDict[bytes, list[Tensor]] = OrderedDict()
+        # LPIPS shifts images in [-1, 1] by (-0.030, -0.088, -0.188) over (0.458, 0.448, 0.450): as VGG16's in [0, 1].
+        self._network = Vgg16(weights)
+        self._cached = lru_cache(_CACHED_BATCHES)(self._compute)
+
+    def __call__(self, images: Images) -> list[Float[Tensor, "batch _ _ _"]]:
+        content = images.detach().to("cpu", torch.float32).contiguous()
+        return self._cached(content.numpy().tobytes(), content.shape)
 
     @torch.no_grad()
-    def forward(self, images: Images) -> list[Float[Tensor, "batch _ _ _"]]:
-        """The five layers' features.
-
-        Args:
-            images: RGB in [0, 1].
-        """
-        content = images.detach().to("cpu", torch.float32).contiguous()
-        key = hashlib.blake2b(content.numpy().tobytes() + str(tuple(content.shape)).encode()).digest()
-        if key not in self._cache:
-            layers = self.network((images - self.mean) / self.deviation)
-            self._cache[key] = [layer / (layer.square().sum(1, keepdim=True).sqrt() + _EPSILON) for layer in layers]
-            if len(self._cache) > _CACHED_BATCHES:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(key)
-        return self._cache[key]
+    def _compute(self, content: bytes, shape: torch.Size) -> list[Tensor]:
+        images = torch.frombuffer(bytearray(content), dtype=torch.float32).view(shape)
+        layers = self._network(self._network.normalise(images))
+        return [layer / (layer.square().sum(1, keepdim=True).sqrt() + _EPSILON) for layer in layers]
 
 
-class _VggMetric(nn.Module):
-    """A metric on the features of VGG16."""
+class _VggMetric:
+    """A metric on the features of VGG16. Images are RGB in [0, 1]; the result is the distance of each pair."""
 
     title: str
     find: Callable[[str | Path | None], Vgg16Weights | None]
 
-    def __init__(self, weights: Vgg16Weights, features: UnitFeatures | None = None):
-        super().__init__()
-        self.features = features or UnitFeatures(weights)
+    def __init__(self, weights: Vgg16Weights):
+        self.weights, self.features = weights, UnitFeatures(weights)
 
     @classmethod
     def load(cls: type[Metric], path: str | Path | None = None) -> Metric:
@@ -86,40 +71,23 @@ class _VggMetric(nn.Module):
             raise UserError(f"{cls.title} is not computed, because its weights were not found: {HOW_TO_GET_THEM}.")
         return cls(weights)
 
-    @torch.no_grad()
-    def forward(self, prediction: Images, target: Images) -> Float[Tensor, "batch"]:
-        """The distance of each pair.
-
-        Args:
-            prediction, target: RGB in [0, 1].
-        """
-        return self._distance(list(zip(self.features(prediction), self.features(target), strict=True)))
-
-    def _distance(self, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
-        raise NotImplementedError
-
 
 class Lpips(_VggMetric):
     """LPIPS-VGG, from 0 (identical) upwards. Images are RGB in [0, 1], which is converted to LPIPS's own range [-1, 1].
 
     Args:
         weights: of VGG16 with the heads of LPIPS.
-        features: shared with another metric; made from the weights by default.
     """
 
     title = "LPIPS"
     find = staticmethod(find_vgg16_with_heads)
 
-    def __init__(self, weights: Vgg16Weights, features: UnitFeatures | None = None):
-        super().__init__(weights, features)
-        assert weights.heads is not None, "LPIPS needs its heads"
-        for number, head in enumerate(weights.heads):
-            self.register_buffer(f"head{number}", head)
-
-    def _distance(self, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
-        heads = [getattr(self, f"head{number}")[:, None, None] for number in range(len(layers))]
-        errors = [(a - b).square() * head for (a, b), head in zip(layers, heads, strict=True)]
-        return sum((error.sum(1).mean((1, 2)) for error in errors), torch.zeros(1, device=errors[0].device))
+    @torch.no_grad()
+    def __call__(self, prediction: Images, target: Images) -> Float[Tensor, "batch"]:
+        assert self.weights.heads is not None, "LPIPS needs its heads"
+        layers = zip(self.features(prediction), self.features(target), self.weights.heads, strict=True)
+        errors = [((a - b).square() * head[:, None, None]).sum(1).mean((1, 2)) for a, b, head in layers]
+        return sum(errors, torch.zeros(1, device=target.device))
 
 
 class VggCosine(_VggMetric):
@@ -130,13 +98,14 @@ class VggCosine(_VggMetric):
 
     Args:
         weights: of VGG16.
-        features: shared with another metric; made from the weights by default.
     """
 
     title = "VGG cosine"
     find = staticmethod(find_vgg16)
 
-    def _distance(self, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
+    @torch.no_grad()
+    def __call__(self, prediction: Images, target: Images) -> Float[Tensor, "batch"]:
+        layers = zip(self.features(prediction), self.features(target), strict=True)
         return torch.stack([(1 - (a * b).sum(1)).mean((1, 2)) for a, b in layers]).sum(0)
 
 

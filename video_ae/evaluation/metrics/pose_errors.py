@@ -1,7 +1,8 @@
-"""Errors of camera poses. Poses are `world_from_camera`, OpenCV axes; angles are in degrees; all in float64.
+"""Errors of camera poses and intrinsics, and whether covariances describe them.
 
-Two world frames and two scales are compared: trajectory errors align them first and say how, pair errors need no
-alignment because they look at relative poses only.
+Poses are `world_from_camera`, OpenCV axes; angles are in degrees; all in float64. Two world frames and two scales are
+compared: trajectory errors align them first and say how, pair errors need no alignment because they look at relative
+poses only.
 """
 
 import math
@@ -11,12 +12,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from video_ae.geometry.se3 import invert, rotation_angle
+from video_ae.geometry.se3 import invert, relative_to_first, rotation_angle, se3_log
 from video_ae.geometry.umeyama import Alignment, align
 
 Poses = Float[Tensor, "frame 4 4"]
 Centres = Float[Tensor, "frame 3"]
 CHANCE_DIRECTION = 90.0  # degrees: what a movement of no length scores, since it says nothing about its direction
+CHI_SQUARED_90 = {3: 6.2514, 6: 10.6446}  # 90 % of a chi-squared variable with that many degrees of freedom lies below
 _STILL = 1e-6  # of the largest coordinate: a trajectory that spreads less than this stands still (float32 input)
 
 
@@ -225,3 +227,66 @@ def area_under_curve(errors: PairErrors, highest: int = 30) -> float | None:
     larger = torch.where(errors.moves, torch.maximum(errors.rotation, errors.direction), errors.rotation)
     shares = [accuracy_at(larger, threshold) or 0.0 for threshold in range(1, highest + 1)]
     return math.fsum(shares) / highest
+
+
+def focal_ratio(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 4"]) -> float | None:
+    """Found over true focal length along x, both as means over the clip; 1 is right, 2 is twice too long.
+
+    None where either is not a positive number, or the clip has no frame.
+
+    Args:
+        estimated, true: as in `Cameras`.
+    """
+    found, truth = estimated[:, 0].double().mean().item(), true[:, 0].double().mean().item()
+    if not (math.isfinite(found) and math.isfinite(truth) and found > 0 and truth > 0):
+        return None
+    return found / truth
+
+
+def field_of_view_error(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 4"]) -> float | None:
+    """Absolute error of the horizontal field of view 2 atan(1 / (2 fx)), in degrees; None as in `focal_ratio`.
+
+    Args:
+        estimated, true: as in `Cameras`.
+    """
+    ratio = focal_ratio(estimated, true)
+    if ratio is None:
+        return None
+    truth = true[:, 0].double().mean().item()
+    return math.degrees(2 * abs(math.atan(0.5 / (truth * ratio)) - math.atan(0.5 / truth)))
+
+
+def normalised_errors(
+    found: Poses, true: Poses, covariance: Float[Tensor, "frame 6 6"], dimensions: int = 6
+) -> Float[Tensor, "later"]:
+    """Squared Mahalanobis lengths of the poses' errors, relative to the first frame; that frame is left out.
+
+    The truth is brought to the scale of the found path by least squares. Singular covariances count by their
+    pseudo-inverse.
+
+    Args:
+        found, true: `world_from_camera` of the same frames.
+        covariance: of the left twist of `camera_from_world` (rotation in radians, then translation in the found scale).
+        dimensions: 6 for the whole twist, 3 for its rotation.
+    """
+    found, true = relative_to_first(found.double()), relative_to_first(true.double())
+    scaled = align(true[:, :3, 3], found[:, :3, 3], "scale").scale * true[:, :3, 3]
+    true = torch.cat([torch.cat([true[:, :3, :3], scaled[..., None]], -1), true[:, 3:]], 1)
+    twist = se3_log(invert(true) @ found)[1:, :dimensions]
+    precision = torch.linalg.pinv(covariance[1:, :dimensions, :dimensions].double(), hermitian=True)
+    return torch.einsum("fi,fij,fj->f", twist, precision, twist)
+
+
+def coverage_90(
+    found: Poses, true: Poses, covariance: Float[Tensor, "frame 6 6"], posed: Bool[Tensor, "frame"], dimensions: int = 6
+) -> float | None:
+    """Percent of the posed frames whose true pose lies within the 90 % region around the found one.
+
+    90 is right, less is overconfident. None where no frame after the first has a pose.
+
+    Args:
+        found, true, covariance, dimensions: as in `normalised_errors`.
+        posed: which frames count.
+    """
+    inside = normalised_errors(found, true, covariance, dimensions)[posed[1:]] <= CHI_SQUARED_90[dimensions]
+    return 100 * inside.double().mean().item() if len(inside) else None

@@ -27,10 +27,8 @@ def summarise(rows: Sequence[Mapping[str, Any]], summary: Callable[[list[float]]
         values = [row.get(key) for row in rows]
         nested = [value for value in values if isinstance(value, Mapping)]
         numbers = [float(value) for value in values if isinstance(value, int | float)]
-        if nested:
-            inner = summarise(nested, summary)
-            if inner:
-                result[key] = inner
+        if inner := summarise(nested, summary):
+            result[key] = inner
         elif numbers:
             result[key] = summary(numbers)
         elif all(value is None for value in values):
@@ -70,13 +68,10 @@ def rank_correlation(a: Float[Tensor, "n"], b: Float[Tensor, "n"]) -> float | No
     Args:
         a, b: values of the same things.
     """
-    ranks = torch.stack([_ranks(a.double()), _ranks(b.double())]) if len(a) else torch.zeros(2, 0)
+    values = torch.stack([a, b]).double()
+    below = (values[:, :, None] > values[:, None]).double().sum(-1)
+    equal = (values[:, :, None] == values[:, None]).double().sum(-1)
+    ranks = below + (equal - 1) / 2
     centred = ranks - ranks.mean(-1, keepdim=True)
     power = centred.square().sum(-1).prod().sqrt().item() if len(a) > 1 else 0.0
     return centred.prod(0).sum().item() / power if power > 0 else None
-
-
-def _ranks(values: Tensor) -> Tensor:
-    below = (values[:, None] > values).double().sum(-1)
-    equal = (values[:, None] == values).double().sum(-1)
-    return below + (equal - 1) / 2

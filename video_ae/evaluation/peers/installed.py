@@ -2,32 +2,29 @@
 
 from importlib.util import find_spec
 
-from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimator
+from video_ae.evaluation.protocols.base import PoseEstimator
 
 PACKAGES = {"pycolmap": "COLMAP", "cv2": "two-view odometry"}
 HOW_TO_GET_THEM = "pip install 'video-ae[peers]'"
 
 
-def installed_peers(seed: int = 0) -> dict[str, ComparedMethod[PoseEstimator]]:
+def installed_peers(seed: int = 0) -> dict[str, PoseEstimator]:
     """COLMAP with its own settings and with easier ones, if pycolmap is installed; two-view odometry, if OpenCV is.
 
-    To be added to the `others` of `run_pose_protocol`.
+    They are methods for `run_pose_protocol`.
 
     Args:
         seed: of their random numbers.
     """
-    peers: dict[str, ComparedMethod[PoseEstimator]] = {}
+    peers: dict[str, PoseEstimator] = {}
     if find_spec("pycolmap") is not None:
         from video_ae.evaluation.peers.colmap_sfm import Colmap
 
-        peers |= {
-            "COLMAP": ComparedMethod(Colmap(seed=seed)),
-            "COLMAP, easy": ComparedMethod(Colmap(easy=True, seed=seed)),
-        }
+        peers |= {"COLMAP": Colmap(seed=seed), "COLMAP, easy": Colmap(easy=True, seed=seed)}
     if find_spec("cv2") is not None:
         from video_ae.evaluation.peers.odometry import TwoViewOdometry
 
-        peers["two-view odometry"] = ComparedMethod(TwoViewOdometry(seed))
+        peers["two-view odometry"] = TwoViewOdometry(seed)
     return peers
 
 

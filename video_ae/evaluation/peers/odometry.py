@@ -3,7 +3,7 @@
 SIFT (Lowe 2004) and the five-point algorithm (Nistér 2004) with RANSAC, frame to frame, without any bundle adjustment.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,11 +11,11 @@ import torch
 from einops import rearrange
 
 from video_ae.errors import UserError
-from video_ae.evaluation.baselines import focal_guess
+from video_ae.evaluation.baselines import standing_still
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.scene.rendering import to_bytes
-from video_ae.types import Cameras, VideoClip
+from video_ae.types import VideoClip
 
 _FEATURES, _CONTRAST, _RATIO = 3000, 0.01, 0.8
 _RANSAC_PIXELS, _RANSAC_CERTAINTY = 0.75, 0.999
@@ -53,27 +53,17 @@ class TwoViewOdometry:
     def __call__(self, clip: VideoClip) -> PoseEstimate:
         cv2.setNumThreads(1)
         cv2.setRNGSeed(self._seed)
-        intrinsics = focal_guess(clip).double()
-        features = [self._sift.detectAndCompute(image, None) for image in _grey(clip)]
-        steps = [
-            _step(features[i], features[i + 1], _matrix(intrinsics[i], clip.image_size)) for i in range(len(clip) - 1)
-        ]
+        cameras = standing_still(clip).cameras
+        matrices = cameras.K(*clip.image_size)
+        matrices[:, :2, 2] -= 0.5  # OpenCV's pixel centres lie at whole numbers
+        pixels = rearrange(to_bytes(clip.frames), "f c h w -> f h w c").cpu().numpy()
+        grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in pixels]
+        features = [self._sift.detectAndCompute(image, None) for image in grey]
+        steps = [_step(*each) for each in zip(features[:-1], features[1:], matrices.numpy()[:-1], strict=True)]
         if not any(steps):
             raise UserError("Two-view odometry could not match any two neighbouring frames of this clip.")
         posed = torch.tensor([True, *(step is not None for step in steps)])
-        return PoseEstimate(Cameras(_chain(steps), intrinsics), posed=posed)
-
-
-def _grey(clip: VideoClip) -> list[np.ndarray]:
-    pixels = rearrange(to_bytes(clip.frames), "f c h w -> f h w c").cpu().numpy()
-    return [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in pixels]
-
-
-def _matrix(intrinsics: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-    """In pixels, with OpenCV's pixel centres at whole numbers."""
-    fx, fy, cx, cy = intrinsics.tolist()
-    width, height = size
-    return np.array([[fx * width, 0, cx * width - 0.5], [0, fy * height, cy * height - 0.5], [0, 0, 1]])
+        return PoseEstimate(replace(cameras, world_from_camera=_chain(steps)), posed=posed)
 
 
 def _step(previous: tuple, following: tuple, matrix: np.ndarray) -> _Step | None:
@@ -109,22 +99,20 @@ def _matches(previous: np.ndarray | None, following: np.ndarray | None) -> list[
 def _chain(steps: list[_Step | None]) -> torch.Tensor:
     """world_from_camera of all frames; the first is the world and the first step has length 1."""
     poses, length = [torch.eye(4, dtype=torch.float64)], 1.0
-    last: _Step | None = None
+    depths: dict[int, float] = {}  # in the last frame, of the points that were seen in it and in the one before
     for step in steps:
         if step is None:
             poses.append(poses[-1])
         else:
-            length *= _longer(last, step)
+            length *= _longer(depths, step.depth_in_previous)
             motion = rigid(step.next_from_previous[:3, :3], length * step.next_from_previous[:3, 3])
             poses.append(poses[-1] @ invert(motion))
-        last = step
+        depths = {} if step is None else step.depth_in_next
     return torch.stack(poses)
 
 
-def _longer(last: _Step | None, step: _Step) -> float:
-    """How many times longer a step is than the one before; 1 where they share no point."""
-    shared = [] if last is None else [k for k in step.depth_in_previous if k in last.depth_in_next]
-    if last is None or not shared:
-        return 1.0
-    ratio = float(np.median([last.depth_in_next[k] / step.depth_in_previous[k] for k in shared]))
+def _longer(before: dict[int, float], now: dict[int, float]) -> float:
+    """How many times longer a step is than the one before, by the depths of a frame's points; 1 if they share none."""
+    ratios = [before[point] / depth for point, depth in now.items() if point in before]
+    ratio = float(np.median(ratios)) if ratios else 1.0
     return min(max(ratio, 1 / _MOST_SCALE_CHANGE), _MOST_SCALE_CHANGE)

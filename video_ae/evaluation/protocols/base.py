@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.evaluation.protocols.frozen_frames import View
 from video_ae.types import Cameras, VideoClip
-
-Method = TypeVar("Method", bound=Callable)
 
 
 @dataclass(frozen=True)
@@ -61,17 +58,3 @@ a grey image.
 
 PoseObserver = Callable[[str, str, VideoClip, Cameras, PoseEstimate], object]
 ViewObserver = Callable[[str, str, int, VideoClip, View, Prediction], object]
-
-
-@dataclass(frozen=True)
-class ComparedMethod(Generic[Method]):
-    """A method that has a column in the table.
-
-    Args:
-        run: the method.
-        sees_truth: whether it reads the true cameras or the target. Then it is no real method but a bound, and tables
-            mark it.
-    """
-
-    run: Method
-    sees_truth: bool = False

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
-from video_ae.evaluation.baselines import POSE_BASELINES
+from video_ae.evaluation.baselines import POSE_BASELINES, POSE_BOUNDS
 from video_ae.evaluation.metrics import pose_errors as metric
-from video_ae.evaluation.metrics.intrinsics import field_of_view_error, focal_ratio
 from video_ae.evaluation.metrics.statistics import rank_correlation
-from video_ae.evaluation.metrics.uncertainty import coverage_90
-from video_ae.evaluation.protocols.base import ComparedMethod, PoseEstimate, PoseEstimator, PoseObserver
+from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
 from video_ae.evaluation.protocols.running import attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
@@ -89,12 +86,12 @@ def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings
     row |= _trajectory(found, true, posed)
     row |= _pairs(found, true, settings)
     own = posed.any()
-    row["focal_ratio"] = focal_ratio(cameras.intrinsics, truth.intrinsics) if own else None
-    row["field_of_view_error_deg"] = field_of_view_error(cameras.intrinsics, truth.intrinsics) if own else None
+    row["focal_ratio"] = metric.focal_ratio(cameras.intrinsics, truth.intrinsics) if own else None
+    row["field_of_view_error_deg"] = metric.field_of_view_error(cameras.intrinsics, truth.intrinsics) if own else None
     row["confidence_rank_correlation"] = _confidence(estimate, found, true)
     if estimate.covariance is not None:
-        row["coverage_90_percent"] = coverage_90(found, true, estimate.covariance, posed)
-        row["coverage_90_rotation_percent"] = coverage_90(found, true, estimate.covariance, posed, 3)
+        row["coverage_90_percent"] = metric.coverage_90(found, true, estimate.covariance, posed)
+        row["coverage_90_rotation_percent"] = metric.coverage_90(found, true, estimate.covariance, posed, 3)
     reasons = {name: why for why, names in REASONS.items() for name in names if row.get(name) is None}
     return row | ({"reasons": reasons} if reasons else {})
 
@@ -142,27 +139,19 @@ def _confidence(estimate: PoseEstimate, found: Tensor, true: Tensor) -> float | 
     return rank_correlation(estimate.confidence.cpu(), -errors)
 
 
-def _no_pose(frames: int) -> PoseEstimate:
-    return PoseEstimate(Cameras(torch.full((frames, 4, 4), torch.nan), torch.full((frames, 4), torch.nan)))
-
-
 def run_pose_protocol(
     dataset: ClipSource,
-    estimator: PoseEstimator,
-    method: str = "perspective",
+    methods: Mapping[str, PoseEstimator],
     settings: PosesSettings = PosesSettings(),
-    others: Mapping[str, ComparedMethod[PoseEstimator]] = POSE_BASELINES,
     observers: Sequence[PoseObserver] = (),
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
-    """Runs a method and others beside it on every clip of a data set.
+    """Runs methods, the baselines and the bounds on every clip of a data set.
 
     Args:
         dataset: with true cameras.
-        estimator: the method.
-        method: its name.
+        methods: by name; the first is the one that is evaluated.
         settings: what is measured.
-        others: the methods beside it, by name.
         observers: each is called for every method and clip with the method's and the clip's name, the clip with its
             true cameras, the method's cameras with gaps filled, and its estimate (`results.pose_writer` writes files,
             `PoseRecord` keeps what a report needs).
@@ -171,19 +160,19 @@ def run_pose_protocol(
     Raises:
         UserError: the data set has no true cameras.
     """
-    methods = {method: ComparedMethod(estimator), **others}
-    rows: dict[str, dict[str, dict]] = {label: {} for label in methods}
+    every = {**methods, **POSE_BASELINES, **POSE_BOUNDS}
+    nowhere = Cameras(torch.full((1, 4, 4), torch.nan), torch.full((1, 4), torch.nan))
+    rows: dict[str, dict[str, dict]] = {label: {} for label in every}
     for name, clip in named_clips(dataset, progress, settings.frames, settings.size):
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
-        for label, candidate in methods.items():
-            tried = attempt(partial(candidate.run, clip if candidate.sees_truth else seen))
-            estimate = tried.answer or _no_pose(len(clip))
+        for label, run in every.items():
+            tried = attempt(run, clip if label in POSE_BOUNDS else seen)
+            estimate = tried.answer or PoseEstimate(nowhere.select([0] * len(clip)))
             estimate = replace(estimate, cameras=estimate.cameras.to("cpu"))
             rows[label][name] = score_poses(estimate, clip, settings) | tried.cost | tried.failure
             cameras, posed = fill_missing(estimate, clip)
             for observe in observers:
                 observe(label, name, clip, cameras, replace(estimate, posed=posed))
     described = asdict(settings) | {"quarantined": dataset.skipped}
-    sees_truth = {name for name, other in others.items() if other.sees_truth}
-    return collect_result("poses", method, described, rows, sees_truth, find_frozen(dataset.names))
+    return collect_result("poses", described, rows, POSE_BOUNDS, find_frozen(dataset.names))

@@ -8,7 +8,6 @@ encoder sees every target ("target-aware").
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,12 @@ from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
+from video_ae.evaluation.baselines import straight_line
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
+from video_ae.evaluation.protocols.base import PoseEstimator
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips
+from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.se3 import invert
 from video_ae.models.video_autoencoder.model import REENCODE_EVERY, compose_motions
@@ -49,21 +50,14 @@ class VideoPredictor:
 
     Args:
         predict: all frames of a video from its first one; the first is copied.
-        steps: the motion of each frame in the axes of the frame before it, `previous_from_next`.
+        estimate_poses: finds the cameras of all frames.
     """
 
     predict: Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "frame 3 height width"]]
-    steps: Callable[[Float[Tensor, "frame 3 height width"]], Float[Tensor, "step 4 4"]]
+    estimate_poses: PoseEstimator
 
 
-def _forward_steps(frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "step 4 4"]:
-    """Constant speed along the camera's forward axis: the straight line."""
-    steps = torch.eye(4).repeat(len(frames) - 1, 1, 1)
-    steps[:, 2, 3] = 1
-    return steps
-
-
-COPYING = VideoPredictor(lambda frames: frames[:1].expand_as(frames), _forward_steps)
+COPYING = VideoPredictor(lambda frames: frames[:1].expand_as(frames), straight_line)
 
 
 def run_published_protocol(
@@ -100,15 +94,15 @@ def run_published_protocol(
     rows: dict[str, dict[str, dict[str, Any]]] = {label: {} for label in (*variants, copied)}
     few = len(dataset) <= DROPPED_VIDEOS
     for i, (name, clip) in enumerate(named_clips(dataset, progress, frames, size)):
-        run = attempt(partial(_predicted, model, clip))
+        run = attempt(_predicted, model, clip)
         for label, chosen in variants.items():
             dropped = "first 20 videos dropped" in chosen and i < DROPPED_VIDEOS and not few
             rows[label][name] = {"frames": 0} if dropped else _score(run, clip, chosen, metrics)
-        rows[copied][name] = _score(attempt(partial(_predicted, COPYING, clip)), clip, (), metrics)
+        rows[copied][name] = _score(attempt(_predicted, COPYING, clip), clip, (), metrics)
     settings: dict[str, Any] = {"frames": frames, "size": list(size), "reencode_every": REENCODE_EVERY}
     settings |= {"faults": {name: FAULTS[name] for name in faults}, "quarantined": dataset.skipped}
     settings |= {"note": f"with {len(dataset)} videos, none was dropped"} if few else {}
-    return collect_result("published", method, settings, rows, frozen=find_frozen(dataset.names))
+    return collect_result("published", settings, rows, frozen=find_frozen(dataset.names))
 
 
 def _variants(method: str, faults: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -122,10 +116,11 @@ def _variants(method: str, faults: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _predicted(model: VideoPredictor, clip: VideoClip) -> tuple[Tensor, Tensor]:
-    """A method's frames in [0, 1] and its steps."""
+    """A method's frames in [0, 1] and the motion of each one in the axes of the frame before it."""
     predicted = model.predict(clip.frames).detach().to("cpu", torch.float32)
-    steps = model.steps(clip.frames).detach().to("cpu", torch.float64)
-    return predicted.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), steps
+    cameras = model.estimate_poses(without_truth(clip, False)).cameras
+    poses = cameras.world_from_camera.detach().to("cpu", torch.float64)
+    return predicted.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), invert(poses[:-1]) @ poses[1:]
 
 
 def _score(

@@ -7,7 +7,6 @@ exists, the rendered depth is measured too.
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +44,16 @@ SceneBuilder = Callable[[VideoClip], RenderableScene]
 FrameObserver = Callable[[str, str, int, VideoClip, Prediction], object]
 
 
+def _flat(rgb: Float[Tensor, "view 3 height width"], value: float) -> RenderedViews:
+    """Views whose disparity and opacity are the same in every pixel."""
+    values = torch.full_like(rgb[:, 0], value)
+    return RenderedViews(rgb, values, values)
+
+
 def _wall(clip: VideoClip, image: Float[Tensor, "3 height width"]) -> RenderableScene:
     """The same image from every camera, equally far in every pixel."""
-
-    def render(cameras: Cameras) -> RenderedViews:
-        rgb = image.expand(len(cameras), *image.shape)
-        return RenderedViews(rgb, torch.ones_like(rgb[:, 0]), torch.ones_like(rgb[:, 0]))
-
     still = Cameras(torch.eye(4).repeat(len(clip), 1, 1), torch.full((len(clip), 4), 0.5))
-    return RenderableScene(still, render)
+    return RenderableScene(still, lambda cameras: _flat(image.expand(len(cameras), *image.shape), 1.0))
 
 
 RECONSTRUCTION_BASELINES: dict[str, SceneBuilder] = {
@@ -66,10 +66,7 @@ RECONSTRUCTION_BASELINES: dict[str, SceneBuilder] = {
 def run_reconstruction_protocol(
     dataset: ClipSource,
     root: Path,
-    builder: SceneBuilder,
-    method: str = "perspective",
-    others: Mapping[str, SceneBuilder] = RECONSTRUCTION_BASELINES,
-    known_focal: bool = False,
+    methods: Mapping[str, SceneBuilder],
     metrics: ImageMetrics = IMAGE_METRICS,
     observers: Sequence[FrameObserver] = (),
     progress: Callable[[str], object] | None = None,
@@ -79,10 +76,7 @@ def run_reconstruction_protocol(
     Args:
         dataset: with true cameras.
         root: its folder; true depth is read from the folder `depth` in it.
-        builder: the method.
-        method: its name.
-        others: the methods beside it, by name.
-        known_focal: whether the methods are given the true intrinsics.
+        methods: by name; the first is the one that is evaluated. The baselines come besides.
         metrics: that are computed.
         observers: each is called with the method's and the clip's name, the frame's position, the clip and the
             rendering (`FrameRecord` keeps what a report needs).
@@ -91,17 +85,17 @@ def run_reconstruction_protocol(
     Raises:
         UserError: the data set has no true cameras.
     """
-    methods = {method: builder, **others}
-    rows: dict[str, dict[str, dict]] = {label: {} for label in methods}
+    every = {**methods, **RECONSTRUCTION_BASELINES}
+    rows: dict[str, dict[str, dict]] = {label: {} for label in every}
     steps: set[float] = set()
     for name, clip in named_clips(dataset, progress):
         true_cameras(clip)
         truth = load_true_depth(root, name)
         steps |= {truth.step} if truth else set()
         chosen = list(range(0, len(clip), EVERY))
-        for label, build in methods.items():
-            tried = attempt(partial(_render, build, without_truth(clip, known_focal), chosen))
-            views = tried.answer or [_unseen(clip)] * len(chosen)
+        for label, build in every.items():
+            tried = attempt(_render, build, without_truth(clip, False), chosen)
+            views = tried.answer or [_flat(torch.full_like(clip.frames[:1], 0.5), 0.0)] * len(chosen)
             images = [view.rgb[0].cpu().nan_to_num(0.5).clamp(0, 1) for view in views]
             scores = [metrics.score(image, clip.frames[frame]) for image, frame in zip(images, chosen, strict=True)]
             row = {"frames": len(chosen)} | tried.failure | tried.cost | metrics.means(scores)
@@ -111,21 +105,15 @@ def run_reconstruction_protocol(
                 found = Prediction(image, disparity if disparity.any() else None)
                 for observe in observers:
                     observe(label, name, frame, clip, found)
-    settings: dict[str, Any] = {"every": EVERY, "known_focal": known_focal, "quarantined": dataset.skipped}
+    settings: dict[str, Any] = {"every": EVERY, "known_focal": False, "quarantined": dataset.skipped}
     settings |= {"missing": dict(metrics.missing)} if metrics.missing else {}
     settings |= {"step_of_the_true_depth": sorted(steps)} if steps else {}
-    return collect_result("reconstruction", method, settings, rows, frozen=find_frozen(dataset.names))
+    return collect_result("reconstruction", settings, rows, frozen=find_frozen(dataset.names))
 
 
 def _render(build: SceneBuilder, clip: VideoClip, frames: list[int]) -> list[RenderedViews]:
     scene = build(clip)
     return [scene.render(scene.cameras.select([frame])) for frame in frames]
-
-
-def _unseen(clip: VideoClip) -> RenderedViews:
-    """A grey view without depth."""
-    grey = torch.full_like(clip.frames[:1], 0.5)
-    return RenderedViews(grey, torch.zeros_like(grey[:, 0]), torch.zeros_like(grey[:, 0]))
 
 
 def _depth(views: list[RenderedViews], frames: list[int], truth: TrueDepth | None) -> dict[str, Any]:
@@ -142,10 +130,6 @@ def _depth(views: list[RenderedViews], frames: list[int], truth: TrueDepth | Non
         disparity, opacity = interpolate(rearrange(maps, "map h w -> 1 map h w"), true.shape, mode="area")[0]
         depth = torch.where(opacity > RenderedViews.LEAST_OPACITY, opacity / disparity.clamp_min(1e-6), torch.nan)
         errors.append(depth_error(depth, true))
-    known = [error for error in errors if error is not None]
-    if not known:
-        return {"depth_abs_rel": None, "depth_within_25_percent": None}
-    return {
-        "depth_abs_rel": statistics.fmean(error.absolute_relative for error in known),
-        "depth_within_25_percent": statistics.fmean(error.within_25_percent for error in known),
-    }
+    known = [(error.absolute_relative, error.within_25_percent) for error in errors if error is not None]
+    means = map(statistics.fmean, zip(*known, strict=True)) if known else (None, None)
+    return dict(zip(("depth_abs_rel", "depth_within_25_percent"), means, strict=True))

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from video_ae.datasets.base import ClipSource
-from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.errors import UserError
 from video_ae.types import Cameras, VideoClip
 
@@ -30,16 +29,17 @@ class Attempt(Generic[Answer]):
     cost: dict[str, float]
 
 
-def attempt(run: Callable[[], Answer]) -> Attempt[Answer]:
-    """Runs a method on one input; a `UserError` or a singular system counts as a failure.
+def attempt(run: Callable[..., Answer], *inputs: Any) -> Attempt[Answer]:
+    """Runs a method; a `UserError` or a singular system counts as a failure.
 
     Args:
-        run: the method, applied to its input.
+        run: the method.
+        *inputs: what it is run on.
     """
     start, cpu = time.perf_counter(), time.process_time()
     answer, failure = None, {}
     try:
-        answer = run()
+        answer = run(*inputs)
     except (UserError, torch.linalg.LinAlgError) as error:
         failure = {"failure": str(error)}
     return Attempt(answer, failure, {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu})
@@ -95,16 +95,3 @@ def true_cameras(clip: VideoClip) -> Cameras:
             "RealEstate10K's layout: cameras/<clip>.txt beside the frames (docs/data.md has them all)."
         )
     return clip.cameras.to(torch.float64)
-
-
-def frame_stem(source: ClipSource, clip: VideoClip, frame: int) -> str:
-    """The file name of a frame: its timestamp if the source has timestamps, else its index.
-
-    Args:
-        source: where the clip comes from.
-        clip: all its frames.
-        frame: its position in the clip.
-    """
-    if isinstance(source, RealEstate10K):
-        return source.timestamps(source.names.index(clip.name))[frame]
-    return str(clip.indices[frame].item())

@@ -33,6 +33,7 @@ from video_ae.types import Cameras, VideoClip
 
 FRAMES = 13  # of A's path; about a metre and twenty degrees, of which B's beginning still shows most
 SCENE_FRAMES = 25  # of B
+_EVERY = 3  # frames of the path between those that are compared
 _HIDDEN = 0.05  # of the depth: a point that far behind another in its cell is hidden
 _CELLS = 2  # points per side of such a cell
 
@@ -43,7 +44,6 @@ def run_transfer_protocol(
     estimator: PoseEstimator,
     builder: SceneBuilder,
     method: str = "perspective",
-    every: int = 3,
     progress: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Renders each clip along the path of the clip before it (the first along the last's).
@@ -58,14 +58,12 @@ def run_transfer_protocol(
         estimator: the method's cameras.
         builder: the method's scenes.
         method: its name.
-        every: frames of the path between those that are compared.
         progress: called with a line of text before each clip.
 
     Raises:
         UserError: the data set has no true cameras or no true depth.
     """
-    rows: dict[str, dict[str, dict]] = {label: {} for label in (method, "true motion", "no motion", "first frame")}
-    chosen = list(range(every, FRAMES, every))
+    rows: dict[str, dict[str, dict]] = {}
     for i, name in enumerate(dataset.names):
         driver = dataset.names[i - 1]
         if progress:
@@ -78,15 +76,16 @@ def run_transfer_protocol(
                 f"{str(root)!r} has no true depth for {name!r}, without which nobody knows how its image should "
                 "move: give the walk-throughs' test clips, or others with a folder `depth`."
             )
-        for label, row in _rows_of_clip(path, scene, truth.depth[0], estimator, builder, chosen).items():
-            rows[method if label == "found" else label][f"{name} <- {driver}"] = row
-    settings = {"frames": FRAMES, "every": every, "scene_frames": SCENE_FRAMES, "quarantined": dataset.skipped}
-    return collect_result("pose transfer", method, settings, rows, {"true motion"})
+        for label, row in _rows_of_clip(path, scene, truth.depth[0], estimator, builder).items():
+            rows.setdefault(method if label == "found" else label, {})[f"{name} <- {driver}"] = row
+    settings = {"frames": FRAMES, "every": _EVERY, "scene_frames": SCENE_FRAMES, "quarantined": dataset.skipped}
+    return collect_result("pose transfer", settings, rows, {"true motion"})
 
 
 def _rows_of_clip(
-    path: VideoClip, scene: VideoClip, depth: Tensor, estimator: PoseEstimator, builder: SceneBuilder, frames: list[int]
+    path: VideoClip, scene: VideoClip, depth: Tensor, estimator: PoseEstimator, builder: SceneBuilder
 ) -> dict[str, dict[str, Any]]:
+    frames = list(range(_EVERY, FRAMES, _EVERY))
     wanted = relative_to_first(true_cameras(path).world_from_camera)
     camera = true_cameras(scene).select([0])
     truths = [moved_points(depth, camera, wanted[frame]) for frame in frames]

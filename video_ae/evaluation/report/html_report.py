@@ -8,7 +8,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from video_ae.evaluation.report import report_figures
-from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, Strip
+from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_text_atomically
 
@@ -26,13 +26,11 @@ def write_report(content: Mapping[str, Any], out: Path, record: Record) -> None:
         out: the folder.
         record: what was kept while the protocol ran.
     """
-    shown = _figures_of(content, record)
-    text = markdown_tables(content)
-    head, _, tables = text.partition("\n## ")
+    head, _, tables = markdown_tables(content).partition("\n## ")
     title = html.escape(f"Evaluation of {content['protocol']}: {content['method']}")
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"{to_html(head)}{shown}{to_html('## ' + tables)}</html>\n"
+        f"{to_html(head)}{_figures_of(content, record)}{to_html('## ' + tables)}</html>\n"
     )
     write_text_atomically(out / "report.html", page)
 
@@ -47,18 +45,18 @@ def _figures_of(content: Mapping[str, Any], record: Record) -> str:
             shown += _section("Confidence against true error, a dot per frame", dots)
         return shown
     if isinstance(record, FrameRecord):
-        title = "The middle frame of each clip: input, rendering, absolute error (3 times brighter), disparity"
-        strips = [_strip(clip, f"frame {view.frame}", view, record.method) for clip, view in record.strips.items()]
-        return _section(title, "".join(strips))
-    title = "The middle view of each clip: contexts, target, prediction, absolute error (3 times brighter), disparity"
-    strips = [_strip(clip, f"gap {gap}", view, record.method) for (clip, gap), view in record.strips.items()]
-    against = _section("Against the gap", report_figures.plot_against_gap(content))
-    return against + _section(title, "".join(strips))
-
-
-def _strip(clip: str, which: str, view: Strip, method: str) -> str:
-    name, source = html.escape(clip), report_figures.strip_image(view, method)
-    return f"<p>{name}, {which}<br><img alt='{name}' src='{source}'></p>"
+        shown, title = "", "The middle frame of each clip: input, rendering"
+        strips = {(clip, f"frame {view.frame}"): view for clip, view in record.strips.items()}
+    else:
+        shown = _section("Against the gap", report_figures.plot_against_gap(content))
+        title = "The middle view of each clip: contexts, target, prediction"
+        strips = {(clip, f"gap {gap}"): view for (clip, gap), view in record.strips.items()}
+    images = [
+        f"<p>{html.escape(clip)}, {which}<br><img alt='{html.escape(clip)}' "
+        f"src='{report_figures.strip_image(view, record.method)}'></p>"
+        for (clip, which), view in strips.items()
+    ]
+    return shown + _section(f"{title}, absolute error (3 times brighter), disparity", "".join(images))
 
 
 def _section(title: str, body: str) -> str:

@@ -1,7 +1,6 @@
 """What a report needs beyond the numbers: paths and images, kept while the protocols run."""
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -39,11 +38,9 @@ def diagnose_poses(
         collapse.wrong_sign(found, true),
         collapse.scale_drift(found, true),
         collapse.runaway_focal(cameras.intrinsics, clip.image_size),
+        None if estimate.inverse_depth is None else collapse.flat_structure(estimate.inverse_depth),
+        None if back is None else collapse.poses_encode_time(back.cameras.world_from_camera),
     ]
-    if estimate.inverse_depth is not None:
-        findings.append(collapse.flat_structure(estimate.inverse_depth))
-    if back is not None:
-        findings.append(collapse.poses_encode_time(back.cameras.world_from_camera))
     return [vars(finding) for finding in findings if finding is not None]
 
 
@@ -69,8 +66,7 @@ class PoseRecord:
 
     def __call__(self, label: str, name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:
         true = relative_to_first(true_cameras(clip).world_from_camera)[:, :3, 3]
-        centres = cameras.centers
-        aligned = align(centres, true).apply(centres)
+        aligned = align(cameras.centers, true).apply(cameras.centers)
         self.paths.setdefault(name, {"truth": true})[label] = aligned
         if label != self.method:
             return
@@ -78,13 +74,10 @@ class PoseRecord:
             extent = (true - true.mean(0)).square().sum(-1).mean().sqrt().clamp_min(1e-12)
             self.confidence[name] = estimate.confidence.cpu(), (aligned - true).norm(dim=-1) / extent
         if estimate.posed is None or estimate.posed.any():
-            self.diagnostics[name] = diagnose_poses(cameras, estimate, clip, self._back(clip))
-
-    def _back(self, clip: VideoClip) -> PoseEstimate | None:
-        if self.back is None:
-            return None
-        seen = without_truth(collapse.there_and_back(clip.select(slice(0, _BACK_FRAMES))), False)
-        return attempt(partial(self.back, seen)).answer  # a clip that cannot be solved says nothing about time
+            back = collapse.there_and_back(clip.select(slice(0, _BACK_FRAMES)))
+            # A clip that cannot be solved says nothing about time.
+            found = attempt(self.back, without_truth(back, False)).answer if self.back else None
+            self.diagnostics[name] = diagnose_poses(cameras, estimate, clip, found)
 
 
 @dataclass
@@ -115,9 +108,7 @@ class ViewRecord:
 
     method: str
     strips: dict[tuple[str, int], Strip] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
+    _seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = field(default_factory=dict, init=False)
 
     def __call__(self, label: str, name: str, gap: int, clip: VideoClip, view: View, found: Prediction) -> None:
         target = clip.frames[view.target]
@@ -133,11 +124,11 @@ class ViewRecord:
     @property
     def diagnostics(self) -> dict[str, list[dict[str, Any]]]:
         """By clip, whether the predictions are the nearest context."""
-        found = {}
-        for name, seen in self._seen.items():
-            finding = collapse.copies_context(*(torch.stack(part) for part in zip(*seen, strict=True)))
-            found[name] = [] if finding is None else [vars(finding)]
-        return found
+        found = {
+            name: collapse.copies_context(*(torch.stack(part) for part in zip(*seen, strict=True)))
+            for name, seen in self._seen.items()
+        }
+        return {name: [] if finding is None else [vars(finding)] for name, finding in found.items()}
 
 
 @dataclass

@@ -54,9 +54,7 @@ def plot_confidence(points: Mapping[str, tuple[Tensor, Tensor]]) -> str:
     figure, (axes,) = _grid(1, wide=True)
     for clip, (values, errors) in points.items():
         axes.scatter(values[1:].tolist(), errors[1:].clamp_min(1e-4).tolist(), s=10, label=clip)
-    axes.set_yscale("log")
-    axes.set_xlabel("confidence")
-    axes.set_ylabel("distance from the truth / extent, Sim(3)")
+    axes.set(yscale="log", xlabel="confidence", ylabel="distance from the truth / extent, Sim(3)")
     return _svg(figure, [axes])
 
 
@@ -81,8 +79,7 @@ def plot_against_gap(content: Mapping[str, Any]) -> str:
             if points:
                 style = _style(name, content["method"], list(methods))
                 axes.plot(*zip(*sorted(points), strict=True), label=name, marker="o", **style)
-        axes.set_xlabel("frames apart" if poses else "gap, frames")
-        axes.set_ylabel(title)
+        axes.set(xlabel="frames apart" if poses else "gap, frames", ylabel=title)
     return _svg(figure, panels)
 
 

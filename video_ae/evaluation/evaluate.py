@@ -1,0 +1,327 @@
+"""The evaluations, as the commands call them: a data set and weights in, tables and a report out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.markdown import Markdown
+
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.open import open_dataset
+from video_ae.device import choose_device
+from video_ae.errors import UserError
+from video_ae.evaluation.methods import ModelMethods
+from video_ae.evaluation.metrics.lpips import image_metrics
+from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, installed_peers, missing_peers
+from video_ae.evaluation.protocols.base import PoseEstimator, PoseObserver
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
+from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
+from video_ae.evaluation.protocols.reconstruction_protocol import run_reconstruction_protocol
+from video_ae.evaluation.protocols.running import true_cameras
+from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protocol
+from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
+from video_ae.evaluation.report.html_report import write_report
+from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, ViewRecord
+from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer, write_results
+from video_ae.formats.atomic import claim_folder
+from video_ae.models.base import DEFAULT_REFINE_STEPS
+from video_ae.models.open import load_model, load_video_model
+from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder, predict_video
+
+Focal = Literal["found", "true"]
+Kind = Literal["middle", "onward"]
+_GAPS = {"middle": (2, 4, 8), "onward": (1, 3, 5, 10)}
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What all evaluations of a model let a person choose.
+
+    Args:
+        weights: a RUN folder or file; None takes the package's own.
+        refine: rounds of test-time refinement on each clip; 0 is feed-forward.
+        beside: weights of further models for the same table.
+        seed: of the random numbers of the model and the peers.
+        device: "auto", "cpu", "cuda", ...
+        overwrite: whether files in the folder of the results may be replaced.
+
+    Raises:
+        UserError: a number makes no sense.
+    """
+
+    weights: Path | None = None
+    refine: int = DEFAULT_REFINE_STEPS
+    beside: Sequence[Path] = ()
+    seed: int = 0
+    device: str = "auto"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.refine < 0:
+            raise UserError(f"{self.refine} refinement steps are not possible: give 0 or more.", argument="refine")
+
+
+def evaluate_poses(
+    data: Path,
+    out: Path,
+    focal: Focal = "found",
+    peers: bool = False,
+    diagnose: bool = False,
+    settings: ModelSettings = ModelSettings(),
+) -> EvaluationResult:
+    """Measures a model's camera poses on all clips of a data set.
+
+    Writes results.json, results.md, report.html and poses/*.json.
+
+    Args:
+        data: folder of a data set with true cameras.
+        out: folder of the results.
+        focal: "true" gives every method the true intrinsics.
+        peers: whether the installed peers (COLMAP, two-view odometry) get a column too.
+        diagnose: whether the model is also run on the clips' beginnings played there and back, to see whether its poses
+            encode only time.
+        settings: see `ModelSettings`.
+
+    Raises:
+        UserError: the data have no true cameras, the weights cannot be used, or the folder cannot be written.
+    """
+    known = focal == "true"
+    setup = _prepare(data, out, settings, known)
+    methods = {label: model.estimate_poses for label, model in setup.models.items()}
+    methods |= _announced_peers(settings.seed) if peers else {}
+    record = PoseRecord(setup.label, replace(setup.method, refine=0).estimate_poses if diagnose else None)
+    observers: list[PoseObserver] = [pose_writer(out, setup.label), record]
+    measured = PosesSettings(known_focal=known)
+    result = run_pose_protocol(setup.dataset, methods, measured, observers, print_progress)
+    return finish(result, out, settings.seed, record, **setup.described)
+
+
+def evaluate_peers(
+    data: Path, out: Path, focal: Focal = "found", seed: int = 0, overwrite: bool = False
+) -> EvaluationResult:
+    """Measures the installed peers (COLMAP, two-view odometry) as `evaluate_poses` measures models.
+
+    A peer that is not installed is named and left out. Writes results.json, results.md, report.html and poses/*.json of
+    the first peer.
+
+    Args:
+        data, out, focal: as in `evaluate_poses`.
+        seed, overwrite: as in `ModelSettings`.
+
+    Raises:
+        UserError: no peer is installed, or as `evaluate_poses`.
+    """
+    dataset = _open_posed_clips(data)
+    found = _announced_peers(seed)
+    if not found:
+        raise UserError(f"None of the peers ({', '.join(PACKAGES)}) is installed: {HOW_TO_GET_THEM}.")
+    claim_folder(out, overwrite)
+    record = PoseRecord(next(iter(found)))
+    settings = PosesSettings(known_focal=focal == "true")
+    result = run_pose_protocol(dataset, found, settings, [pose_writer(out, record.method), record], print_progress)
+    return finish(result, out, seed, record, missing_peers=missing_peers())
+
+
+def evaluate_views(
+    data: Path,
+    out: Path,
+    gaps: list[int] | tuple[int, ...] | None = None,
+    kind: Kind = "middle",
+    focal: Focal = "found",
+    hide_target: bool = False,
+    save_frames: bool = False,
+    perceptual: bool = True,
+    settings: ModelSettings = ModelSettings(),
+) -> EvaluationResult:
+    """Measures a model's renderings of held-out frames on all clips of a data set, at the frames' own size.
+
+    Writes results.json, results.md, report.html and, with `save_frames`,
+    predictions/gap<g>/<clip>/<target timestamp>.png.
+
+    Args:
+        data, out, focal, settings: as in `evaluate_poses`.
+        gaps: frames between the target and each context; by default 2, 4, 8, or 1, 3, 5, 10 of the kind "onward".
+        kind: "middle" has contexts i and i + 2g and the target i + g, "onward" the context i and the target i + g.
+        hide_target: whether the target's camera is interpolated between the contexts' and the model never sees the
+            target.
+        save_frames: whether the predicted frames are written.
+        perceptual: whether LPIPS and the VGG cosine are computed, which take longer than most methods.
+
+    Raises:
+        UserError: the gaps or the kind are impossible, or as `evaluate_poses`.
+    """
+    chosen = tuple(gaps or _GAPS[kind])
+    if any(gap < 1 for gap in chosen):
+        raise UserError(f"The gaps {list(chosen)} are not possible: give whole numbers of at least 1.", argument="gaps")
+    if hide_target and kind != "middle":
+        raise UserError(
+            f"A hidden target needs a context on both sides, and the kind is {kind!r}: choose the kind 'middle'.",
+            argument="kind",
+        )
+    known, suffix = focal == "true", ", target hidden" if hide_target else ""
+    setup = _prepare(data, out, settings, known, suffix)
+    methods = {
+        label: model.synthesize_hidden if hide_target else model.synthesize for label, model in setup.models.items()
+    }
+    record, shown = ViewRecord(setup.label), ViewsSettings(chosen, kind, known, not hide_target)
+    writer = [prediction_writer(out, setup.dataset, setup.label)] if save_frames else []
+    metrics = image_metrics(perceptual)
+    result = run_view_protocol(setup.dataset, methods, shown, metrics, [*writer, record], print_progress)
+    return finish(result, out, settings.seed, record, **setup.described)
+
+
+def evaluate_reconstruction(data: Path, out: Path, settings: ModelSettings = ModelSettings()) -> EvaluationResult:
+    """Reconstructs every clip of a data set and compares its frames with their renderings; its depth too, where known.
+
+    Writes results.json, results.md and report.html.
+
+    Args:
+        data, out, settings: as in `evaluate_poses`.
+
+    Raises:
+        UserError: as `evaluate_poses`.
+    """
+    setup = _prepare(data, out, settings)
+    methods = {label: model.build_scene for label, model in setup.models.items()}
+    record = FrameRecord(setup.label)
+    result = run_reconstruction_protocol(setup.dataset, data, methods, image_metrics(), [record], print_progress)
+    return finish(result, out, settings.seed, record, **setup.described)
+
+
+def evaluate_transfer(data: Path, out: Path, settings: ModelSettings = ModelSettings(refine=0)) -> EvaluationResult:
+    """Renders each clip along the camera path found in another, and measures whether its image moves as it should.
+
+    See `video_ae.evaluation.protocols.transfer_protocol`. Writes results.json and results.md.
+
+    Args:
+        data: folder of a data set with true cameras and true depth.
+        out, settings: as in `evaluate_poses`; models beside are left out.
+
+    Raises:
+        UserError: the data have no true depth, or as `evaluate_poses`.
+    """
+    setup = _prepare(data, out, replace(settings, beside=()))
+    estimator, builder = setup.method.estimate_poses, setup.method.build_scene
+    result = run_transfer_protocol(setup.dataset, data, estimator, builder, setup.label, print_progress)
+    return finish(result, out, settings.seed, **setup.described)
+
+
+def evaluate_paper(
+    data: Path,
+    out: Path,
+    weights: Path,
+    frames: int = FRAMES,
+    faults: Sequence[str] = tuple(FAULTS),
+    device: str = "auto",
+    overwrite: bool = False,
+) -> EvaluationResult:
+    """The 2021 paper's own protocol with a model of its kind: corrected, with each fault of the original, as published.
+
+    See `video_ae.evaluation.protocols.published_protocol`. Trajectory errors need true cameras, image metrics need
+    none. Writes results.json and results.md.
+
+    Args:
+        data: folder of videos, or of a data set with or without true cameras.
+        weights: of a 2021 model.
+        frames: of each video, the first so many.
+        faults: of the original, each as a column; keys of `FAULTS`.
+        out: folder of the results.
+        device, overwrite: as in `ModelSettings`.
+
+    Raises:
+        UserError: the weights are those of another model, or a fault is unknown.
+    """
+    if frames < 2:
+        raise UserError(f"{frames} frames are not enough to predict any: give at least 2.", argument="frames")
+    dataset = open_dataset(data)
+    chosen_device, model = choose_device(device), load_model(weights)
+    if not isinstance(model, PaperVideoAutoencoder):
+        raise UserError(f"The paper's protocol needs its own model, and {str(weights)!r} is a {type(model).__name__}.")
+    model = model.to(chosen_device)
+    claim_folder(out, overwrite)
+    estimator = ModelMethods(model, chosen_device, 0).estimate_poses
+    predictor = VideoPredictor(lambda frames: predict_video(model, frames.to(chosen_device)), estimator)
+    result = run_published_protocol(
+        dataset, predictor, "paper", model.image_size, frames, faults, image_metrics(), print_progress
+    )
+    return finish(result, out, 0, weights=str(weights))
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What an evaluation starts from: clips with true cameras, the model and the label of its column, this and the
+    models beside it by label, and what the results shall say about them."""
+
+    dataset: ClipSource
+    label: str
+    method: ModelMethods
+    models: dict[str, ModelMethods]
+    described: dict[str, Any]
+
+
+def _prepare(data: Path, out: Path, settings: ModelSettings, known_focal: bool = False, suffix: str = "") -> _Setup:
+    """Opens the data, loads the models, claims the folder of the results and seeds the random numbers.
+
+    The first model's label gets the suffix; models of one label are distinguished by their folders' names.
+    """
+    dataset, device = _open_posed_clips(data), choose_device(settings.device)
+    models: dict[str, ModelMethods] = {}
+    for run in (settings.weights, *settings.beside):
+        model = ModelMethods(load_video_model(run, device), device, settings.refine)
+        label = model.label(known_focal) + ("" if models else suffix)
+        models[f"{label} ({run.name})" if run and label in models else label] = model
+    claim_folder(out, settings.overwrite)
+    torch.manual_seed(settings.seed)
+    described: dict[str, Any] = {"weights": str(settings.weights or "shipped")}
+    described |= {"beside": [str(run) for run in settings.beside]} if settings.beside else {}
+    return _Setup(dataset, *next(iter(models.items())), models, described | {"refine": settings.refine})
+
+
+def _open_posed_clips(data: Path) -> ClipSource:
+    """The clips of a data set, which must have true cameras."""
+    dataset = open_dataset(data)
+    true_cameras(dataset.load(0, indices=[0]))
+    return dataset
+
+
+def _announced_peers(seed: int) -> dict[str, PoseEstimator]:
+    """The installed peers; prints a line for each one that is missing."""
+    for sentence in missing_peers():
+        print_progress(sentence)
+    return installed_peers(seed)
+
+
+def finish(
+    result: EvaluationResult, out: Path, seed: int, record: Record | None = None, **settings: object
+) -> EvaluationResult:
+    """Writes results.json and results.md, report.html where a record was kept, and prints the tables.
+
+    Args:
+        result: of a protocol.
+        out: folder of the files.
+        seed: that was used.
+        record: of the same run.
+        **settings: what else the results shall say about the run.
+
+    Returns:
+        The result with these settings and the record's diagnostics.
+    """
+    diagnostics = record.diagnostics if record else {}
+    result = replace(result, settings=result.settings | settings, diagnostics=diagnostics)
+    content = write_results(result, out, seed=seed)
+    if record is not None:
+        write_report(content, out, record)
+    Console().print(Markdown((out / "results.md").read_text(encoding="utf-8")))
+    return result
+
+
+def print_progress(text: str) -> None:
+    """Prints a line of progress to standard error.
+
+    Args:
+        text: one line.
+    """
+    Console(stderr=True).print(f"  {text}", highlight=False)
