@@ -64,7 +64,7 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
         before, after = inputs[:-1], inputs[1:]
         sharp = render_between(walk, times, size, stages).float() / 255
         cameras = interpolate(walk.path("input"), times)
-        alone = torch.cat([views.rgb.clamp(0, 1) for views in render_chunks(model, walk.scene, cameras, size)])
+        alone = torch.cat([views.rgb.clamp(0, 1) for views in render_chunks(walk, cameras, size)])
     made = {"frame before": before, "blend of both": (before + after) / 2}
     for name, flow in _flows().items():
         made[name] = torch.stack([_along(flow, a, b) for a, b in zip(before, after, strict=True)])

@@ -105,7 +105,6 @@ def render_along(
     """
     size = settings.result_size(shown.source.image_size)
     renderer = ImageBasedRenderer(shown.model, shown.scene, shown.source_reader(size), size)
-    stages("rendering", 0)
     images = renderer.images(path, progress=lambda done: stages("rendering", done))
     return write_video_with_sound(out, images, rate, sound)
 

@@ -67,7 +67,6 @@ def render_between(
     before = times[new].floor().long().clamp(0, len(video) - 2)
     shares = (times[new] - before).tolist()
     neighbours = [{left: 1 - share, left + 1: share} for left, share in zip(before.tolist(), shares, strict=True)]
-    stages("rendering new frames", 0)
     cameras = interpolate(video.path("input"), times[new])
     rendered = renderer.images(cameras, neighbours, lambda done: stages("rendering new frames", done))
     images = torch.empty(len(times), 3, size[1], size[0], dtype=torch.uint8)

@@ -8,7 +8,6 @@ from video_ae.pipelines.inputs import checked_out
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.rendering import render_images
 from video_ae.scene.result_files import NOVEL_RATE
 from video_ae.videos.writer import write_video
 
@@ -44,14 +43,14 @@ def render_path(
         raise UserError(f"A path of {frames} frames is out of range: give 2 or more.")
     out = checked_out(out, overwrite)
     saved = Reconstruction.load(directory, device)
-    cameras, image_size = saved.path(path, frames), saved.size_of(size)
+    cameras = saved.path(path, frames)
     frame = None if path == "input" else saved.frame_reader()
     with Stages() as stages:
         report = partial(stages, f"rendering {path}")
-        report(0)
         if frame is None:
-            images = render_images(saved.model, saved.scene, cameras, image_size, report)
+            images = saved.render_path(cameras, size=size, progress=report)
         else:
-            images = ImageBasedRenderer(saved.model, saved.scene, frame, image_size).images(cameras, progress=report)
+            renderer = ImageBasedRenderer(saved.model, saved.scene, frame, saved.size_of(size))
+            images = renderer.images(cameras, progress=report)
     write_video(out, images, saved.frame_rate if path == "input" else NOVEL_RATE)
     return out

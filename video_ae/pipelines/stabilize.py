@@ -97,7 +97,6 @@ def stabilize_video(
         stages("looking at the borders", 0)
         zoom, unseen = choose_zoom(renderer.coverage(steady))
         stages("looking at the borders", 1)
-        stages("rendering the steady view", 0)
         own = [{position: 1.0} for position in range(len(steady))]
         images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
         sound = write_video_with_sound(out, images, rate, Path(source))

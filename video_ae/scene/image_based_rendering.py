@@ -23,13 +23,14 @@ from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.resize import even_size, resize_images, resize_maps
 from video_ae.geometry.se3 import invert
 from video_ae.scene.annotations import VideoModel
-from video_ae.scene.rendering import to_bytes
+from video_ae.scene.rendering import to_bytes, unreported
 from video_ae.scene.source import SHORTER_SIDE
 from video_ae.types import Cameras, RenderedViews, Scene
 
 AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
 RENDERED_WEIGHT = 0.1  # of the rendering beside source views that see a point
+COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
 NEAREST = 3  # source views of a view, where nobody chooses them
 _FEATHER = 0.02  # of the image: width over which a source view fades out at its border
 _KEPT = 16  # frames and depth maps in memory, since neighbouring views share them
@@ -57,7 +58,7 @@ class ImageBasedRenderer:
         self,
         cameras: Cameras,
         source_views: Sequence[dict[int, float]] | None = None,
-        progress: Callable[[float], None] | None = None,
+        progress: Callable[[float], None] = unreported,
     ) -> UInt8[Tensor, "view 3 height width"]:
         """All views of a path, as bytes.
 
@@ -67,6 +68,7 @@ class ImageBasedRenderer:
                 default the three that see most alike.
             progress: called with the part done, from 0 to 1.
         """
+        progress(0.0)
         chosen = nearest_source_views(self.scene, cameras) if source_views is None else source_views
         width, height = self.size
         images = torch.empty(len(cameras), 3, height, width, dtype=torch.uint8)
@@ -74,18 +76,16 @@ class ImageBasedRenderer:
             camera = cameras.select([number])
             rendered = self._render_structure(camera, even_size(self.size, SHORTER_SIDE))
             images[number] = to_bytes(self._colored(rendered, camera, weights)[None])[0]
-            if progress is not None:
-                progress((number + 1) / len(cameras))
+            progress((number + 1) / len(cameras))
         return images
 
-    def coverage(self, cameras: Cameras, shorter_side: int = 48) -> Float[Tensor, "view height width"]:
+    def coverage(self, cameras: Cameras) -> Float[Tensor, "view height width"]:
         """How much of small views any code has seen, 0 to 1.
 
         Args:
             cameras: of the views, in the scene's world.
-            shorter_side: of the views, in pixels.
         """
-        size = even_size(self.size, shorter_side)
+        size = even_size(self.size, COVERAGE_SIDE)
         return torch.cat([self._render_codes(cameras.select([i]), size).opacity for i in range(len(cameras))])
 
     def _render_structure(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:

@@ -26,7 +26,7 @@ from video_ae.progress import Stages
 from video_ae.scene.annotations import VideoModel
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import render_chunks, to_bytes
+from video_ae.scene.rendering import render_chunks, to_bytes, unreported
 from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
 from video_ae.scene.source import Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
@@ -209,14 +209,15 @@ class Reconstruction:
         Raises:
             UserError: the cameras have a batch axis or none of views, or the size is below 16.
         """
-        if cameras.world_from_camera.ndim != 3:
-            shape = list(cameras.world_from_camera.shape)
-            raise UserError(f"The cameras have the shape {shape}, and [view, 4, 4] is needed: use cameras.select([3]).")
-        views = RenderedViews.cat(list(render_chunks(self.model, self.scene, cameras, self.size_of(size))))
+        views = RenderedViews.cat(list(render_chunks(self, cameras, self.size_of(size))))
         return RenderedViews(views.rgb.clamp(0, 1), views.disparity, views.opacity)
 
     def render_path(
-        self, path: str | Cameras = "orbit", frames: int | None = None, size: int | None = None
+        self,
+        path: str | Cameras = "orbit",
+        frames: int | None = None,
+        size: int | None = None,
+        progress: Callable[[float], None] = unreported,
     ) -> UInt8[Tensor, "view 3 height width"]:
         """Images along a path, as bytes; `video_ae.write_video` makes a video of them.
 
@@ -224,11 +225,13 @@ class Reconstruction:
             path: its name, or its cameras.
             frames: length of a path that is named, as in `path`.
             size: as in `render`.
+            progress: called with the part done, from 0 to 1.
 
         Raises:
             UserError: as `path` and `render`.
         """
-        return to_bytes(self.render(self.path(path, frames) if isinstance(path, str) else path, size).rgb)
+        cameras = self.path(path, frames) if isinstance(path, str) else path
+        return torch.cat([to_bytes(one.rgb) for one in render_chunks(self, cameras, self.size_of(size), progress)])
 
     def size_of(self, size: int | None) -> tuple[int, int]:
         """The (width, height) of images whose shorter side is given; both are even.
@@ -243,7 +246,7 @@ class Reconstruction:
         return self.image_size if size is None else even_size(self.source.image_size, size)
 
     def render_frames(
-        self, positions: list[int] | None = None, progress: Callable[[float], None] | None = None
+        self, positions: list[int] | None = None, progress: Callable[[float], None] = unreported
     ) -> RenderedFrames:
         """The frames of the video, rendered from its structure; all of them are computed once.
 
@@ -255,7 +258,7 @@ class Reconstruction:
         if done is not None:
             return done if positions is None else done[positions]
         cameras = self._found if positions is None else self._found.select(positions)
-        chunks = render_chunks(self.model, self.scene, cameras, self.image_size, progress)
+        chunks = render_chunks(self, cameras, self.image_size, progress)
         rendered = RenderedFrames.cat([RenderedFrames(to_bytes(views.rgb), views.inverse_depth) for views in chunks])
         if positions is None:
             self.__dict__["_rendered"] = rendered
@@ -271,7 +274,7 @@ class Reconstruction:
 
     @cached_property
     def _points(self) -> PointCloud:
-        return scene_points(self.model, self.scene, self.image_size, self.scene_depth)
+        return scene_points(self)
 
     def gaussians(self) -> GaussianCloud:
         """3D Gaussians in the world, made of the structure codes; computed once.
@@ -319,11 +322,8 @@ class Reconstruction:
         Raises:
             UserError: the viewer's library is not installed, or the page cannot be opened.
         """
-        try:
-            importlib.import_module("viser")
-        except ImportError as error:
-            raise UserError("The viewer needs viser: pip install 'video-ae[viewer]'.") from error
         # The viewer ranks above this folder (tests/test_architecture.py) and is there only on request.
+        importlib.import_module("video_ae.viewer").require_viser()
         serve = importlib.import_module("video_ae.viewer.serve")
         folder = self.folder or self.save(Path(tempfile.mkdtemp(prefix="video-ae-")) / "view", export=("points",))
         viewer = serve.Viewer(folder, host, port, str(self.scene.camera.confidence.device))

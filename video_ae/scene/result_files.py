@@ -59,7 +59,6 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     chunks = zip(reconstruction.frames.split(CHUNK), rendered.rgb.split(CHUNK), strict=True)
     pairs = torch.cat([torch.cat([to_bytes(frames), shown], -1) for frames, shown in chunks])
     write_video(folder / INPUT_VIDEO, pairs, reconstruction.frame_rate)
-    stages("rendering new views", 0)
     # Colours from the frames as the model got them: of that size is the video too, and they are in memory anyway.
     renderer = ImageBasedRenderer(
         reconstruction.model, reconstruction.scene, reconstruction.frames.__getitem__, reconstruction.image_size,
