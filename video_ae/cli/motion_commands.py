@@ -64,7 +64,7 @@ def _follow(**given: Any) -> None:
 
 
 def _animate(**given: Any) -> None:
-    from video_ae.pipelines.animate import animate_image
+    from video_ae.pipelines.follow import animate_image
 
     _report_path(given["out"], animate_image(**_with_settings(given)))
 
