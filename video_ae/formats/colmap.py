@@ -249,9 +249,7 @@ def _take(content: BytesIO, layout: str) -> tuple[Any, ...]:
 
 def _camera_from_bytes(content: BytesIO) -> ColmapCamera:
     number, model, width, height = _take(content, _CAMERA)
-    if not 0 <= model < len(MODELS):
-        raise ValueError(f"no camera model has the number {model}")
-    name, count = list(MODELS.items())[model]
+    name, count = dict(enumerate(MODELS.items()))[model]
     return ColmapCamera(number, name, (width, height), _take(content, f"<{count}d"))
 
 
@@ -277,9 +275,7 @@ def _images_from_text(lines: list[str]) -> list[ColmapImage]:
     images = []
     remaining = iter(lines)
     for line in filter(str.strip, remaining):
-        number, *pose, camera, name = line.split(maxsplit=9)
-        if len(pose) != 7:
-            raise ValueError("an image has ten columns")
-        images.append(ColmapImage(int(number), tuple(map(float, pose)), int(camera), name.strip()))
+        words = line.split(maxsplit=9)
+        images.append(ColmapImage(int(words[0]), tuple(map(float, words[1:8])), int(words[8]), words[9].strip()))
         next(remaining, None)  # its 2D points; an empty line where it has none
     return images

@@ -6,7 +6,6 @@ rot_0..3 (quaternion, w first). No f_rest: colours do not depend on the directio
 well; their f_rest is ignored.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from video_ae.formats.ply import read_vertices, write_vertices
+from video_ae.formats.ply import columns, read_vertices, write_vertices
 from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
 from video_ae.types import TensorRecord
 
@@ -75,14 +74,7 @@ def read_gaussians(path: str | Path) -> GaussianCloud:
     """
     required = (*_POSITION, *_COLOR, "opacity", *_SCALE, *_QUATERNION)
     vertices = read_vertices(path, required, "Gaussians: the layout of 3D Gaussian Splatting is expected")
-
-    def columns(names: Sequence[str]) -> Float32[Tensor, "gaussian column"]:
-        return torch.from_numpy(np.stack([vertices[name] for name in names], -1).astype(np.float32))
-
-    return GaussianCloud(
-        columns(_POSITION),
-        0.5 + SH_DEGREE_0 * columns(_COLOR),
-        columns(["opacity"])[:, 0].sigmoid(),
-        columns(_SCALE).exp(),
-        rotation_from_quaternion(columns(_QUATERNION).roll(-1, -1).double()).float(),
-    )
+    groups = (_POSITION, _COLOR, ("opacity",), _SCALE, _QUATERNION)
+    centres, colors, opacity, scale, quaternion = (columns(vertices, names) for names in groups)
+    rotation = rotation_from_quaternion(quaternion.roll(-1, -1).double()).float()
+    return GaussianCloud(centres, 0.5 + SH_DEGREE_0 * colors, opacity[:, 0].sigmoid(), scale.exp(), rotation)

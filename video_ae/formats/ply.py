@@ -71,11 +71,8 @@ def read_ply(path: str | Path) -> PointCloud:
     if any(vertices[name].dtype != np.uint8 for name in _COLOR):
         raise UserError(f"{str(path)!r} cannot be read as {what}.")
     confidence = vertices.get("confidence", np.ones(len(vertices["x"])))
-    return PointCloud(
-        torch.from_numpy(np.stack([vertices[name] for name in _POSITION], -1).astype(np.float32)),
-        torch.from_numpy(np.stack([vertices[name] for name in _COLOR], -1)),
-        torch.from_numpy(confidence.astype(np.float32)),
-    )
+    colors = torch.from_numpy(np.stack([vertices[name] for name in _COLOR], -1))
+    return PointCloud(columns(vertices, _POSITION), colors, torch.from_numpy(confidence.astype(np.float32)))
 
 
 def write_vertices(path: Path, vertices: np.ndarray) -> None:
@@ -115,6 +112,16 @@ def read_vertices(path: str | Path, required: Sequence[str], what: str) -> Mappi
     except (OSError, ValueError, IndexError, OverflowError) as error:
         raise UserError(f"{str(path)!r} cannot be read as {what} ({error}).") from error
     return {name: table[name] for name in table.dtype.names or ()}
+
+
+def columns(vertices: Mapping[str, np.ndarray], names: Sequence[str]) -> Float32[Tensor, "vertex column"]:
+    """Some properties of vertices, side by side.
+
+    Args:
+        vertices: of `read_vertices`.
+        names: of the properties.
+    """
+    return torch.from_numpy(np.stack([vertices[name] for name in names], -1).astype(np.float32))
 
 
 def _vertex_table(header: list[str], body: bytes) -> np.ndarray:
