@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.geometry.pinhole import pixel_matrix
 from video_ae.renderers.pytorch3d.cartesian import CartesianVoxels
 from video_ae.types import Cameras
 
@@ -87,7 +86,7 @@ def pytorch3d_cameras(cameras: Cameras, height: int, width: int) -> Any:
     convert = importlib.import_module("pytorch3d.utils").cameras_from_opencv_projection
     camera_from_world = cameras.camera_from_world
     size = torch.tensor([[height, width]], device=camera_from_world.device).expand(len(cameras), 2)
-    matrix = pixel_matrix(cameras.intrinsics, width, height)
+    matrix = cameras.K(width, height)
     return convert(camera_from_world[:, :3, :3], camera_from_world[:, :3, 3], matrix, size)
 
 
