@@ -48,12 +48,8 @@ def write_ply(path: Path, cloud: PointCloud) -> None:
         path: the file.
         cloud: the points.
     """
-    vertices = np.empty(len(cloud), _VERTEX)
-    for names, values in {_POSITION: cloud.points, _COLOR: cloud.colors}.items():
-        for column, name in enumerate(names):
-            vertices[name] = values[:, column].cpu().numpy()
-    vertices["confidence"] = cloud.confidence.cpu().numpy()
-    write_vertices(path, vertices)
+    points, colors, confidence = (one.cpu().numpy() for one in (cloud.points, cloud.colors, cloud.confidence))
+    write_vertices(path, np.rec.fromarrays([*points.T, *colors.T, confidence], _VERTEX))
 
 
 def read_ply(path: str | Path) -> PointCloud:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +118,26 @@ def read_results(folder: Path, video: Path | None = None) -> tuple[Scene, Source
     scene, image_size = read_scene(folder / SCENE)
     settings = _settings(folder)
     known = settings.get("source")
-    reader = cache(partial(_open_again, folder, video, settings, image_size, int(scene.clip.indices.max())))
     path = video if video is not None else None if known is None else Path(known)
-    return scene, Source(scene.clip.name, image_size, reader, path, settings)
+
+    @cache
+    def open_again() -> VideoReader:
+        decoder = "auto" if video is not None else settings.get("decoder")
+        if path is None or not isinstance(decoder, str):
+            raise UserError(f"{str(folder)!r} does not say which video it was made from: name it.", argument="source")
+        if video is None and not path.exists():
+            message = f"The video {str(path)!r} of this reconstruction is gone: say where it is."
+            raise UserError(message, argument="source")
+        reader = open_video(path, decoder)
+        if reader.image_size != image_size or len(reader) <= int(scene.clip.indices.max()):
+            raise UserError(
+                f"{str(path)!r} is not the video of this reconstruction ({reader.image_size[0]}x"
+                f"{reader.image_size[1]}, {len(reader)} frames): name the right one.",
+                argument="source",
+            )
+        return reader
+
+    return scene, Source(scene.clip.name, image_size, open_again, path, settings)
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -130,29 +147,6 @@ def _settings(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return settings if isinstance(settings, dict) else {}
-
-
-def _open_again(
-    folder: Path, video: Path | None, settings: dict[str, Any], image_size: tuple[int, int], last: int
-) -> VideoReader:
-    """The video that a reconstruction was made from."""
-    decoder = "auto"
-    if video is None:
-        if not (isinstance(settings.get("source"), str) and isinstance(settings.get("decoder"), str)):
-            raise UserError(f"{str(folder)!r} does not say which video it was made from: name it.", argument="source")
-        video, decoder = Path(settings["source"]), settings["decoder"]
-        if not video.exists():
-            raise UserError(
-                f"The video {str(video)!r} of this reconstruction is gone: say where it is.", argument="source"
-            )
-    reader = open_video(video, decoder)
-    if reader.image_size != image_size or len(reader) <= last:
-        raise UserError(
-            f"{str(video)!r} is not the video of this reconstruction ({reader.image_size[0]}x{reader.image_size[1]}, "
-            f"{len(reader)} frames): name the right one.",
-            argument="source",
-        )
-    return reader
 
 
 def recorded_frames(folder: Path, clip: VideoClip) -> Callable[[int], Float[Tensor, "3 height width"]] | None:
