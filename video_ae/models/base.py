@@ -1,7 +1,6 @@
 """The contracts of models: an autoencoder of clips, and one that also handles whole videos."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import interpolate
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
+from video_ae.scene.source import FrameReader, Source, Video, check_numbers, known_focal, open_source, read_source
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
 DEFAULT_REFINE_STEPS = 4
@@ -181,11 +180,7 @@ class VideoModel(Autoencoder):
         return self.render(scene, camera_between(scene.cameras, contexts.indices, index), contexts.image_size)
 
     def render_from_frames(
-        self,
-        scene: Scene,
-        frame: Callable[[int], Float[Tensor, "3 height width"]],
-        camera: Cameras,
-        size: tuple[int, int] | None = None,
+        self, scene: Scene, frame: FrameReader, camera: Cameras, size: tuple[int, int] | None = None
     ) -> RenderedViews:
         """One view, where the frames are at hand: a model may make a code for it alone. By default as `render`.
 

@@ -1,6 +1,5 @@
 """The default model: video -> clips -> (frustum voxels, camera poses) -> volume rendering -> reconstruction loss."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +15,7 @@ from video_ae.models.base import SolverOptions, VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes
 from video_ae.renderers.base import Renderer
 from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_estimate, image_scene
+from video_ae.scene.source import FrameReader
 from video_ae.structure.base import StructureEncoder
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
@@ -221,11 +221,7 @@ class PerspectiveAutoencoder(VideoModel):
 
     @torch.no_grad()
     def render_from_frames(
-        self,
-        scene: Scene,
-        frame: Callable[[int], Float[Tensor, "3 height width"]],
-        camera: Cameras,
-        size: tuple[int, int] | None = None,
+        self, scene: Scene, frame: FrameReader, camera: Cameras, size: tuple[int, int] | None = None
     ) -> RenderedViews:
         """One view from a code that is made for it, in its own frustum, of the frames that see most alike.
 

@@ -23,8 +23,8 @@ from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.resize import even_size, resize_images, resize_maps
 from video_ae.geometry.se3 import invert
 from video_ae.scene.annotations import VideoModel
-from video_ae.scene.rendering import to_bytes, unreported
-from video_ae.scene.source import SHORTER_SIDE
+from video_ae.scene.rendering import PartDone, to_bytes, unreported
+from video_ae.scene.source import SHORTER_SIDE, FrameReader
 from video_ae.types import Cameras, RenderedViews, Scene
 
 AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
@@ -50,15 +50,12 @@ class ImageBasedRenderer:
 
     model: VideoModel
     scene: Scene
-    frame: Callable[[int], Float[Tensor, "3 height width"]]
+    frame: FrameReader
     size: tuple[int, int]
     inverse_depth: Float[Tensor, "frame rows columns"] | None = None
 
     def images(
-        self,
-        cameras: Cameras,
-        source_views: Sequence[dict[int, float]] | None = None,
-        progress: Callable[[float], None] = unreported,
+        self, cameras: Cameras, source_views: Sequence[dict[int, float]] | None = None, progress: PartDone = unreported
     ) -> UInt8[Tensor, "view 3 height width"]:
         """All views of a path, as bytes.
 
@@ -109,7 +106,7 @@ class ImageBasedRenderer:
             return self.model.render(self.scene, camera.to(device, torch.float32), size).to("cpu")
 
     @cached_property
-    def _small_frame(self) -> Callable[[int], Tensor]:
+    def _small_frame(self) -> FrameReader:
         """A frame by its position, at the size that codes are made from."""
         size = even_size(self.scene.clip.image_size, SHORTER_SIDE)
         return lru_cache(_KEPT)(lambda position: resize_images(self.frame(position), size))

@@ -2,7 +2,7 @@
 
 import importlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -26,9 +26,9 @@ from video_ae.progress import Stages
 from video_ae.scene.annotations import VideoModel
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import render_chunks, to_bytes, unreported
+from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
-from video_ae.scene.source import Source, check_size, frame_rate
+from video_ae.scene.source import FrameReader, Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
 from video_ae.videos.load import read_clip
 
@@ -153,11 +153,11 @@ class Reconstruction:
             raise UserError(f"The reconstruction in {str(self.folder)!r} has lost the video of its frames.")
         return torch.stack([frame(position) for position in range(len(self))])
 
-    def frame_reader(self) -> Callable[[int], Float[Tensor, "3 height width"]] | None:
+    def frame_reader(self) -> FrameReader | None:
         """A function that reads one of `frames` by its position; None where a loaded reconstruction has lost them."""
         return self.frames.__getitem__ if self.folder is None else recorded_frames(self.folder, self.scene.clip)
 
-    def source_reader(self, size: tuple[int, int]) -> Callable[[int], Float[Tensor, "3 height width"]]:
+    def source_reader(self, size: tuple[int, int]) -> FrameReader:
         """A function that reads a frame of the clip from the video, by its position; it keeps the latest few.
 
         Args:
@@ -217,7 +217,7 @@ class Reconstruction:
         path: str | Cameras = "orbit",
         frames: int | None = None,
         size: int | None = None,
-        progress: Callable[[float], None] = unreported,
+        progress: PartDone = unreported,
     ) -> UInt8[Tensor, "view 3 height width"]:
         """Images along a path, as bytes; `video_ae.write_video` makes a video of them.
 
@@ -245,9 +245,7 @@ class Reconstruction:
         check_size(size)
         return self.image_size if size is None else even_size(self.source.image_size, size)
 
-    def render_frames(
-        self, positions: list[int] | None = None, progress: Callable[[float], None] = unreported
-    ) -> RenderedFrames:
+    def render_frames(self, positions: list[int] | None = None, progress: PartDone = unreported) -> RenderedFrames:
         """The frames of the video, rendered from its structure; all of them are computed once.
 
         Args:

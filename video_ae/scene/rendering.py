@@ -12,6 +12,9 @@ from video_ae.types import Cameras, RenderedViews
 
 CHUNK = 8  # views rendered at once
 
+PartDone = Callable[[float], None]
+"""Called with the part done, from 0 to 1."""
+
 
 def unreported(done: float) -> None:
     """Tells nobody how far it is.
@@ -22,10 +25,7 @@ def unreported(done: float) -> None:
 
 
 def render_chunks(
-    reconstruction: Reconstruction,
-    cameras: Cameras,
-    size: tuple[int, int],
-    progress: Callable[[float], None] = unreported,
+    reconstruction: Reconstruction, cameras: Cameras, size: tuple[int, int], progress: PartDone = unreported
 ) -> Iterator[RenderedViews]:
     """Views of a path on the CPU, chunk by chunk.
 

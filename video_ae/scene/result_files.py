@@ -5,13 +5,12 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 import video_ae
@@ -25,7 +24,7 @@ from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.rendering import CHUNK, to_bytes
-from video_ae.scene.source import Source
+from video_ae.scene.source import FrameReader, Source
 from video_ae.types import Scene, VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
@@ -149,7 +148,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def recorded_frames(folder: Path, clip: VideoClip) -> Callable[[int], Float[Tensor, "3 height width"]] | None:
+def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
     """A function that reads a frame of a reconstruction's clip from the left half of `reconstruction.mp4`.
 
     Args:

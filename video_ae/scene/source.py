@@ -31,6 +31,9 @@ FORMS = (
 Video = str | Path | VideoReader | VideoClip | Tensor | np.ndarray | Sequence[Any]
 """What `open_source` takes."""
 
+FrameReader = Callable[[int], Float[Tensor, "3 height width"]]
+"""Reads a frame of a clip by its position, RGB in [0, 1]."""
+
 
 @dataclass(frozen=True)
 class Source:
