@@ -9,7 +9,7 @@ from other_device import OTHER, OtherTensor, on_cpu, other_device
 
 from video_ae.cli import main
 from video_ae.datasets.byte_clips import ByteClip, finish_batch
-from video_ae.models.base import SolverOptions
+from video_ae.models.base import Options
 from video_ae.models.open import build_model, load_video_model
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.training.config import parse_run
@@ -95,7 +95,7 @@ def scene_and_views(device: torch.device) -> list[torch.Tensor]:
     frames = torch.nn.functional.interpolate(open_video(VIDEO).read(list(range(4))) / 255, (72, 96), mode="area")
     clip = VideoClip(frames.to(device), torch.arange(4), torch.arange(4).double() / 10, name="walk")
     model = load_video_model(None, device)
-    scene = model.encode_scene(clip, SolverOptions(refine_steps=1))
+    scene = model.encode_scene(clip, Options(refine_steps=1))
     found = scene.cameras.select([1]).to("cpu")
     beside = Cameras(found.world_from_camera.clone(), found.intrinsics)
     beside.world_from_camera[0, 0, 3] += 0.01

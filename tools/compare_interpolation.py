@@ -17,7 +17,7 @@ import torch
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.trajectories import interpolate
 from video_ae.models.open import load_video_model
-from video_ae.pipelines.inputs import Settings, reconstruct_source
+from video_ae.pipelines.inputs import Settings
 from video_ae.pipelines.interpolate import render_between
 from video_ae.progress import Stages
 from video_ae.scene.rendering import render_chunks
@@ -54,7 +54,7 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
     """({method: images}, held-out frames), all in [0, 1] at the size of the video."""
     settings = Settings(stride=gap, frames=(frames - 1) // gap + 1, refine=refine)
     with Stages() as stages:
-        walk = reconstruct_source(video, model, settings, stages)
+        walk = settings.reconstruct(video, model, stages)
         size, reader = settings.result_size(walk.source.image_size), walk.source.open()
         kept = walk.scene.clip.indices
         times = torch.arange(len(kept) - 1).double() + 0.5

@@ -3,7 +3,7 @@
 import torch
 
 from video_ae.geometry.se3 import se3_exp
-from video_ae.models.base import SolverOptions, VideoModel
+from video_ae.models.base import Options, VideoModel
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
@@ -22,10 +22,10 @@ class FakeSceneModel(VideoModel):
     def forward(self, clip: VideoClip) -> ModelOutput:
         raise AssertionError("this model is made up, not trained")
 
-    def synthesize(self, contexts, target, options=SolverOptions()) -> RenderedViews:
+    def synthesize(self, contexts, target, options=Options()) -> RenderedViews:
         raise AssertionError("this model is made up, not evaluated")
 
-    def find_cameras(self, clip, options=SolverOptions()) -> CameraEstimate:
+    def find_cameras(self, clip, options=Options()) -> CameraEstimate:
         count = len(clip)
         width, height = clip.image_size
         time = torch.arange(count, dtype=torch.float32)
@@ -42,7 +42,7 @@ class FakeSceneModel(VideoModel):
             ("The walls are made up.",),
         )
 
-    def encode_scene(self, clip, options=SolverOptions()) -> Scene:
+    def encode_scene(self, clip, options=Options()) -> Scene:
         options.progress("finding cameras", 0.0)
         estimate = self.find_cameras(clip, options)
         keyframes = tuple(range(0, len(clip), 5))

@@ -10,7 +10,7 @@ import torch
 
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction, ViewSynthesizer
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene
-from video_ae.models.base import SolverOptions, VideoModel
+from video_ae.models.base import Options, VideoModel
 from video_ae.types import RenderedViews, VideoClip
 
 
@@ -76,10 +76,10 @@ class ModelMethods:
         scene = self.model.encode_scene(clip.to(self.device), self._options(clip))
         return RenderableScene(scene.cameras, partial(self.model.render, scene))
 
-    def _options(self, clip: VideoClip) -> SolverOptions:
+    def _options(self, clip: VideoClip) -> Options:
         """With fx / width (mean over the frames) where the clip carries intrinsics."""
         focal = None if clip.cameras is None else clip.cameras.intrinsics[:, 0].mean().item()
-        return SolverOptions(focal, self.refine)
+        return Options(focal, self.refine)
 
     def label(self, known_focal: bool) -> str:
         """The heading of the model's column: `perspective, refined, true focal`.

@@ -20,8 +20,8 @@ DEFAULT_REFINE_STEPS = 4
 
 
 @dataclass(frozen=True)
-class SolverOptions:
-    """How the cameras of a clip are found.
+class Options:
+    """What a model is told beside the frames: how their cameras are found, and whom to tell how far it is.
 
     Args:
         focal: fx / width where it is known; else it is found.
@@ -63,7 +63,7 @@ class VideoModel(Autoencoder):
     """
 
     refines: ClassVar[bool] = False
-    """Whether the model can go on solving on the user's own clip (`SolverOptions.refine_steps`)."""
+    """Whether the model can go on solving on the user's own clip (`Options.refine_steps`)."""
     encodes_views: ClassVar[bool] = False
     """Whether `render_from_frames` makes a code for each view; else it is `render`."""
 
@@ -101,7 +101,7 @@ class VideoModel(Autoencoder):
         check_numbers(stride, frames, focal, refine_iterations)
         reader = open_source(video, stride, frames, decoder)
         known = known_focal(focal, fov_degrees, K, reader.image_size[0])
-        options = SolverOptions(known, refine_iterations, progress or SolverOptions.progress)
+        options = Options(known, refine_iterations, progress or Options.progress)
         options.progress("reading the video", 0.0)
         clip = read_source(reader, stride, frames)
         options.progress("reading the video", 1.0)
@@ -122,7 +122,7 @@ class VideoModel(Autoencoder):
         return Reconstruction(self, scene, source)
 
     @abstractmethod
-    def find_cameras(self, clip: VideoClip, options: SolverOptions = SolverOptions()) -> CameraEstimate:
+    def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
         """The cameras of a clip. The first frame is the world.
 
         Args:
@@ -131,7 +131,7 @@ class VideoModel(Autoencoder):
         """
 
     @abstractmethod
-    def encode_scene(self, clip: VideoClip, options: SolverOptions = SolverOptions()) -> Scene:
+    def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:
         """The cameras of all frames of a video and structure codes at its keyframes.
 
         Args:
@@ -150,9 +150,7 @@ class VideoModel(Autoencoder):
         """
 
     @abstractmethod
-    def synthesize(
-        self, contexts: VideoClip, target: VideoClip, options: SolverOptions = SolverOptions()
-    ) -> RenderedViews:
+    def synthesize(self, contexts: VideoClip, target: VideoClip, options: Options = Options()) -> RenderedViews:
         """A held-out frame at its own size, rendered from a code of the contexts in the target's camera (one view).
 
         The target's pixels serve its pose alone; the structure code never sees them.
@@ -163,9 +161,7 @@ class VideoModel(Autoencoder):
             options: how the cameras are found.
         """
 
-    def synthesize_between(
-        self, contexts: VideoClip, index: float, options: SolverOptions = SolverOptions()
-    ) -> RenderedViews:
+    def synthesize_between(self, contexts: VideoClip, index: float, options: Options = Options()) -> RenderedViews:
         """A view whose frame nobody has: its camera lies on the straight path between the contexts' (one view).
 
         Args:

@@ -11,7 +11,7 @@ from video_ae.camera.cache import CameraCache
 from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
 from video_ae.geometry.resize import resize_images, short_side_size
-from video_ae.models.base import SolverOptions, VideoModel, camera_between
+from video_ae.models.base import Options, VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes
 from video_ae.renderers.base import Renderer
 from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_estimate, image_scene
@@ -171,13 +171,11 @@ class PerspectiveAutoencoder(VideoModel):
         return self.structure(frames[:, contexts], cameras, reference, planes, size, sfm_depth)
 
     @torch.no_grad()
-    def find_cameras(self, clip: VideoClip, options: SolverOptions = SolverOptions()) -> CameraEstimate:
+    def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
         return self.camera.solve(clip.frames, options.focal, options.refine_steps)
 
     @torch.no_grad()
-    def synthesize(
-        self, contexts: VideoClip, target: VideoClip, options: SolverOptions = SolverOptions()
-    ) -> RenderedViews:
+    def synthesize(self, contexts: VideoClip, target: VideoClip, options: Options = Options()) -> RenderedViews:
         order = torch.cat([contexts.indices, target.indices]).argsort()
         position = int(order.argmax())
         clip = VideoClip.cat([replace(contexts, cameras=None), replace(target, cameras=None)]).select(order)
@@ -186,9 +184,7 @@ class PerspectiveAutoencoder(VideoModel):
         return self._synthesize(clip, estimate, seen, estimate.cameras.select([position]))
 
     @torch.no_grad()
-    def synthesize_between(
-        self, contexts: VideoClip, index: float, options: SolverOptions = SolverOptions()
-    ) -> RenderedViews:
+    def synthesize_between(self, contexts: VideoClip, index: float, options: Options = Options()) -> RenderedViews:
         estimate = self.find_cameras(contexts, options)
         camera = camera_between(estimate.cameras, contexts.indices, index)
         return self._synthesize(contexts, estimate, list(range(len(contexts))), camera)
@@ -204,7 +200,7 @@ class PerspectiveAutoencoder(VideoModel):
         return RenderedViews(rgb.clamp(0, 1), disparity, opacity)
 
     @torch.no_grad()
-    def encode_scene(self, clip: VideoClip, options: SolverOptions = SolverOptions()) -> Scene:
+    def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:
         options.progress("cameras", 0.0)
         estimate = self.find_cameras(clip, options)
         options.progress("cameras", 1.0)

@@ -13,14 +13,7 @@ from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
 from video_ae.geometry.trajectories import PATHS, spread_frames
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import (
-    Settings,
-    checked_out,
-    is_image,
-    need_parallax,
-    reconstruct_scene,
-    reconstruct_source,
-)
+from video_ae.pipelines.inputs import Settings, checked_out, is_image, need_parallax
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer, view_distances
 from video_ae.scene.reconstruction import PATH_FRAMES, Reconstruction
@@ -85,9 +78,9 @@ def follow_motion(
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
-        leading = reconstruct_source(motion, model, replace(settings, focal=None), stages)
+        leading = replace(settings, focal=None).reconstruct(motion, model, stages)
         need_parallax(leading)
-        shown = reconstruct_scene(scene, model, settings, stages)
+        shown = settings.reconstruct_scene(scene, model, stages)
         pose = leading.cameras.world_from_camera.clone()
         pose[:, :3, 3] *= (scale or 1.0) * shown.scene_depth / leading.scene_depth
         whole = Cameras(pose, leading.cameras.intrinsics)
@@ -124,7 +117,7 @@ def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settin
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
-        shown = reconstruct_scene(image, model, settings, stages)
+        shown = settings.reconstruct_scene(image, model, stages)
         cameras = PATHS[path](shown.path("input"), shown.scene_depth, settings.frames or PATH_FRAMES, 0)
         render_along(out, shown, cameras, NOVEL_RATE, None, settings, stages)
     seen = seen_parts(shown, cameras.select(spread_frames(len(cameras), _TESTED))).mean().item()

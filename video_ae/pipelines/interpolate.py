@@ -9,7 +9,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import interpolate
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import Settings, checked_out, reconstruct_source
+from video_ae.pipelines.inputs import Settings, checked_out
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -38,7 +38,7 @@ def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settin
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
-        video = reconstruct_source(source, model, settings, stages)
+        video = settings.reconstruct(source, model, stages)
         times = torch.arange((len(video) - 1) * factor + 1, dtype=torch.float64) / factor
         images = render_between(video, times, settings.result_size(video.source.image_size), stages)
         # The last frame is shown as long as every other one of the source.

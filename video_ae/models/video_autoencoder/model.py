@@ -14,7 +14,7 @@ from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.resize import resize_images
 from video_ae.geometry.se3 import invert, rigid
-from video_ae.models.base import SolverOptions, VideoModel
+from video_ae.models.base import Options, VideoModel
 from video_ae.models.video_autoencoder.affine_warp import AffineWarp, FoldedDecoder, warp_voxels
 from video_ae.models.video_autoencoder.deep_voxels import DeepVoxelEncoder
 from video_ae.models.video_autoencoder.pair_regressor import PairRegressor, motion_matrix
@@ -126,7 +126,7 @@ class PaperVideoAutoencoder(VideoModel):
         return torch.stack(list(carried)[1:], 1)
 
     @torch.no_grad()
-    def find_cameras(self, clip: VideoClip, options: SolverOptions = SolverOptions()) -> CameraEstimate:
+    def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
         """The chain of frame-to-frame motions, each relative to the encoder's answer for a frame paired with itself, as
         in the paper.
 
@@ -142,9 +142,7 @@ class PaperVideoAutoencoder(VideoModel):
         return _estimate(compose_motions(steps), clip, options.focal)
 
     @torch.no_grad()
-    def synthesize(
-        self, contexts: VideoClip, target: VideoClip, options: SolverOptions = SolverOptions()
-    ) -> RenderedViews:
+    def synthesize(self, contexts: VideoClip, target: VideoClip, options: Options = Options()) -> RenderedViews:
         """The target frame, clamped to [0, 1]; the model has no disparity (0) and no opacity (1).
 
         Args:
@@ -158,7 +156,7 @@ class PaperVideoAutoencoder(VideoModel):
         return _views(self.decode(warped, target.image_size).clamp(0, 1))
 
     @torch.no_grad()
-    def encode_scene(self, clip: VideoClip, options: SolverOptions = SolverOptions()) -> Scene:
+    def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:
         """Every twelfth frame gives deep voxels, every frame a pose, relative to the keyframe before it.
 
         Args:
