@@ -111,6 +111,15 @@ class TensorRecord:
         return replace(first, **joined)  # type: ignore[type-var]
 
 
+class CountedRecord(TensorRecord):
+    """A record with a length: how many entries it has along its own axis."""
+
+    def __len__(self) -> int:
+        axes = _axes(type(self))  # type: ignore[arg-type]
+        name = next(name for name in axes if self.axis in axes[name])
+        return getattr(self, name).shape[axes[name].index(self.axis) - len(axes[name])]
+
+
 @cache
 def _axes(kind: type[TensorRecord]) -> dict[str, tuple[str, ...]]:
     """The names of the axes of each field, from its shape words; none for what is no tensor."""
@@ -143,7 +152,7 @@ def _joined(values: list[Any], axes: tuple[str, ...], join: Callable[[list[Tenso
 
 
 @dataclass(frozen=True)
-class Cameras(TensorRecord):
+class Cameras(CountedRecord):
     """Pinhole cameras of the frames of a clip (or of a batch of clips).
 
     Args:
@@ -153,9 +162,6 @@ class Cameras(TensorRecord):
 
     world_from_camera: Float[Tensor, "*batch frame 4 4"]
     intrinsics: Float[Tensor, "*batch frame 4"]
-
-    def __len__(self) -> int:
-        return self.world_from_camera.shape[-3]
 
     @property
     def camera_from_world(self) -> Float[Tensor, "*batch frame 4 4"]:
@@ -186,7 +192,7 @@ class Cameras(TensorRecord):
 
 
 @dataclass(frozen=True)
-class VideoClip(TensorRecord):
+class VideoClip(CountedRecord):
     """Some frames of a video, in order.
 
     Args:
@@ -203,9 +209,6 @@ class VideoClip(TensorRecord):
     cameras: Cameras | None = None
     name: str = ""
 
-    def __len__(self) -> int:
-        return self.frames.shape[-4]
-
     @property
     def image_size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
@@ -213,7 +216,7 @@ class VideoClip(TensorRecord):
 
 
 @dataclass(frozen=True)
-class CameraEstimate(TensorRecord):
+class CameraEstimate(CountedRecord):
     """What a camera encoder finds in the frames of a clip.
 
     Args:
@@ -231,9 +234,6 @@ class CameraEstimate(TensorRecord):
     confidence: Float[Tensor, "*batch frame"]
     covariance: Float[Tensor, "*batch frame 6 6"]
     notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.cameras)
 
     @property
     def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:
@@ -295,7 +295,7 @@ class ModelOutput(TensorRecord):
 
 
 @dataclass(frozen=True)
-class RenderedViews(TensorRecord):
+class RenderedViews(CountedRecord):
     """Images of a structure code.
 
     Args:
@@ -311,9 +311,6 @@ class RenderedViews(TensorRecord):
     rgb: Float[Tensor, "*batch view 3 height width"]
     disparity: Float[Tensor, "*batch view height width"]
     opacity: Float[Tensor, "*batch view height width"]
-
-    def __len__(self) -> int:
-        return self.rgb.shape[-4]
 
     @property
     def inverse_depth(self) -> Float[Tensor, "*batch view height width"]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from video_ae.formats.ply import columns, read_vertices, write_vertices
 from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
-from video_ae.types import TensorRecord
+from video_ae.types import CountedRecord
 
 SH_DEGREE_0 = 0.28209479177387814  # 1 / (2 sqrt(pi)), the constant harmonic
 _POSITION, _NORMAL = ("x", "y", "z"), ("nx", "ny", "nz")
@@ -27,7 +27,7 @@ _VERTEX = np.dtype([(name, "<f4") for name in (*_POSITION, *_NORMAL, *_COLOR, "o
 
 
 @dataclass(frozen=True)
-class GaussianCloud(TensorRecord):
+class GaussianCloud(CountedRecord):
     """Gaussians in the world of the cameras, in its scale.
 
     Args:
@@ -44,9 +44,6 @@ class GaussianCloud(TensorRecord):
     opacity: Float32[Tensor, "gaussian"]
     scale: Float32[Tensor, "gaussian 3"]
     rotation: Float32[Tensor, "gaussian 3 3"]
-
-    def __len__(self) -> int:
-        return len(self.centres)
 
 
 def write_gaussians(path: Path, cloud: GaussianCloud) -> None:

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_bytes_atomically
-from video_ae.types import TensorRecord
+from video_ae.types import CountedRecord
 
 _POSITION, _COLOR = ("x", "y", "z"), ("red", "green", "blue")
 _VERTEX = np.dtype([*((name, "<f4") for name in _POSITION), *((name, "u1") for name in _COLOR), ("confidence", "<f4")])
 
 
 @dataclass(frozen=True)
-class PointCloud(TensorRecord):
+class PointCloud(CountedRecord):
     """Coloured points.
 
     Args:
@@ -36,9 +36,6 @@ class PointCloud(TensorRecord):
     points: Float32[Tensor, "point 3"]
     colors: UInt8[Tensor, "point 3"]
     confidence: Float32[Tensor, "point"]
-
-    def __len__(self) -> int:
-        return len(self.points)
 
 
 def write_ply(path: Path, cloud: PointCloud) -> None:
