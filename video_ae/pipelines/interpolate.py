@@ -62,7 +62,7 @@ def render_between(
         stages: called with what is being done.
     """
     frame = video.source_reader(size)
-    renderer = ImageBasedRenderer(video.model, video.scene, frame, size)
+    renderer = ImageBasedRenderer(video, frame, size)
     new = (times != times.round()).nonzero()[:, 0]
     before = times[new].floor().long().clamp(0, len(video) - 2)
     shares = (times[new] - before).tolist()

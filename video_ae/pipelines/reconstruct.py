@@ -132,7 +132,7 @@ def render_path(
         if frame is None:
             images = saved.render_path(cameras, size=size, progress=report)
         else:
-            renderer = ImageBasedRenderer(saved.model, saved.scene, frame, saved.size_of(size))
+            renderer = ImageBasedRenderer(saved, frame, saved.size_of(size))
             images = renderer.images(cameras, progress=report)
     write_video(out, images, saved.frame_rate if path == "input" else NOVEL_RATE)
     return out

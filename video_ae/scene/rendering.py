@@ -45,8 +45,9 @@ def render_chunks(
     progress(0.0)
     for start in range(0, len(cameras), CHUNK):
         chunk = cameras.select(slice(start, start + CHUNK)).to(scene.camera.confidence.device, torch.float32)
-        with torch.no_grad():
-            yield reconstruction.model.render(scene, chunk, size).to("cpu")
+        with torch.no_grad():  # not around `yield`: it would hold for the caller, too
+            views = reconstruction.model.render(scene, chunk, size).to("cpu")
+        yield views
         progress(min(1.0, (start + CHUNK) / len(cameras)))
 
 

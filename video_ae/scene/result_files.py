@@ -59,10 +59,8 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     pairs = torch.cat([torch.cat([to_bytes(frames), shown], -1) for frames, shown in chunks])
     write_video(folder / INPUT_VIDEO, pairs, reconstruction.frame_rate)
     # Colours from the frames as the model got them: of that size is the video too, and they are in memory anyway.
-    renderer = ImageBasedRenderer(
-        reconstruction.model, reconstruction.scene, reconstruction.frames.__getitem__, reconstruction.image_size,
-        rendered.inverse_depth,
-    )  # fmt: skip
+    frame, size = reconstruction.frames.__getitem__, reconstruction.image_size
+    renderer = ImageBasedRenderer(reconstruction, frame, size, rendered.inverse_depth)
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
     write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)
     stages("writing", 0)
