@@ -12,10 +12,9 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
 from video_ae.formats.colmap import no_points, write_colmap
 from video_ae.formats.depth_maps import write_depth
-from video_ae.formats.gaussian_ply import write_gaussians
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
-from video_ae.formats.ply import write_ply
+from video_ae.formats.ply import write_gaussians, write_ply
 from video_ae.formats.tum import write_tum
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.feature_tracks import track_points

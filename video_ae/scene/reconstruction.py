@@ -17,8 +17,7 @@ from torch import Tensor
 from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.formats.atomic import output_folder
-from video_ae.formats.gaussian_ply import GaussianCloud
-from video_ae.formats.ply import PointCloud
+from video_ae.formats.ply import GaussianCloud, PointCloud
 from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.trajectories import PATHS, novel, scene_depth
