@@ -36,7 +36,7 @@ class TensorRecord:
     """
 
     axis: ClassVar[str] = "frame"
-    """The axis that `select` and `cat` work on where none is named."""
+    """The axis that `select` and `cat` work on."""
 
     def to(self: Record, *args: Any, **kwargs: Any) -> Record:
         """The same values on another device or, those with a decimal point, in another precision.
@@ -56,34 +56,30 @@ class TensorRecord:
         """Every tensor indexed along its first axes: `batch[0]` is one clip of a batch, `clip[None]` a batch of one."""
         return self._map(lambda tensor, axes: tensor[index])
 
-    def select(self: Record, chosen: Any, axis: str | None = None) -> Record:
-        """Some entries along one axis.
+    def select(self: Record, chosen: Any) -> Record:
+        """Some entries along the record's own axis (`frame` for cameras); tensors without it stay as they are.
 
         Args:
             chosen: a slice, a list of numbers, an integer tensor or a mask.
-            axis: its name, by default the record's own (`frame` for cameras); tensors without it stay as they are.
         """
-        name = axis or self.axis
 
         def pick(tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
-            if name not in axes:
+            if self.axis not in axes:
                 return tensor
-            return tensor[(..., chosen, *[slice(None)] * (len(axes) - axes.index(name) - 1))]
+            return tensor[(..., chosen, *[slice(None)] * (len(axes) - axes.index(self.axis) - 1))]
 
         return self._map(pick)
 
     @classmethod
-    def cat(cls: type[Record], records: Sequence[Record], axis: str | None = None) -> Record:
-        """Records joined along an axis that they have.
+    def cat(cls: type[Record], records: Sequence[Record]) -> Record:
+        """Records joined along their own axis; tensors without it are the first record's.
 
         Args:
             records: at least one.
-            axis: its name, by default the record's own; tensors without it are the first record's.
         """
-        name = axis or cls.axis
 
         def join(tensors: list[Tensor], axes: tuple[str, ...]) -> Tensor:
-            return torch.cat(tensors, axes.index(name) - len(axes)) if name in axes else tensors[0]
+            return torch.cat(tensors, axes.index(cls.axis) - len(axes)) if cls.axis in axes else tensors[0]
 
         return cls._join(records, join)
 
