@@ -165,13 +165,8 @@ class Reconstruction:
         Raises:
             UserError: the video is gone.
         """
-        reader = self.source.open()
-
-        @lru_cache(maxsize=8)
-        def frame(position: int) -> Float[Tensor, "3 height width"]:
-            return read_clip(reader, [int(self.scene.clip.indices[position])], size).frames[0]
-
-        return frame
+        reader, indices = self.source.open(), self.scene.clip.indices.tolist()
+        return lru_cache(maxsize=8)(lambda position: read_clip(reader, [indices[position]], size).frames[0])
 
     def path(self, name: str, frames: int | None = None) -> Cameras:
         """Cameras along a path.

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import video_ae
 from video_ae.errors import UserError
@@ -163,12 +162,7 @@ def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
     width, height = clip.image_size
     if len(reader) != len(clip) or reader.image_size != (2 * width, height):
         return None
-
-    @lru_cache(maxsize=8)
-    def frame(position: int) -> Tensor:
-        return reader.read([position])[0, :, :, :width].float() / 255
-
-    return frame
+    return lru_cache(maxsize=8)(lambda position: reader.read([position])[0, :, :, :width].float() / 255)
 
 
 def export_into(folder: Path, reconstruction: Reconstruction, names: Sequence[str], overwrite: bool) -> list[Path]:
