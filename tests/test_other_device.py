@@ -9,8 +9,11 @@ from other_device import OTHER, OtherTensor, on_cpu, other_device
 
 from video_ae.cli import main
 from video_ae.datasets.byte_clips import ByteClip, finish_batch
+from video_ae.models.base import Options
 from video_ae.models.open import build_model, load_video_model
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.source import Source
 from video_ae.training.config import parse_run
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.open import open_video
@@ -94,12 +97,13 @@ def scene_and_views(device: torch.device) -> list[torch.Tensor]:
     frames = torch.nn.functional.interpolate(open_video(VIDEO).read(list(range(4))) / 255, (72, 96), mode="area")
     clip = VideoClip(frames.to(device), torch.arange(4), torch.arange(4).double() / 10, name="walk")
     model = load_video_model(None, device)
-    scene = model.encode_scene(clip, None, 1)
+    scene = model.encode_scene(clip, Options(refine_steps=1))
     found = scene.cameras.select([1]).to("cpu")
     beside = Cameras(found.world_from_camera.clone(), found.intrinsics)
     beside.world_from_camera[0, 0, 3] += 0.01
     rendered = model.render(scene, beside.to(device), (96, 72))
-    sharp = ImageBasedRenderer(model, scene, frames.__getitem__, (96, 72)).images(beside)
+    walk = Reconstruction(model, scene, Source("walk", (96, 72), lambda: pytest.fail("opened")))
+    sharp = ImageBasedRenderer(walk, frames.__getitem__, (96, 72)).images(beside)
     return [
         on_cpu(x) for x in (scene.cameras.world_from_camera, scene.camera.inverse_depth, rendered.rgb, sharp.float())
     ]

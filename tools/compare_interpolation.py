@@ -17,7 +17,7 @@ import torch
 from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.trajectories import interpolate
 from video_ae.models.open import load_video_model
-from video_ae.pipelines.inputs import Settings, reconstruct_source
+from video_ae.pipelines.inputs import Settings
 from video_ae.pipelines.interpolate import render_between
 from video_ae.progress import Stages
 from video_ae.scene.rendering import render_chunks
@@ -54,7 +54,7 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
     """({method: images}, held-out frames), all in [0, 1] at the size of the video."""
     settings = Settings(stride=gap, frames=(frames - 1) // gap + 1, refine=refine)
     with Stages() as stages:
-        walk = reconstruct_source(video, model, settings, stages)
+        walk = settings.reconstruct(video, model, stages)
         size, reader = settings.result_size(walk.source.image_size), walk.source.open()
         kept = walk.scene.clip.indices
         times = torch.arange(len(kept) - 1).double() + 0.5
@@ -64,7 +64,7 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
         before, after = inputs[:-1], inputs[1:]
         sharp = render_between(walk, times, size, stages).float() / 255
         cameras = interpolate(walk.path("input"), times)
-        alone = torch.cat([views.rgb.clamp(0, 1) for views in render_chunks(model, walk.scene, cameras, size)])
+        alone = torch.cat([views.rgb.clamp(0, 1) for views in render_chunks(walk, cameras, size)])
     made = {"frame before": before, "blend of both": (before + after) / 2}
     for name, flow in _flows().items():
         made[name] = torch.stack([_along(flow, a, b) for a, b in zip(before, after, strict=True)])

@@ -36,7 +36,7 @@ class TensorRecord:
     """
 
     axis: ClassVar[str] = "frame"
-    """The axis that `select` and `cat` work on where none is named."""
+    """The axis that `select` and `cat` work on."""
 
     def to(self: Record, *args: Any, **kwargs: Any) -> Record:
         """The same values on another device or, those with a decimal point, in another precision.
@@ -56,34 +56,30 @@ class TensorRecord:
         """Every tensor indexed along its first axes: `batch[0]` is one clip of a batch, `clip[None]` a batch of one."""
         return self._map(lambda tensor, axes: tensor[index])
 
-    def select(self: Record, chosen: Any, axis: str | None = None) -> Record:
-        """Some entries along one axis.
+    def select(self: Record, chosen: Any) -> Record:
+        """Some entries along the record's own axis (`frame` for cameras); tensors without it stay as they are.
 
         Args:
             chosen: a slice, a list of numbers, an integer tensor or a mask.
-            axis: its name, by default the record's own (`frame` for cameras); tensors without it stay as they are.
         """
-        name = axis or self.axis
 
         def pick(tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
-            if name not in axes:
+            if self.axis not in axes:
                 return tensor
-            return tensor[(..., chosen, *[slice(None)] * (len(axes) - axes.index(name) - 1))]
+            return tensor[(..., chosen, *[slice(None)] * (len(axes) - axes.index(self.axis) - 1))]
 
         return self._map(pick)
 
     @classmethod
-    def cat(cls: type[Record], records: Sequence[Record], axis: str | None = None) -> Record:
-        """Records joined along an axis that they have.
+    def cat(cls: type[Record], records: Sequence[Record]) -> Record:
+        """Records joined along their own axis; tensors without it are the first record's.
 
         Args:
             records: at least one.
-            axis: its name, by default the record's own; tensors without it are the first record's.
         """
-        name = axis or cls.axis
 
         def join(tensors: list[Tensor], axes: tuple[str, ...]) -> Tensor:
-            return torch.cat(tensors, axes.index(name) - len(axes)) if name in axes else tensors[0]
+            return torch.cat(tensors, axes.index(cls.axis) - len(axes)) if cls.axis in axes else tensors[0]
 
         return cls._join(records, join)
 
@@ -109,6 +105,15 @@ class TensorRecord:
         first, axes = records[0], _axes(cls)  # type: ignore[arg-type]
         joined = {name: _joined([getattr(one, name) for one in records], axes[name], join) for name in axes}
         return replace(first, **joined)  # type: ignore[type-var]
+
+
+class CountedRecord(TensorRecord):
+    """A record with a length: how many entries it has along its own axis."""
+
+    def __len__(self) -> int:
+        axes = _axes(type(self))  # type: ignore[arg-type]
+        name = next(name for name in axes if self.axis in axes[name])
+        return getattr(self, name).shape[axes[name].index(self.axis) - len(axes[name])]
 
 
 @cache
@@ -143,7 +148,7 @@ def _joined(values: list[Any], axes: tuple[str, ...], join: Callable[[list[Tenso
 
 
 @dataclass(frozen=True)
-class Cameras(TensorRecord):
+class Cameras(CountedRecord):
     """Pinhole cameras of the frames of a clip (or of a batch of clips).
 
     Args:
@@ -153,9 +158,6 @@ class Cameras(TensorRecord):
 
     world_from_camera: Float[Tensor, "*batch frame 4 4"]
     intrinsics: Float[Tensor, "*batch frame 4"]
-
-    def __len__(self) -> int:
-        return self.world_from_camera.shape[-3]
 
     @property
     def camera_from_world(self) -> Float[Tensor, "*batch frame 4 4"]:
@@ -186,7 +188,7 @@ class Cameras(TensorRecord):
 
 
 @dataclass(frozen=True)
-class VideoClip(TensorRecord):
+class VideoClip(CountedRecord):
     """Some frames of a video, in order.
 
     Args:
@@ -203,9 +205,6 @@ class VideoClip(TensorRecord):
     cameras: Cameras | None = None
     name: str = ""
 
-    def __len__(self) -> int:
-        return self.frames.shape[-4]
-
     @property
     def image_size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
@@ -213,7 +212,7 @@ class VideoClip(TensorRecord):
 
 
 @dataclass(frozen=True)
-class CameraEstimate(TensorRecord):
+class CameraEstimate(CountedRecord):
     """What a camera encoder finds in the frames of a clip.
 
     Args:
@@ -231,9 +230,6 @@ class CameraEstimate(TensorRecord):
     confidence: Float[Tensor, "*batch frame"]
     covariance: Float[Tensor, "*batch frame 6 6"]
     notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.cameras)
 
     @property
     def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:
@@ -295,7 +291,7 @@ class ModelOutput(TensorRecord):
 
 
 @dataclass(frozen=True)
-class RenderedViews(TensorRecord):
+class RenderedViews(CountedRecord):
     """Images of a structure code.
 
     Args:
@@ -311,9 +307,6 @@ class RenderedViews(TensorRecord):
     rgb: Float[Tensor, "*batch view 3 height width"]
     disparity: Float[Tensor, "*batch view height width"]
     opacity: Float[Tensor, "*batch view height width"]
-
-    def __len__(self) -> int:
-        return self.rgb.shape[-4]
 
     @property
     def inverse_depth(self) -> Float[Tensor, "*batch view height width"]:

@@ -11,7 +11,7 @@ from video_ae.evaluation.methods import ModelMethods
 from video_ae.evaluation.metrics.lpips import image_metrics
 from video_ae.evaluation.protocols.running import without_truth
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
-from video_ae.models.base import VideoModel
+from video_ae.models.base import Options, VideoModel
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 
 CPU = torch.device("cpu")
@@ -41,16 +41,16 @@ class SpyModel(VideoModel):
     def forward(self, clip):
         raise NotImplementedError
 
-    def find_cameras(self, clip, focal_over_width=None, refine_steps=0):
-        self.focals.append(focal_over_width)
+    def find_cameras(self, clip, options=Options()):
+        self.focals.append(options.focal)
         return estimate_of(clip)
 
-    def synthesize(self, contexts, target, focal_over_width=None, refine_steps=0):
-        self.focals.append(focal_over_width)
+    def synthesize(self, contexts, target, options=Options()):
+        self.focals.append(options.focal)
         return views_of(target.frames[0])
 
-    def encode_scene(self, clip, focal_over_width=None, refine_steps=0, progress=None):
-        self.focals.append(focal_over_width)
+    def encode_scene(self, clip, options=Options()):
+        self.focals.append(options.focal)
         self.frames.append(len(clip))
         return Scene(clip, estimate_of(clip), (), ())
 

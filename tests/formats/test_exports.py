@@ -13,10 +13,9 @@ from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json, write_cameras_json
 from video_ae.formats.colmap import TrackedPoints, write_colmap
 from video_ae.formats.depth_maps import read_depth, write_depth
-from video_ae.formats.gaussian_ply import GaussianCloud, read_gaussians, write_gaussians
 from video_ae.formats.kitti import read_kitti, write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
-from video_ae.formats.ply import PointCloud, read_ply, write_ply
+from video_ae.formats.ply import GaussianCloud, PointCloud, read_gaussians, read_ply, write_gaussians, write_ply
 from video_ae.formats.trajectory import trajectory_of
 from video_ae.formats.tum import read_tum, write_tum
 from video_ae.geometry.pinhole import project

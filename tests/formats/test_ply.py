@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from video_ae.errors import UserError
-from video_ae.formats.gaussian_ply import GaussianCloud, read_gaussians, write_gaussians
-from video_ae.formats.ply import PointCloud, read_ply, write_ply
+from video_ae.formats.ply import GaussianCloud, PointCloud, read_gaussians, read_ply, write_gaussians, write_ply
 
 POINTS = [[1.0, 0.5, -2.0], [0.25, 0.0, 4.0]]
 COLORS = [[255, 0, 7], [1, 2, 3]]

@@ -8,6 +8,7 @@ from video_ae.camera.base import CameraEncoder
 from video_ae.geometry.frustum import MARGIN
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import se3_exp
+from video_ae.models.base import Options
 from video_ae.models.perspective import (
     PerspectiveAutoencoder,
     Split,
@@ -170,7 +171,7 @@ def test_synthesis_puts_the_target_where_it_belongs_in_time(model, place):
 
 def test_a_video_becomes_a_scene_that_renders_at_any_size(model):
     stages = []
-    scene = model.eval().encode_scene(clip(6), progress=lambda stage, share: stages.append((stage, share)))
+    scene = model.eval().encode_scene(clip(6), Options(progress=lambda stage, share: stages.append((stage, share))))
     assert len(scene.structures) == len(scene.keyframes) >= 2
     assert len(scene.cameras) == 6
     assert stages[0] == ("cameras", 0.0)
@@ -185,7 +186,7 @@ def test_a_video_becomes_a_scene_that_renders_at_any_size(model):
 
 
 def test_a_known_focal_length_is_kept(model):
-    scene = model.eval().encode_scene(clip(3), focal_over_width=1.1)
+    scene = model.eval().encode_scene(clip(3), Options(1.1))
     torch.testing.assert_close(scene.cameras.intrinsics[:, 0], torch.full((3,), 1.1))
 
 

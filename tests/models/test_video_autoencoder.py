@@ -7,6 +7,7 @@ import torch
 
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import invert, se3_exp
+from video_ae.models.base import Options
 from video_ae.models.video_autoencoder.affine_warp import warp_voxels
 from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder, compose_motions, predict_video
 from video_ae.models.video_autoencoder.pair_regressor import motion_matrix
@@ -121,7 +122,7 @@ def test_cameras_say_what_is_missing(small):
     assert "no focal length" in estimate.notes[0]
     assert "covariances are so large that they say nothing" in estimate.notes[0]
     assert torch.linalg.eigvalsh(estimate.covariance).min() > 1e5
-    known = small.find_cameras(_clip(1), focal_over_width=1.1)
+    known = small.find_cameras(_clip(1), Options(1.1))
     assert known.cameras.intrinsics[0, 0].item() == pytest.approx(1.1)
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from video_ae.geometry.se3 import se3_exp
-from video_ae.models.base import VideoModel
+from video_ae.models.base import Options, VideoModel
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
@@ -22,17 +22,17 @@ class FakeSceneModel(VideoModel):
     def forward(self, clip: VideoClip) -> ModelOutput:
         raise AssertionError("this model is made up, not trained")
 
-    def synthesize(self, contexts, target, focal_over_width=None, refine_steps=0) -> RenderedViews:
+    def synthesize(self, contexts, target, options=Options()) -> RenderedViews:
         raise AssertionError("this model is made up, not evaluated")
 
-    def find_cameras(self, clip, focal_over_width=None, refine_steps=0) -> CameraEstimate:
+    def find_cameras(self, clip, options=Options()) -> CameraEstimate:
         count = len(clip)
         width, height = clip.image_size
         time = torch.arange(count, dtype=torch.float32)
         zero = torch.zeros_like(time)
         ease = 3 * torch.sin(time / 6)
         twist = self.speed * torch.stack([0.3 * ease, 0.5 * time, zero, time, ease / 4, time], -1)
-        focal = focal_over_width or FOCAL
+        focal = options.focal or FOCAL
         intrinsics = torch.tensor([focal, focal * width / height, 0.5, 0.5]).expand(count, 4)
         return CameraEstimate(
             Cameras(se3_exp(twist), intrinsics),
@@ -42,11 +42,11 @@ class FakeSceneModel(VideoModel):
             ("The walls are made up.",),
         )
 
-    def encode_scene(self, clip, focal_over_width=None, refine_steps=0, progress=None) -> Scene:
-        progress("finding cameras", 0.0)
-        estimate = self.find_cameras(clip, focal_over_width)
+    def encode_scene(self, clip, options=Options()) -> Scene:
+        options.progress("finding cameras", 0.0)
+        estimate = self.find_cameras(clip, options)
         keyframes = tuple(range(0, len(clip), 5))
-        progress("finding cameras", 1.0)
+        options.progress("finding cameras", 1.0)
         return Scene(clip, estimate, keyframes, tuple(self._walls(clip, estimate.cameras, i) for i in keyframes))
 
     def _walls(self, clip: VideoClip, cameras: Cameras, frame: int) -> MultiplaneVolume:

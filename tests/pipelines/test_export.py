@@ -16,9 +16,8 @@ from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.depth_maps import read_depth
-from video_ae.formats.gaussian_ply import read_gaussians
 from video_ae.formats.kitti import read_kitti
-from video_ae.formats.ply import read_ply
+from video_ae.formats.ply import read_gaussians, read_ply
 from video_ae.pipelines.reconstruct import export_reconstruction, reconstruct_video
 from video_ae.scene.exporters import FORMATS
 from video_ae.videos.open import open_video

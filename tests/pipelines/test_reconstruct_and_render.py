@@ -17,8 +17,7 @@ from video_ae.formats.ply import read_ply
 from video_ae.formats.scene import read_scene
 from video_ae.formats.tum import read_tum
 from video_ae.geometry.se3 import invert
-from video_ae.pipelines.reconstruct import reconstruct_video
-from video_ae.pipelines.render import render_path
+from video_ae.pipelines.reconstruct import reconstruct_video, render_path
 from video_ae.videos.open import open_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from video_ae.datasets.realestate10k_clips import RealEstate10K
-from video_ae.formats.gaussian_ply import write_gaussians
+from video_ae.formats.ply import write_gaussians
 from video_ae.geometry.frustum import widened_camera
 from video_ae.geometry.se3 import invert
 from video_ae.models.open import load_model

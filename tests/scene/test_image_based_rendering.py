@@ -9,6 +9,8 @@ from video_ae.geometry.pinhole import camera_rays, pinhole_intrinsics, transform
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.base import VideoModel
 from video_ae.scene.image_based_rendering import ImageBasedRenderer, nearest_source_views, view_distances
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.source import Source
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene, VideoClip
 
 SIZE = (96, 72)
@@ -54,6 +56,10 @@ def cameras(*twists: list[float]) -> Cameras:
     return Cameras(se3_exp(torch.tensor(twists)), intrinsics)
 
 
+def views_of(model: VideoModel, scene: Scene, *given) -> ImageBasedRenderer:
+    return ImageBasedRenderer(Reconstruction(model, scene, Source("wall", SIZE, lambda: pytest.fail("opened"))), *given)
+
+
 def scene_of(found: Cameras) -> Scene:
     count = len(found)
     clip = VideoClip(torch.zeros(count, 3, 72, 96), torch.arange(count), torch.arange(count) / 25.0)
@@ -67,7 +73,7 @@ STRAIGHT = [0.0] * 6
 def seen(view: list[float], known=lambda inverse_depth: inverse_depth, frame=STRAIGHT) -> tuple[torch.Tensor, Cameras]:
     """(the picture of a view that looks itself up in one frame, its camera)."""
     scene, path = scene_of(cameras(frame)), cameras(view)
-    views = ImageBasedRenderer(Wall(known), scene, lambda i: paint(cameras(frame)), SIZE)
+    views = views_of(Wall(known), scene, lambda i: paint(cameras(frame)), SIZE)
     return views.images(path, [{0: 1.0}])[0] / 255, path
 
 
@@ -127,7 +133,7 @@ def test_what_has_no_depth_is_rendered(unknown):
 def test_a_frame_that_sees_something_else_gives_no_colour():
     path = cameras(STRAIGHT)
     in_front = torch.full((1, 72, 96), 2.0)  # what the frame sees is twice as near
-    views = ImageBasedRenderer(Wall(), scene_of(path), lambda i: paint(path), SIZE, in_front)
+    views = views_of(Wall(), scene_of(path), lambda i: paint(path), SIZE, in_front)
     assert (views.images(path, [{0: 1.0}])[0] / 255 - GREY).abs().max() < 0.01
 
 
@@ -141,7 +147,7 @@ def test_the_nearest_frames_give_the_colours():
     assert max(last, key=last.get) == 5
     torch.testing.assert_close(view_distances(scene, path)[0].argsort()[:3], torch.tensor([1, 2, 0]))
     assert [len(sources) for sources in nearest_source_views(scene_of(cameras(STRAIGHT)), path)] == [1, 1]
-    views = ImageBasedRenderer(Wall(), scene, lambda i: paint(cameras([0, 0, 0, 0.1 * i, 0, 0])), SIZE)
+    views = views_of(Wall(), scene, lambda i: paint(cameras([0, 0, 0, 0.1 * i, 0, 0])), SIZE)
     assert (views.images(path)[0] / 255 - paint(path.select([0])))[:, 8:-8, 8:-8].abs().mean() < 0.05
 
 
@@ -159,14 +165,12 @@ class HalfSeen(Wall):
 
 def test_a_view_is_its_own_code_where_that_sees_something_and_the_scenes_codes_elsewhere():
     found, path = cameras(STRAIGHT, [0, 0, 0, 0.1, 0, 0]), cameras([0, 0, 0, 0.05, 0, 0])
-    picture = ImageBasedRenderer(HalfSeen(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(
-        path, [{}]
-    )[0]
+    picture = views_of(HalfSeen(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(path, [{}])[0]
     assert (picture[:, :, : SIZE[0] // 2] == 255).all()
     assert (picture[:, :, SIZE[0] // 2 :] == round(255 * GREY)).all()
 
 
 def test_a_single_image_keeps_the_code_that_was_made_for_it():
     found = cameras(STRAIGHT)
-    picture = ImageBasedRenderer(HalfSeen(), scene_of(found), lambda i: paint(found), SIZE).images(found, [{}])[0]
+    picture = views_of(HalfSeen(), scene_of(found), lambda i: paint(found), SIZE).images(found, [{}])[0]
     assert (picture == round(255 * GREY)).all()

@@ -16,8 +16,7 @@ import video_ae
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.ply import read_ply
-from video_ae.pipelines.reconstruct import reconstruct_video
-from video_ae.pipelines.render import render_path
+from video_ae.pipelines.reconstruct import reconstruct_video, render_path
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.open import open_video

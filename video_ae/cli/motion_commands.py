@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--factor", type=int, metavar="N", help="times as many frames a second (default: 4)")
     _add_settings(parser)
 
-    help, work = "a photo or painting moved in 3D", "pipelines.animate:animate_image"
+    help, work = "a photo or painting moved in 3D", "pipelines.follow:animate_image"
     parser = add_command(commands, "animate", help, work, _report_path)
     parser.add_argument("image", type=Path, metavar="IMAGE")
     paths = "spiral, dolly, orbit, or follow:A.mp4 (the path of a video)"

@@ -26,7 +26,7 @@ def add_to(commands: Any) -> None:
     parser.add_shared("--refine", "--device", "--overwrite", "--decoder")
 
     help = "new views of an earlier reconstruction"
-    parser = add_command(commands, "render", help, "pipelines.render:render_path", "Wrote {result}.")
+    parser = add_command(commands, "render", help, "pipelines.reconstruct:render_path", "Wrote {result}.")
     parser.add_shared("directory")
     parser.add_argument("--path", choices=PATHS, required=True, help="where the camera goes")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")

@@ -9,7 +9,7 @@ import torch
 
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, image_size_of
 from video_ae.errors import UserError
-from video_ae.formats.nerfstudio import OPENCV_FROM_OPENGL
+from video_ae.formats.interop import OPENCV_FROM_OPENGL
 from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines
 
 IMAGES = "undistorted_color_images"

@@ -10,7 +10,7 @@ import torch
 
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene
-from video_ae.models.base import VideoModel
+from video_ae.models.base import Options, VideoModel
 from video_ae.types import RenderedViews, VideoClip
 
 
@@ -34,7 +34,7 @@ class ModelMethods:
         Args:
             clip: as a protocol hands it to a method.
         """
-        found = self.model.find_cameras(clip.to(self.device), _known_focal(clip), self.refine).to("cpu")
+        found = self.model.find_cameras(clip.to(self.device), self._options(clip)).to("cpu")
         return PoseEstimate(
             found.cameras, found.confidence, covariance=found.covariance, inverse_depth=found.inverse_depth
         )
@@ -46,8 +46,8 @@ class ModelMethods:
             contexts: given frames.
             target: one frame.
         """
-        target, focal = target.to(self.device), _known_focal(contexts)
-        return _prediction(self.model.synthesize(contexts.to(self.device), target, focal, self.refine))
+        options = self._options(contexts)
+        return _prediction(self.model.synthesize(contexts.to(self.device), target.to(self.device), options))
 
     def synthesize_hidden(self, contexts: VideoClip, target: VideoClip) -> Prediction:
         """`model.synthesize_between`: of the target the model gets the frame number alone.
@@ -56,8 +56,8 @@ class ModelMethods:
             contexts: given frames.
             target: one frame; its number counts.
         """
-        index, focal = float(target.indices[0]), _known_focal(contexts)
-        return _prediction(self.model.synthesize_between(contexts.to(self.device), index, focal, self.refine))
+        index, options = float(target.indices[0]), self._options(contexts)
+        return _prediction(self.model.synthesize_between(contexts.to(self.device), index, options))
 
     def build_scene(self, clip: VideoClip) -> RenderableScene:
         """`model.encode_scene` on a whole clip, and `model.render` of the scene.
@@ -65,8 +65,13 @@ class ModelMethods:
         Args:
             clip: as a protocol hands it to a method.
         """
-        scene = self.model.encode_scene(clip.to(self.device), _known_focal(clip), self.refine)
+        scene = self.model.encode_scene(clip.to(self.device), self._options(clip))
         return RenderableScene(scene.cameras, partial(self.model.render, scene))
+
+    def _options(self, clip: VideoClip) -> Options:
+        """With fx / width (mean over the frames) where the clip carries intrinsics."""
+        focal = None if clip.cameras is None else clip.cameras.intrinsics[:, 0].mean().item()
+        return Options(focal, self.refine)
 
     def label(self, known_focal: bool) -> str:
         """The heading of the model's column: `perspective, refined, true focal`.
@@ -78,11 +83,6 @@ class ModelMethods:
         if not self.model.refines:
             return name
         return f"{name}, {'refined' if self.refine else 'feed-forward'}" + (", true focal" if known_focal else "")
-
-
-def _known_focal(clip: VideoClip) -> float | None:
-    """fx / width where the clip carries intrinsics (mean over its frames), else None."""
-    return None if clip.cameras is None else clip.cameras.intrinsics[:, 0].mean().item()
 
 
 def _prediction(views: RenderedViews) -> Prediction:

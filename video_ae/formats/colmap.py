@@ -177,48 +177,44 @@ def write_colmap(folder: Path, trajectory: CameraTrajectory, images: Sequence[st
     for point, frame, (x, y) in zip(points.point.tolist(), points.frame.tolist(), points.pixel.tolist(), strict=True):
         tracks[point].append((frame + 1, len(observations[frame])))
         observations[frame].append((x, y, point + 1))
-    for name, (lines, parts) in {
-        "cameras": _encoded_camera(camera),
-        "images": _encoded_images(frames, observations),
-        "points3D": _encoded_points(points, tracks),
-    }.items():
-        write_text_atomically(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines))
-        write_bytes_atomically(folder / f"{name}.bin", b"".join(parts))
+    _write(folder / "cameras", "# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]", [_encoded_camera(camera)])
+    columns = "# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME\n# POINTS2D[] as (X, Y, POINT3D_ID)"
+    _write(folder / "images", columns, list(map(_encoded_image, frames, observations)))
+    values = (range(1, len(points) + 1), points.points.tolist(), points.colors.tolist(), points.error.tolist(), tracks)
+    columns = "# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)"
+    _write(folder / "points3D", columns, list(map(_encoded_point, *values)))
 
 
-def _encoded_camera(camera: ColmapCamera) -> tuple[list[str], list[bytes]]:
-    """The lines of the text file and the parts of the binary one, as for images and points."""
+def _write(path: Path, columns: str, records: list[tuple[str, bytes]]) -> None:
+    """records: of each, its line of the text file and its part of the binary one."""
+    lines, parts = [columns, *(line for line, _ in records)], [part for _, part in records]
+    write_text_atomically(path.with_suffix(".txt"), "".join(f"{line}\n" for line in lines))
+    write_bytes_atomically(path.with_suffix(".bin"), struct.pack(_COUNT, len(parts)) + b"".join(parts))
+
+
+def _encoded_camera(camera: ColmapCamera) -> tuple[str, bytes]:
     values = " ".join(map(str, (camera.number, camera.model, *camera.size)))
-    lines = ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]", f"{values} {_words(camera.parameters)}"]
     fields = struct.pack(_CAMERA, camera.number, list(MODELS).index(camera.model), *camera.size)
-    return lines, [struct.pack(_COUNT, 1), fields, struct.pack(f"<{len(camera.parameters)}d", *camera.parameters)]
+    parameters = struct.pack(f"<{len(camera.parameters)}d", *camera.parameters)
+    return f"{values} {_words(camera.parameters)}", fields + parameters
 
 
-def _encoded_images(
-    images: list[ColmapImage], observations: list[list[tuple[float, float, int]]]
-) -> tuple[list[str], list[bytes]]:
-    """observations: of each image, (x, y) in pixels and the number of the 3D point."""
-    lines = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME", "# POINTS2D[] as (X, Y, POINT3D_ID)"]
-    parts = [struct.pack(_COUNT, len(images))]
-    for image, seen in zip(images, observations, strict=True):
-        lines.append(f"{image.number} {_words(image.pose)} {image.camera} {image.name}")
-        lines.append(" ".join(f"{x:.6f} {y:.6f} {point}" for x, y, point in seen))
-        parts.append(struct.pack(_IMAGE, image.number, *image.pose, image.camera) + image.name.encode() + b"\0")
-        parts += [struct.pack(_COUNT, len(seen)), *(struct.pack(_OBSERVATION, *observation) for observation in seen)]
-    return lines, parts
+def _encoded_image(image: ColmapImage, seen: list[tuple[float, float, int]]) -> tuple[str, bytes]:
+    """seen: (x, y) in pixels and the number of the 3D point of each observation."""
+    observations = " ".join(f"{x:.6f} {y:.6f} {point}" for x, y, point in seen)
+    head = struct.pack(_IMAGE, image.number, *image.pose, image.camera) + image.name.encode() + b"\0"
+    parts = [head, struct.pack(_COUNT, len(seen)), *(struct.pack(_OBSERVATION, *one) for one in seen)]
+    return f"{image.number} {_words(image.pose)} {image.camera} {image.name}\n{observations}", b"".join(parts)
 
 
-def _encoded_points(points: TrackedPoints, tracks: list[list[tuple[int, int]]]) -> tuple[list[str], list[bytes]]:
-    """tracks: the number of each image that sees a point, and the index of the observation there."""
-    lines = ["# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)"]
-    parts = [struct.pack(_COUNT, len(points))]
-    values = zip(points.points.tolist(), points.colors.tolist(), points.error.tolist(), tracks, strict=True)
-    for number, (xyz, rgb, error, track) in enumerate(values, 1):
-        entries = " ".join(f"{image} {index}" for image, index in track)
-        lines.append(f"{number} {_words(xyz)} {rgb[0]} {rgb[1]} {rgb[2]} {error:.6g} {entries}")
-        parts.append(struct.pack(_POINT, number, *xyz, *rgb, error, len(track)))
-        parts += [struct.pack(_TRACK, *entry) for entry in track]
-    return lines, parts
+def _encoded_point(
+    number: int, xyz: list[float], rgb: list[int], error: float, track: list[tuple[int, int]]
+) -> tuple[str, bytes]:
+    """track: the number of each image that sees the point, and the index of the observation there."""
+    entries = " ".join(f"{image} {index}" for image, index in track)
+    line = f"{number} {_words(xyz)} {rgb[0]} {rgb[1]} {rgb[2]} {error:.6g} {entries}"
+    head = struct.pack(_POINT, number, *xyz, *rgb, error, len(track))
+    return line, head + b"".join(struct.pack(_TRACK, *entry) for entry in track)
 
 
 def _words(values: Sequence[float]) -> str:
@@ -249,9 +245,7 @@ def _take(content: BytesIO, layout: str) -> tuple[Any, ...]:
 
 def _camera_from_bytes(content: BytesIO) -> ColmapCamera:
     number, model, width, height = _take(content, _CAMERA)
-    if not 0 <= model < len(MODELS):
-        raise ValueError(f"no camera model has the number {model}")
-    name, count = list(MODELS.items())[model]
+    name, count = dict(enumerate(MODELS.items()))[model]
     return ColmapCamera(number, name, (width, height), _take(content, f"<{count}d"))
 
 
@@ -277,9 +271,7 @@ def _images_from_text(lines: list[str]) -> list[ColmapImage]:
     images = []
     remaining = iter(lines)
     for line in filter(str.strip, remaining):
-        number, *pose, camera, name = line.split(maxsplit=9)
-        if len(pose) != 7:
-            raise ValueError("an image has ten columns")
-        images.append(ColmapImage(int(number), tuple(map(float, pose)), int(camera), name.strip()))
+        words = line.split(maxsplit=9)
+        images.append(ColmapImage(int(words[0]), tuple(map(float, words[1:8])), int(words[8]), words[9].strip()))
         next(remaining, None)  # its 2D points; an empty line where it has none
     return images

@@ -13,8 +13,9 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.formats.nerfstudio import OPENCV_FROM_OPENGL
 from video_ae.types import Cameras
+
+OPENCV_FROM_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)  # factors of a pose's columns, both ways
 
 
 def to_gsplat(
@@ -69,9 +70,7 @@ def to_nerfstudio(cameras: Cameras, width: int, height: int, names: Sequence[str
     """
     files = names or [f"images/{number:06d}.jpg" for number in range(len(cameras))]
     poses = (cameras.world_from_camera.double().cpu() * OPENCV_FROM_OPENGL).tolist()
-    lenses = [
-        dict(zip(("fl_x", "fl_y", "cx", "cy"), values, strict=True)) for values in _pixels(cameras, width, height)
-    ]
+    lenses = [{"fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy} for fx, fy, cx, cy in _pixels(cameras, width, height)]
     shared = _share_intrinsics(cameras)
     frames = [
         {"file_path": file, "transform_matrix": pose, **({} if shared else lens)}

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.atomic import write_json_atomically
+from video_ae.formats.interop import OPENCV_FROM_OPENGL, to_nerfstudio
 from video_ae.formats.lens import Lens
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import rigid
 from video_ae.videos.image_folder import natural_key
 
-OPENCV_FROM_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)  # factors of a pose's columns, both ways
 _EXPECTED = "a list `frames` of file_path and transform_matrix, and fl_x or camera_angle_x, are expected."
 _PERSPECTIVE = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"}  # what nerfstudio takes for one
 
@@ -39,19 +39,10 @@ def write_nerfstudio(
         images: the frames' files relative to the folder of `path`, at the source's size.
         points: a PLY file relative to the same folder, from which nerfstudio's splatfacto starts.
     """
-    width, height = trajectory.image_size
-    fx, fy, cx, cy = trajectory.cameras.intrinsics[0].tolist()
-    pose = trajectory.cameras.world_from_camera * OPENCV_FROM_OPENGL
-    rows = zip(images, pose.tolist(), strict=True)
-    content = {
-        "camera_model": "OPENCV", "w": width, "h": height,
-        "fl_x": fx * width, "fl_y": fy * height, "cx": cx * width, "cy": cy * height,
-        "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0,
-        "frames": [{"file_path": name, "transform_matrix": matrix} for name, matrix in rows],
-    }  # fmt: skip
-    if points is not None:
-        content["ply_file_path"] = points
-    write_json_atomically(path, content)
+    content = to_nerfstudio(trajectory.cameras, *trajectory.image_size, images)
+    frames, undistorted = content.pop("frames"), dict.fromkeys(("k1", "k2", "p1", "p2"), 0.0)
+    ply = {} if points is None else {"ply_file_path": points}
+    write_json_atomically(path, {**content, **undistorted, "frames": frames, **ply})
 
 
 @dataclass(frozen=True)

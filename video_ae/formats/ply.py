@@ -1,7 +1,12 @@
-"""`points.ply`: coloured points with a confidence each (MeshLab, CloudCompare, trimesh); and tables of vertices at all.
+"""PLY files: `points.ply` for MeshLab, CloudCompare and trimesh, `gaussians.ply` for viewers of Gaussian splats.
 
 Written are binary little-endian files; read are also ASCII and big-endian ones, with other properties beside, in any
 order.
+
+Points have a position, a colour and a confidence each. Gaussians are in the layout of 3D Gaussian Splatting (Kerbl et
+al. 2023): float32 x y z, nx ny nz (zero), f_dc_0..2 (spherical harmonics of degree 0: colour = 0.5 + 0.28209479 f_dc),
+opacity (logit), scale_0..2 (natural logarithm of the standard deviations), rot_0..3 (quaternion, w first). No f_rest:
+colours do not depend on the direction. Files of other programs are read as well; their f_rest is ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +21,21 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_bytes_atomically
-from video_ae.types import TensorRecord
+from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
+from video_ae.types import CountedRecord
 
 _POSITION, _COLOR = ("x", "y", "z"), ("red", "green", "blue")
-_VERTEX = np.dtype([*((name, "<f4") for name in _POSITION), *((name, "u1") for name in _COLOR), ("confidence", "<f4")])
+_POINT = np.dtype([*((name, "<f4") for name in _POSITION), *((name, "u1") for name in _COLOR), ("confidence", "<f4")])
+SH_DEGREE_0 = 0.28209479177387814  # 1 / (2 sqrt(pi)), the constant harmonic
+_NORMAL = ("nx", "ny", "nz")
+_HARMONIC = tuple(f"f_dc_{i}" for i in range(3))
+_SCALE = tuple(f"scale_{i}" for i in range(3))
+_QUATERNION = tuple(f"rot_{i}" for i in range(4))
+_GAUSSIAN = np.dtype([(name, "<f4") for name in (*_POSITION, *_NORMAL, *_HARMONIC, "opacity", *_SCALE, *_QUATERNION)])
 
 
 @dataclass(frozen=True)
-class PointCloud(TensorRecord):
+class PointCloud(CountedRecord):
     """Coloured points.
 
     Args:
@@ -37,8 +49,25 @@ class PointCloud(TensorRecord):
     colors: UInt8[Tensor, "point 3"]
     confidence: Float32[Tensor, "point"]
 
-    def __len__(self) -> int:
-        return len(self.points)
+
+@dataclass(frozen=True)
+class GaussianCloud(CountedRecord):
+    """Gaussians in the world of the cameras, in its scale.
+
+    Args:
+        centres: means.
+        colors: RGB in [0, 1].
+        opacity: 0 to 1, both excluded, at the centre.
+        scale: standard deviations along the columns of `rotation`.
+        rotation: principal axes.
+    """
+
+    axis = "gaussian"
+    centres: Float32[Tensor, "gaussian 3"]
+    colors: Float32[Tensor, "gaussian 3"]
+    opacity: Float32[Tensor, "gaussian"]
+    scale: Float32[Tensor, "gaussian 3"]
+    rotation: Float32[Tensor, "gaussian 3 3"]
 
 
 def write_ply(path: Path, cloud: PointCloud) -> None:
@@ -48,12 +77,8 @@ def write_ply(path: Path, cloud: PointCloud) -> None:
         path: the file.
         cloud: the points.
     """
-    vertices = np.empty(len(cloud), _VERTEX)
-    for names, values in {_POSITION: cloud.points, _COLOR: cloud.colors}.items():
-        for column, name in enumerate(names):
-            vertices[name] = values[:, column].cpu().numpy()
-    vertices["confidence"] = cloud.confidence.cpu().numpy()
-    write_vertices(path, vertices)
+    points, colors, confidence = (one.cpu().numpy() for one in (cloud.points, cloud.colors, cloud.confidence))
+    write_vertices(path, np.rec.fromarrays([*points.T, *colors.T, confidence], _POINT))
 
 
 def read_ply(path: str | Path) -> PointCloud:
@@ -71,11 +96,39 @@ def read_ply(path: str | Path) -> PointCloud:
     if any(vertices[name].dtype != np.uint8 for name in _COLOR):
         raise UserError(f"{str(path)!r} cannot be read as {what}.")
     confidence = vertices.get("confidence", np.ones(len(vertices["x"])))
-    return PointCloud(
-        torch.from_numpy(np.stack([vertices[name] for name in _POSITION], -1).astype(np.float32)),
-        torch.from_numpy(np.stack([vertices[name] for name in _COLOR], -1)),
-        torch.from_numpy(confidence.astype(np.float32)),
-    )
+    colors = torch.from_numpy(np.stack([vertices[name] for name in _COLOR], -1))
+    return PointCloud(columns(vertices, _POSITION), colors, torch.from_numpy(confidence.astype(np.float32)))
+
+
+def write_gaussians(path: Path, cloud: GaussianCloud) -> None:
+    """Writes Gaussians; 68 bytes each.
+
+    Args:
+        path: the file.
+        cloud: the Gaussians.
+    """
+    colors, opacity = (cloud.colors - 0.5) / SH_DEGREE_0, torch.logit(cloud.opacity)[:, None]
+    quaternion = quaternion_from_rotation(cloud.rotation.double()).roll(1, -1)
+    columns = [cloud.centres, torch.zeros_like(cloud.centres), colors, opacity, cloud.scale.log(), quaternion]
+    values = torch.cat([column.float() for column in columns], 1).cpu().numpy()
+    write_vertices(path, np.ascontiguousarray(values, "<f4").view(_GAUSSIAN).reshape(-1))
+
+
+def read_gaussians(path: str | Path) -> GaussianCloud:
+    """The Gaussians of a file, which may be from another program.
+
+    Args:
+        path: a PLY file in this layout; normals may be missing, and f_rest and other properties are ignored.
+
+    Raises:
+        UserError: when the file is missing, damaged or lacks a property.
+    """
+    required = (*_POSITION, *_HARMONIC, "opacity", *_SCALE, *_QUATERNION)
+    vertices = read_vertices(path, required, "Gaussians: the layout of 3D Gaussian Splatting is expected")
+    groups = (_POSITION, _HARMONIC, ("opacity",), _SCALE, _QUATERNION)
+    centres, colors, opacity, scale, quaternion = (columns(vertices, names) for names in groups)
+    rotation = rotation_from_quaternion(quaternion.roll(-1, -1).double()).float()
+    return GaussianCloud(centres, 0.5 + SH_DEGREE_0 * colors, opacity[:, 0].sigmoid(), scale.exp(), rotation)
 
 
 def write_vertices(path: Path, vertices: np.ndarray) -> None:
@@ -115,6 +168,16 @@ def read_vertices(path: str | Path, required: Sequence[str], what: str) -> Mappi
     except (OSError, ValueError, IndexError, OverflowError) as error:
         raise UserError(f"{str(path)!r} cannot be read as {what} ({error}).") from error
     return {name: table[name] for name in table.dtype.names or ()}
+
+
+def columns(vertices: Mapping[str, np.ndarray], names: Sequence[str]) -> Float32[Tensor, "vertex column"]:
+    """Some properties of vertices, side by side.
+
+    Args:
+        vertices: of `read_vertices`.
+        names: of the properties.
+    """
+    return torch.from_numpy(np.stack([vertices[name] for name in names], -1).astype(np.float32))
 
 
 def _vertex_table(header: list[str], body: bytes) -> np.ndarray:

@@ -6,6 +6,7 @@ scene's clip is black.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.atomic import write_atomically, write_json_atomically
 from video_ae.types import CameraEstimate, Cameras, DeepVoxels, MultiplaneVolume, Scene, VideoClip
 
@@ -82,22 +83,16 @@ def read_scene(folder: Path) -> tuple[Scene, tuple[int, int]]:
     Raises:
         UserError: the folder holds no scene, a damaged one, or one of another version.
     """
-    try:
+    if not all((folder / name).exists() for name in (DESCRIPTION, TENSORS)):
+        raise UserError(f"{str(folder)!r} holds no reconstruction: give a folder that `video-ae reconstruct` wrote.")
+    message = f"The reconstruction in {str(folder)!r} is damaged or of another version: reconstruct the video again."
+    with unreadable_as(message, None, SafetensorError):
         description = json.loads((folder / DESCRIPTION).read_text())
         if description["format"] != FORMAT:
             raise ValueError(description["format"])
         tensors = load((folder / TENSORS).read_bytes())  # not mapped: who rewrites the file must not crash its readers
-        scene = _scene(description, tensors)
         width, height = (int(side) for side in description["source_size"])
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{str(folder)!r} holds no reconstruction: give a folder that `video-ae reconstruct` wrote."
-        ) from error
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, IndexError) as error:
-        raise UserError(
-            f"The reconstruction in {str(folder)!r} is damaged or of another version: reconstruct the video again."
-        ) from error
-    return scene, (width, height)
+        return _scene(description, tensors), (width, height)
 
 
 def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
@@ -112,20 +107,16 @@ def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
     black = torch.zeros(1, 1, 1, 1).expand(len(tensors["clip.indices"]), 3, height, width)  # takes no memory
     clip = VideoClip(black, tensors["clip.indices"], tensors["clip.times"], name=description["name"])
     keyframes = tuple(description["keyframes"])
-    codes = description.get("codes", FRUSTA)  # scenes of before there was a choice do not say it
-    if codes == DEEP:
-        motions = tensors["self_motions"]
-        deep = (DeepVoxels(tensors[f"voxels.{i}"].float()[0], motions[i]) for i in range(len(keyframes)))
-        return Scene(clip, camera, keyframes, tuple(deep))
-    if codes != FRUSTA:
-        raise ValueError(codes)
-    return Scene(clip, camera, keyframes, tuple(_volume(tensors, number) for number in range(len(keyframes))))
+    # Scenes of before there was a choice do not say what their codes are.
+    read: Callable[..., Any] = {FRUSTA: _volume, DEEP: _deep_voxels}[description.get("codes", FRUSTA)]
+    return Scene(clip, camera, keyframes, tuple(read(tensors, number) for number in range(len(keyframes))))
+
+
+def _deep_voxels(tensors: dict[str, Tensor], number: int) -> DeepVoxels:
+    return DeepVoxels(tensors[f"voxels.{number}"].float()[0], tensors["self_motions"][number])
 
 
 def _volume(tensors: dict[str, Tensor], number: int) -> MultiplaneVolume:
-    part = {name: tensors[f"structures.{number}.{name}"].float() for name in _PARTS}
-    reference = Cameras(part["world_from_camera"], part["intrinsics"])
-    return MultiplaneVolume(part["density"], part["features"], part["inverse_depth"], reference)[0]
-
-
-_PARTS = ("density", "features", "inverse_depth", "world_from_camera", "intrinsics")
+    names = ("density", "features", "inverse_depth", "world_from_camera", "intrinsics")
+    density, features, planes, *camera = (tensors[f"structures.{number}.{name}"].float() for name in names)
+    return MultiplaneVolume(density, features, planes, Cameras(*camera))[0]

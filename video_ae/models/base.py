@@ -1,7 +1,7 @@
 """The contracts of models: an autoencoder of clips, and one that also handles whole videos."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,11 +12,26 @@ from torch import Tensor, nn
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import interpolate
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
+from video_ae.scene.source import FrameReader, Source, Video, check_numbers, known_focal, open_source, read_source
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
 DEFAULT_REFINE_STEPS = 4
 """Rounds of test-time refinement that take about a minute for 25 frames on two cores; more gains little."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a model is told beside the frames: how their cameras are found, and whom to tell how far it is.
+
+    Args:
+        focal: fx / width where it is known; else it is found.
+        refine_steps: rounds of test-time refinement; 0: feed-forward. Models that do not refine ignore it.
+        progress: called with what is being done and the part done, from 0 to 1.
+    """
+
+    focal: float | None = None
+    refine_steps: int = 0
+    progress: Progress = lambda stage, done: None
 
 
 class Autoencoder(nn.Module, ABC):
@@ -48,7 +63,7 @@ class VideoModel(Autoencoder):
     """
 
     refines: ClassVar[bool] = False
-    """Whether the model can go on solving on the user's own clip (`refine_steps`)."""
+    """Whether the model can go on solving on the user's own clip (`Options.refine_steps`)."""
     encodes_views: ClassVar[bool] = False
     """Whether `render_from_frames` makes a code for each view; else it is `render`."""
 
@@ -84,14 +99,14 @@ class VideoModel(Autoencoder):
                 sense.
         """
         check_numbers(stride, frames, focal, refine_iterations)
-        report = progress or (lambda stage, share: None)
         reader = open_source(video, stride, frames, decoder)
         known = known_focal(focal, fov_degrees, K, reader.image_size[0])
-        report("reading the video", 0.0)
+        options = Options(known, refine_iterations, progress or Options.progress)
+        options.progress("reading the video", 0.0)
         clip = read_source(reader, stride, frames)
-        report("reading the video", 1.0)
+        options.progress("reading the video", 1.0)
         device = next((one.device for one in self.parameters()), torch.device("cpu"))
-        scene = self.encode_scene(clip.to(device), known, refine_iterations, report)
+        scene = self.encode_scene(clip.to(device), options)
         path = Path(video) if isinstance(video, str | Path) else None
         settings = {
             "source": str(video) if path else None,
@@ -107,31 +122,21 @@ class VideoModel(Autoencoder):
         return Reconstruction(self, scene, source)
 
     @abstractmethod
-    def find_cameras(
-        self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> CameraEstimate:
+    def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
         """The cameras of a clip. The first frame is the world.
 
         Args:
             clip: at least two frames.
-            focal_over_width: the focal length where it is known, as fx / width.
-            refine_steps: rounds of test-time refinement; models that do not refine ignore it.
+            options: how they are found.
         """
 
     @abstractmethod
-    def encode_scene(
-        self,
-        clip: VideoClip,
-        focal_over_width: float | None = None,
-        refine_steps: int = 0,
-        progress: Progress | None = None,
-    ) -> Scene:
+    def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:
         """The cameras of all frames of a video and structure codes at its keyframes.
 
         Args:
             clip: at least two frames.
-            focal_over_width, refine_steps: as in `find_cameras`.
-            progress: called with (what is being done, part done from 0 to 1).
+            options: how the cameras are found, and who is told how far it is.
         """
 
     @abstractmethod
@@ -145,9 +150,7 @@ class VideoModel(Autoencoder):
         """
 
     @abstractmethod
-    def synthesize(
-        self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> RenderedViews:
+    def synthesize(self, contexts: VideoClip, target: VideoClip, options: Options = Options()) -> RenderedViews:
         """A held-out frame at its own size, rendered from a code of the contexts in the target's camera (one view).
 
         The target's pixels serve its pose alone; the structure code never sees them.
@@ -155,31 +158,25 @@ class VideoModel(Autoencoder):
         Args:
             contexts: the frames that the code is made of.
             target: one frame.
-            focal_over_width, refine_steps: as in `find_cameras`.
+            options: how the cameras are found.
         """
 
-    def synthesize_between(
-        self, contexts: VideoClip, index: float, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> RenderedViews:
+    def synthesize_between(self, contexts: VideoClip, index: float, options: Options = Options()) -> RenderedViews:
         """A view whose frame nobody has: its camera lies on the straight path between the contexts' (one view).
 
         Args:
             contexts: the frames that the code is made of.
             index: frame number in the source, between those of two contexts.
-            focal_over_width, refine_steps: as in `find_cameras`.
+            options: how the cameras are found.
 
         Raises:
             UserError: the number does not lie between two contexts.
         """
-        scene = self.encode_scene(contexts, focal_over_width, refine_steps)
+        scene = self.encode_scene(contexts, options)
         return self.render(scene, camera_between(scene.cameras, contexts.indices, index), contexts.image_size)
 
     def render_from_frames(
-        self,
-        scene: Scene,
-        frame: Callable[[int], Float[Tensor, "3 height width"]],
-        camera: Cameras,
-        size: tuple[int, int] | None = None,
+        self, scene: Scene, frame: FrameReader, camera: Cameras, size: tuple[int, int] | None = None
     ) -> RenderedViews:
         """One view, where the frames are at hand: a model may make a code for it alone. By default as `render`.
 

@@ -1,6 +1,5 @@
 """The default model: video -> clips -> (frustum voxels, camera poses) -> volume rendering -> reconstruction loss."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,21 +11,13 @@ from video_ae.camera.cache import CameraCache
 from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
 from video_ae.geometry.resize import resize_images, short_side_size
-from video_ae.models.base import VideoModel, camera_between
+from video_ae.models.base import Options, VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes
 from video_ae.renderers.base import Renderer
 from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_estimate, image_scene
+from video_ae.scene.source import FrameReader
 from video_ae.structure.base import StructureEncoder
-from video_ae.types import (
-    CameraEstimate,
-    Cameras,
-    ModelOutput,
-    MultiplaneVolume,
-    Progress,
-    RenderedViews,
-    Scene,
-    VideoClip,
-)
+from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
 FEWEST_NEAREST = 4  # frames that a view's own code is made from, where no more are about as near
 SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
@@ -180,27 +171,21 @@ class PerspectiveAutoencoder(VideoModel):
         return self.structure(frames[:, contexts], cameras, reference, planes, size, sfm_depth)
 
     @torch.no_grad()
-    def find_cameras(
-        self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> CameraEstimate:
-        return self.camera.solve(clip.frames, focal_over_width, refine_steps)
+    def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
+        return self.camera.solve(clip.frames, options.focal, options.refine_steps)
 
     @torch.no_grad()
-    def synthesize(
-        self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> RenderedViews:
+    def synthesize(self, contexts: VideoClip, target: VideoClip, options: Options = Options()) -> RenderedViews:
         order = torch.cat([contexts.indices, target.indices]).argsort()
         position = int(order.argmax())
         clip = VideoClip.cat([replace(contexts, cameras=None), replace(target, cameras=None)]).select(order)
-        estimate = self.find_cameras(clip, focal_over_width, refine_steps)
+        estimate = self.find_cameras(clip, options)
         seen = [i for i in range(len(clip)) if i != position]
         return self._synthesize(clip, estimate, seen, estimate.cameras.select([position]))
 
     @torch.no_grad()
-    def synthesize_between(
-        self, contexts: VideoClip, index: float, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> RenderedViews:
-        estimate = self.find_cameras(contexts, focal_over_width, refine_steps)
+    def synthesize_between(self, contexts: VideoClip, index: float, options: Options = Options()) -> RenderedViews:
+        estimate = self.find_cameras(contexts, options)
         camera = camera_between(estimate.cameras, contexts.indices, index)
         return self._synthesize(contexts, estimate, list(range(len(contexts))), camera)
 
@@ -215,35 +200,24 @@ class PerspectiveAutoencoder(VideoModel):
         return RenderedViews(rgb.clamp(0, 1), disparity, opacity)
 
     @torch.no_grad()
-    def encode_scene(
-        self,
-        clip: VideoClip,
-        focal_over_width: float | None = None,
-        refine_steps: int = 0,
-        progress: Progress | None = None,
-    ) -> Scene:
-        report = progress or (lambda stage, share: None)
-        report("cameras", 0.0)
-        estimate = self.find_cameras(clip, focal_over_width, refine_steps)
-        report("cameras", 1.0)
+    def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:
+        options.progress("cameras", 0.0)
+        estimate = self.find_cameras(clip, options)
+        options.progress("cameras", 1.0)
         frames = resize_short_side(clip.frames, self.scene_side)[None]
         keyframes, batch = choose_keyframes(estimate), estimate[None]
         volumes = []
         for number, keyframe in enumerate(keyframes):
-            report("structure", number / len(keyframes))
+            options.progress("structure", number / len(keyframes))
             contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
             reference, size = widened_camera(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
             volumes.append(self.encode_structure(frames, batch, contexts, reference[None], size, use_sfm_depth=True)[0])
-        report("structure", 1.0)
+        options.progress("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(volumes))
 
     @torch.no_grad()
     def render_from_frames(
-        self,
-        scene: Scene,
-        frame: Callable[[int], Float[Tensor, "3 height width"]],
-        camera: Cameras,
-        size: tuple[int, int] | None = None,
+        self, scene: Scene, frame: FrameReader, camera: Cameras, size: tuple[int, int] | None = None
     ) -> RenderedViews:
         """One view from a code that is made for it, in its own frustum, of the frames that see most alike.
 

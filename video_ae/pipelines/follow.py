@@ -1,4 +1,4 @@
-"""One scene seen along the camera path of another video."""
+"""One scene, or a single image, seen along a new path: that of another video, or an orbit, spiral or dolly."""
 
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -10,15 +10,17 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.geometry.covisibility import inside_others
-from video_ae.geometry.se3 import invert, relative_to_first, rigid, so3_exp, so3_log
-from video_ae.geometry.trajectories import spread_frames
+from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
+from video_ae.geometry.trajectories import PATHS, spread_frames
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import Settings, checked_out, need_parallax, reconstruct_scene, reconstruct_source
+from video_ae.pipelines.inputs import Settings, checked_out, is_image, need_parallax
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer, view_distances
-from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.reconstruction import PATH_FRAMES, Reconstruction
+from video_ae.scene.result_files import NOVEL_RATE
 from video_ae.types import Cameras
 
+FOLLOW = "follow:"
 FAR = 0.06  # image widths that far and near surfaces move from any frame: beyond it, wrong depths are plain to see
 UNSEEN = 0.1  # of an image that lies inside no frame
 _SCALES = (1e-3, 1e3)
@@ -76,10 +78,12 @@ def follow_motion(
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
-        leading = reconstruct_source(motion, model, replace(settings, focal=None), stages)
+        leading = replace(settings, focal=None).reconstruct(motion, model, stages)
         need_parallax(leading)
-        shown = reconstruct_scene(scene, model, settings, stages)
-        whole = relative_path(leading, (scale or 1.0) * shown.scene_depth / leading.scene_depth)
+        shown = settings.reconstruct_scene(scene, model, stages)
+        pose = leading.cameras.world_from_camera.clone()
+        pose[:, :3, 3] *= (scale or 1.0) * shown.scene_depth / leading.scene_depth
+        whole = Cameras(pose, leading.cameras.intrinsics)
         part = 1.0 if scale is not None else part_in_reach(shown, whole)
         steps = scaled_motion(whole, part)
         start, seen = _best_start(shown, steps)
@@ -87,6 +91,38 @@ def follow_motion(
         sound = render_along(out, shown, path, leading.frame_rate, Path(motion), settings, stages)
     farthest = nearest_view_distance(shown, path).max().item()
     return FollowReport(part, int(shown.scene.clip.indices[start]), round(seen, 4), round(farthest, 4), sound)
+
+
+def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settings = Settings()) -> FollowReport:
+    """Writes a single image moved in 3D for four seconds, or as long as a video that it follows.
+
+    Its depth is a guess (`video_ae.scene.single_image`).
+
+    Args:
+        image: its path.
+        out: the .mp4 that is written.
+        path: `spiral`, `dolly` or `orbit`, or `follow:A.mp4`, the camera path of a video.
+        settings: of which `frames` is the length of the path, or of the followed video.
+
+    Raises:
+        UserError: it is no image, the path is unknown, or as `follow_motion`.
+    """
+    if not is_image(image):
+        raise UserError(f"{str(image)!r} is no image (jpg, png, webp, bmp or tif): `video-ae render` moves videos.")
+    if path.startswith(FOLLOW):
+        return follow_motion(Path(path.removeprefix(FOLLOW)), image, out, settings=settings)
+    paths = tuple(name for name in PATHS if name != "input")
+    if path not in paths:
+        raise UserError(f"There is no path {path!r}: choose one of {', '.join(paths)} or follow:VIDEO.")
+    out = checked_out(out, settings.overwrite)
+    model = settings.load_model()
+    with Stages() as stages:
+        shown = settings.reconstruct_scene(image, model, stages)
+        cameras = PATHS[path](shown.path("input"), shown.scene_depth, settings.frames or PATH_FRAMES, 0)
+        render_along(out, shown, cameras, NOVEL_RATE, None, settings, stages)
+    seen = seen_parts(shown, cameras.select(spread_frames(len(cameras), _TESTED))).mean().item()
+    farthest = nearest_view_distance(shown, cameras).max().item()
+    return FollowReport(1.0, 0, round(seen, 4), round(farthest, 4), False)
 
 
 def render_along(
@@ -104,23 +140,9 @@ def render_along(
         stages: called with what is being done.
     """
     size = settings.result_size(shown.source.image_size)
-    renderer = ImageBasedRenderer(shown.model, shown.scene, shown.source_reader(size), size)
-    stages("rendering", 0)
+    renderer = ImageBasedRenderer(shown, shown.source_reader(size), size)
     images = renderer.images(path, progress=lambda done: stages("rendering", done))
     return write_video_with_sound(out, images, rate, sound)
-
-
-def relative_path(leading: Reconstruction, scale: float) -> Cameras:
-    """The camera path in the axes of its first camera.
-
-    Args:
-        leading: whose path it is.
-        scale: by which lengths are multiplied.
-    """
-    cameras = leading.path("input")
-    moved = relative_to_first(cameras.world_from_camera)
-    moved[:, :3, 3] *= scale
-    return Cameras(moved, cameras.intrinsics)
 
 
 def scaled_motion(path: Cameras, part: float) -> Cameras:

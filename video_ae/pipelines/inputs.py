@@ -71,6 +71,43 @@ class Settings:
         """
         return even_size(source, self.size or LARGEST_SIDE)
 
+    def reconstruct(self, source: Path, model: VideoModel, stages: Stages) -> Reconstruction:
+        """The reconstruction of a video or a folder of images.
+
+        Args:
+            source: its path.
+            model: on the device to compute on.
+            stages: called with what is being done.
+
+        Raises:
+            UserError: it is a single image, cannot be read, or leaves fewer than two frames.
+        """
+        if is_image(source):
+            raise UserError(f"{str(source)!r} is a single image, which has no motion: give a video.")
+        return model.reconstruct(
+            source, self.stride, self.frames, self.focal, refine_iterations=self.refine, progress=stages
+        )
+
+    def reconstruct_scene(self, source: Path, model: VideoModel, stages: Stages) -> Reconstruction:
+        """The reconstruction of a video, a folder of images, or a single image.
+
+        Args:
+            source: its path.
+            model: on the device to compute on.
+            stages: called with what is being done.
+
+        Raises:
+            UserError: it cannot be read, or the model makes no structure of a single image.
+        """
+        if not is_image(source):
+            return self.reconstruct(source, model, stages)
+        reader = open_image(source)
+        stages("reading the image", 0)
+        frame = read_clip(reader, [0], even_size(reader.image_size, IMAGE_SIDE)).frames[0]
+        scene = model.encode_image(frame.to(choose_device(self.device)), self.focal)
+        stages("reading the image", 1)
+        return Reconstruction(model, scene, Source(reader.name, reader.image_size, lambda: reader, Path(source)))
+
 
 def is_image(path: Path) -> bool:
     """Whether a path names a single image rather than a video or a folder.
@@ -94,47 +131,6 @@ def open_image(path: Path) -> VideoReader:
     if not path.is_file():
         raise UserError(f"{str(path)!r} does not exist: give an image (jpg, png, webp, bmp or tif).")
     return ImageFolderReader(path.parent, [path])
-
-
-def reconstruct_source(source: Path, model: VideoModel, settings: Settings, stages: Stages) -> Reconstruction:
-    """The reconstruction of a video or a folder of images.
-
-    Args:
-        source: its path.
-        model: on the device to compute on.
-        settings: which frames, the focal length, and how long the cameras are refined.
-        stages: called with what is being done.
-
-    Raises:
-        UserError: it is a single image, cannot be read, or leaves fewer than two frames.
-    """
-    if is_image(source):
-        raise UserError(f"{str(source)!r} is a single image, which has no motion: give a video.")
-    return model.reconstruct(
-        source, settings.stride, settings.frames, settings.focal, refine_iterations=settings.refine, progress=stages
-    )
-
-
-def reconstruct_scene(source: Path, model: VideoModel, settings: Settings, stages: Stages) -> Reconstruction:
-    """The reconstruction of a video, a folder of images, or a single image.
-
-    Args:
-        source: its path.
-        model: on the device to compute on.
-        settings: which frames of a video, the focal length, and how long the cameras are refined.
-        stages: called with what is being done.
-
-    Raises:
-        UserError: it cannot be read, or the model makes no structure of a single image.
-    """
-    if not is_image(source):
-        return reconstruct_source(source, model, settings, stages)
-    reader = open_image(source)
-    stages("reading the image", 0)
-    frame = read_clip(reader, [0], even_size(reader.image_size, IMAGE_SIDE)).frames[0]
-    scene = model.encode_image(frame.to(choose_device(settings.device)), settings.focal)
-    stages("reading the image", 1)
-    return Reconstruction(model, scene, Source(reader.name, reader.image_size, lambda: reader, Path(source)))
 
 
 def need_motion(reconstruction: Reconstruction) -> None:

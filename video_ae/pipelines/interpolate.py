@@ -9,7 +9,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import interpolate
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import Settings, checked_out, reconstruct_source
+from video_ae.pipelines.inputs import Settings, checked_out
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -38,7 +38,7 @@ def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settin
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
-        video = reconstruct_source(source, model, settings, stages)
+        video = settings.reconstruct(source, model, stages)
         times = torch.arange((len(video) - 1) * factor + 1, dtype=torch.float64) / factor
         images = render_between(video, times, settings.result_size(video.source.image_size), stages)
         # The last frame is shown as long as every other one of the source.
@@ -62,12 +62,11 @@ def render_between(
         stages: called with what is being done.
     """
     frame = video.source_reader(size)
-    renderer = ImageBasedRenderer(video.model, video.scene, frame, size)
+    renderer = ImageBasedRenderer(video, frame, size)
     new = (times != times.round()).nonzero()[:, 0]
     before = times[new].floor().long().clamp(0, len(video) - 2)
     shares = (times[new] - before).tolist()
     neighbours = [{left: 1 - share, left + 1: share} for left, share in zip(before.tolist(), shares, strict=True)]
-    stages("rendering new frames", 0)
     cameras = interpolate(video.path("input"), times[new])
     rendered = renderer.images(cameras, neighbours, lambda done: stages("rendering new frames", done))
     images = torch.empty(len(times), 3, size[1], size[0], dtype=torch.uint8)

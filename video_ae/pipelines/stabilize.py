@@ -14,7 +14,7 @@ from video_ae.geometry.covisibility import view_displacement
 from video_ae.geometry.se3 import invert, se3_exp, se3_log, so3_log
 from video_ae.geometry.trajectories import smooth
 from video_ae.pipelines.audio import write_video_with_sound
-from video_ae.pipelines.inputs import Settings, checked_out, need_motion, reconstruct_source
+from video_ae.pipelines.inputs import Settings, checked_out, need_motion
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -87,17 +87,16 @@ def stabilize_video(
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:
-        video = reconstruct_source(source, model, settings, stages)
+        video = settings.reconstruct(source, model, stages)
         need_motion(video)
         seconds = None if lock else smooth_seconds or DEFAULT_SECONDS
         found, rate = video.path("input"), video.frame_rate
         steady = locked_trajectory(video) if seconds is None else smoothed_trajectory(found, seconds * rate)
         size = settings.result_size(video.source.image_size)
-        renderer = ImageBasedRenderer(video.model, video.scene, video.source_reader(size), size)
+        renderer = ImageBasedRenderer(video, video.source_reader(size), size)
         stages("looking at the borders", 0)
         zoom, unseen = choose_zoom(renderer.coverage(steady))
         stages("looking at the borders", 1)
-        stages("rendering the steady view", 0)
         own = [{position: 1.0} for position in range(len(steady))]
         images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
         sound = write_video_with_sound(out, images, rate, Path(source))

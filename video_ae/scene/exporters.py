@@ -3,16 +3,18 @@
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from video_ae.errors import UserError
+from video_ae.formats.atomic import write_atomically
 from video_ae.formats.colmap import no_points, write_colmap
 from video_ae.formats.depth_maps import write_depth
-from video_ae.formats.frame_images import frame_image_names, write_frame_images
-from video_ae.formats.gaussian_ply import write_gaussians
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
-from video_ae.formats.ply import write_ply
+from video_ae.formats.ply import write_gaussians, write_ply
 from video_ae.formats.tum import write_tum
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.feature_tracks import track_points
@@ -22,6 +24,7 @@ from video_ae.videos.load import read_clip
 IMAGES = "images"
 POINTS = "points.ply"
 SHARED = (IMAGES, POINTS)  # what formats write beside their own product
+_QUALITY = 95  # of JPEG, without subsampling of colour: within a few grey levels of the decoded video
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,24 @@ class ExportFormat:
     """A format that a reconstruction can be written in.
 
     Args:
-        write: writes a reconstruction into a folder; raises UserError where it has nothing for the format.
-        product: the file or folder that belongs to this format alone; None where only `write` knows.
+        function: writes a reconstruction to the path of the product, or into the folder where there is none; raises
+            UserError where it has nothing for the format.
+        product: the file or folder that belongs to this format alone; None where only the function knows.
         needs_volumes: whether the structure codes must have a depth.
     """
 
-    write: Callable[[Path, Reconstruction], object]
+    function: Callable[[Path, Reconstruction], object]
     product: str | None = None
     needs_volumes: bool = False
+
+    def write(self, folder: Path, reconstruction: Reconstruction) -> None:
+        """Writes a reconstruction in this format.
+
+        Args:
+            folder: of all exports.
+            reconstruction: what is written.
+        """
+        self.function(folder / self.product if self.product else folder, reconstruction)
 
 
 def chosen_formats(given: Sequence[str], scene: Scene | None = None) -> dict[str, ExportFormat]:
@@ -76,51 +89,37 @@ def _own_format(name: str) -> ExportFormat:
     return ExportFormat(write)
 
 
-def _tum(folder: Path, reconstruction: Reconstruction) -> None:
-    write_tum(folder / "cameras_tum.txt", reconstruction.trajectory)
-
-
-def _kitti(folder: Path, reconstruction: Reconstruction) -> None:
-    write_kitti(folder / "cameras_kitti.txt", reconstruction.trajectory)
-
-
-def _points(folder: Path, reconstruction: Reconstruction) -> None:
-    write_ply(folder / POINTS, reconstruction.points())
-
-
-def _gaussians(folder: Path, reconstruction: Reconstruction) -> None:
-    write_gaussians(folder / "gaussians.ply", reconstruction.gaussians())
-
-
-def _depth(folder: Path, reconstruction: Reconstruction) -> None:
+def _depth(path: Path, reconstruction: Reconstruction) -> None:
     reconstruction.need_volumes()
     trajectory = reconstruction.trajectory
-    write_depth(folder / "depth", reconstruction.depth_maps(), trajectory.indices.tolist(), trajectory.image_size)
+    write_depth(path, reconstruction.depth_maps(), trajectory.indices.tolist(), trajectory.image_size)
 
 
 def _images(folder: Path, reconstruction: Reconstruction) -> list[str]:
-    """Names of the frames' files in `images/`, which two formats share and the first of them writes."""
+    """Names of the frames' files, of the source's own size, which two formats share and the first of them writes."""
     indices = reconstruction.trajectory.indices.tolist()
-    names = frame_image_names(indices)
-    if not all((folder / IMAGES / name).is_file() for name in names):
-        write_frame_images(folder / IMAGES, reconstruction.source.open(), indices)
+    names = [f"{index:06d}.jpg" for index in indices]
+    if not all((folder / name).is_file() for name in names):
+        reader = reconstruction.source.open()
+        for index, name in zip(indices, names, strict=True):
+            image = Image.fromarray(reader.read([index])[0].permute(1, 2, 0).contiguous().numpy())
+            write_atomically(folder / name, partial(image.save, quality=_QUALITY, subsampling=0))
     return names
 
 
-def _nerfstudio(folder: Path, reconstruction: Reconstruction) -> None:
-    names = _images(folder, reconstruction)
-    if not (folder / POINTS).is_file():
-        _points(folder, reconstruction)  # splatfacto starts from them
-    files = [f"{IMAGES}/{name}" for name in names]
-    write_nerfstudio(folder / "transforms.json", reconstruction.trajectory, files, POINTS)
+def _nerfstudio(path: Path, reconstruction: Reconstruction) -> None:
+    files = [f"{IMAGES}/{name}" for name in _images(path.with_name(IMAGES), reconstruction)]
+    if not path.with_name(POINTS).is_file():
+        write_ply(path.with_name(POINTS), reconstruction.points())  # splatfacto starts from them
+    write_nerfstudio(path, reconstruction.trajectory, files, POINTS)
 
 
-def _colmap(folder: Path, reconstruction: Reconstruction) -> None:
+def _colmap(model: Path, reconstruction: Reconstruction) -> None:
     """`colmap/sparse/0` and `colmap/images`: where nerfstudio and gsplat look for them."""
-    names, trajectory = _images(folder, reconstruction), reconstruction.trajectory
-    model = folder / "colmap"
+    images = model.with_name(IMAGES)
+    names, trajectory = _images(images, reconstruction), reconstruction.trajectory
     for name in names:
-        _link(folder / IMAGES / name, model / IMAGES / name)
+        _link(images / name, model / IMAGES / name)
     points = no_points()
     inverse_depth = reconstruction.render_frames().inverse_depth
     if inverse_depth.isfinite().any():
@@ -141,11 +140,11 @@ def _link(source: Path, target: Path) -> None:
 
 # A new one also stands in docs/exports.md and in EXPORTS of the command line, which must not import torch.
 FORMATS: dict[str, ExportFormat] = {
-    "kitti": ExportFormat(_kitti, "cameras_kitti.txt"),
-    "tum": ExportFormat(_tum, "cameras_tum.txt"),
-    "points": ExportFormat(_points, POINTS),
-    "gaussians": ExportFormat(_gaussians, "gaussians.ply", needs_volumes=True),
-    "depth": ExportFormat(_depth, "depth", needs_volumes=True),
+    "kitti": ExportFormat(lambda path, made: write_kitti(path, made.trajectory), "cameras_kitti.txt"),
+    "tum": ExportFormat(lambda path, made: write_tum(path, made.trajectory), "cameras_tum.txt"),
+    "points": ExportFormat(lambda path, made: write_ply(path, made.points()), POINTS),
+    "gaussians": ExportFormat(lambda path, made: write_gaussians(path, made.gaussians()), "gaussians.ply", True),
+    "depth": ExportFormat(_depth, "depth", True),
     "nerfstudio": ExportFormat(_nerfstudio, "transforms.json"),
     "colmap": ExportFormat(_colmap, "colmap"),
 }

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from video_ae.formats.gaussian_ply import GaussianCloud
+from video_ae.formats.ply import GaussianCloud
 from video_ae.geometry.frustum import MARGIN
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert

@@ -22,14 +22,15 @@ from video_ae.geometry.covisibility import viewpoint_distance
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.resize import even_size, resize_images, resize_maps
 from video_ae.geometry.se3 import invert
-from video_ae.scene.annotations import VideoModel
-from video_ae.scene.rendering import to_bytes
-from video_ae.scene.source import SHORTER_SIDE
+from video_ae.scene.annotations import Reconstruction
+from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
+from video_ae.scene.source import SHORTER_SIDE, FrameReader
 from video_ae.types import Cameras, RenderedViews, Scene
 
 AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
 RENDERED_WEIGHT = 0.1  # of the rendering beside source views that see a point
+COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
 NEAREST = 3  # source views of a view, where nobody chooses them
 _FEATHER = 0.02  # of the image: width over which a source view fades out at its border
 _KEPT = 16  # frames and depth maps in memory, since neighbouring views share them
@@ -40,24 +41,19 @@ class ImageBasedRenderer:
     """Views of a scene at the size of its frames.
 
     Args:
-        model: that made the scene, on its device.
-        scene: of a video.
+        reconstruction: of a video.
         frame: reads a frame of the clip by its position, RGB in [0, 1], of any size.
         size: (width, height) of the images.
         inverse_depth: 1 / z seen by each frame (NaN where it is not known), where it has been rendered already.
     """
 
-    model: VideoModel
-    scene: Scene
-    frame: Callable[[int], Float[Tensor, "3 height width"]]
+    reconstruction: Reconstruction
+    frame: FrameReader
     size: tuple[int, int]
     inverse_depth: Float[Tensor, "frame rows columns"] | None = None
 
     def images(
-        self,
-        cameras: Cameras,
-        source_views: Sequence[dict[int, float]] | None = None,
-        progress: Callable[[float], None] | None = None,
+        self, cameras: Cameras, source_views: Sequence[dict[int, float]] | None = None, progress: PartDone = unreported
     ) -> UInt8[Tensor, "view 3 height width"]:
         """All views of a path, as bytes.
 
@@ -67,33 +63,33 @@ class ImageBasedRenderer:
                 default the three that see most alike.
             progress: called with the part done, from 0 to 1.
         """
-        chosen = nearest_source_views(self.scene, cameras) if source_views is None else source_views
+        progress(0.0)
+        chosen = nearest_source_views(self.reconstruction.scene, cameras) if source_views is None else source_views
         width, height = self.size
         images = torch.empty(len(cameras), 3, height, width, dtype=torch.uint8)
         for number, weights in enumerate(chosen):
             camera = cameras.select([number])
             rendered = self._render_structure(camera, even_size(self.size, SHORTER_SIDE))
             images[number] = to_bytes(self._colored(rendered, camera, weights)[None])[0]
-            if progress is not None:
-                progress((number + 1) / len(cameras))
+            progress((number + 1) / len(cameras))
         return images
 
-    def coverage(self, cameras: Cameras, shorter_side: int = 48) -> Float[Tensor, "view height width"]:
+    def coverage(self, cameras: Cameras) -> Float[Tensor, "view height width"]:
         """How much of small views any code has seen, 0 to 1.
 
         Args:
             cameras: of the views, in the scene's world.
-            shorter_side: of the views, in pixels.
         """
-        size = even_size(self.size, shorter_side)
+        size = even_size(self.size, COVERAGE_SIDE)
         return torch.cat([self._render_codes(cameras.select([i]), size).opacity for i in range(len(cameras))])
 
     def _render_structure(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
         """From a code of its own where its frames see something, from the scene's codes elsewhere. A single image has
         no parallax that a new code could use."""
-        if len(self.scene.clip) < 2 or not self.model.encodes_views:
+        model, scene = self.reconstruction.model, self.reconstruction.scene
+        if len(scene.clip) < 2 or not model.encodes_views:
             return self._render_codes(camera, size)
-        own = self.model.render_from_frames(self.scene, self._small_frame, camera, size).to("cpu")
+        own = model.render_from_frames(scene, self._small_frame, camera, size).to("cpu")
         if bool((own.opacity > 0.999).all()):
             return own
         whole, unseen = self._render_codes(camera, size), 1 - own.opacity
@@ -104,14 +100,12 @@ class ImageBasedRenderer:
         )
 
     def _render_codes(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
-        device = self.scene.camera.confidence.device
-        with torch.no_grad():
-            return self.model.render(self.scene, camera.to(device, torch.float32), size).to("cpu")
+        return next(render_chunks(self.reconstruction, camera, size))
 
     @cached_property
-    def _small_frame(self) -> Callable[[int], Tensor]:
+    def _small_frame(self) -> FrameReader:
         """A frame by its position, at the size that codes are made from."""
-        size = even_size(self.scene.clip.image_size, SHORTER_SIDE)
+        size = even_size(self.reconstruction.image_size, SHORTER_SIDE)
         return lru_cache(_KEPT)(lambda position: resize_images(self.frame(position), size))
 
     @cached_property
@@ -123,7 +117,7 @@ class ImageBasedRenderer:
         return lru_cache(_KEPT)(lambda frame: self._render_codes(self._camera(frame), size).inverse_depth[0])
 
     def _camera(self, frame: int) -> Cameras:
-        return self.scene.cameras.select([frame]).to("cpu", torch.float32)
+        return self.reconstruction.scene.cameras.select([frame]).to("cpu", torch.float32)
 
     def _colored(self, views: RenderedViews, camera: Cameras, weights: dict[int, float]) -> Tensor:
         """A rendered view in the colours of its source views."""

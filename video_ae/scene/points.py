@@ -6,14 +6,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from video_ae.formats.gaussian_ply import GaussianCloud
-from video_ae.formats.ply import PointCloud
+from video_ae.formats.ply import GaussianCloud, PointCloud
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import spread_frames
-from video_ae.scene.annotations import VideoModel
-from video_ae.scene.rendering import render_chunks, to_bytes
-from video_ae.types import Cameras, RenderedViews, Scene
+from video_ae.scene.annotations import Reconstruction
+from video_ae.scene.rendering import to_bytes
+from video_ae.types import Cameras, RenderedViews
 
 LARGEST_STEP = 0.08  # of the disparity, between neighbouring pixels: beyond it a depth lies between two surfaces
 TOLERANCE = 0.12  # of the disparity, between keyframes that see the same point
@@ -23,7 +22,7 @@ MOST_VIEWS = 60
 Cloud = TypeVar("Cloud", PointCloud, GaussianCloud)
 
 
-def scene_points(model: VideoModel, scene: Scene, size: tuple[int, int], depth: float) -> PointCloud:
+def scene_points(reconstruction: Reconstruction) -> PointCloud:
     """Points of the keyframes' depth maps, in the world of the scene's cameras.
 
     Left out: rays that met little, edges between surfaces, points farther than 25 typical depths, and points that
@@ -31,22 +30,20 @@ def scene_points(model: VideoModel, scene: Scene, size: tuple[int, int], depth: 
     other keyframe sees the point. At most 300 000 points, drawn at random with a fixed seed.
 
     Args:
-        model: that made the scene, on its device.
-        scene: of a video.
-        size: (width, height) of the depth maps.
-        depth: a typical depth of the scene.
+        reconstruction: of a video.
     """
+    scene, depth = reconstruction.scene, reconstruction.scene_depth
     keyframes = sorted(set(scene.keyframes))
     keyframes = [keyframes[i] for i in spread_frames(len(keyframes), MOST_VIEWS)]
     cameras = scene.cameras.to("cpu", torch.float32).select(keyframes)
-    views = RenderedViews.cat(list(render_chunks(model, scene, cameras, size)))
+    views = reconstruction.render(cameras)
     disparity = views.disparity / views.opacity.clamp_min(1e-3)
     colors = to_bytes(views.rgb)
     trusted = (views.opacity > RenderedViews.LEAST_OPACITY) & (disparity * depth * FARTHEST > 1) & _smooth(disparity)
     confidence = scene.camera.confidence.cpu()[keyframes]
     clouds = []
     for view in range(len(cameras)):
-        rays = camera_rays(cameras.intrinsics[view], size[1], size[0])[trusted[view]]
+        rays = camera_rays(cameras.intrinsics[view], *disparity.shape[1:])[trusted[view]]
         points = transform(cameras.world_from_camera[view], rays / disparity[view][trusted[view]][:, None])
         seen, agreed = _count_views(points, view, cameras, disparity, views.opacity)
         certain = views.opacity[view][trusted[view]].clamp(0, 1) * confidence[view] * torch.where(agreed > 0, 1.0, 0.5)

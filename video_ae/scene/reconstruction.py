@@ -2,7 +2,7 @@
 
 import importlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -17,8 +17,7 @@ from torch import Tensor
 from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.formats.atomic import output_folder
-from video_ae.formats.gaussian_ply import GaussianCloud
-from video_ae.formats.ply import PointCloud
+from video_ae.formats.ply import GaussianCloud, PointCloud
 from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.trajectories import PATHS, novel, scene_depth
@@ -26,9 +25,9 @@ from video_ae.progress import Stages
 from video_ae.scene.annotations import VideoModel
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import render_chunks, to_bytes
+from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
-from video_ae.scene.source import Source, check_size, frame_rate
+from video_ae.scene.source import FrameReader, Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
 from video_ae.videos.load import read_clip
 
@@ -153,11 +152,11 @@ class Reconstruction:
             raise UserError(f"The reconstruction in {str(self.folder)!r} has lost the video of its frames.")
         return torch.stack([frame(position) for position in range(len(self))])
 
-    def frame_reader(self) -> Callable[[int], Float[Tensor, "3 height width"]] | None:
+    def frame_reader(self) -> FrameReader | None:
         """A function that reads one of `frames` by its position; None where a loaded reconstruction has lost them."""
         return self.frames.__getitem__ if self.folder is None else recorded_frames(self.folder, self.scene.clip)
 
-    def source_reader(self, size: tuple[int, int]) -> Callable[[int], Float[Tensor, "3 height width"]]:
+    def source_reader(self, size: tuple[int, int]) -> FrameReader:
         """A function that reads a frame of the clip from the video, by its position; it keeps the latest few.
 
         Args:
@@ -166,13 +165,8 @@ class Reconstruction:
         Raises:
             UserError: the video is gone.
         """
-        reader = self.source.open()
-
-        @lru_cache(maxsize=8)
-        def frame(position: int) -> Float[Tensor, "3 height width"]:
-            return read_clip(reader, [int(self.scene.clip.indices[position])], size).frames[0]
-
-        return frame
+        reader, indices = self.source.open(), self.scene.clip.indices.tolist()
+        return lru_cache(maxsize=8)(lambda position: read_clip(reader, [indices[position]], size).frames[0])
 
     def path(self, name: str, frames: int | None = None) -> Cameras:
         """Cameras along a path.
@@ -209,14 +203,15 @@ class Reconstruction:
         Raises:
             UserError: the cameras have a batch axis or none of views, or the size is below 16.
         """
-        if cameras.world_from_camera.ndim != 3:
-            shape = list(cameras.world_from_camera.shape)
-            raise UserError(f"The cameras have the shape {shape}, and [view, 4, 4] is needed: use cameras.select([3]).")
-        views = RenderedViews.cat(list(render_chunks(self.model, self.scene, cameras, self.size_of(size))))
+        views = RenderedViews.cat(list(render_chunks(self, cameras, self.size_of(size))))
         return RenderedViews(views.rgb.clamp(0, 1), views.disparity, views.opacity)
 
     def render_path(
-        self, path: str | Cameras = "orbit", frames: int | None = None, size: int | None = None
+        self,
+        path: str | Cameras = "orbit",
+        frames: int | None = None,
+        size: int | None = None,
+        progress: PartDone = unreported,
     ) -> UInt8[Tensor, "view 3 height width"]:
         """Images along a path, as bytes; `video_ae.write_video` makes a video of them.
 
@@ -224,11 +219,13 @@ class Reconstruction:
             path: its name, or its cameras.
             frames: length of a path that is named, as in `path`.
             size: as in `render`.
+            progress: called with the part done, from 0 to 1.
 
         Raises:
             UserError: as `path` and `render`.
         """
-        return to_bytes(self.render(self.path(path, frames) if isinstance(path, str) else path, size).rgb)
+        cameras = self.path(path, frames) if isinstance(path, str) else path
+        return torch.cat([to_bytes(one.rgb) for one in render_chunks(self, cameras, self.size_of(size), progress)])
 
     def size_of(self, size: int | None) -> tuple[int, int]:
         """The (width, height) of images whose shorter side is given; both are even.
@@ -242,9 +239,7 @@ class Reconstruction:
         check_size(size)
         return self.image_size if size is None else even_size(self.source.image_size, size)
 
-    def render_frames(
-        self, positions: list[int] | None = None, progress: Callable[[float], None] | None = None
-    ) -> RenderedFrames:
+    def render_frames(self, positions: list[int] | None = None, progress: PartDone = unreported) -> RenderedFrames:
         """The frames of the video, rendered from its structure; all of them are computed once.
 
         Args:
@@ -255,7 +250,7 @@ class Reconstruction:
         if done is not None:
             return done if positions is None else done[positions]
         cameras = self._found if positions is None else self._found.select(positions)
-        chunks = render_chunks(self.model, self.scene, cameras, self.image_size, progress)
+        chunks = render_chunks(self, cameras, self.image_size, progress)
         rendered = RenderedFrames.cat([RenderedFrames(to_bytes(views.rgb), views.inverse_depth) for views in chunks])
         if positions is None:
             self.__dict__["_rendered"] = rendered
@@ -271,7 +266,7 @@ class Reconstruction:
 
     @cached_property
     def _points(self) -> PointCloud:
-        return scene_points(self.model, self.scene, self.image_size, self.scene_depth)
+        return scene_points(self)
 
     def gaussians(self) -> GaussianCloud:
         """3D Gaussians in the world, made of the structure codes; computed once.
@@ -319,11 +314,8 @@ class Reconstruction:
         Raises:
             UserError: the viewer's library is not installed, or the page cannot be opened.
         """
-        try:
-            importlib.import_module("viser")
-        except ImportError as error:
-            raise UserError("The viewer needs viser: pip install 'video-ae[viewer]'.") from error
         # The viewer ranks above this folder (tests/test_architecture.py) and is there only on request.
+        importlib.import_module("video_ae.viewer").require_viser()
         serve = importlib.import_module("video_ae.viewer.serve")
         folder = self.folder or self.save(Path(tempfile.mkdtemp(prefix="video-ae-")) / "view", export=("points",))
         viewer = serve.Viewer(folder, host, port, str(self.scene.camera.confidence.device))

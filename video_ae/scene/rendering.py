@@ -6,50 +6,49 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video_ae.scene.annotations import VideoModel
-from video_ae.types import Cameras, RenderedViews, Scene
+from video_ae.errors import UserError
+from video_ae.scene.annotations import Reconstruction
+from video_ae.types import Cameras, RenderedViews
 
 CHUNK = 8  # views rendered at once
 
+PartDone = Callable[[float], None]
+"""Called with the part done, from 0 to 1."""
+
+
+def unreported(done: float) -> None:
+    """Tells nobody how far it is.
+
+    Args:
+        done: the part that is done, from 0 to 1.
+    """
+
 
 def render_chunks(
-    model: VideoModel,
-    scene: Scene,
-    cameras: Cameras,
-    size: tuple[int, int],
-    progress: Callable[[float], None] | None = None,
+    reconstruction: Reconstruction, cameras: Cameras, size: tuple[int, int], progress: PartDone = unreported
 ) -> Iterator[RenderedViews]:
     """Views of a path on the CPU, chunk by chunk.
 
     Args:
-        model: that made the scene, on its device.
-        scene: as the model made it.
+        reconstruction: whose structure codes are rendered.
         cameras: in the scene's world.
         size: (width, height) of the images.
         progress: called with the part done, from 0 to 1.
+
+    Raises:
+        UserError: the cameras have a batch axis or none of views.
     """
-    device = scene.camera.confidence.device
+    if cameras.world_from_camera.ndim != 3:
+        shape = list(cameras.world_from_camera.shape)
+        raise UserError(f"The cameras have the shape {shape}, and [view, 4, 4] is needed: use cameras.select([3]).")
+    scene = reconstruction.scene
+    progress(0.0)
     for start in range(0, len(cameras), CHUNK):
-        chunk = cameras.select(slice(start, start + CHUNK)).to(device, torch.float32)
-        with torch.no_grad():
-            yield model.render(scene, chunk, size).to("cpu")
-        if progress is not None:
-            progress(min(1.0, (start + CHUNK) / len(cameras)))
-
-
-def render_images(
-    model: VideoModel,
-    scene: Scene,
-    cameras: Cameras,
-    size: tuple[int, int],
-    progress: Callable[[float], None] | None = None,
-) -> UInt8[Tensor, "view 3 height width"]:
-    """All views of a path as bytes.
-
-    Args:
-        model, scene, cameras, size, progress: as in `render_chunks`.
-    """
-    return torch.cat([to_bytes(views.rgb) for views in render_chunks(model, scene, cameras, size, progress)])
+        chunk = cameras.select(slice(start, start + CHUNK)).to(scene.camera.confidence.device, torch.float32)
+        with torch.no_grad():  # not around `yield`: it would hold for the caller, too
+            views = reconstruction.model.render(scene, chunk, size).to("cpu")
+        yield views
+        progress(min(1.0, (start + CHUNK) / len(cameras)))
 
 
 def to_bytes(frames: Float[Tensor, "*frame 3 height width"]) -> UInt8[Tensor, "*frame 3 height width"]:

@@ -5,14 +5,12 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache, partial
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 import video_ae
 from video_ae.errors import UserError
@@ -25,7 +23,7 @@ from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.rendering import CHUNK, to_bytes
-from video_ae.scene.source import Source
+from video_ae.scene.source import FrameReader, Source
 from video_ae.types import Scene, VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
@@ -59,12 +57,9 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence
     chunks = zip(reconstruction.frames.split(CHUNK), rendered.rgb.split(CHUNK), strict=True)
     pairs = torch.cat([torch.cat([to_bytes(frames), shown], -1) for frames, shown in chunks])
     write_video(folder / INPUT_VIDEO, pairs, reconstruction.frame_rate)
-    stages("rendering new views", 0)
     # Colours from the frames as the model got them: of that size is the video too, and they are in memory anyway.
-    renderer = ImageBasedRenderer(
-        reconstruction.model, reconstruction.scene, reconstruction.frames.__getitem__, reconstruction.image_size,
-        rendered.inverse_depth,
-    )  # fmt: skip
+    frame, size = reconstruction.frames.__getitem__, reconstruction.image_size
+    renderer = ImageBasedRenderer(reconstruction, frame, size, rendered.inverse_depth)
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
     write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)
     stages("writing", 0)
@@ -119,9 +114,26 @@ def read_results(folder: Path, video: Path | None = None) -> tuple[Scene, Source
     scene, image_size = read_scene(folder / SCENE)
     settings = _settings(folder)
     known = settings.get("source")
-    reader = cache(partial(_open_again, folder, video, settings, image_size, int(scene.clip.indices.max())))
     path = video if video is not None else None if known is None else Path(known)
-    return scene, Source(scene.clip.name, image_size, reader, path, settings)
+
+    @cache
+    def open_again() -> VideoReader:
+        decoder = "auto" if video is not None else settings.get("decoder")
+        if path is None or not isinstance(decoder, str):
+            raise UserError(f"{str(folder)!r} does not say which video it was made from: name it.", argument="source")
+        if video is None and not path.exists():
+            message = f"The video {str(path)!r} of this reconstruction is gone: say where it is."
+            raise UserError(message, argument="source")
+        reader = open_video(path, decoder)
+        if reader.image_size != image_size or len(reader) <= int(scene.clip.indices.max()):
+            raise UserError(
+                f"{str(path)!r} is not the video of this reconstruction ({reader.image_size[0]}x"
+                f"{reader.image_size[1]}, {len(reader)} frames): name the right one.",
+                argument="source",
+            )
+        return reader
+
+    return scene, Source(scene.clip.name, image_size, open_again, path, settings)
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -133,30 +145,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _open_again(
-    folder: Path, video: Path | None, settings: dict[str, Any], image_size: tuple[int, int], last: int
-) -> VideoReader:
-    """The video that a reconstruction was made from."""
-    decoder = "auto"
-    if video is None:
-        if not (isinstance(settings.get("source"), str) and isinstance(settings.get("decoder"), str)):
-            raise UserError(f"{str(folder)!r} does not say which video it was made from: name it.", argument="source")
-        video, decoder = Path(settings["source"]), settings["decoder"]
-        if not video.exists():
-            raise UserError(
-                f"The video {str(video)!r} of this reconstruction is gone: say where it is.", argument="source"
-            )
-    reader = open_video(video, decoder)
-    if reader.image_size != image_size or len(reader) <= last:
-        raise UserError(
-            f"{str(video)!r} is not the video of this reconstruction ({reader.image_size[0]}x{reader.image_size[1]}, "
-            f"{len(reader)} frames): name the right one.",
-            argument="source",
-        )
-    return reader
-
-
-def recorded_frames(folder: Path, clip: VideoClip) -> Callable[[int], Float[Tensor, "3 height width"]] | None:
+def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
     """A function that reads a frame of a reconstruction's clip from the left half of `reconstruction.mp4`.
 
     Args:
@@ -173,12 +162,7 @@ def recorded_frames(folder: Path, clip: VideoClip) -> Callable[[int], Float[Tens
     width, height = clip.image_size
     if len(reader) != len(clip) or reader.image_size != (2 * width, height):
         return None
-
-    @lru_cache(maxsize=8)
-    def frame(position: int) -> Tensor:
-        return reader.read([position])[0, :, :, :width].float() / 255
-
-    return frame
+    return lru_cache(maxsize=8)(lambda position: reader.read([position])[0, :, :, :width].float() / 255)
 
 
 def export_into(folder: Path, reconstruction: Reconstruction, names: Sequence[str], overwrite: bool) -> list[Path]:

@@ -31,6 +31,9 @@ FORMS = (
 Video = str | Path | VideoReader | VideoClip | Tensor | np.ndarray | Sequence[Any]
 """What `open_source` takes."""
 
+FrameReader = Callable[[int], Float[Tensor, "3 height width"]]
+"""Reads a frame of a clip by its position, RGB in [0, 1]."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -116,22 +119,18 @@ def read_source(reader: VideoReader, stride: int, frames: int | None) -> VideoCl
 def _in_memory(video: VideoClip | Tensor | np.ndarray | Sequence[Any]) -> FramesInMemory:
     if isinstance(video, VideoClip):
         return FramesInMemory(_as_bytes(video.frames), video.name, video.times)
-    if isinstance(video, Tensor):
-        return FramesInMemory(_as_bytes(video))
-    if isinstance(video, np.ndarray):
-        return FramesInMemory(_from_array(video))
     if isinstance(video, Sequence) and video and all(isinstance(one, Image.Image | np.ndarray) for one in video):
         images = [np.asarray(one.convert("RGB") if isinstance(one, Image.Image) else one) for one in video]
         if len({image.shape for image in images}) > 1:
             raise UserError("The images of the list differ in size: give images of one size.")
-        return FramesInMemory(_from_array(np.stack(images)))
+        video = np.stack(images)
+    if isinstance(video, np.ndarray):
+        if video.ndim != 4 or video.shape[-1] != 3:
+            raise UserError(f"The video was given as an array of shape {list(video.shape)}: give {FORMS}.")
+        video = torch.from_numpy(np.ascontiguousarray(video)).permute(0, 3, 1, 2)
+    if isinstance(video, Tensor):
+        return FramesInMemory(_as_bytes(video))
     raise UserError(f"The video was given as a {type(video).__name__} of something else: give {FORMS}.")
-
-
-def _from_array(frames: np.ndarray) -> UInt8[Tensor, "frame 3 height width"]:
-    if frames.ndim != 4 or frames.shape[-1] != 3:
-        raise UserError(f"The video was given as an array of shape {list(frames.shape)}: give {FORMS}.")
-    return _as_bytes(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2))
 
 
 def _as_bytes(frames: Tensor) -> UInt8[Tensor, "frame 3 height width"]:

@@ -6,6 +6,7 @@ networks decide by appearance. Any number of contexts, any number of planes, any
 """
 
 import math
+from collections import OrderedDict
 
 import numpy as np
 import torch
@@ -42,31 +43,9 @@ def _conv3d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv3d(inputs, outputs, 3, stride, 1), nn.GroupNorm(4, outputs), nn.LeakyReLU(0.1, True))
 
 
-class FeatureNetwork(nn.Module):
-    """Frames -> feature maps at a quarter of their size.
-
-    Args:
-        channels: of the feature maps.
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            _conv2d(3, 16),
-            _conv2d(16, 24, 2),
-            _conv2d(24, 24),
-            _conv2d(24, 32, 2),
-            _conv2d(32, 32),
-            nn.Conv2d(32, channels, 3, 1, 1),
-        )
-
-    def forward(self, frames: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n channel rows columns"]:
-        """Feature maps of frames.
-
-        Args:
-            frames: RGB in [0, 1].
-        """
-        return self.layers(frames - 0.5)
+def _layers(*modules: nn.Module) -> nn.Sequential:
+    """Modules in a row, whose weights are saved below the name `layers`."""
+    return nn.Sequential(OrderedDict(layers=nn.Sequential(*modules)))
 
 
 class VolumeNetwork(nn.Module):
@@ -103,35 +82,6 @@ class VolumeNetwork(nn.Module):
         return self.up0(torch.cat([up, level0], 1))
 
 
-class VoxelHead(nn.Module):
-    """One logit per voxel at full size, from the voxel and its neighbours on the same plane.
-
-    Args:
-        inputs: channels of the input volume.
-        hidden: width of the hidden layers.
-    """
-
-    def __init__(self, inputs: int, hidden: int = 16):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv3d(inputs, hidden, (1, 3, 3), padding=(0, 1, 1)),
-            nn.LeakyReLU(0.1, True),
-            nn.Conv3d(hidden, hidden, (1, 3, 3), padding=(0, 1, 1)),
-            nn.LeakyReLU(0.1, True),
-            nn.Conv3d(hidden, 1, 1),
-        )
-
-    def forward(
-        self, volume: Float[Tensor, "batch input plane rows columns"]
-    ) -> Float[Tensor, "batch 1 plane rows columns"]:
-        """A logit per voxel.
-
-        Args:
-            volume: what is known of each voxel.
-        """
-        return self.layers(volume)
-
-
 class PlaneSweepEncoder(StructureEncoder):
     """The classical plane sweep with learned corrections.
 
@@ -151,11 +101,26 @@ class PlaneSweepEncoder(StructureEncoder):
     def __init__(self, channels: int = 8, coarse_side: int = 64):
         super().__init__()
         self.coarse_side = coarse_side
-        self.features = FeatureNetwork(2 * channels)
+        # Frames -> feature maps at a quarter of their size.
+        self.features = _layers(
+            _conv2d(3, 16),
+            _conv2d(16, 24, 2),
+            _conv2d(24, 24),
+            _conv2d(24, 32, 2),
+            _conv2d(32, 32),
+            nn.Conv2d(32, 2 * channels, 3, 1, 1),
+        )
         self.volume = VolumeNetwork(4 * channels + 3, channels)
-        # Per voxel: the volume network's output, how the contexts' colours agree at and around it, the widest parallax,
-        # the share of contexts that observe it; and a colour.
-        self.ending = VoxelHead(channels + 7)
+        # One logit per voxel at full size, from the voxel and its neighbours on the same plane. Of each: the volume
+        # network's output, how the contexts' colours agree at and around it, the widest parallax, the share of contexts
+        # that observe it; and a colour.
+        self.ending = _layers(
+            nn.Conv3d(channels + 7, 16, (1, 3, 3), padding=(0, 1, 1)),
+            nn.LeakyReLU(0.1, True),
+            nn.Conv3d(16, 16, (1, 3, 3), padding=(0, 1, 1)),
+            nn.LeakyReLU(0.1, True),
+            nn.Conv3d(16, 1, 1),
+        )
         # The same with a context's own colour and parallax, and whether it observes the voxel.
         self.visibility = nn.Sequential(nn.Conv3d(channels + 8, 16, 1), nn.LeakyReLU(0.1, True), nn.Conv3d(16, 1, 1))
         # How sharply rays end where colours agree: weights of the differences at a voxel and around it.
@@ -227,7 +192,7 @@ class PlaneSweepEncoder(StructureEncoder):
         """The regularized cost volume: the volume network's output, for voxels four pixels of the small frames wide."""
         size = short_side_size((frames.shape[-1], frames.shape[-2]), self.coarse_side, multiple=4, smallest=16)
         columns, rows = (side // 4 for side in size)
-        features = self.features(resize_images(frames.flatten(0, 1), size)).unflatten(0, frames.shape[:2])
+        features = self.features(resize_images(frames.flatten(0, 1), size) - 0.5).unflatten(0, frames.shape[:2])
         swept, seen, parallax = _sweep(features, cameras, reference, inverse_depth, rows, columns)
         mean, variance, share = _agreement(swept, seen)
         nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(share)

@@ -18,7 +18,7 @@ from video_ae.formats.ply import PointCloud, read_ply, write_ply
 from video_ae.geometry.resize import plan_resizing, short_side_size
 from video_ae.scene.exporters import POINTS
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.rendering import to_bytes
+from video_ae.scene.rendering import render_chunks, to_bytes
 from video_ae.scene.result_files import INPUT_VIDEO
 from video_ae.videos.load import read_resized_bytes
 from video_ae.videos.open import open_video
@@ -54,10 +54,7 @@ class Contents:
             view: what a client looks at.
             size: (width, height) of the image.
         """
-        scene = self.reconstruction.scene
-        camera = camera_of_view(view).to(scene.camera.confidence.device, torch.float32)
-        with torch.no_grad():
-            views = self.reconstruction.model.render(scene, camera, size)
+        views = next(render_chunks(self.reconstruction, camera_of_view(view), size))
         image = views.rgb + (1 - views.opacity[:, None].clamp(0, 1)) * BACKGROUND
         return as_array(to_bytes(image)[0])
 

@@ -14,11 +14,11 @@ from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.resize import resize_images
 from video_ae.geometry.se3 import invert, rigid
-from video_ae.models.base import VideoModel
+from video_ae.models.base import Options, VideoModel
 from video_ae.models.video_autoencoder.affine_warp import AffineWarp, FoldedDecoder, warp_voxels
 from video_ae.models.video_autoencoder.deep_voxels import DeepVoxelEncoder
 from video_ae.models.video_autoencoder.pair_regressor import PairRegressor, motion_matrix
-from video_ae.types import CameraEstimate, Cameras, DeepVoxels, ModelOutput, Progress, RenderedViews, Scene, VideoClip
+from video_ae.types import CameraEstimate, Cameras, DeepVoxels, ModelOutput, RenderedViews, Scene, VideoClip
 
 REENCODE_EVERY = 12  # frames between structure codes of a long video, in the paper
 _STAND_IN_FOCAL = 0.9  # in widths; for records that must hold a focal length
@@ -126,9 +126,7 @@ class PaperVideoAutoencoder(VideoModel):
         return torch.stack(list(carried)[1:], 1)
 
     @torch.no_grad()
-    def find_cameras(
-        self, clip: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> CameraEstimate:
+    def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
         """The chain of frame-to-frame motions, each relative to the encoder's answer for a frame paired with itself, as
         in the paper.
 
@@ -136,23 +134,21 @@ class PaperVideoAutoencoder(VideoModel):
         of 1e6 times the identity (any pose lies in every region drawn from them, so a coverage of 100 % means nothing).
 
         Args:
-            clip, focal_over_width: as in `VideoModel.find_cameras`.
-            refine_steps: ignored.
+            clip: as in `VideoModel.find_cameras`.
+            options: of which the focal length counts.
         """
         frames = resize_images(clip.frames, self.image_size)
         steps = self._calibrated(frames[:-1], frames[1:])
-        return _estimate(compose_motions(steps), clip, focal_over_width)
+        return _estimate(compose_motions(steps), clip, options.focal)
 
     @torch.no_grad()
-    def synthesize(
-        self, contexts: VideoClip, target: VideoClip, focal_over_width: float | None = None, refine_steps: int = 0
-    ) -> RenderedViews:
+    def synthesize(self, contexts: VideoClip, target: VideoClip, options: Options = Options()) -> RenderedViews:
         """The target frame, clamped to [0, 1]; the model has no disparity (0) and no opacity (1).
 
         Args:
             contexts: the first one alone is seen.
             target: its pixels are read by the camera encoder only.
-            focal_over_width, refine_steps: ignored.
+            options: ignored.
         """
         reference = resize_images(contexts.frames[:1], self.image_size)
         frame = resize_images(target.frames, self.image_size)
@@ -160,18 +156,12 @@ class PaperVideoAutoencoder(VideoModel):
         return _views(self.decode(warped, target.image_size).clamp(0, 1))
 
     @torch.no_grad()
-    def encode_scene(
-        self,
-        clip: VideoClip,
-        focal_over_width: float | None = None,
-        refine_steps: int = 0,
-        progress: Progress | None = None,
-    ) -> Scene:
+    def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:
         """Every twelfth frame gives deep voxels, every frame a pose, relative to the keyframe before it.
 
         Args:
-            clip, focal_over_width, progress: as in `VideoModel.encode_scene`.
-            refine_steps: ignored.
+            clip: as in `VideoModel.encode_scene`.
+            options: of which the focal length and `progress` count.
         """
         frames = resize_images(clip.frames, self.image_size)
         poses: list[Tensor] = []
@@ -185,9 +175,8 @@ class PaperVideoAutoencoder(VideoModel):
             keyframes.append(start)
             self_motion = _square(self.encode_camera(part[:1], part[:1]))[0]
             structures.append(DeepVoxels(self.encode_structure(part[:1])[0], self_motion))
-            if progress is not None:
-                progress("encoding", min(1.0, (start + REENCODE_EVERY) / len(frames)))
-        camera = _estimate(torch.stack(poses), clip, focal_over_width)
+            options.progress("encoding", min(1.0, (start + REENCODE_EVERY) / len(frames)))
+        camera = _estimate(torch.stack(poses), clip, options.focal)
         return Scene(clip, camera, tuple(keyframes), tuple(structures))
 
     @torch.no_grad()

@@ -34,8 +34,11 @@ class _MissingExtension(ModuleType):
         return missing
 
 
-def load_pytorch3d() -> ModuleType:
-    """The module `pytorch3d.renderer`, with or without the compiled extension.
+def load_pytorch3d(part: str = "renderer") -> ModuleType:
+    """A module of pytorch3d, with or without the compiled extension.
+
+    Args:
+        part: its name.
 
     Raises:
         UserError: pytorch3d is not installed.
@@ -53,7 +56,7 @@ def load_pytorch3d() -> ModuleType:
         stub = _MissingExtension("pytorch3d._C")
         sys.modules["pytorch3d._C"] = stub
         vars(package)["_C"] = stub
-    return importlib.import_module("pytorch3d.renderer")
+    return importlib.import_module(f"pytorch3d.{part}")
 
 
 def march_with_pytorch3d(
@@ -82,8 +85,7 @@ def pytorch3d_cameras(cameras: Cameras, height: int, width: int) -> Any:
     Raises:
         UserError: pytorch3d is not installed.
     """
-    load_pytorch3d()
-    convert = importlib.import_module("pytorch3d.utils").cameras_from_opencv_projection
+    convert = load_pytorch3d("utils").cameras_from_opencv_projection
     camera_from_world = cameras.camera_from_world
     size = torch.tensor([[height, width]], device=camera_from_world.device).expand(len(cameras), 2)
     matrix = cameras.K(width, height)
@@ -103,9 +105,7 @@ def pytorch3d_volumes(voxels: CartesianVoxels) -> Any:
     Raises:
         UserError: pytorch3d is not installed.
     """
-    load_pytorch3d()
-    volumes = importlib.import_module("pytorch3d.structures").Volumes
-    return volumes(
+    return load_pytorch3d("structures").Volumes(
         densities=voxels.density[:, None],
         features=voxels.features,
         voxel_size=voxels.voxel_size,
