@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
+from video_ae import compiled
 from video_ae.geometry.pinhole import camera_rays, pinhole_intrinsics, transform
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.base import VideoModel
-from video_ae.scene.image_based_rendering import ImageBasedRenderer, nearest_source_views, view_distances
+from video_ae.scene.image_based_rendering import NEAR, ImageBasedRenderer, nearest_source_views, view_distances
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene, VideoClip
@@ -97,7 +98,7 @@ def test_a_wall_is_seen_in_the_colours_of_the_frame(view):
 
 
 def test_frames_may_be_larger_than_renderings(monkeypatch):
-    monkeypatch.setattr("video_ae.scene.image_based_rendering.SHORTER_SIDE", 36)
+    monkeypatch.setattr("video_ae.scene.image_based_rendering.GEOMETRY_SIDE", 36)
     picture, camera = seen([0, 0, 0, 0.05, 0, 0])
     assert (picture - paint(camera))[:, 20:-20, 24:-24].abs().mean() < 0.05
 
@@ -140,13 +141,14 @@ def test_a_frame_that_sees_something_else_gives_no_colour():
 def test_the_nearest_frames_give_the_colours():
     scene = scene_of(cameras(*([0, 0, 0, 0.1 * i, 0, 0] for i in range(6))))
     path = cameras([0, 0, 0, 0.11, 0, 0], [0, 0, 0, 0.49, 0, 0])
-    first, last = nearest_source_views(scene, path)
+    first, last = nearest_source_views(view_distances(scene, path))
     assert (set(first), set(last)) == ({0, 1, 2}, {3, 4, 5})
     assert sum(first.values()) == pytest.approx(1)
     assert max(first, key=first.get) == 1
     assert max(last, key=last.get) == 5
     torch.testing.assert_close(view_distances(scene, path)[0].argsort()[:3], torch.tensor([1, 2, 0]))
-    assert [len(sources) for sources in nearest_source_views(scene_of(cameras(STRAIGHT)), path)] == [1, 1]
+    single = view_distances(scene_of(cameras(STRAIGHT)), path)
+    assert [len(sources) for sources in nearest_source_views(single)] == [1, 1]
     views = views_of(Wall(), scene, lambda i: paint(cameras([0, 0, 0, 0.1 * i, 0, 0])), SIZE)
     assert (views.images(path)[0] / 255 - paint(path.select([0])))[:, 8:-8, 8:-8].abs().mean() < 0.05
 
@@ -174,3 +176,29 @@ def test_a_single_image_keeps_the_code_that_was_made_for_it():
     found = cameras(STRAIGHT)
     picture = views_of(HalfSeen(), scene_of(found), lambda i: paint(found), SIZE).images(found, [{}])[0]
     assert (picture == round(255 * GREY)).all()
+
+
+def test_only_views_far_from_all_frames_get_a_code_of_their_own():
+    found = cameras(STRAIGHT, [0, 0, 0, 0.2, 0, 0])
+    path = cameras([0, 0, 0, 0.01, 0, 0], [0, 0, 0, 0.1, 0, 0])
+    distances = view_distances(scene_of(found), path).min(1).values
+    assert distances[0] < NEAR < distances[1]
+    near, far = views_of(HalfSeen(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(path, [{}, {}])
+    assert (near == round(255 * GREY)).all()
+    assert (far == 255).any()
+
+
+@pytest.mark.skipif(compiled.numba is None, reason="Numba is not installed")
+@pytest.mark.parametrize(
+    "known",
+    [lambda inverse_depth: inverse_depth, ragged, lambda inverse_depth: torch.full_like(inverse_depth, math.nan)],
+)
+def test_the_compiled_loops_are_the_tensor_operations(monkeypatch, known):
+    sources = cameras(STRAIGHT, [0, 0.1, 0, -0.1, 0, 0], [0, 0, 0, 0, 0, 2.0])  # the last one is behind the wall
+    view, weights = cameras([0, 0, 0.1, 0.2, 0.05, 0.1]), {0: 0.6, 1: 0.3, 2: 0.1}
+    renderer = views_of(Wall(known), scene_of(sources), lambda i: paint(sources.select([i])), (120, 90))
+    found = renderer.images(view, [weights])
+    monkeypatch.setattr("video_ae.scene.image_based_rendering.usable", lambda *_: False)
+    twin = renderer.images(view, [weights])
+    assert (found.int() - twin.int()).abs().max() <= 1
+    assert (found != twin).float().mean() < 0.01

@@ -1,8 +1,9 @@
 """Image-based rendering in full size: geometry from structure codes, colours from the frames of the video.
 
 The codes are small (their shorter side is that of the model's working images), the frames are not. A view is rendered
-from a code of its own, made of the few frames nearest to it, and from the scene's codes where those frames see nothing;
-each of its pixels, at the depth rendered there, is then looked up in its source views: frames of the video.
+from the scene's codes; one that is far from all frames from a code of its own, made of the few frames nearest to it,
+and from the scene's codes where those frames see nothing. Each of its pixels, at the depth rendered there, is then
+looked up in its source views: frames of the video.
 Where a source view sees that point (its own rendered depth agrees), its colour is taken; where none does, the rendering
 stays, and what nothing has ever seen is filled in smoothly from around it. Where depth jumps from pixel to pixel, a
 source view would be torn: edges that belong elsewhere would run along the tear, as thin lines on plain walls. There
@@ -12,17 +13,21 @@ the rendering stays as well.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from video_ae.compiled import arrays, spread, usable
 from video_ae.geometry.covisibility import viewpoint_distance
-from video_ae.geometry.pinhole import camera_rays, project, sample, transform
+from video_ae.geometry.pinhole import MINIMUM_DEPTH, camera_rays, project, sample, transform
 from video_ae.geometry.resize import even_size, resize_images, resize_maps
 from video_ae.geometry.se3 import invert
 from video_ae.scene.annotations import Reconstruction
+from video_ae.scene.color_kernel import agree_rows, color_rows
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.source import SHORTER_SIDE, FrameReader
 from video_ae.types import Cameras, RenderedViews, Scene
@@ -31,8 +36,11 @@ AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
 RENDERED_WEIGHT = 0.1  # of the rendering beside source views that see a point
 COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
+NEAR = 0.03  # image widths to the nearest frame within which the scene's codes show as much as a code of the view
+GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
 NEAREST = 3  # source views of a view, where nobody chooses them
 _FEATHER = 0.02  # of the image: width over which a source view fades out at its border
+_SPREADS = np.array([AGREEMENT, TEAR, _FEATHER, MINIMUM_DEPTH], np.float32)
 _KEPT = 16  # frames and depth maps in memory, since neighbouring views share them
 
 
@@ -64,12 +72,13 @@ class ImageBasedRenderer:
             progress: called with the part done, from 0 to 1.
         """
         progress(0.0)
-        chosen = nearest_source_views(self.reconstruction.scene, cameras) if source_views is None else source_views
+        distances = view_distances(self.reconstruction.scene, cameras)
+        chosen = nearest_source_views(distances) if source_views is None else source_views
         width, height = self.size
-        images = torch.empty(len(cameras), 3, height, width, dtype=torch.uint8)
+        images, small = torch.empty(len(cameras), 3, height, width, dtype=torch.uint8), self._geometry_size
         for number, weights in enumerate(chosen):
-            camera = cameras.select([number])
-            rendered = self._render_structure(camera, even_size(self.size, SHORTER_SIDE))
+            camera, far = cameras.select([number]), bool(distances[number].min() > NEAR)
+            rendered = self._render_own_code(camera, small) if far else self._render_codes(camera, small)
             images[number] = to_bytes(self._colored(rendered, camera, weights)[None])[0]
             progress((number + 1) / len(cameras))
         return images
@@ -83,7 +92,11 @@ class ImageBasedRenderer:
         size = even_size(self.size, COVERAGE_SIDE)
         return torch.cat([self._render_codes(cameras.select([i]), size).opacity for i in range(len(cameras))])
 
-    def _render_structure(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
+    @property
+    def _geometry_size(self) -> tuple[int, int]:
+        return even_size(self.size, GEOMETRY_SIDE)
+
+    def _render_own_code(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
         """From a code of its own where its frames see something, from the scene's codes elsewhere. A single image has
         no parallax that a new code could use."""
         model, scene = self.reconstruction.model, self.reconstruction.scene
@@ -113,57 +126,100 @@ class ImageBasedRenderer:
         """1 / z that a frame of the clip sees, by its position; NaN where it is not known."""
         if self.inverse_depth is not None:
             return self.inverse_depth.__getitem__
-        size = even_size(self.size, SHORTER_SIDE)
-        return lru_cache(_KEPT)(lambda frame: self._render_codes(self._camera(frame), size).inverse_depth[0])
+        return lru_cache(_KEPT)(
+            lambda frame: self._render_codes(self._camera(frame), self._geometry_size).inverse_depth[0]
+        )
 
     def _camera(self, frame: int) -> Cameras:
         return self.reconstruction.scene.cameras.select([frame]).to("cpu", torch.float32)
 
     def _colored(self, views: RenderedViews, camera: Cameras, weights: dict[int, float]) -> Tensor:
         """A rendered view in the colours of its source views."""
-        width, height = self.size
-        camera = camera.to("cpu", torch.float32)
-        known = views.inverse_depth[0]
-        inverse_depth = resize_maps(known.nan_to_num(0.0)[None], self.size)[0]
-        seen = (resize_maps(known.isfinite().float()[None], self.size)[0] > 0.999).float()
-        total = torch.full((height, width), RENDERED_WEIGHT)
-        color = RENDERED_WEIGHT * resize_maps(fill_unseen(views.rgb, views.opacity)[0], self.size)
-        for frame, share in weights.items():
-            uv, _ = _reproject(camera, self._camera(frame), inverse_depth)
-            weight = share * seen * resize_maps(self._agreement(frame, camera, known)[None], self.size)[0]
-            color = color + weight * sample(self.frame(frame)[None], uv[None], "border")[0]
-            total = total + weight
-        return color / total
+        known, base = views.inverse_depth[0], fill_unseen(views.rgb, views.opacity)[0]
+        if not weights:
+            return resize_maps(base, self.size)
+        sources = Cameras.cat([self._camera(frame) for frame in weights])
+        there = torch.stack([self._inverse_depth_of(frame) for frame in weights]).nan_to_num(0.0)
+        frames = torch.stack([self.frame(frame) for frame in weights])
+        view = camera.to("cpu", torch.float32)
+        compiled = usable(known, base, frames)
+        agreement = (_compiled_agreement if compiled else _agreement)(known, view, sources, there)
+        for _ in range(2):  # nearly a Gaussian of two pixels
+            agreement = F.avg_pool2d(agreement, 5, 1, 2, count_include_pad=False)
+        agreement = agreement * torch.tensor(list(weights.values())).view(-1, 1, 1)
+        return (_compiled_colors if compiled else _colors)(known, base, agreement, frames, view, sources, self.size)
 
-    def _agreement(self, frame: int, camera: Cameras, known: Float[Tensor, "rows columns"]) -> Tensor:
-        """1 where a frame shows what a view sees in its pixels (`known` 1 / z), 0 where it does not; in soft steps."""
-        own, inverse_depth = self._camera(frame), known.nan_to_num(0.0)
-        uv, depth = _reproject(camera, own, inverse_depth)
-        there = self._inverse_depth_of(frame).nan_to_num(0.0)
-        ratio = sample(there[None, None], uv[None], "border")[0, 0] * depth  # 1 where the frame sees the same point
+
+def _agreement(known: Tensor, view: Cameras, sources: Cameras, there: Tensor) -> Float[Tensor, "source rows columns"]:
+    """1 where a source view shows what a view sees in its pixels (`known` 1 / z), 0 where it does not; in soft steps.
+
+    there: 1 / z that the sources see.
+    """
+    agreements, inverse_depth, steps = [], known.nan_to_num(0.0), _largest_step(known)
+    for i in range(len(sources)):
+        uv, depth = _reproject(view, sources.select([i]), inverse_depth)
+        ratio = sample(there[i][None, None], uv[None], "border")[0, 0] * depth  # 1 where it sees the same point
         border = torch.minimum(uv, 1 - uv).amin(-1)
         # How far apart neighbours are looked up because their depths differ, whatever the cameras' rotation and zoom.
-        nearer, _ = _reproject(camera, own, 1.01 * inverse_depth)
+        nearer, _ = _reproject(view, sources.select([i]), 1.01 * inverse_depth)
         shift = (nearer - uv) * torch.tensor([known.shape[1], known.shape[0]])
-        tear = shift.norm(dim=-1) / 0.01 * _largest_step(known)
+        tear = shift.norm(dim=-1) / 0.01 * steps
         agreement = torch.exp(-0.5 * (((ratio - 1) / AGREEMENT).square() + (tear / TEAR).square()))
-        agreement = agreement * (border / _FEATHER).clamp(0, 1) * (depth > 0) * known.isfinite()
-        for _ in range(2):  # nearly a Gaussian of two pixels
-            agreement = F.avg_pool2d(agreement[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
-        return agreement
+        agreements.append(agreement * (border / _FEATHER).clamp(0, 1) * (depth > 0) * known.isfinite())
+    return torch.stack(agreements)
 
 
-def nearest_source_views(scene: Scene, path: Cameras) -> list[dict[int, float]]:
-    """For each view of a path, the frames of a scene that see most alike, weighted by nearness.
+def _compiled_agreement(known: Tensor, view: Cameras, sources: Cameras, there: Tensor) -> Tensor:
+    """The same by a compiled loop."""
+    agreement = torch.empty(len(sources), *known.shape)
+    inputs = arrays(known.nan_to_num(0.0), _largest_step(known), there)
+    spread(agreement[..., 0].numel(), agree_rows, *inputs, *_seen_from(view, sources), _SPREADS, *arrays(agreement))
+    return agreement
+
+
+def _colors(
+    known: Tensor, base: Tensor, agreement: Tensor, frames: Tensor, view: Cameras, sources: Cameras,
+    size: tuple[int, int],
+) -> Float[Tensor, "3 height width"]:  # fmt: skip
+    """The rendered colours `base`, and those of the source views by their agreement."""
+    inverse_depth = resize_maps(known.nan_to_num(0.0)[None], size)[0]
+    seen = (resize_maps(known.isfinite().float()[None], size)[0] > 0.999).float()
+    total, color = torch.full(inverse_depth.shape, RENDERED_WEIGHT), RENDERED_WEIGHT * resize_maps(base, size)
+    for i, weight in enumerate(seen * resize_maps(agreement, size)):
+        uv, _ = _reproject(view, sources.select([i]), inverse_depth)
+        color = color + weight * sample(frames[i][None], uv[None], "border")[0]
+        total = total + weight
+    return color / total
+
+
+def _compiled_colors(
+    known: Tensor, base: Tensor, agreement: Tensor, frames: Tensor, view: Cameras, sources: Cameras,
+    size: tuple[int, int],
+) -> Float[Tensor, "3 height width"]:  # fmt: skip
+    """The same by a compiled loop."""
+    image = torch.empty(3, size[1], size[0])
+    depth = torch.stack([known.nan_to_num(0.0), known.isfinite().float()])
+    inputs = *arrays(depth, base, agreement, frames), *_seen_from(view, sources), RENDERED_WEIGHT, MINIMUM_DEPTH
+    spread(size[1], color_rows, *inputs, *arrays(image))
+    return image
+
+
+def _seen_from(view: Cameras, sources: Cameras) -> list[Any]:
+    """source_from_view of each source, and the intrinsics of the view and of the sources, for the kernels."""
+    poses = invert(sources.world_from_camera) @ view.world_from_camera
+    return arrays(poses, view.intrinsics[0], sources.intrinsics)
+
+
+def nearest_source_views(distances: Float[Tensor, "view frame"]) -> list[dict[int, float]]:
+    """For each view of a path, the frames that see most alike, weighted by nearness.
 
     Args:
-        scene: of a video.
-        path: cameras of the views, in the scene's world.
+        distances: as of `view_distances`.
     """
     source_views = []
-    for distances in view_distances(scene, path):
-        nearest = distances.argsort()[:NEAREST].tolist()
-        shares = {i: 1 / (distances[i].item() + 0.02) ** 2 for i in nearest}
+    for row in distances:
+        nearest = row.argsort()[:NEAREST].tolist()
+        shares = {i: 1 / (row[i].item() + 0.02) ** 2 for i in nearest}
         total = sum(shares.values())
         source_views.append({i: share / total for i, share in shares.items()})
     return source_views

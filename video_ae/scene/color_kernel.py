@@ -1,0 +1,154 @@
+"""Views in the colours of their source views as fused loops: the arithmetic of `image_based_rendering`."""
+
+from typing import Any
+
+import numpy as np
+
+from video_ae.compiled import Floats, kernel
+
+_ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+_LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
+
+
+@kernel
+def _corner(u: float, v: float, height: int, width: int) -> tuple[Any, Any, Any]:
+    """Where the four pixels around image coordinates begin, and how far between them they lie; borders go on."""
+    x = min(max(np.float32(u) * np.float32(width) - _HALF, _ZERO), np.float32(width - 1))
+    y = min(max(np.float32(v) * np.float32(height) - _HALF, _ZERO), np.float32(height - 1))
+    column = min(max(np.int32(x), np.int32(0)), np.int32(max(width - 2, 0)))
+    row = min(max(np.int32(y), np.int32(0)), np.int32(max(height - 2, 0)))
+    return row * width + column, x - np.float32(column), y - np.float32(row)
+
+
+@kernel
+def _mixed(maps: Floats, n: int, i: Any, a: Any, b: Any, across: int, down: int) -> Any:
+    """A value of a map between four pixels."""
+    upper = maps[n, i] + a * (maps[n, i + across] - maps[n, i])
+    lower = maps[n, i + down] + a * (maps[n, i + down + across] - maps[n, i + down])
+    return upper + b * (lower - upper)
+
+
+@kernel
+def _project(
+    u: np.float32,
+    v: np.float32,
+    inverse_depth: np.float32,
+    nearest: np.float32,
+    pose: Floats,
+    view: Floats,
+    own: Floats,
+) -> tuple[float, float, float]:
+    """Image coordinates and z in a source view of what a view sees at (u, v)."""
+    z = _ONE / max(inverse_depth, _LEAST)
+    x, y = (u - view[2]) / view[0] * z, (v - view[3]) / view[1] * z
+    a = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]
+    b = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]
+    c = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3]
+    near = max(c, nearest)
+    return a / near * own[0] + own[2], b / near * own[1] + own[3], c
+
+
+@kernel
+def agree_rows(
+    known: Floats,
+    steps: Floats,
+    seen_there: Floats,
+    poses: Floats,
+    view: Floats,
+    own: Floats,
+    spreads: Floats,
+    agreement: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """How far source views show what a view sees, in some rows of all of them, counted through.
+
+    Args:
+        known: [row, column], inverse depth of the view, 0 where it is not known.
+        steps: [row, column], the largest relative step to a neighbour.
+        seen_there: [source, row2, column2], inverse depth that each source sees.
+        poses: [source, 4, 4], source_from_view.
+        view: [4], intrinsics of the view.
+        own: [source, 4], those of the sources.
+        spreads: of what counts as the same point, as whole, and of the fading at a source's border; nearest depth.
+        agreement: [source, row, column] is filled, 0 to 1.
+        first, last: the rows are those from the first to before the last.
+    """
+    rows, columns = known.shape
+    height, width = seen_there.shape[1:]
+    same, tear, feather, nearest = spreads[0], spreads[1], spreads[2], spreads[3]
+    there = seen_there.reshape(len(seen_there), height * width)
+    across, down = min(width - 1, 1), min(height - 1, 1) * width
+    for number in range(first, last):
+        n, y = number // rows, number % rows
+        pose, intrinsics = poses[n], own[n]
+        v = (np.float32(y) + _HALF) / np.float32(rows)
+        for x in range(columns):
+            u, q = (np.float32(x) + _HALF) / np.float32(columns), known[y, x]
+            a, b, depth = _project(u, v, q, nearest, pose, view, intrinsics)
+            a2, b2, _ = _project(u, v, np.float32(1.01) * q, nearest, pose, view, intrinsics)
+            i, du, dv = _corner(a, b, height, width)
+            ratio = _mixed(there, n, i, du, dv, across, down) * depth  # 1 where the source sees the same point
+            border = min(min(a, _ONE - a), min(b, _ONE - b)) / feather
+            shift_x, shift_y = (a2 - a) * np.float32(columns), (b2 - b) * np.float32(rows)
+            torn = np.sqrt(shift_x * shift_x + shift_y * shift_y) * np.float32(100) * steps[y, x] / tear
+            off = (ratio - _ONE) / same
+            value = np.exp(-_HALF * (off * off + torn * torn)) * min(max(border, _ZERO), _ONE)
+            agreement[n, y, x] = value if (depth > _ZERO) & (q > _ZERO) else _ZERO
+
+
+@kernel
+def color_rows(
+    known: Floats,
+    base: Floats,
+    agreement: Floats,
+    frames: Floats,
+    poses: Floats,
+    view: Floats,
+    own: Floats,
+    base_weight: float,
+    nearest: float,
+    image: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """Some rows of a view in the colours of its sources.
+
+    Args:
+        known: [2, row, column]: inverse depth of the view, and 1 where it is known.
+        base: [3, row, column], the rendered colours.
+        agreement: [source, row, column], times each source's share.
+        frames: [source, 3, height, width].
+        poses, view, own: as in `agree_rows`.
+        base_weight: of the rendered colours.
+        nearest: depth; what lies nearer to a source is projected as if it lay there.
+        image: [3, height, width] is filled.
+        first, last: the rows are those from the first to before the last.
+    """
+    count, _, source_height, source_width = frames.shape
+    rows, columns = known.shape[1:]
+    _, height, width = image.shape
+    depth_maps, colors = known.reshape(2, rows * columns), base.reshape(3, rows * columns)
+    trust, pixels = agreement.reshape(count, rows * columns), frames.reshape(3 * count, source_height * source_width)
+    across, down = min(columns - 1, 1), min(rows - 1, 1) * columns
+    right, below = min(source_width - 1, 1), min(source_height - 1, 1) * source_width
+    for y in range(first, last):
+        v = (np.float32(y) + _HALF) / np.float32(height)
+        for x in range(width):
+            u, total = (np.float32(x) + _HALF) / np.float32(width), np.float32(base_weight)
+            i, du, dv = _corner(u, v, rows, columns)
+            red = total * _mixed(colors, 0, i, du, dv, across, down)
+            green = total * _mixed(colors, 1, i, du, dv, across, down)
+            blue = total * _mixed(colors, 2, i, du, dv, across, down)
+            if _mixed(depth_maps, 1, i, du, dv, across, down) > np.float32(0.999):
+                q = _mixed(depth_maps, 0, i, du, dv, across, down)
+                for n in range(count):
+                    weight = _mixed(trust, n, i, du, dv, across, down)
+                    if weight > _ZERO:
+                        a, b, _ = _project(u, v, q, np.float32(nearest), poses[n], view, own[n])
+                        j, au, av = _corner(a, b, source_height, source_width)
+                        red += weight * _mixed(pixels, 3 * n, j, au, av, right, below)
+                        green += weight * _mixed(pixels, 3 * n + 1, j, au, av, right, below)
+                        blue += weight * _mixed(pixels, 3 * n + 2, j, au, av, right, below)
+                        total += weight
+            image[0, y, x], image[1, y, x], image[2, y, x] = red / total, green / total, blue / total
