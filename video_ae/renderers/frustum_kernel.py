@@ -1,35 +1,37 @@
 """Rays through a multiplane volume as one fused loop: the arithmetic of `FrustumRenderer`, without gradients."""
 
+import math
+
 import numpy as np
 
 from video_ae.compiled import Floats, kernel
 
+_BLOCK = 64  # rays that go through the planes together
 _NEGLIGIBLE = np.float32(1e-6)  # weights below it are left out, and rays with so little transparency end
 _ZERO, _ONE, _HALF, _LEAST = np.float32(0), np.float32(1), np.float32(0.5), np.float32(1e-3)
+_C2, _C3, _C4, _C5, _C6 = (np.float32(1 / math.factorial(i)) for i in range(2, 7))  # of the exponential series
 
 
 @kernel
-def _transparency(density: Floats, out: Floats) -> None:
-    """exp(-density) to 4e-6 of its value, by a polynomial of a 64th and six squarings, which run side by side."""
-    for x in range(len(out)):
-        t = -min(density[x], np.float32(40)) / np.float32(64)
-        e = _ONE + t * (
-            _ONE + t / 2 * (_ONE + t / 3 * (_ONE + t / 4 * (_ONE + t / 5 * (_ONE + t / 6 * (_ONE + t / 7)))))
-        )
-        e *= e
-        e *= e
-        e *= e
-        e *= e
-        e *= e
-        out[x] = e * e
+def _opacity(density: np.float32) -> np.float32:
+    """1 - exp(-density), the exponential to 4e-6 of its value: a polynomial of a 64th and six squarings, which can be
+    done for several values at a time."""
+    t = -min(density, np.float32(40)) / np.float32(64)
+    e = _ONE + t * (_ONE + t * (_C2 + t * (_C3 + t * (_C4 + t * (_C5 + t * _C6)))))
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    return _ONE - e * e
 
 
 @kernel
 def _meet_plane(
     rays: Floats, pose: Floats, intrinsics: Floats, q: np.float32, columns: int, rows: int,
     u: Floats, v: Floats, disparity: Floats, inside: Floats,
-) -> None:  # fmt: skip
-    """Where the rays of a row meet a plane: in pixels of the reference, and 1 / z in the view; 1 where both see it."""
+) -> np.float32:  # fmt: skip
+    """Where rays meet a plane: in pixels of the reference, and 1 / z in the view; 1 where both see it, and how many."""
     ahead = _ONE - q * pose[2, 3]
     fx, fy, cx, cy = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3]
     for x in range(len(u)):
@@ -48,6 +50,10 @@ def _meet_plane(
         u[x] = min(max(u[x] * np.float32(columns) - _HALF, _ZERO), right)
     for x in range(len(u)):
         v[x] = min(max(v[x] * np.float32(rows) - _HALF, _ZERO), bottom)
+    total = _ZERO
+    for x in range(len(u)):
+        total += inside[x]
+    return total
 
 
 @kernel
@@ -79,57 +85,63 @@ def render_rows(
     """
     count, rows, columns = density.shape
     height, width = opacity.shape[1:]
-    rays, left = np.empty((3, width), np.float32), np.empty(width, np.float32)
-    u, v, near, inside = (np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32),
-                          np.empty(width, np.float32))  # fmt: skip
-    weight, index, across = np.empty(width, np.float32), np.empty(width, np.int64), min(columns - 1, 1)
-    down = min(rows - 1, 1) * columns
-    flat = features.reshape(3, count * rows * columns)
-    flat_density = density.reshape(count * rows * columns)
+    buffers = np.empty((13, _BLOCK), np.float32)
+    all_indices, across, down = np.empty(_BLOCK, np.int64), min(columns - 1, 1), min(rows - 1, 1) * columns
+    colors, densities = features.reshape(3, count * rows * columns), density.reshape(count * rows * columns)
     for number in range(first, last):
         view, y = number // height, number % height
         pose, own = poses[view], view_intrinsics[view]
         ray_y = ((np.float32(y) + _HALF) / np.float32(height) - own[3]) / own[1]
-        for i in range(3):
-            for x in range(width):
-                ray_x = ((np.float32(x) + _HALF) / np.float32(width) - own[2]) / own[0]
-                rays[i, x] = pose[i, 0] * ray_x + pose[i, 1] * ray_y + pose[i, 2]
-        left[:] = 1
-        disparity[view, y], opacity[view, y] = 0, 0
-        rgb[view, :, y] = 0
-        for p in range(count):
-            _meet_plane(rays, pose, intrinsics, planes[p], columns, rows, u, v, near, inside)
-            for x in range(width):
-                column = min(max(np.int32(u[x]), np.int32(0)), np.int32(max(columns - 2, 0)))
-                row = min(max(np.int32(v[x]), np.int32(0)), np.int32(max(rows - 2, 0)))
-                u[x] -= np.float32(column)
-                v[x] -= np.float32(row)
-                index[x] = (p * rows + row) * columns + column
-            for x in range(width):
-                i = index[x]
-                upper = flat_density[i] + u[x] * (flat_density[i + across] - flat_density[i])
-                lower = flat_density[i + down] + u[x] * (flat_density[i + down + across] - flat_density[i + down])
-                weight[x] = upper + v[x] * (lower - upper)
-            _transparency(weight, weight)
-            most = _ZERO
-            for x in range(width):
-                weight[x] = (_ONE - weight[x]) * inside[x]
-            for x in range(width):
-                here = left[x] * weight[x]
-                left[x] -= here
-                weight[x] = here
-            for x in range(width):
-                most = max(most, left[x])
-            for x in range(width):
-                opacity[view, y, x] += weight[x]
-            for x in range(width):
-                disparity[view, y, x] += weight[x] * near[x]
-            for x in range(width):
-                if weight[x] > _NEGLIGIBLE:
+        for begin in range(0, width, _BLOCK):
+            length = min(_BLOCK, width - begin)
+            rays, u, v = buffers[:3, :length], buffers[3, :length], buffers[4, :length]
+            near, weight, left, index = (
+                buffers[5, :length],
+                buffers[6, :length],
+                buffers[7, :length],
+                all_indices[:length],
+            )
+            seen, nearness, color = buffers[8, :length], buffers[9, :length], buffers[10:, :length]
+            for i in range(3):
+                for x in range(length):
+                    ray_x = ((np.float32(begin + x) + _HALF) / np.float32(width) - own[2]) / own[0]
+                    rays[i, x] = pose[i, 0] * ray_x + pose[i, 1] * ray_y + pose[i, 2]
+            left[:], seen[:], nearness[:], color[:] = 1, 0, 0, 0
+            for p in range(count):
+                inside = _meet_plane(rays, pose, intrinsics, planes[p], columns, rows, u, v, near, weight)
+                if inside == 0:
+                    continue
+                for x in range(length):
+                    column = min(max(np.int32(u[x]), np.int32(0)), np.int32(max(columns - 2, 0)))
+                    row = min(max(np.int32(v[x]), np.int32(0)), np.int32(max(rows - 2, 0)))
+                    u[x] -= np.float32(column)
+                    v[x] -= np.float32(row)
+                    index[x] = (p * rows + row) * columns + column
+                for x in range(length):
                     i = index[x]
-                    for c in range(3):
-                        upper = flat[c, i] + u[x] * (flat[c, i + across] - flat[c, i])
-                        lower = flat[c, i + down] + u[x] * (flat[c, i + down + across] - flat[c, i + down])
-                        rgb[view, c, y, x] += weight[x] * (upper + v[x] * (lower - upper))
-            if most < _NEGLIGIBLE:
-                break
+                    upper = densities[i] + u[x] * (densities[i + across] - densities[i])
+                    lower = densities[i + down] + u[x] * (densities[i + down + across] - densities[i + down])
+                    weight[x] *= upper + v[x] * (lower - upper)
+                most = _ZERO
+                for x in range(length):
+                    weight[x] = left[x] * _opacity(weight[x])
+                for x in range(length):
+                    left[x] -= weight[x]
+                for x in range(length):
+                    seen[x] += weight[x]
+                for x in range(length):
+                    nearness[x] += weight[x] * near[x]
+                for x in range(length):
+                    if weight[x] > _NEGLIGIBLE:
+                        i = index[x]
+                        for c in range(3):
+                            upper = colors[c, i] + u[x] * (colors[c, i + across] - colors[c, i])
+                            lower = colors[c, i + down] + u[x] * (colors[c, i + down + across] - colors[c, i + down])
+                            color[c, x] += weight[x] * (upper + v[x] * (lower - upper))
+                for x in range(length):
+                    most = max(most, left[x])
+                if most < _NEGLIGIBLE:
+                    break
+            opacity[view, y, begin : begin + length] = seen
+            disparity[view, y, begin : begin + length] = nearness
+            rgb[view, :, y, begin : begin + length] = color
