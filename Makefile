@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint pytorch3d browser docs clean
+.PHONY: demo test test-slow lint bench pytorch3d browser docs clean
 
 # About three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
@@ -23,6 +23,10 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/python tools/check_docstrings.py
 	$(BIN)/python tools/check_words.py
+
+# Times of this checkout beside an older commit, about twenty minutes; writes docs/performance.md.
+bench: $(VENV)/installed
+	$(BIN)/python scripts/benchmark_performance.py
 
 # The pure-Python part of PyTorch3D, a reference for our ray marcher: no wheel of the whole runs here, and an extra of
 # the package cannot carry these flags.

@@ -1,0 +1,281 @@
+"""Where the time goes, beside an older commit, in one run: `make bench`, or
+
+    python scripts/benchmark_performance.py --against 73fe9c0 --out docs/performance.md
+
+CPU seconds of one thread. Every measurement runs in a process of its own, with the package of this checkout and with
+that of the other commit in turn; a first turn, in which code is compiled and caches are filled, is not counted. The
+clips are the project's walk-throughs. Cameras beside COLMAP: `scripts/benchmark_cameras.py`. Commits before 73fe9c0
+have another interface.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WALKS = ROOT / "data" / "walkthroughs"
+FRAMES, REFINE_STEPS = 25, 4
+ROWS = {  # measurement -> what it is called
+    "cameras, feed-forward, 25 frames": "a validation walk-through, median of five",
+    "cameras, refined, 25 frames": "the same with four rounds of refinement, median of three",
+    "a training step of configs/perspective.yaml, a new clip": "forward and backward, cameras solved, median of three",
+    "`video-ae reconstruct`, 48 frames, all files": "the whole command, starting included",
+    "its cameras": "by its summary.json, as the rows below",
+    "its structure": "",
+    "a new view at 192x144": "",
+}
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of this process.
+
+    Args:
+        work: is done once.
+    """
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def cameras(refine_steps: int, count: int) -> float:
+    """Median over some clips.
+
+    Args:
+        refine_steps: rounds of refinement.
+        count: of clips.
+    """
+    from video_ae.camera.solver import CameraSolver
+    from video_ae.datasets.open import open_dataset
+
+    solver, times = CameraSolver(), []
+    clips = [open_dataset(WALKS / part) for part in ("validation", "train")]
+    loaded = [data.load(i).select(slice(0, FRAMES)) for data in clips for i in range(len(data))][:count]
+    for clip in [loaded[0], *loaded]:
+        times.append(cpu_seconds(lambda frames=clip.frames: solver.solve(frames, None, refine_steps)))
+    return statistics.median(times[1:])
+
+
+def training_step() -> float:
+    """A step on a clip whose cameras are not known yet."""
+    import torch
+
+    from video_ae.datasets.open import open_dataset
+    from video_ae.models.open import build_model
+    from video_ae.training.config import parse_run
+    from video_ae.types import VideoClip
+
+    settings = parse_run(["--config", str(ROOT / "configs" / "perspective.yaml"), "--out", "unused"])
+    model = build_model(settings.model).train()
+    data, times = open_dataset(WALKS / "train"), []
+    for number in range(4):
+        clip = data.load(number, indices=range(settings.data.length), size=settings.data.size)
+        batch = VideoClip(clip.frames[None], clip.indices[None], clip.times[None])
+        torch.manual_seed(number)
+        times.append(cpu_seconds(lambda batch=batch: model(batch).frames.square().mean().backward()))
+    return statistics.median(times[1:])
+
+
+def reconstruct() -> dict[str, float]:
+    """The whole command, and its stages."""
+    video = next((WALKS / "test" / "videos").glob("test_0000*.mp4"))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        command = [sys.executable, "-m", "video_ae", "reconstruct", str(video), "--out", str(out), "--overwrite"]
+        for _ in range(2):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(command, check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        stages = json.loads((out / "summary.json").read_text())["seconds"]
+    whole = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    names = list(ROWS)[3:]
+    values = whole, stages["cameras"], stages["structure"], stages["rendering new views"] / 96
+    return dict(zip(names, values, strict=True))
+
+
+def matcher() -> dict[str, float]:
+    """Compiled loop and tensor operations on one level of 25 frames, neighbours, four iterations; and what reading and
+    writing the maps once would take."""
+    import torch
+
+    from video_ae.camera.features import LocalContrast
+    from video_ae.camera.frame_graph import frame_pairs
+    from video_ae.camera.optical_flow import refine_level, refine_level_compiled
+    from video_ae.datasets.open import open_dataset
+
+    frames = open_dataset(WALKS / "validation").load(0).frames[:FRAMES]
+    maps = LocalContrast()(torch.nn.functional.interpolate(frames, (128, 170), mode="bilinear", antialias=True))
+    edges = frame_pairs(FRAMES, (1,))
+    start = torch.zeros(edges.shape[1], 2, 128, 170)
+    times = {}
+    for name, level in (("compiled", refine_level_compiled), ("tensor operations", refine_level)):
+        runs = [cpu_seconds(lambda level=level: level(maps, edges, start, 4, 0.005)) for _ in range(4)]
+        times[name] = statistics.median(runs[1:])
+    source, copies = torch.rand(8_000_000), 20
+    per_byte = cpu_seconds(lambda: [source.clone() for _ in range(copies)]) / (copies * 2 * source.numel() * 4)
+    pixels = start.shape[0] * 128 * 170
+    times["floor"] = per_byte * pixels * 4 * (2 + 2 + 2 + 5)  # two maps and the flow read, flow and four maps written
+    return times
+
+
+def sizes() -> dict[str, dict[str, float]]:
+    """Feed-forward cameras by frames of a clip that goes there and back, and a rendered view by its shorter side."""
+    import torch
+
+    from video_ae.camera.solver import CameraSolver
+    from video_ae.datasets.open import open_dataset
+    from video_ae.models.open import load_video_model
+
+    frames = open_dataset(WALKS / "test").load(0).frames
+    there_and_back = torch.cat([frames, frames.flip(0)[1:-1]])
+    solver, by_frames, by_side = CameraSolver(), {}, {}
+    for count in (6, 6, 12, 24, 48, 94, 188):
+        clip = there_and_back.repeat(2, 1, 1, 1)[:count]
+        by_frames[str(count)] = cpu_seconds(lambda clip=clip: solver.solve(clip))
+    model = load_video_model(None, torch.device("cpu"))
+    scene = model.reconstruct(frames[:12], refine_iterations=0).scene
+    view = scene.cameras.select([4])
+    for side in (64, 64, 128, 192, 256, 384, 512):
+        size = (side * 4 // 3, side)
+        by_side[str(side)] = cpu_seconds(lambda size=size: [model.render(scene, view, size) for _ in range(3)]) / 3
+    return {"frames": by_frames, "side": by_side}
+
+
+def measure(name: str) -> dict[str, Any]:
+    """One process.
+
+    Args:
+        name: of the measurement.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    rows = list(ROWS)
+    work: dict[str, Callable[[], dict[str, Any]]] = {
+        "feed_forward": lambda: {rows[0]: cameras(0, 5)},
+        "refined": lambda: {rows[1]: cameras(REFINE_STEPS, 3)},
+        "training": lambda: {rows[2]: training_step()},
+        "reconstruct": reconstruct,
+        "matcher": matcher,
+        "sizes": sizes,
+    }
+    return work[name]()
+
+
+def in_process(name: str, package: Path) -> dict[str, Any]:
+    """`measure` with the package of a checkout.
+
+    Args:
+        name: of the measurement.
+        package: the checkout.
+    """
+    print(f"{name} with {package}", file=sys.stderr)
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    environment = os.environ | threads | {"PYTHONPATH": str(package)}
+    command = [sys.executable, str(Path(__file__).resolve()), "--measure", name]
+    ran = subprocess.run(command, cwd=package, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def plot(measured: dict[str, dict[str, float]], path: Path) -> None:
+    """Time over size.
+
+    Args:
+        measured: as of `sizes`.
+        path: PNG.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    labels = ("frames of a clip", "cameras, feed-forward"), ("shorter side of a view, pixels", "a view from the codes")
+    for axis, values, (label, title) in zip(axes, measured.values(), labels, strict=True):
+        axis.loglog([int(key) for key in values], list(values.values()), "o-")
+        axis.set(xlabel=label, ylabel="CPU seconds, one thread", title=title)
+        axis.grid(True, which="both", alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def page(rows: dict[str, dict[str, float]], flow: dict[str, float], against: str, image: str) -> str:
+    """The page as Markdown.
+
+    Args:
+        rows: package -> row -> seconds.
+        flow: as of `matcher`.
+        against: the older commit.
+        image: of the plot, relative to the page.
+    """
+    import numba
+    import torch
+
+    now, before = rows["now"], rows["before"]
+    table = "".join(
+        f"| {name} | {before[name]:.3g} | {now[name]:.3g} | {now[name] / before[name]:.2f} | {note} |\n"
+        for name, note in ROWS.items()
+    )
+    machine = f"{os.cpu_count()} cores of {processor()}"
+    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, Numba {numba.__version__}"
+    slow, fast, floor = (1000 * flow[name] for name in ("tensor operations", "compiled", "floor"))
+    return f"""# Performance
+
+CPU seconds of one thread, by `make bench` in one run beside commit `{against}`: {versions}, {machine}.
+
+| | before | now | ratio | how |
+|---|---|---|---|---|
+{table}
+The dense matcher, one level of {FRAMES} frames at 170x128, both directions of each pair: {slow:.0f} ms by tensor
+operations, {fast:.0f} ms by the compiled loop ({slow / fast:.1f} times less). Reading its inputs and writing its
+results once would take {floor:.1f} ms here: the loop is bound by arithmetic, not by memory.
+
+![Time over size]({image})
+
+Cameras beside COLMAP on the same frames: `python scripts/benchmark_cameras.py --root $REAL_CLIPS/eval --peers`.
+"""
+
+
+def processor() -> str:
+    """Its name, where the system says it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def main() -> None:
+    """Measures and writes the page, or is one of the measuring processes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", default="73fe9c0", help="the older commit, which is checked out beside")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance.md")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure(arguments.measure)))
+        return
+    rows: dict[str, dict[str, float]] = {"now": {}, "before": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        older, git = Path(folder) / "older", ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(older), arguments.against], check=True)
+        try:
+            for name in ("feed_forward", "refined", "training", "reconstruct"):
+                for label, package in (("now", ROOT), ("before", older)):
+                    rows[label] |= in_process(name, package)
+        finally:
+            subprocess.run([*git, "remove", "--force", str(older)], check=True)
+    image = arguments.out.parent / "images" / "performance.png"
+    image.parent.mkdir(exist_ok=True)
+    plot(in_process("sizes", ROOT), image)
+    text = page(rows, in_process("matcher", ROOT), arguments.against, f"images/{image.name}")
+    arguments.out.write_text(text)
+    arguments.out.with_suffix(".json").write_text(json.dumps(rows, indent=1))
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
