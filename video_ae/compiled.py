@@ -57,7 +57,10 @@ def usable(*tensors: Tensor) -> bool:
 def _is_installed() -> bool:
     """Whether there is a compiler; says once what is lost without one, or that it is at work."""
     if numba is None:
-        print("Numba is not installed: cameras and views take about five times as long (pip install numba).", file=sys.stderr)
+        print(
+            "Numba is not installed: cameras and views take about five times as long (pip install numba).",
+            file=sys.stderr,
+        )
         return False
     if numba.config.DISABLE_JIT:
         return False

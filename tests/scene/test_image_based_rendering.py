@@ -178,14 +178,30 @@ def test_a_single_image_keeps_the_code_that_was_made_for_it():
     assert (picture == round(255 * GREY)).all()
 
 
-def test_only_views_far_from_all_frames_get_a_code_of_their_own():
+def test_only_views_far_from_all_keyframes_get_a_code_of_their_own():
     found = cameras(STRAIGHT, [0, 0, 0, 0.2, 0, 0])
     path = cameras([0, 0, 0, 0.01, 0, 0], [0, 0, 0, 0.1, 0, 0])
-    distances = view_distances(scene_of(found), path).min(1).values
+    distances = view_distances(scene_of(found), path)[:, 0]
     assert distances[0] < NEAR < distances[1]
     near, far = views_of(HalfSeen(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(path, [{}, {}])
     assert (near == round(255 * GREY)).all()
     assert (far == 255).any()
+
+
+def test_far_views_in_a_row_share_a_code_as_long_as_they_see_nearly_the_same():
+    asked = []
+
+    class Asked(HalfSeen):
+        def render_from_frames(self, scene, frame, cameras, size=None):
+            asked.append([round(x, 3) for x in cameras.world_from_camera[:, 0, 3].tolist()])
+            return super().render_from_frames(scene, frame, cameras, size)
+
+    found = cameras(STRAIGHT, [0, 0, 0, 0.4, 0, 0])
+    path = cameras(*([0, 0, 0, x, 0, 0] for x in (0.2, 0.202, 0.204, 0.25, 0.0, 0.2)))
+    images = views_of(Asked(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(path, [{}] * 6)
+    assert asked == [[0.2, 0.202, 0.204], [0.25], [0.2]]
+    assert (images[4] == round(255 * GREY)).all(), "the keyframe itself shows the scene's code"
+    assert (images[[0, 1, 2, 3, 5], :, :, : SIZE[0] // 2] == 255).all()
 
 
 @pytest.mark.skipif(compiled.numba is None, reason="Numba is not installed")

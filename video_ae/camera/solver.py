@@ -253,12 +253,14 @@ class _Solving:
         known = KnownParameters(focal, state.inverse_depth, state.is_pure_rotation)
         if focal:
             state = replace(state, log_focal=torch.tensor(focal, device=graph.device).log())
+        if not rounds:
+            return _Solution(graph, state, solver.outer_loop.match(graph, state, gaps, loop_closures), known)
         for _ in range(rounds):
             solved, matches = solver.outer_loop.run(graph, state, gaps, known, loop_closures)
             if match_costs(solved, matches).sum() >= match_costs(state, matches).sum():
                 break
             state = solved
-        return _Solution(graph, state, solver.outer_loop.match(graph, state, gaps, loop_closures), known)
+        return _Solution(graph, state, matches, known)
 
     def _cost(self, part: list[int], submap: Submap) -> float:
         """Mean cost of the wide correspondences of a submap."""

@@ -176,20 +176,20 @@ class VideoModel(Autoencoder):
         return self.render(scene, camera_between(scene.cameras, contexts.indices, index), contexts.image_size)
 
     def render_from_frames(
-        self, scene: Scene, frame: FrameReader, camera: Cameras, size: tuple[int, int] | None = None
+        self, scene: Scene, frame: FrameReader, cameras: Cameras, size: tuple[int, int] | None = None
     ) -> RenderedViews:
-        """One view, where the frames are at hand: a model may make a code for it alone. By default as `render`.
+        """Views close together, where the frames are at hand: a model may make a code for them. By default as `render`.
 
         Args:
             scene: as in `render`.
             frame: reads a frame of the scene's clip by its position, RGB in [0, 1], all of one size.
-            camera: of the view (one frame), in the scene's world.
+            cameras: of the views, in the scene's world.
             size: as in `render`.
 
         Returns:
-            One view. Opacity says what the frames used see, not what the whole clip has seen.
+            The views. Opacity says what the frames used see, not what the whole clip has seen.
         """
-        return self.render(scene, camera, size)
+        return self.render(scene, cameras, size)
 
     def encode_image(self, frame: Float[Tensor, "3 height width"], focal_over_width: float | None = None) -> Scene:
         """A scene of a single image, whose depth is a guess and whose typical depth is 1.

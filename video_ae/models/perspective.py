@@ -19,6 +19,7 @@ from video_ae.scene.source import FrameReader
 from video_ae.structure.base import StructureEncoder
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
+MARGIN_AROUND = 0.05  # widths and heights of a view that a code for several views reaches beyond the middle one
 FEWEST_NEAREST = 4  # frames that a view's own code is made from, where no more are about as near
 SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
 
@@ -217,27 +218,35 @@ class PerspectiveAutoencoder(VideoModel):
 
     @torch.no_grad()
     def render_from_frames(
-        self, scene: Scene, frame: FrameReader, camera: Cameras, size: tuple[int, int] | None = None
+        self, scene: Scene, frame: FrameReader, cameras: Cameras, size: tuple[int, int] | None = None
     ) -> RenderedViews:
-        """One view from a code that is made for it, in its own frustum, of the frames that see most alike.
+        """Views from a code that is made for them, in the frustum of the middle one, of the frames that see most alike.
 
         Takes longer than `render`, and shows more. Frames are made smaller where their short side has more than
         `view_side` pixels.
 
         Args:
-            scene, frame, camera, size: as in `VideoModel.render_from_frames`.
+            scene, frame, cameras, size: as in `VideoModel.render_from_frames`.
         """
         width, height = size or scene.clip.image_size
-        contexts = nearest_frames(scene.camera, camera, FEWEST_NEAREST, self.scene_contexts)
+        middle = cameras.select([len(cameras) // 2])
+        contexts = nearest_frames(scene.camera, middle, FEWEST_NEAREST, self.scene_contexts)
         device = scene.camera.confidence.device
         frames = resize_short_side(torch.stack([frame(i).to(device) for i in contexts]), self.view_side)
         found = scene.camera.select(contexts)
-        camera = camera.to(device, torch.float32)
+        middle, cameras = (one.to(device, torch.float32) for one in (middle, cameras))
+        margin, code_size = MARGIN_AROUND if len(cameras) > 1 else 0.0, (frames.shape[-1], frames.shape[-2])
+        middle, code_size = widened_camera(middle, *code_size, margin)
         planes = inverse_depth_planes(nearest_inverse_depth(found.inverse_depth[None]), self.planes)
-        code = self.structure(frames[None], found.cameras[None], camera[None], planes, None, found.inverse_depth[None])
-        views = self.renderer(code, camera[None], height, width)[0]
-        seen = inside_others(camera, views.disparity[0], found.cameras).amax(0)
-        return RenderedViews(seen * views.rgb, seen * views.disparity, seen * views.opacity)
+        sfm_depth = found.inverse_depth[None]
+        code = self.structure(frames[None], found.cameras[None], middle[None], planes, code_size, sfm_depth)
+        views = self.renderer(code, cameras[None], height, width)[0]
+        covered = [
+            inside_others(cameras.select([i]), disparity, found.cameras).amax(0)
+            for i, disparity in enumerate(views.disparity)
+        ]
+        seen = torch.stack(covered)
+        return RenderedViews(seen[:, None] * views.rgb, seen * views.disparity, seen * views.opacity)
 
     @torch.no_grad()
     def encode_image(self, frame: Float[Tensor, "3 height width"], focal_over_width: float | None = None) -> Scene:

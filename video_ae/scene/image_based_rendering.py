@@ -1,16 +1,16 @@
 """Image-based rendering in full size: geometry from structure codes, colours from the frames of the video.
 
 The codes are small (their shorter side is that of the model's working images), the frames are not. A view is rendered
-from the scene's codes; one that is far from all frames from a code of its own, made of the few frames nearest to it,
-and from the scene's codes where those frames see nothing. Each of its pixels, at the depth rendered there, is then
-looked up in its source views: frames of the video.
+from the scene's codes; one that is far from their keyframes from a code of its own (views in a row that see nearly the
+same share it), made of the few frames nearest to it, and from the scene's codes where those frames see nothing. Each of
+its pixels, at the depth rendered there, is then looked up in its source views: frames of the video.
 Where a source view sees that point (its own rendered depth agrees), its colour is taken; where none does, the rendering
 stays, and what nothing has ever seen is filled in smoothly from around it. Where depth jumps from pixel to pixel, a
 source view would be torn: edges that belong elsewhere would run along the tear, as thin lines on plain walls. There
 the rendering stays as well.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -36,7 +36,8 @@ AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
 RENDERED_WEIGHT = 0.1  # of the rendering beside source views that see a point
 COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
-NEAR = 0.03  # image widths to the nearest frame within which the scene's codes show as much as a code of the view
+NEAR = 0.015  # image widths to the nearest keyframe within which its code shows as much as a code of the view
+SHARED = 0.015  # image widths between the first and the last view that share a code
 GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
 NEAREST = 3  # source views of a view, where nobody chooses them
 _FEATHER = 0.02  # of the image: width over which a source view fades out at its border
@@ -76,12 +77,39 @@ class ImageBasedRenderer:
         chosen = nearest_source_views(distances) if source_views is None else source_views
         width, height = self.size
         images, small = torch.empty(len(cameras), 3, height, width, dtype=torch.uint8), self._geometry_size
-        for number, weights in enumerate(chosen):
-            camera, far = cameras.select([number]), bool(distances[number].min() > NEAR)
-            rendered = self._render_own_code(camera, small) if far else self._render_codes(camera, small)
-            images[number] = to_bytes(self._colored(rendered, camera, weights)[None])[0]
-            progress((number + 1) / len(cameras))
+        for numbers, far in self._in_groups(cameras, distances):
+            group = cameras.select(numbers)
+            rendered = self._render_own_code(group, small) if far else self._render_codes(group, small)
+            for i, number in enumerate(numbers):
+                colored = self._colored(rendered.select([i]), cameras.select([number]), chosen[number])
+                images[number] = to_bytes(colored[None])[0]
+            progress((numbers[-1] + 1) / len(cameras))
         return images
+
+    def _in_groups(self, cameras: Cameras, distances: Float[Tensor, "view frame"]) -> Iterator[tuple[list[int], bool]]:
+        """Numbers of the views in their order, and whether they are far from all keyframes: far ones in a row that see
+        nearly the same together, the others one by one. A single image has no parallax that a new code could use."""
+        model, scene = self.reconstruction.model, self.reconstruction.scene
+        own = model.encodes_views and len(scene.clip) > 1
+        far = [own and bool(row[list(scene.keyframes)].min() > NEAR) for row in distances]
+        group: list[int] = []
+        for number in range(len(cameras)):
+            if group and not (far[number] and self._distance(cameras, group[0], number, distances) <= SHARED):
+                yield group, True
+                group = []
+            if far[number]:
+                group.append(number)
+            else:
+                yield [number], False
+        if group:
+            yield group, True
+
+    def _distance(self, cameras: Cameras, first: int, second: int, distances: Float[Tensor, "view frame"]) -> float:
+        """How differently two views see the scene, in image widths."""
+        depth = self.reconstruction.scene.camera.median_inverse_depth.cpu()[distances[first].argmin()]
+        views = (cameras.select([number]).to("cpu", torch.float32) for number in (first, second))
+        one, other = views
+        return viewpoint_distance(one, depth[None], other).item()
 
     def coverage(self, cameras: Cameras) -> Float[Tensor, "view height width"]:
         """How much of small views any code has seen, 0 to 1.
@@ -96,24 +124,21 @@ class ImageBasedRenderer:
     def _geometry_size(self) -> tuple[int, int]:
         return even_size(self.size, GEOMETRY_SIDE)
 
-    def _render_own_code(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
-        """From a code of its own where its frames see something, from the scene's codes elsewhere. A single image has
-        no parallax that a new code could use."""
-        model, scene = self.reconstruction.model, self.reconstruction.scene
-        if len(scene.clip) < 2 or not model.encodes_views:
-            return self._render_codes(camera, size)
-        own = model.render_from_frames(scene, self._small_frame, camera, size).to("cpu")
+    def _render_own_code(self, cameras: Cameras, size: tuple[int, int]) -> RenderedViews:
+        """From a code of their own where its frames see something, from the scene's codes elsewhere."""
+        scene = self.reconstruction.scene
+        own = self.reconstruction.model.render_from_frames(scene, self._small_frame, cameras, size).to("cpu")
         if bool((own.opacity > 0.999).all()):
             return own
-        whole, unseen = self._render_codes(camera, size), 1 - own.opacity
+        whole, unseen = self._render_codes(cameras, size), 1 - own.opacity
         return RenderedViews(
             own.rgb + unseen[:, None] * whole.rgb,
             own.disparity + unseen * whole.disparity,
             own.opacity + unseen * whole.opacity,
         )
 
-    def _render_codes(self, camera: Cameras, size: tuple[int, int]) -> RenderedViews:
-        return next(render_chunks(self.reconstruction, camera, size))
+    def _render_codes(self, cameras: Cameras, size: tuple[int, int]) -> RenderedViews:
+        return RenderedViews.cat(list(render_chunks(self.reconstruction, cameras, size)))
 
     @cached_property
     def _small_frame(self) -> FrameReader:

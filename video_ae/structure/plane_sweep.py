@@ -142,7 +142,7 @@ class PlaneSweepEncoder(StructureEncoder):
         hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
         whole_sweep = self._compiled_sweep if usable(frames, hidden) else self._sweep
         known, features = whole_sweep(frames, cameras, reference, inverse_depth, hidden)
-        logit = self.ending(torch.cat([hidden, known], 1))[:, 0]
+        logit = _plane_by_plane(self.ending, torch.cat([hidden, known], 1))[:, 0]
         difference, widest = known[:, :2] / 10, known[:, 2:3]
         sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
         logit = logit - (sharpness.exp() * difference).sum(1)
@@ -197,6 +197,18 @@ class PlaneSweepEncoder(StructureEncoder):
         mean, variance, share = _agreement(swept, seen)
         nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(share)
         return self.volume(torch.cat([mean, variance.clamp_max(4), share, nearness, _widest(parallax, seen)], 1))
+
+
+def _plane_by_plane(network: nn.Sequential, volume: Tensor) -> Tensor:
+    """A network of 1x3x3 and 1x1x1 convolutions: its planes as images whose channels lie together, which takes a
+    processor half as long."""
+    images = rearrange(volume, "b c p h w -> (b p) c h w").contiguous(memory_format=torch.channels_last)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv3d):
+            images = F.conv2d(images, layer.weight[:, :, 0], layer.bias, padding=layer.padding[1:])
+        elif not isinstance(layer, nn.Sequential):
+            images = layer(images)
+    return rearrange(images, "(b p) c h w -> b c p h w", b=len(volume))
 
 
 def _sweep(
