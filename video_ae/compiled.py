@@ -64,7 +64,7 @@ def _is_installed() -> bool:
         return False
     if numba.config.DISABLE_JIT:
         return False
-    numba.core.event.install_listener("numba:compile", _Announcement())
+    numba.core.event.register("numba:compile", _Announcement())
     return True
 
 
@@ -77,7 +77,9 @@ if numba is not None:
 
         def on_start(self, event: Any) -> None:
             if not self.said:
-                print("Compiling for this processor (once an installation, about 20 seconds) ...", file=sys.stderr)
+                print(
+                    "Compiling for this processor, once after an installation: half a minute in all.", file=sys.stderr
+                )
             self.said = True
 
         def on_end(self, event: Any) -> None:

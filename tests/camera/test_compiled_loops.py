@@ -1,5 +1,6 @@
 """The compiled loops of the camera solver give what their twins in tensor operations give."""
 
+import os
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -184,6 +185,25 @@ def test_without_numba_the_twins_run_and_one_sentence_says_so():
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.count("torch.Size([3, 4, 4])") == 2
     assert ran.stderr.count("Numba is not installed") == 1, ran.stderr
+
+
+def test_compiling_is_announced_and_what_is_compiled_is_kept(tmp_path):
+    program = (
+        "import sys, torch; from video_ae.camera.reprojection import match_costs\n"
+        "from video_ae.camera.problem import Correspondences, SceneState\n"
+        "edge, zeros = torch.tensor([0]), torch.zeros(1, 3, 2)\n"
+        "state = SceneState(torch.eye(4).repeat(2, 1, 1), torch.ones(2, 3), torch.tensor(4.0))\n"
+        "matches = Correspondences(edge, edge + 1, zeros[0], zeros, torch.zeros(1, 3, 2, 2))\n"
+        "for _ in range(2): match_costs(state, matches)"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+        ).stderr.count("Compiling for this processor")
+        for _ in range(2)
+    ]  # fmt: skip
+    assert said == [1, 0]
 
 
 def test_features_of_a_pyramid_level_of_two_pixels_are_enough():
