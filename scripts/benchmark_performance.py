@@ -199,8 +199,10 @@ def plot(measured: dict[str, dict[str, float]], path: Path) -> None:
     labels = ("frames of a clip", "cameras, feed-forward"), ("shorter side of a view, pixels", "a view from the codes")
     for axis, values, (label, title) in zip(axes, measured.values(), labels, strict=True):
         axis.loglog([int(key) for key in values], list(values.values()), "o-")
+        axis.set_xticks([int(key) for key in values], list(values))
+        axis.xaxis.minorticks_off()
         axis.set(xlabel=label, ylabel="CPU seconds, one thread", title=title)
-        axis.grid(True, which="both", alpha=0.3)
+        axis.grid(True, alpha=0.3)
     figure.savefig(path, dpi=110)
 
 
