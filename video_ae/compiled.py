@@ -37,9 +37,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     if numba is None:
         return function
     plain = inspect.unwrap(function)  # without the shape checker of the tests
-    return numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"}, error_model="numpy")(
-        plain
-    )
+    options = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(plain)
+    except RuntimeError:  # neither the package's folder nor the user's can be written: each process compiles
+        return numba.njit(**options)(plain)
 
 
 def usable(*tensors: Tensor) -> bool:

@@ -187,6 +187,20 @@ def test_without_numba_the_twins_run_and_one_sentence_says_so():
     assert ran.stderr.count("Numba is not installed") == 1, ran.stderr
 
 
+def test_where_nothing_can_be_written_each_process_compiles(monkeypatch):
+    given = []
+
+    def njit(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        given.append(options)
+        return lambda function: function
+
+    monkeypatch.setattr(compiled.numba, "njit", njit)
+    assert compiled.kernel(len) is len
+    assert [options["nogil"] for options in given] == [True]
+
+
 def test_compiling_is_announced_and_what_is_compiled_is_kept(tmp_path):
     program = (
         "import sys, torch; from video_ae.camera.reprojection import match_costs\n"

@@ -200,6 +200,10 @@ def test_far_views_in_a_row_share_a_code_as_long_as_they_see_nearly_the_same():
     path = cameras(*([0, 0, 0, x, 0, 0] for x in (0.2, 0.202, 0.204, 0.25, 0.0, 0.2)))
     images = views_of(Asked(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(path, [{}] * 6)
     assert asked == [[0.2, 0.202, 0.204], [0.25], [0.2]]
+    asked.clear()
+    locked = cameras(*[[0, 0, 0, 0.2, 0, 0]] * 10)
+    views_of(Asked(), scene_of(found), lambda i: paint(found.select([i])), SIZE).images(locked, [{}] * 10)
+    assert [len(group) for group in asked] == [8, 2], "memory is bounded"
     assert (images[4] == round(255 * GREY)).all(), "the keyframe itself shows the scene's code"
     assert (images[[0, 1, 2, 3, 5], :, :, : SIZE[0] // 2] == 255).all()
 

@@ -37,7 +37,7 @@ TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of 
 RENDERED_WEIGHT = 0.1  # of the rendering beside source views that see a point
 COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
 NEAR = 0.015  # image widths to the nearest keyframe within which its code shows as much as a code of the view
-SHARED = 0.015  # image widths between the first and the last view that share a code
+SHARED, MOST_SHARING = 0.015, 8  # image widths between the first and the last view that share a code; memory
 GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
 NEAREST = 3  # source views of a view, where nobody chooses them
 _FEATHER = 0.02  # of the image: width over which a source view fades out at its border
@@ -94,7 +94,8 @@ class ImageBasedRenderer:
         far = [own and bool(row[list(scene.keyframes)].min() > NEAR) for row in distances]
         group: list[int] = []
         for number in range(len(cameras)):
-            if group and not (far[number] and self._distance(cameras, group[0], number, distances) <= SHARED):
+            fits = far[number] and len(group) < MOST_SHARING
+            if group and not (fits and self._distance(cameras, group[0], number, distances) <= SHARED):
                 yield group, True
                 group = []
             if far[number]:
@@ -107,8 +108,7 @@ class ImageBasedRenderer:
     def _distance(self, cameras: Cameras, first: int, second: int, distances: Float[Tensor, "view frame"]) -> float:
         """How differently two views see the scene, in image widths."""
         depth = self.reconstruction.scene.camera.median_inverse_depth.cpu()[distances[first].argmin()]
-        views = (cameras.select([number]).to("cpu", torch.float32) for number in (first, second))
-        one, other = views
+        one, other = (cameras.select([number]).to("cpu", torch.float32) for number in (first, second))
         return viewpoint_distance(one, depth[None], other).item()
 
     def coverage(self, cameras: Cameras) -> Float[Tensor, "view height width"]:
