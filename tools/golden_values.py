@@ -3,7 +3,7 @@
     python tools/golden_values.py --write tests/golden/values.json    # before
     python tools/golden_values.py --check tests/golden/values.json    # after: the largest differences, by name
 
-It asks the checkout that it lies in, with one thread, about the sample clips: about six minutes. Numbers agree where
+It asks the checkout that it lies in, with one thread, about the sample clips: about three minutes. Numbers agree where
 they differ by at most 1e-6 of the largest one of their group, or by 1e-4 where the order of float32 operations was
 changed on purpose (`--tolerance 1e-4`).
 """
