@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-slow lint bench pytorch3d browser docs clean
 
-# About three minutes of training on two cores, then a clip that the model has not seen.
+# One to three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
 	OMP_NUM_THREADS=2 $(BIN)/python scripts/demo.py --out demo
 
