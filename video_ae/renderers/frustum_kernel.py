@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from video_ae.compiled import Floats, kernel
+from video_ae.geometry.bilinear import mixed
 
 _BLOCK = 64  # rays that go through the planes together
 _NEGLIGIBLE = np.float32(1e-6)  # weights below it are left out, and rays with so little transparency end
@@ -87,7 +88,7 @@ def render_rows(
     height, width = opacity.shape[1:]
     buffers = np.empty((13, _BLOCK), np.float32)
     all_indices, across, down = np.empty(_BLOCK, np.int64), min(columns - 1, 1), min(rows - 1, 1) * columns
-    colors, densities = features.reshape(3, count * rows * columns), density.reshape(count * rows * columns)
+    colors, densities = features.reshape(3, count * rows * columns), density.reshape(1, count * rows * columns)
     for number in range(first, last):
         view, y = number // height, number % height
         pose, own = poses[view], view_intrinsics[view]
@@ -118,10 +119,7 @@ def render_rows(
                     v[x] -= np.float32(row)
                     index[x] = (p * rows + row) * columns + column
                 for x in range(length):
-                    i = index[x]
-                    upper = densities[i] + u[x] * (densities[i + across] - densities[i])
-                    lower = densities[i + down] + u[x] * (densities[i + down + across] - densities[i + down])
-                    weight[x] *= upper + v[x] * (lower - upper)
+                    weight[x] *= mixed(densities, 0, index[x], u[x], v[x], across, down)
                 most = _ZERO
                 for x in range(length):
                     weight[x] = left[x] * _opacity(weight[x])
@@ -133,11 +131,8 @@ def render_rows(
                     nearness[x] += weight[x] * near[x]
                 for x in range(length):
                     if weight[x] > _NEGLIGIBLE:
-                        i = index[x]
                         for c in range(3):
-                            upper = colors[c, i] + u[x] * (colors[c, i + across] - colors[c, i])
-                            lower = colors[c, i + down] + u[x] * (colors[c, i + down + across] - colors[c, i + down])
-                            color[c, x] += weight[x] * (upper + v[x] * (lower - upper))
+                            color[c, x] += weight[x] * mixed(colors, c, index[x], u[x], v[x], across, down)
                 for x in range(length):
                     most = max(most, left[x])
                 if most < _NEGLIGIBLE:

@@ -5,27 +5,16 @@ from typing import Any
 import numpy as np
 
 from video_ae.compiled import Floats, kernel
+from video_ae.geometry.bilinear import corner, mixed
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
 
 
 @kernel
-def _corner(u: float, v: float, height: int, width: int) -> tuple[Any, Any, Any]:
-    """Where the four pixels around image coordinates begin, and how far between them they lie; borders go on."""
-    x = min(max(np.float32(u) * np.float32(width) - _HALF, _ZERO), np.float32(width - 1))
-    y = min(max(np.float32(v) * np.float32(height) - _HALF, _ZERO), np.float32(height - 1))
-    column = min(max(np.int32(x), np.int32(0)), np.int32(max(width - 2, 0)))
-    row = min(max(np.int32(y), np.int32(0)), np.int32(max(height - 2, 0)))
-    return row * width + column, x - np.float32(column), y - np.float32(row)
-
-
-@kernel
-def _mixed(maps: Floats, n: int, i: Any, a: Any, b: Any, across: int, down: int) -> Any:
-    """A value of a map between four pixels."""
-    upper = maps[n, i] + a * (maps[n, i + across] - maps[n, i])
-    lower = maps[n, i + down] + a * (maps[n, i + down + across] - maps[n, i + down])
-    return upper + b * (lower - upper)
+def _corner_at(u: Any, v: Any, height: int, width: int) -> tuple[Any, Any, Any]:
+    """As `corner`, at image coordinates."""
+    return corner(u * np.float32(width) - _HALF, v * np.float32(height) - _HALF, height, width)
 
 
 @kernel
@@ -87,8 +76,8 @@ def agree_rows(
             u, q = (np.float32(x) + _HALF) / np.float32(columns), known[y, x]
             a, b, depth = _project(u, v, q, nearest, pose, view, intrinsics)
             a2, b2, _ = _project(u, v, np.float32(1.01) * q, nearest, pose, view, intrinsics)
-            i, du, dv = _corner(a, b, height, width)
-            ratio = _mixed(there, n, i, du, dv, across, down) * depth  # 1 where the source sees the same point
+            i, du, dv = _corner_at(a, b, height, width)
+            ratio = mixed(there, n, i, du, dv, across, down) * depth  # 1 where the source sees the same point
             border = min(min(a, _ONE - a), min(b, _ONE - b)) / feather
             shift_x, shift_y = (a2 - a) * np.float32(columns), (b2 - b) * np.float32(rows)
             torn = np.sqrt(shift_x * shift_x + shift_y * shift_y) * np.float32(100) * steps[y, x] / tear
@@ -136,19 +125,19 @@ def color_rows(
         v = (np.float32(y) + _HALF) / np.float32(height)
         for x in range(width):
             u, total = (np.float32(x) + _HALF) / np.float32(width), np.float32(base_weight)
-            i, du, dv = _corner(u, v, rows, columns)
-            red = total * _mixed(colors, 0, i, du, dv, across, down)
-            green = total * _mixed(colors, 1, i, du, dv, across, down)
-            blue = total * _mixed(colors, 2, i, du, dv, across, down)
-            if _mixed(depth_maps, 1, i, du, dv, across, down) > np.float32(0.999):
-                q = _mixed(depth_maps, 0, i, du, dv, across, down)
+            i, du, dv = _corner_at(u, v, rows, columns)
+            red = total * mixed(colors, 0, i, du, dv, across, down)
+            green = total * mixed(colors, 1, i, du, dv, across, down)
+            blue = total * mixed(colors, 2, i, du, dv, across, down)
+            if mixed(depth_maps, 1, i, du, dv, across, down) > np.float32(0.999):
+                q = mixed(depth_maps, 0, i, du, dv, across, down)
                 for n in range(count):
-                    weight = _mixed(trust, n, i, du, dv, across, down)
+                    weight = mixed(trust, n, i, du, dv, across, down)
                     if weight > _ZERO:
                         a, b, _ = _project(u, v, q, np.float32(nearest), poses[n], view, own[n])
-                        j, au, av = _corner(a, b, source_height, source_width)
-                        red += weight * _mixed(pixels, 3 * n, j, au, av, right, below)
-                        green += weight * _mixed(pixels, 3 * n + 1, j, au, av, right, below)
-                        blue += weight * _mixed(pixels, 3 * n + 2, j, au, av, right, below)
+                        j, au, av = _corner_at(a, b, source_height, source_width)
+                        red += weight * mixed(pixels, 3 * n, j, au, av, right, below)
+                        green += weight * mixed(pixels, 3 * n + 1, j, au, av, right, below)
+                        blue += weight * mixed(pixels, 3 * n + 2, j, au, av, right, below)
                         total += weight
             image[0, y, x], image[1, y, x], image[2, y, x] = red / total, green / total, blue / total

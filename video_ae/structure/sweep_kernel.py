@@ -6,6 +6,7 @@ A plane is swept as a whole, so that the colours of all contexts stay in the pro
 import numpy as np
 
 from video_ae.compiled import Floats, kernel
+from video_ae.geometry.bilinear import corner, mixed
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
@@ -39,23 +40,14 @@ def _project_row(
 
 @kernel
 def _sample_row(frames: Floats, n: int, u: Floats, v: Floats, colours: Floats, y: int) -> None:
-    """Colours of a context at image coordinates, which are changed; border colours are continued."""
+    """Colours of a context at image coordinates; border colours are continued."""
     height, width = frames.shape[2:]
     across, down = min(width - 1, 1), min(height - 1, 1) * width
-    right, bottom = np.float32(width - 1), np.float32(height - 1)
-    for x in range(len(u)):
-        u[x] = min(max(u[x] * np.float32(width) - _HALF, _ZERO), right)
-    for x in range(len(u)):
-        v[x] = min(max(v[x] * np.float32(height) - _HALF, _ZERO), bottom)
     flat = frames[n].reshape(3, height * width)
     for x in range(len(u)):
-        column = min(max(np.int32(u[x]), np.int32(0)), np.int32(max(width - 2, 0)))
-        row = min(max(np.int32(v[x]), np.int32(0)), np.int32(max(height - 2, 0)))
-        a, b, i = u[x] - np.float32(column), v[x] - np.float32(row), row * width + column
+        i, a, b = corner(u[x] * np.float32(width) - _HALF, v[x] * np.float32(height) - _HALF, height, width)
         for c in range(3):
-            upper = flat[c, i] + a * (flat[c, i + across] - flat[c, i])
-            lower = flat[c, i + down] + a * (flat[c, i + down + across] - flat[c, i + down])
-            colours[n, c, y, x] = upper + b * (lower - upper)
+            colours[n, c, y, x] = mixed(flat, c, i, a, b, across, down)
 
 
 @kernel

@@ -6,6 +6,7 @@ Inner loops run along a row and write one array, which is what a compiler turns 
 import numpy as np
 
 from video_ae.compiled import Floats, Integers, kernel
+from video_ae.geometry.bilinear import mixed
 
 RADIUS = 2  # of the windows, in pixels of a level; written out in the loops below
 ERROR_SCALE = 0.5  # squared feature difference at which a pixel counts half (features have a spread near 1)
@@ -72,12 +73,9 @@ def _warp_row(
         top = min(max(np.int32(v), np.int32(0)), np.int32(height - 2))
         du[x], dv[x] = u - np.float32(left), v - np.float32(top)
         index[x] = top * np.int32(width) + left
-    flat = maps[frame, c].reshape(height * width)
+    flat = maps[frame].reshape(maps.shape[1], height * width)
     for x in range(width):
-        i = np.uint32(index[x])
-        upper = flat[i] + du[x] * (flat[i + 1] - flat[i])
-        lower = flat[i + width] + du[x] * (flat[i + width + 1] - flat[i + width])
-        out[x] = upper + dv[x] * (lower - upper)
+        out[x] = mixed(flat, c, np.uint32(index[x]), du[x], dv[x], 1, width)
 
 
 @kernel
