@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from video_ae import compiled
 from video_ae.geometry.frustum import inverse_depth_planes
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import se3_exp
@@ -314,3 +315,26 @@ def test_many_contexts_make_rays_end_more_sharply(encoder):
 
     assert (sharpest(many) > sharpest(few)).float().mean() > 0.9
     assert sharpest(many).mean() > sharpest(few).mean() + 0.1
+
+
+@pytest.mark.skipif(compiled.numba is None, reason="Numba is not installed")
+@pytest.mark.parametrize("contexts", [1, 2, 5])
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (7, 5), (2, 1)])
+def test_the_compiled_sweep_is_the_tensor_operations(monkeypatch, encoder, contexts, height, width):
+    generator = torch.Generator().manual_seed(2)
+    cameras = small_motions(2, contexts, width, height)
+    turned = torch.tensor([0.0, 3.0, 0.0, 0.0, 0.0, 0.0])  # the last context looks back and sees nothing
+    if contexts == 5:
+        cameras.world_from_camera[:, -1] = se3_exp(turned)
+    reference, planes = small_motions(2, 1, width, height), inverse_depth_planes(torch.tensor([1.5, 0.7]), PLANES)
+    frames = torch.rand(2, contexts, 3, height, width, generator=generator)
+    hidden = torch.randn(2, 4, PLANES, height, width, generator=generator)
+    inputs = frames, cameras, reference, planes, hidden
+    with torch.no_grad():
+        found, twin = encoder._compiled_sweep(*inputs), encoder._sweep(*inputs)
+        code = encoder(frames, cameras, reference, planes)
+        monkeypatch.setattr("video_ae.structure.plane_sweep.usable", lambda *_: False)
+        expected = encoder(frames, cameras, reference, planes)
+    for got, wanted in zip((*found, code.features), (*twin, expected.features), strict=True):
+        torch.testing.assert_close(got, wanted, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(code.density, expected.density, atol=1e-3, rtol=1e-3)
