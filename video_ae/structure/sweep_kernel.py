@@ -9,6 +9,7 @@ from video_ae.compiled import Floats, kernel
 from video_ae.geometry.bilinear import corner, mixed
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+_UNSEEN = np.float32(1e-3)  # weight of a context that does not observe a voxel
 
 
 @kernel
@@ -74,6 +75,121 @@ def _mean_around(plane: Floats, side: int, sums: Floats, known: Floats, channel:
 
 
 @kernel
+def _observe_row(
+    frames: Floats, poses: Floats, intrinsics: Floats, reference: Floats, q: np.float32, y: int, constants: Floats,
+    line: Floats, colours: Floats, parallax: Floats, seen: Floats,
+) -> None:  # fmt: skip
+    """What every context shows of a row of voxels: colours, log parallax, and 1 where it observes them."""
+    rows, columns = seen.shape[1:]
+    u, v, far_u, far_v, depth = line[0], line[1], line[2], line[3], line[4]
+    nearest, least, typical = constants[0], constants[1], np.log(constants[2])
+    for n in range(len(frames)):
+        _project_row(y, q, rows, reference, poses[n], intrinsics[n], nearest, u, v, far_u, far_v, depth)
+        fx, fy = intrinsics[n, 0], intrinsics[n, 1]
+        for x in range(columns):
+            a, b = (u[x] - far_u[x]) / fx, (v[x] - far_v[x]) / fy
+            parallax[n, y, x] = min(a * a + b * b + least * least, _ONE)
+        for x in range(columns):
+            parallax[n, y, x] = _HALF * np.log(parallax[n, y, x]) - typical
+        for x in range(columns):
+            inside = (u[x] > _ZERO) & (u[x] < _ONE) & (v[x] > _ZERO) & (v[x] < _ONE) & (depth[x] > nearest)
+            seen[n, y, x] = _ONE if inside else _ZERO
+        _sample_row(frames, n, u, v, colours, y)
+
+
+@kernel
+def _compare_row(
+    colours: Floats, parallax: Floats, seen: Floats, p: int, y: int, constants: Floats, line: Floats,
+    known: Floats, difference: Floats,
+) -> None:  # fmt: skip
+    """How the contexts agree in a row: the widest log parallax, the share that observe, mean colour, difference."""
+    count, columns = seen.shape[0], seen.shape[2]
+    total, squares, mean, widest = line[0], line[1], line[2], line[3]
+    narrow, uncompared = np.log(constants[1]) - np.log(constants[2]), constants[3]
+    total[:], widest[:], squares[:] = 0, narrow, 0
+    for n in range(count):
+        for x in range(columns):
+            total[x] += seen[n, y, x]
+        for x in range(columns):
+            widest[x] = max(widest[x], parallax[n, y, x] if seen[n, y, x] > _ZERO else narrow)
+    for x in range(columns):
+        known[2, p, y, x] = widest[x]
+    for x in range(columns):
+        known[3, p, y, x] = total[x] / np.float32(count)
+    for c in range(3):
+        mean[:] = 0
+        for n in range(count):
+            for x in range(columns):
+                mean[x] += (seen[n, y, x] + _UNSEEN) * colours[n, c, y, x]
+        for x in range(columns):
+            mean[x] /= total[x] + np.float32(count) * _UNSEEN
+        for n in range(count):
+            for x in range(columns):
+                off = colours[n, c, y, x] - mean[x]
+                squares[x] += (seen[n, y, x] + _UNSEEN) * off * off
+        for x in range(columns):
+            known[4 + c, p, y, x] = mean[x] - _HALF
+    for x in range(columns):
+        variance = squares[x] / (total[x] + np.float32(count) * _UNSEEN) / np.float32(3)
+        spread = np.sqrt(variance + np.float32(1e-6))
+        difference[y, x] = spread if total[x] > np.float32(1.5) else uncompared
+
+
+@kernel
+def _share_row(hidden: Floats, known: Floats, p: int, y: int, weights: Floats, bias: Floats, base: Floats) -> None:
+    """The visibility network's first layer, as far as it is the same for all contexts of a row."""
+    channels, columns = hidden.shape[0], hidden.shape[3]
+    for j in range(len(bias)):
+        base[j] = bias[j]
+        for i in range(channels):
+            for x in range(columns):
+                base[j, x] += weights[j, i] * hidden[i, p, y, x]
+        for i in range(3):
+            for x in range(columns):
+                base[j, x] += weights[j, channels + i] * known[i, p, y, x]
+
+
+@kernel
+def _blend_row(
+    colours: Floats, parallax: Floats, seen: Floats, known: Floats, p: int, y: int, base: Floats, own: Floats,
+    second_weights: Floats, second_bias: float, penalty: float, unobserved: np.float32,
+    line: Floats, logits: Floats, features: Floats,
+) -> None:  # fmt: skip
+    """Colours of a row: the contexts' ones, weighted by how visible the network finds it there."""
+    count, columns = seen.shape[0], seen.shape[2]
+    total, mean, most = line[0], line[1], line[2]
+    total[:], most[:] = 0, -np.inf
+    for n in range(count):
+        for x in range(columns):
+            logits[n, x] = np.float32(second_bias) - np.float32(penalty) * parallax[n, y, x]
+        for j in range(len(second_weights)):
+            w = own[j]
+            shift = np.float32(5) * _HALF * (w[0] + w[1] + w[2])
+            for x in range(columns):
+                red, green = colours[n, 0, y, x] - known[4, p, y, x], colours[n, 1, y, x] - known[5, p, y, x]
+                blue = colours[n, 2, y, x] - known[6, p, y, x]
+                inner = base[j, x] + np.float32(5) * (w[0] * red + w[1] * green + w[2] * blue) - shift
+                inner += w[3] * parallax[n, y, x] + w[4] * seen[n, y, x]
+                logits[n, x] += second_weights[j] * max(inner, np.float32(0.1) * inner)
+        for x in range(columns):
+            logits[n, x] = logits[n, x] if seen[n, y, x] > _ZERO else unobserved
+        for x in range(columns):
+            most[x] = max(most[x], logits[n, x])
+    for n in range(count):
+        for x in range(columns):
+            logits[n, x] = np.exp(logits[n, x] - most[x])
+        for x in range(columns):
+            total[x] += logits[n, x]
+    for c in range(3):
+        mean[:] = 0
+        for n in range(count):
+            for x in range(columns):
+                mean[x] += logits[n, x] * colours[n, c, y, x]
+        for x in range(columns):
+            features[c, p, y, x] = mean[x] / total[x]
+
+
+@kernel
 def sweep_planes(
     frames: Floats,
     poses: Floats,
@@ -113,97 +229,20 @@ def sweep_planes(
         first, last: the planes are those from the first to before the last.
     """
     count, (rows, columns) = len(frames), hidden.shape[2:]
-    channels, width = hidden.shape[0], len(first_weights)
-    nearest, least, typical, uncompared = constants[0], constants[1], np.log(constants[2]), constants[3]
-    narrow = np.log(least) - typical
     colours = np.empty((count, 3, rows, columns), np.float32)
     parallax, seen = np.empty((count, rows, columns), np.float32), np.empty((count, rows, columns), np.float32)
     difference, sums = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.float32)
-    line = np.empty((9, columns), np.float32)
-    u, v, far_u, far_v, depth = line[0], line[1], line[2], line[3], line[4]
-    total, squares, mean, most = line[5], line[6], line[7], line[8]
-    base, logits = np.empty((width, columns), np.float32), np.empty((count, columns), np.float32)
+    line, logits = np.empty((5, columns), np.float32), np.empty((count, columns), np.float32)
+    base, own = np.empty((len(first_bias), columns), np.float32), first_weights[:, hidden.shape[0] + 3 :]
     for p in range(first, last):
         for y in range(rows):
-            for n in range(count):
-                _project_row(y, planes[p], rows, reference, poses[n], intrinsics[n], nearest,
-                             u, v, far_u, far_v, depth)  # fmt: skip
-                fx, fy = intrinsics[n, 0], intrinsics[n, 1]
-                for x in range(columns):
-                    a, b = (u[x] - far_u[x]) / fx, (v[x] - far_v[x]) / fy
-                    parallax[n, y, x] = min(a * a + b * b + least * least, _ONE)
-                for x in range(columns):
-                    parallax[n, y, x] = _HALF * np.log(parallax[n, y, x]) - typical
-                for x in range(columns):
-                    inside = (u[x] > _ZERO) & (u[x] < _ONE) & (v[x] > _ZERO) & (v[x] < _ONE) & (depth[x] > nearest)
-                    seen[n, y, x] = _ONE if inside else _ZERO
-                _sample_row(frames, n, u, v, colours, y)
-            total[:], most[:], squares[:] = 0, narrow, 0
-            for n in range(count):
-                for x in range(columns):
-                    total[x] += seen[n, y, x]
-                for x in range(columns):
-                    most[x] = max(most[x], parallax[n, y, x] if seen[n, y, x] > _ZERO else narrow)
-            for x in range(columns):
-                known[2, p, y, x] = most[x]
-            for x in range(columns):
-                known[3, p, y, x] = total[x] / np.float32(count)
-            least_weight = np.float32(1e-3)
-            for c in range(3):
-                mean[:] = 0
-                for n in range(count):
-                    for x in range(columns):
-                        mean[x] += (seen[n, y, x] + least_weight) * colours[n, c, y, x]
-                for x in range(columns):
-                    mean[x] /= total[x] + np.float32(count) * least_weight
-                for n in range(count):
-                    for x in range(columns):
-                        off = colours[n, c, y, x] - mean[x]
-                        squares[x] += (seen[n, y, x] + least_weight) * off * off
-                for x in range(columns):
-                    known[4 + c, p, y, x] = mean[x] - _HALF
-            for x in range(columns):
-                variance = squares[x] / (total[x] + np.float32(count) * least_weight) / np.float32(3)
-                spread = np.sqrt(variance + np.float32(1e-6))
-                difference[y, x] = spread if total[x] > np.float32(1.5) else uncompared
+            _observe_row(frames, poses, intrinsics, reference, planes[p], y, constants, line, colours, parallax, seen)
+            _compare_row(colours, parallax, seen, p, y, constants, line, known, difference)
         for i in range(2):
             _mean_around(difference, windows[i], sums, known, i, p)
         for y in range(rows):
-            for j in range(width):
-                base[j] = first_bias[j]
-                for i in range(channels):
-                    for x in range(columns):
-                        base[j, x] += first_weights[j, i] * hidden[i, p, y, x]
-                for i in range(3):
-                    for x in range(columns):
-                        base[j, x] += first_weights[j, channels + i] * known[i, p, y, x]
-            most[:] = -np.inf
-            for n in range(count):
-                for x in range(columns):
-                    logits[n, x] = np.float32(second_bias) - np.float32(penalty) * parallax[n, y, x]
-                for j in range(width):
-                    w = first_weights[j, channels + 3 :]
-                    shift = np.float32(5) * _HALF * (w[0] + w[1] + w[2])
-                    for x in range(columns):
-                        red, green = colours[n, 0, y, x] - known[4, p, y, x], colours[n, 1, y, x] - known[5, p, y, x]
-                        blue = colours[n, 2, y, x] - known[6, p, y, x]
-                        inner = base[j, x] + np.float32(5) * (w[0] * red + w[1] * green + w[2] * blue) - shift
-                        inner += w[3] * parallax[n, y, x] + w[4] * seen[n, y, x]
-                        logits[n, x] += second_weights[j] * max(inner, np.float32(0.1) * inner)
-                for x in range(columns):
-                    logits[n, x] = logits[n, x] if seen[n, y, x] > _ZERO else constants[4]
-                for x in range(columns):
-                    most[x] = max(most[x], logits[n, x])
-            total[:] = 0
-            for n in range(count):
-                for x in range(columns):
-                    logits[n, x] = np.exp(logits[n, x] - most[x])
-                for x in range(columns):
-                    total[x] += logits[n, x]
-            for c in range(3):
-                mean[:] = 0
-                for n in range(count):
-                    for x in range(columns):
-                        mean[x] += logits[n, x] * colours[n, c, y, x]
-                for x in range(columns):
-                    features[c, p, y, x] = mean[x] / total[x]
+            _share_row(hidden, known, p, y, first_weights, first_bias, base)
+            _blend_row(
+                colours, parallax, seen, known, p, y, base, own, second_weights, second_bias, penalty, constants[4],
+                line, logits, features,
+            )  # fmt: skip
