@@ -67,6 +67,101 @@ def match_errors(
 
 
 @kernel
+def _weigh(
+    matched: Floats, information: Floats, n: int, focal: np.float32, x: Floats, y: Floats, z: Floats,
+    residual: Floats, weights: Floats,
+) -> None:  # fmt: skip
+    """Residuals of an edge (x, y), and its information (xx, xy, yy) reweighted by the Cauchy cost."""
+    rx, ry, xx, xy, yy = residual[0], residual[1], weights[0], weights[1], weights[2]
+    for p in range(len(x)):
+        rx[p] = focal * x[p] - matched[n, p, 0]
+    for p in range(len(x)):
+        ry[p] = focal * y[p] - matched[n, p, 1]
+    for p in range(len(x)):
+        a, b, c = information[n, p, 0, 0], information[n, p, 0, 1], information[n, p, 1, 1]
+        error = a * rx[p] * rx[p] + np.float32(2) * b * rx[p] * ry[p] + c * ry[p] * ry[p]
+        xy[p] = (_ONE if z[p] > _NEAREST else np.float32(0)) / (_ONE + error)
+    for p in range(len(x)):
+        xx[p] = xy[p] * information[n, p, 0, 0]
+    for p in range(len(x)):
+        yy[p] = xy[p] * information[n, p, 1, 1]
+    for p in range(len(x)):
+        xy[p] *= information[n, p, 0, 1]
+
+
+@kernel
+def _differentiate(
+    points: Floats, inverse_depth: Floats, pose: Floats, focal: np.float32, x: Floats, y: Floats, z: Floats,
+    jx: Floats, jy: Floats,
+) -> None:  # fmt: skip
+    """Image motion by the target's left twist (rows 0 to 5), the log focal length (6) and each inverse depth (7).
+
+    Rows 4 of `jx` and 3 of `jy` stay zero.
+    """
+    scale = z  # from here on focal length over depth
+    for p in range(len(x)):
+        scale[p] = focal / max(z[p], _NEAREST)
+    for p in range(len(x)):
+        jx[0, p] = -focal * x[p] * y[p]
+    for p in range(len(x)):
+        jy[0, p] = -focal * (_ONE + y[p] * y[p])
+    for p in range(len(x)):
+        jx[1, p] = focal * (_ONE + x[p] * x[p])
+    for p in range(len(x)):
+        jy[1, p] = focal * x[p] * y[p]
+    for p in range(len(x)):
+        jx[2, p] = -focal * y[p]
+    for p in range(len(x)):
+        jy[2, p] = focal * x[p]
+    for p in range(len(x)):
+        jx[3, p] = scale[p] * inverse_depth[p]
+    for p in range(len(x)):
+        jy[4, p] = scale[p] * inverse_depth[p]
+    for p in range(len(x)):
+        jx[5, p] = -x[p] * scale[p] * inverse_depth[p]
+    for p in range(len(x)):
+        jy[5, p] = -y[p] * scale[p] * inverse_depth[p]
+    (r00, r01), (r10, r11), (r20, r21) = pose[0, :2] / focal, pose[1, :2] / focal, pose[2, :2] / focal
+    for p in range(len(x)):
+        turned = r20 * points[0, p] + r21 * points[1, p]
+        jx[6, p] = focal * x[p] - scale[p] * (r00 * points[0, p] + r01 * points[1, p] - x[p] * turned)
+    for p in range(len(x)):
+        turned = r20 * points[0, p] + r21 * points[1, p]
+        jy[6, p] = focal * y[p] - scale[p] * (r10 * points[0, p] + r11 * points[1, p] - y[p] * turned)
+    for p in range(len(x)):
+        jx[7, p] = scale[p] * (pose[0, 3] - x[p] * pose[2, 3])
+    for p in range(len(x)):
+        jy[7, p] = scale[p] * (pose[1, 3] - y[p] * pose[2, 3])
+
+
+@kernel
+def _multiply(
+    jx: Floats, jy: Floats, residual: Floats, weights: Floats, wx: Floats, wy: Floats, mixed: Floats,
+    block: Floats, side: Floats,
+) -> None:  # fmt: skip
+    """Products of the derivatives: of cameras and focal length among each other (`block`), with each inverse depth
+    (rows of `mixed`; the last one is that of the depth itself), and with the residuals (`side`)."""
+    count = jx.shape[1]
+    for i in range(8):
+        for p in range(count):
+            wx[p] = weights[0, p] * jx[i, p] + weights[1, p] * jy[i, p]
+        for p in range(count):
+            wy[p] = weights[1, p] * jx[i, p] + weights[2, p] * jy[i, p]
+        for p in range(count):
+            mixed[i, p] = wx[p] * jx[7, p] + wy[p] * jy[7, p]
+        if i < 7:
+            total = np.float32(0)
+            for p in range(count):
+                total -= wx[p] * residual[0, p] + wy[p] * residual[1, p]
+            side[i] = total
+            for j in range(i + 1):
+                total = np.float32(0)
+                for p in range(count):
+                    total += wx[p] * jx[j, p] + wy[p] * jy[j, p]
+                block[i, j] = block[j, i] = total
+
+
+@kernel
 def edge_equations(
     points: Floats,
     matched: Floats,
@@ -97,87 +192,21 @@ def edge_equations(
         first, last: the source frames are those from the first to before the last.
     """
     count, focal = points.shape[1], np.float32(focal_length)
-    x, y, z = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
-    rx, ry = np.empty(count, np.float32), np.empty(count, np.float32)
-    xx, xy, yy = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
-    near, dx, dy = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
-    jx, jy = np.zeros((7, count), np.float32), np.zeros((7, count), np.float32)
-    wx, wy = np.empty((7, count), np.float32), np.empty((7, count), np.float32)
-    mixed = np.empty((7, count), np.float32)
+    rows = np.empty((10, count), np.float32)
+    x, y, z, wx, wy, residual, weights = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5:7], rows[7:]
+    jx, jy, mixed = np.zeros((8, count), np.float32), np.zeros((8, count), np.float32), np.empty((8, count), np.float32)
     for n in range(len(source)):
         s = source[n]
         if s < first or s >= last:
             continue
-        pose, d = poses[n], inverse_depth[s]
-        _project(points, d, pose, focal, x, y, z)
+        _project(points, inverse_depth[s], poses[n], focal, x, y, z)
+        _weigh(matched, information, n, focal, x, y, z, residual, weights)
+        _differentiate(points, inverse_depth[s], poses[n], focal, x, y, z, jx, jy)
+        _multiply(jx, jy, residual, weights, wx, wy, mixed, blocks[n], sides[n])
         for p in range(count):
-            rx[p] = focal * x[p] - matched[n, p, 0]
+            depth[s, p] += mixed[7, p]
         for p in range(count):
-            ry[p] = focal * y[p] - matched[n, p, 1]
-        for p in range(count):
-            a, b, c = information[n, p, 0, 0], information[n, p, 0, 1], information[n, p, 1, 1]
-            error = a * rx[p] * rx[p] + np.float32(2) * b * rx[p] * ry[p] + c * ry[p] * ry[p]
-            near[p] = (_ONE if z[p] > _NEAREST else np.float32(0)) / (_ONE + error)
-        for p in range(count):
-            xx[p] = near[p] * information[n, p, 0, 0]
-        for p in range(count):
-            xy[p] = near[p] * information[n, p, 0, 1]
-        for p in range(count):
-            yy[p] = near[p] * information[n, p, 1, 1]
-        for p in range(count):
-            near[p] = focal / max(z[p], _NEAREST)
-        for p in range(count):
-            dx[p] = near[p] * (pose[0, 3] - x[p] * pose[2, 3])
-        for p in range(count):
-            dy[p] = near[p] * (pose[1, 3] - y[p] * pose[2, 3])
-        for p in range(count):
-            jx[0, p] = -focal * x[p] * y[p]
-        for p in range(count):
-            jy[0, p] = -focal * (_ONE + y[p] * y[p])
-        for p in range(count):
-            jx[1, p] = focal * (_ONE + x[p] * x[p])
-        for p in range(count):
-            jy[1, p] = focal * x[p] * y[p]
-        for p in range(count):
-            jx[2, p] = -focal * y[p]
-        for p in range(count):
-            jy[2, p] = focal * x[p]
-        for p in range(count):
-            jx[3, p] = near[p] * d[p]
-        for p in range(count):
-            jy[4, p] = near[p] * d[p]
-        for p in range(count):
-            jx[5, p] = -x[p] * near[p] * d[p]
-        for p in range(count):
-            jy[5, p] = -y[p] * near[p] * d[p]
-        (r00, r01), (r10, r11), (r20, r21) = pose[0, :2] / focal, pose[1, :2] / focal, pose[2, :2] / focal
-        for p in range(count):
-            turned = r20 * points[0, p] + r21 * points[1, p]
-            jx[6, p] = focal * x[p] - near[p] * (r00 * points[0, p] + r01 * points[1, p] - x[p] * turned)
-        for p in range(count):
-            turned = r20 * points[0, p] + r21 * points[1, p]
-            jy[6, p] = focal * y[p] - near[p] * (r10 * points[0, p] + r11 * points[1, p] - y[p] * turned)
-        for i in range(7):
-            for p in range(count):
-                wx[i, p] = xx[p] * jx[i, p] + xy[p] * jy[i, p]
-            for p in range(count):
-                wy[i, p] = xy[p] * jx[i, p] + yy[p] * jy[i, p]
-            for p in range(count):
-                mixed[i, p] = wx[i, p] * dx[p] + wy[i, p] * dy[p]
-            side = np.float32(0)
-            for p in range(count):
-                side -= wx[i, p] * rx[p] + wy[i, p] * ry[p]
-            sides[n, i] = side
-            for j in range(i + 1):
-                block = np.float32(0)
-                for p in range(count):
-                    block += wx[i, p] * jx[j, p] + wy[i, p] * jy[j, p]
-                blocks[n, i, j] = block
-                blocks[n, j, i] = block
-        for p in range(count):
-            depth[s, p] += (xx[p] * dx[p] + xy[p] * dy[p]) * dx[p] + (xy[p] * dx[p] + yy[p] * dy[p]) * dy[p]
-        for p in range(count):
-            depth_right[s, p] -= (xx[p] * dx[p] + xy[p] * dy[p]) * rx[p] + (xy[p] * dx[p] + yy[p] * dy[p]) * ry[p]
+            depth_right[s, p] -= wx[p] * residual[0, p] + wy[p] * residual[1, p]  # of the depth, the last row
         for i in range(6):
             for j in range(6):
                 a = adjoints[n, j, i]
