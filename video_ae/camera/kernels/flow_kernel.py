@@ -14,7 +14,7 @@ MAXIMUM_STEP = 1.5  # pixels of a level per iteration: beyond that the linearisa
 TEXTURE_FLOOR = 1e-4
 
 _BOX = np.float32(1 / 25)  # of two passes along one axis
-_STEP, _FLOOR = np.float32(MAXIMUM_STEP), np.float32(TEXTURE_FLOOR)
+_LONGEST, _FLOOR = np.float32(MAXIMUM_STEP), np.float32(TEXTURE_FLOOR)
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
 
@@ -79,6 +79,117 @@ def _warp_row(
 
 
 @kernel
+def _gradient_row(maps: Floats, s: int, c: int, y: int, gx: Floats, gy: Floats) -> None:
+    """Central differences along a row of a map; borders are replicated."""
+    height, width = maps.shape[2:]
+    above, below = max(y - 1, 0), min(y + 1, height - 1)
+    gx[0] = (maps[s, c, y, 1] - maps[s, c, y, 0]) * _HALF
+    gx[width - 1] = (maps[s, c, y, width - 1] - maps[s, c, y, width - 2]) * _HALF
+    for x in range(1, width - 1):
+        gx[x] = (maps[s, c, y, x + 1] - maps[s, c, y, x - 1]) * _HALF
+    for x in range(width):
+        gy[x] = (maps[s, c, below, x] - maps[s, c, above, x]) * _HALF
+
+
+@kernel
+def _add_products(gx: Floats, gy: Floats, error: Floats, rows: Floats) -> None:
+    """Adds xx, xy, yy, xe, ye and ee of gradients and error to six padded rows."""
+    for x in range(len(gx)):
+        rows[0, x + 4] += gx[x] * gx[x]
+    for x in range(len(gx)):
+        rows[1, x + 4] += gx[x] * gy[x]
+    for x in range(len(gx)):
+        rows[2, x + 4] += gy[x] * gy[x]
+    for x in range(len(gx)):
+        rows[3, x + 4] += gx[x] * error[x]
+    for x in range(len(gx)):
+        rows[4, x + 4] += gy[x] * error[x]
+    for x in range(len(gx)):
+        rows[5, x + 4] += error[x] * error[x]
+
+
+@kernel
+def _find_moments(
+    maps: Floats, s: int, t: int, flow: Floats, n: int, inside: Floats, rows: Floats, line: Floats, index: Integers,
+    planes: Floats, moments: Floats,
+) -> None:  # fmt: skip
+    """Weighted products of gradients and errors, averaged over the windows: xx, xy, yy, xe, ye."""
+    channels, height, width = maps.shape[1:]
+    warped, gx, gy, du, dv, middle = line[0, :width], line[1, :width], line[2, :width], line[3], line[4], line[5]
+    share, scale = _ONE / np.float32(channels), np.float32(1 / (channels * ERROR_SCALE))
+    for y in range(height):
+        rows[:] = 0
+        for c in range(channels):
+            _warp_row(maps, t, c, flow, n, y, index, du, dv, warped, inside)
+            _gradient_row(maps, s, c, y, gx, gy)
+            for x in range(width):
+                warped[x] -= maps[s, c, y, x]
+            _add_products(gx, gy, warped, rows)
+        for x in range(width):
+            du[x] = share * inside[n, y, x] / (_ONE + scale * rows[5, x + 4])
+        for m in range(5):
+            for x in range(width):
+                rows[m, x + 4] *= du[x]
+        _blur_along(rows, middle, moments, y)
+    _blur_across(moments, planes, 5)
+
+
+@kernel
+def _smooth_flow(
+    flow: Floats, n: int, moments: Floats, rows: Floats, middle: Floats, planes: Floats, smooth: Floats
+) -> None:
+    """The flow times its texture, and the texture, averaged over the windows."""
+    height, width = smooth.shape[1:]
+    for y in range(height):
+        for x in range(width):
+            rows[2, x + 4] = moments[0, y, x] + moments[2, y, x] + _FLOOR
+        for x in range(width):
+            rows[0, x + 4] = flow[n, 0, y, x] * rows[2, x + 4]
+        for x in range(width):
+            rows[1, x + 4] = flow[n, 1, y, x] * rows[2, x + 4]
+        _blur_along(rows, middle, smooth, y)
+    _blur_across(smooth, planes, 3)
+
+
+@kernel
+def _step(flow: Floats, n: int, moments: Floats, smooth: Floats, pull: np.float32, du: Floats, dv: Floats) -> None:
+    """The Gauss-Newton step of every pixel, with the pull towards the smooth flow."""
+    height, width = smooth.shape[1:]
+    for y in range(height):
+        for x in range(width):
+            du[x] = pull * (smooth[0, y, x] / smooth[2, y, x] - flow[n, 0, y, x]) - moments[3, y, x]
+        for x in range(width):
+            dv[x] = pull * (smooth[1, y, x] / smooth[2, y, x] - flow[n, 1, y, x]) - moments[4, y, x]
+        for x in range(width):
+            xx, xy, yy = moments[0, y, x] + pull, moments[1, y, x], moments[2, y, x] + pull
+            step = (yy * du[x] - xy * dv[x]) / (xx * yy - xy * xy)
+            flow[n, 0, y, x] += min(max(step, -_LONGEST), _LONGEST)
+        for x in range(width):
+            xx, xy, yy = moments[0, y, x] + pull, moments[1, y, x], moments[2, y, x] + pull
+            step = (xx * dv[x] - xy * du[x]) / (xx * yy - xy * xy)
+            flow[n, 1, y, x] += min(max(step, -_LONGEST), _LONGEST)
+
+
+@kernel
+def _find_error(
+    maps: Floats, s: int, t: int, flow: Floats, n: int, inside: Floats, rows: Floats, line: Floats, index: Integers,
+    planes: Floats, smooth: Floats,
+) -> None:  # fmt: skip
+    """The mean squared difference after alignment over the windows, in the first plane of `smooth`."""
+    channels, height, width = maps.shape[1:]
+    warped, du, dv, middle = line[0, :width], line[3], line[4], line[5]
+    for y in range(height):
+        rows[0] = 0
+        for c in range(channels):
+            _warp_row(maps, t, c, flow, n, y, index, du, dv, warped, inside)
+            for x in range(width):
+                off = warped[x] - maps[s, c, y, x]
+                rows[0, x + 4] += off * off / np.float32(channels)
+        _blur_along(rows, middle, smooth[:1], y)
+    _blur_across(smooth, planes, 1)
+
+
+@kernel
 def refine_edges(
     maps: Floats,
     sources: Integers,
@@ -104,82 +215,17 @@ def refine_edges(
         error, inside: [edge, height, width] are filled.
         first, last: the edges are those from the first to before the last.
     """
-    channels, height, width = maps.shape[1:]
-    rows = np.zeros((6, width + 8), np.float32)
-    middle = np.empty(width + 8, np.float32)
-    warped, gx, gy = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
-    index, du, dv = np.empty(width, np.int32), np.empty(width, np.float32), np.empty(width, np.float32)
-    moments = np.empty((5, height, width), np.float32)
-    smooth = np.empty((3, height, width), np.float32)
+    height, width = maps.shape[2:]
+    rows, line = np.zeros((6, width + 8), np.float32), np.empty((6, width + 8), np.float32)
+    index, pull = np.empty(width, np.int32), np.float32(stiffness)
+    moments, smooth = np.empty((5, height, width), np.float32), np.empty((3, height, width), np.float32)
     planes = np.empty((5, height, width), np.float32)
-    share = _ONE / np.float32(channels)
-    scale = np.float32(1 / (channels * ERROR_SCALE))
-    pull = np.float32(stiffness)
     for n in range(first, last):
         s, t = sources[n], targets[n]
         for _ in range(iterations):
-            for y in range(height):
-                above, below = max(y - 1, 0), min(y + 1, height - 1)
-                rows[:] = 0
-                for c in range(channels):
-                    _warp_row(maps, t, c, flow, n, y, index, du, dv, warped, inside)
-                    gx[0] = (maps[s, c, y, 1] - maps[s, c, y, 0]) * _HALF
-                    gx[width - 1] = (maps[s, c, y, width - 1] - maps[s, c, y, width - 2]) * _HALF
-                    for x in range(1, width - 1):
-                        gx[x] = (maps[s, c, y, x + 1] - maps[s, c, y, x - 1]) * _HALF
-                    for x in range(width):
-                        gy[x] = (maps[s, c, below, x] - maps[s, c, above, x]) * _HALF
-                    for x in range(width):
-                        warped[x] -= maps[s, c, y, x]
-                    for x in range(width):
-                        rows[5, x + 4] += warped[x] * warped[x]
-                    for x in range(width):
-                        rows[0, x + 4] += gx[x] * gx[x]
-                    for x in range(width):
-                        rows[1, x + 4] += gx[x] * gy[x]
-                    for x in range(width):
-                        rows[2, x + 4] += gy[x] * gy[x]
-                    for x in range(width):
-                        rows[3, x + 4] += gx[x] * warped[x]
-                    for x in range(width):
-                        rows[4, x + 4] += gy[x] * warped[x]
-                for x in range(width):
-                    du[x] = share * inside[n, y, x] / (_ONE + scale * rows[5, x + 4])
-                for m in range(5):
-                    for x in range(width):
-                        rows[m, x + 4] *= du[x]
-                _blur_along(rows, middle, moments, y)
-            _blur_across(moments, planes, 5)
-            for y in range(height):
-                for x in range(width):
-                    rows[2, x + 4] = moments[0, y, x] + moments[2, y, x] + _FLOOR
-                for x in range(width):
-                    rows[0, x + 4] = flow[n, 0, y, x] * rows[2, x + 4]
-                for x in range(width):
-                    rows[1, x + 4] = flow[n, 1, y, x] * rows[2, x + 4]
-                _blur_along(rows, middle, smooth, y)
-            _blur_across(smooth, planes, 3)
-            for y in range(height):
-                for x in range(width):
-                    du[x] = pull * (smooth[0, y, x] / smooth[2, y, x] - flow[n, 0, y, x]) - moments[3, y, x]
-                for x in range(width):
-                    dv[x] = pull * (smooth[1, y, x] / smooth[2, y, x] - flow[n, 1, y, x]) - moments[4, y, x]
-                for x in range(width):
-                    xx, xy, yy = moments[0, y, x] + pull, moments[1, y, x], moments[2, y, x] + pull
-                    step = (yy * du[x] - xy * dv[x]) / (xx * yy - xy * xy)
-                    flow[n, 0, y, x] += min(max(step, -_STEP), _STEP)
-                for x in range(width):
-                    xx, xy, yy = moments[0, y, x] + pull, moments[1, y, x], moments[2, y, x] + pull
-                    step = (xx * dv[x] - xy * du[x]) / (xx * yy - xy * xy)
-                    flow[n, 1, y, x] += min(max(step, -_STEP), _STEP)
+            _find_moments(maps, s, t, flow, n, inside, rows, line, index, planes, moments)
+            _smooth_flow(flow, n, moments, rows, line[5], planes, smooth)
+            _step(flow, n, moments, smooth, pull, line[3], line[4])
         structure[n] = moments[:3]
-        for y in range(height):
-            rows[0] = 0
-            for c in range(channels):
-                _warp_row(maps, t, c, flow, n, y, index, du, dv, warped, inside)
-                for x in range(width):
-                    e = warped[x] - maps[s, c, y, x]
-                    rows[0, x + 4] += e * e * share
-            _blur_along(rows, middle, smooth[:1], y)
-        _blur_across(smooth, planes, 1)
+        _find_error(maps, s, t, flow, n, inside, rows, line, index, planes, smooth)
         error[n] = smooth[0]
