@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from video_ae.compiled import Floats, kernel
+from video_ae.compiled import Floats, Integers, kernel
 from video_ae.geometry.bilinear import mixed
 
 _BLOCK = 64  # rays that go through the planes together
@@ -58,6 +58,47 @@ def _meet_plane(
 
 
 @kernel
+def _march(
+    densities: Floats, colors: Floats, size: tuple[int, int], planes: Floats, intrinsics: Floats, pose: Floats,
+    rays: Floats, buffers: Floats, index: Integers, color: Floats,
+) -> None:  # fmt: skip
+    """Some rays through all planes, until nothing is left of their light. Rows 0 and 1 of `buffers` become opacity and
+    disparity; the other ones are scratch."""
+    (rows, columns), length = size, len(index)
+    seen, nearness, left, u, v = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
+    near, weight, across, down = buffers[5], buffers[6], min(columns - 1, 1), min(rows - 1, 1) * columns
+    left[:], seen[:], nearness[:], color[:] = 1, 0, 0, 0
+    for p in range(len(planes)):
+        if _meet_plane(rays, pose, intrinsics, planes[p], columns, rows, u, v, near, weight) == _ZERO:
+            continue
+        for x in range(length):
+            column = min(max(np.int32(u[x]), np.int32(0)), np.int32(max(columns - 2, 0)))
+            row = min(max(np.int32(v[x]), np.int32(0)), np.int32(max(rows - 2, 0)))
+            u[x] -= np.float32(column)
+            v[x] -= np.float32(row)
+            index[x] = (p * rows + row) * columns + column
+        for x in range(length):
+            weight[x] *= mixed(densities, 0, index[x], u[x], v[x], across, down)
+        for x in range(length):
+            weight[x] = left[x] * _opacity(weight[x])
+        for x in range(length):
+            left[x] -= weight[x]
+        for x in range(length):
+            seen[x] += weight[x]
+        for x in range(length):
+            nearness[x] += weight[x] * near[x]
+        for x in range(length):
+            if weight[x] > _NEGLIGIBLE:
+                for c in range(3):
+                    color[c, x] += weight[x] * mixed(colors, c, index[x], u[x], v[x], across, down)
+        most = _ZERO
+        for x in range(length):
+            most = max(most, left[x])
+        if most < _NEGLIGIBLE:
+            break
+
+
+@kernel
 def render_rows(
     density: Floats,
     features: Floats,
@@ -86,57 +127,23 @@ def render_rows(
     """
     count, rows, columns = density.shape
     height, width = opacity.shape[1:]
-    buffers = np.empty((13, _BLOCK), np.float32)
-    all_indices, across, down = np.empty(_BLOCK, np.int64), min(columns - 1, 1), min(rows - 1, 1) * columns
+    scratch = np.empty(13 * _BLOCK, np.float32)
+    all_indices = np.empty(_BLOCK, np.int64)
     colors, densities = features.reshape(3, count * rows * columns), density.reshape(1, count * rows * columns)
     for number in range(first, last):
         view, y = number // height, number % height
         pose, own = poses[view], view_intrinsics[view]
         ray_y = ((np.float32(y) + _HALF) / np.float32(height) - own[3]) / own[1]
         for begin in range(0, width, _BLOCK):
-            length = min(_BLOCK, width - begin)
-            rays, u, v = buffers[:3, :length], buffers[3, :length], buffers[4, :length]
-            near, weight, left, index = (
-                buffers[5, :length],
-                buffers[6, :length],
-                buffers[7, :length],
-                all_indices[:length],
-            )
-            seen, nearness, color = buffers[8, :length], buffers[9, :length], buffers[10:, :length]
+            end = min(begin + _BLOCK, width)
+            length = end - begin
+            rows_of_block = scratch[: 13 * length].reshape(13, length)
+            rays, buffers, color = rows_of_block[:3], rows_of_block[3:10], rows_of_block[10:]
             for i in range(3):
                 for x in range(length):
                     ray_x = ((np.float32(begin + x) + _HALF) / np.float32(width) - own[2]) / own[0]
                     rays[i, x] = pose[i, 0] * ray_x + pose[i, 1] * ray_y + pose[i, 2]
-            left[:], seen[:], nearness[:], color[:] = 1, 0, 0, 0
-            for p in range(count):
-                inside = _meet_plane(rays, pose, intrinsics, planes[p], columns, rows, u, v, near, weight)
-                if inside == 0:
-                    continue
-                for x in range(length):
-                    column = min(max(np.int32(u[x]), np.int32(0)), np.int32(max(columns - 2, 0)))
-                    row = min(max(np.int32(v[x]), np.int32(0)), np.int32(max(rows - 2, 0)))
-                    u[x] -= np.float32(column)
-                    v[x] -= np.float32(row)
-                    index[x] = (p * rows + row) * columns + column
-                for x in range(length):
-                    weight[x] *= mixed(densities, 0, index[x], u[x], v[x], across, down)
-                most = _ZERO
-                for x in range(length):
-                    weight[x] = left[x] * _opacity(weight[x])
-                for x in range(length):
-                    left[x] -= weight[x]
-                for x in range(length):
-                    seen[x] += weight[x]
-                for x in range(length):
-                    nearness[x] += weight[x] * near[x]
-                for x in range(length):
-                    if weight[x] > _NEGLIGIBLE:
-                        for c in range(3):
-                            color[c, x] += weight[x] * mixed(colors, c, index[x], u[x], v[x], across, down)
-                for x in range(length):
-                    most = max(most, left[x])
-                if most < _NEGLIGIBLE:
-                    break
-            opacity[view, y, begin : begin + length] = seen
-            disparity[view, y, begin : begin + length] = nearness
-            rgb[view, :, y, begin : begin + length] = color
+            size, index = (rows, columns), all_indices[:length]
+            _march(densities, colors, size, planes, intrinsics, pose, rays, buffers, index, color)
+            opacity[view, y, begin:end], disparity[view, y, begin:end] = buffers[0], buffers[1]
+            rgb[view, :, y, begin:end] = color

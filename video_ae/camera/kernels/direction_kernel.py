@@ -1,5 +1,7 @@
 """The fit of every direction of translation to every edge: the arithmetic of `direction_search.motion_costs`."""
 
+from typing import Any
+
 import numpy as np
 
 from video_ae.compiled import Doubles, Floats, kernel
@@ -33,6 +35,94 @@ def _sum_of_logarithms(values: Floats) -> float:
 
 
 @kernel
+def _face_lines(
+    flow: Floats, information: Floats, rays: Floats, direction: Floats, rotational: Floats, focal: np.float32,
+    rows: Floats, jacobian: Floats,
+) -> None:  # fmt: skip
+    """The epipolar lines of a direction. Rows: parallax x and y (flow at inverse depth 1), information along the line
+    and across it (per squared normal), the flow across it; the Jacobian is the flow across it by each rotation."""
+    px, py, along, across, offset = rows[0], rows[1], rows[2], rows[3], rows[4]
+    fx, fy, xx, xy, yy = flow[0], flow[1], information[0], information[1], information[3]
+    for p in range(len(px)):
+        px[p] = focal * (direction[0] - rays[0, p] * direction[2])
+    for p in range(len(px)):
+        py[p] = focal * (direction[1] - rays[1, p] * direction[2])
+    for p in range(len(px)):
+        along[p] = (xx[p] * px[p] + xy[p] * py[p]) * px[p] + (xy[p] * px[p] + yy[p] * py[p]) * py[p] + _FLOOR
+    for p in range(len(px)):
+        across[p] = (xx[p] * yy[p] - xy[p] * xy[p]) / along[p]
+    for p in range(len(px)):
+        offset[p] = px[p] * fy[p] - py[p] * fx[p]
+    for i in range(3):
+        for p in range(len(px)):
+            jacobian[i, p] = px[p] * rotational[3 + i, p] - py[p] * rotational[i, p]
+
+
+@kernel
+def _rotate(rows: Floats, j: Floats, rounds: int, matrix: Doubles, right: Doubles, turn: Doubles) -> None:
+    """The rotation that brings points onto their lines, by iteratively reweighted least squares."""
+    across, offset = rows[3], rows[4]
+    turn[:] = 0
+    for _ in range(rounds):
+        t0, t1, t2 = np.float32(turn[0]), np.float32(turn[1]), np.float32(turn[2])
+        m0 = m1 = m2 = m3 = m4 = m5 = r0 = r1 = r2 = _ZERO
+        for p in range(len(offset)):
+            residual = offset[p] - j[0, p] * t0 - j[1, p] * t1 - j[2, p] * t2
+            weight = across[p] / (_ONE + across[p] * residual * residual)
+            w0, w1, w2 = weight * j[0, p], weight * j[1, p], weight * j[2, p]
+            m0 += w0 * j[0, p]
+            m1 += w0 * j[1, p]
+            m2 += w0 * j[2, p]
+            m3 += w1 * j[1, p]
+            m4 += w1 * j[2, p]
+            m5 += w2 * j[2, p]
+            r0 += w0 * offset[p]
+            r1 += w1 * offset[p]
+            r2 += w2 * offset[p]
+        matrix[:] = m0, m1, m2, m3, m4, m5
+        right[:] = r0, r1, r2
+        _solve(matrix, right, turn)
+
+
+@kernel
+def _place_points(
+    flow: Floats, information: Floats, rotational: Floats, turn: Doubles, rows: Floats
+) -> tuple[Any, Any]:
+    """Each point's inverse depth, and its squared errors with and without it (rows 5, 6 and 7 of `rows`; the flow that
+    is left takes the memory of 3 and 4). Returns the weighted sum of inverse depths and that of the weights."""
+    px, py, along, rx, ry = rows[0], rows[1], rows[2], rows[3], rows[4]
+    inverse_depth, error, across_error = rows[5], rows[6], rows[7]
+    fx, fy, xx, xy, yy = flow[0], flow[1], information[0], information[1], information[3]
+    t0, t1, t2 = np.float32(turn[0]), np.float32(turn[1]), np.float32(turn[2])
+    for p in range(len(px)):
+        rx[p] = fx[p] - rotational[0, p] * t0 - rotational[1, p] * t1 - rotational[2, p] * t2
+    for p in range(len(px)):
+        ry[p] = fy[p] - rotational[3, p] * t0 - rotational[4, p] * t1 - rotational[5, p] * t2
+    for p in range(len(px)):
+        ax, ay = xx[p] * px[p] + xy[p] * py[p], xy[p] * px[p] + yy[p] * py[p]
+        inverse_depth[p] = (ax * rx[p] + ay * ry[p]) / along[p]
+    for p in range(len(px)):
+        error[p] = (xx[p] * rx[p] + xy[p] * ry[p]) * rx[p] + (xy[p] * rx[p] + yy[p] * ry[p]) * ry[p]
+    for p in range(len(px)):
+        across_error[p] = max(error[p] - inverse_depth[p] * inverse_depth[p] * along[p], _ZERO)
+    weighted, support = _ZERO, _ZERO
+    for p in range(len(px)):
+        share = along[p] / (_ONE + across_error[p])
+        support += share
+        weighted += share * inverse_depth[p]
+    return weighted, support
+
+
+@kernel
+def _cost(rows: Floats, sign: np.float32) -> float:
+    """The Cauchy cost of one sign of the motion, which does not explain points of negative depth."""
+    inverse_depth, error, across_error, factors = rows[5], rows[6], rows[7], rows[8]
+    for p in range(len(factors)):
+        factors[p] = _ONE + (across_error[p] if sign * inverse_depth[p] > _ZERO else error[p])
+    return _sum_of_logarithms(factors)
+
+
+@kernel
 def fit_directions(
     flow: Floats,
     information: Floats,
@@ -62,73 +152,15 @@ def fit_directions(
         first, last: the edges are those from the first to before the last.
     """
     count, half, focal = rays.shape[1], len(directions), np.float32(focal_length)
-    rows = np.empty((10, count), np.float32)
-    px, py, along, across, offset = rows[0], rows[1], rows[2], rows[3], rows[4]
-    inverse_depth, error, j = rows[5], rows[6], rows[7:]
+    rows, jacobian = np.empty((9, count), np.float32), np.empty((3, count), np.float32)
     matrix, right, turn = np.empty(6), np.empty(3), np.zeros(3)
     for n in range(first, last):
-        fx, fy, xx, xy, yy = flow[n, 0], flow[n, 1], information[n, 0], information[n, 1], information[n, 3]
         for k in range(half):
-            a, b, c = directions[k, 0], directions[k, 1], directions[k, 2]
-            for p in range(count):
-                px[p] = focal * (a - rays[0, p] * c)
-            for p in range(count):
-                py[p] = focal * (b - rays[1, p] * c)
-            for p in range(count):
-                along[p] = (xx[p] * px[p] + xy[p] * py[p]) * px[p] + (xy[p] * px[p] + yy[p] * py[p]) * py[p] + _FLOOR
-            for p in range(count):
-                across[p] = (xx[p] * yy[p] - xy[p] * xy[p]) / along[p]
-            for p in range(count):
-                offset[p] = px[p] * fy[p] - py[p] * fx[p]
-            for i in range(3):
-                for p in range(count):
-                    j[i, p] = px[p] * rotational[3 + i, p] - py[p] * rotational[i, p]
-            turn[:] = 0
-            for _ in range(rounds):
-                t0, t1, t2 = np.float32(turn[0]), np.float32(turn[1]), np.float32(turn[2])
-                m0 = m1 = m2 = m3 = m4 = m5 = r0 = r1 = r2 = _ZERO
-                for p in range(count):
-                    residual = offset[p] - j[0, p] * t0 - j[1, p] * t1 - j[2, p] * t2
-                    weight = across[p] / (_ONE + across[p] * residual * residual)
-                    w0, w1, w2 = weight * j[0, p], weight * j[1, p], weight * j[2, p]
-                    m0 += w0 * j[0, p]
-                    m1 += w0 * j[1, p]
-                    m2 += w0 * j[2, p]
-                    m3 += w1 * j[1, p]
-                    m4 += w1 * j[2, p]
-                    m5 += w2 * j[2, p]
-                    r0 += w0 * offset[p]
-                    r1 += w1 * offset[p]
-                    r2 += w2 * offset[p]
-                matrix[:] = m0, m1, m2, m3, m4, m5
-                right[:] = r0, r1, r2
-                _solve(matrix, right, turn)
-            t0, t1, t2 = np.float32(turn[0]), np.float32(turn[1]), np.float32(turn[2])
-            rx, ry = offset, across  # what is left of the flow takes their memory
-            for p in range(count):
-                rx[p] = fx[p] - rotational[0, p] * t0 - rotational[1, p] * t1 - rotational[2, p] * t2
-            for p in range(count):
-                ry[p] = fy[p] - rotational[3, p] * t0 - rotational[4, p] * t1 - rotational[5, p] * t2
-            for p in range(count):
-                ax, ay = xx[p] * px[p] + xy[p] * py[p], xy[p] * px[p] + yy[p] * py[p]
-                inverse_depth[p] = (ax * rx[p] + ay * ry[p]) / along[p]
-            for p in range(count):
-                error[p] = (xx[p] * rx[p] + xy[p] * ry[p]) * rx[p] + (xy[p] * rx[p] + yy[p] * ry[p]) * ry[p]
-            for p in range(count):
-                px[p] = max(error[p] - inverse_depth[p] * inverse_depth[p] * along[p], _ZERO)
-            support, weighted = _ZERO, _ZERO
-            for p in range(count):
-                share = along[p] / (_ONE + px[p])
-                support += share
-                weighted += share * inverse_depth[p]
-            for p in range(count):
-                py[p] = _ONE + (px[p] if inverse_depth[p] > 0 else error[p])
-            cost[n, k] = _sum_of_logarithms(py)
-            for p in range(count):
-                py[p] = _ONE + (px[p] if inverse_depth[p] < 0 else error[p])
-            cost[n, half + k] = _sum_of_logarithms(py)
-            length[n, k] = weighted / support
-            length[n, half + k] = -weighted / support
+            _face_lines(flow[n], information[n], rays, directions[k], rotational, focal, rows, jacobian)
+            _rotate(rows, jacobian, rounds, matrix, right, turn)
+            weighted, support = _place_points(flow[n], information[n], rotational, turn, rows)
+            cost[n, k], cost[n, half + k] = _cost(rows, _ONE), _cost(rows, -_ONE)
+            length[n, k], length[n, half + k] = weighted / support, -weighted / support
             for i in range(3):
                 rotation[n, k, i] = turn[i]
                 rotation[n, half + k, i] = turn[i]
