@@ -126,7 +126,7 @@ class MeanColour(FrameEncoder):
         return frames.mean((-1, -2))
 
     def forward(self, clip: VideoClip) -> ModelOutput:
-        raise NotImplementedError
+        raise AssertionError("nobody trains it here")
 
 
 def test_a_model_with_codes_alone_has_its_map_drawn(tmp_path, videos, monkeypatch):

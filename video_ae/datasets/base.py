@@ -65,7 +65,7 @@ class ClipSource:
         Raises:
             UserError: when the video cannot be read.
         """
-        raise NotImplementedError(f"{type(self).__name__} has neither `open` nor a `load` of its own")
+        raise TypeError(f"{type(self).__name__} has neither `open` nor a `load` of its own")
 
     def known_cameras(self, number: int) -> KnownCameras | None:
         """Cameras and times of one video; None, the default, where the data set has frames alone.
