@@ -11,7 +11,7 @@ _ZERO = np.float32(0)
 
 @kernel
 def corner(x: Any, y: Any, height: int, width: int) -> tuple[Any, Any, Any]:
-    """The first of the four pixels around a place, and how far between them it lies.
+    """The first of the four pixels around a point, and how far between them it lies.
 
     Args:
         x, y: float32, in pixels; 0 is the centre of the first one. Beyond the border they are moved onto it.
