@@ -18,7 +18,7 @@ def _corner_at(u: Any, v: Any, height: int, width: int) -> tuple[Any, Any, Any]:
 
 
 @kernel
-def _project(
+def project_pixel(
     u: np.float32,
     v: np.float32,
     inverse_depth: np.float32,
@@ -74,8 +74,8 @@ def agree_rows(
         v = (np.float32(y) + _HALF) / np.float32(rows)
         for x in range(columns):
             u, q = (np.float32(x) + _HALF) / np.float32(columns), known[y, x]
-            a, b, depth = _project(u, v, q, nearest, pose, view, intrinsics)
-            a2, b2, _ = _project(u, v, np.float32(1.01) * q, nearest, pose, view, intrinsics)
+            a, b, depth = project_pixel(u, v, q, nearest, pose, view, intrinsics)
+            a2, b2, _ = project_pixel(u, v, np.float32(1.01) * q, nearest, pose, view, intrinsics)
             i, du, dv = _corner_at(a, b, height, width)
             ratio = mixed(there, n, i, du, dv, across, down) * depth  # 1 where the source sees the same point
             border = min(min(a, _ONE - a), min(b, _ONE - b)) / feather
@@ -134,7 +134,7 @@ def color_rows(
                 for n in range(count):
                     weight = mixed(trust, n, i, du, dv, across, down)
                     if weight > _ZERO:
-                        a, b, _ = _project(u, v, q, np.float32(nearest), poses[n], view, own[n])
+                        a, b, _ = project_pixel(u, v, q, np.float32(nearest), poses[n], view, own[n])
                         j, au, av = _corner_at(a, b, source_height, source_width)
                         red += weight * mixed(pixels, 3 * n, j, au, av, right, below)
                         green += weight * mixed(pixels, 3 * n + 1, j, au, av, right, below)
