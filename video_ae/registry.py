@@ -42,6 +42,8 @@ RENAMED = {  # what files from before say -> short name
     "video_ae.models.recurrent_autoencoder.RecurrentAutoencoder": "RecurrentAutoencoder",
 }
 
+DROPPED = {"PerspectiveAutoencoder": {"view_side"}}  # short name -> options that files from before set for nothing
+
 
 def full_path(name: str) -> str:
     """Where a part is: `module.Class`. Names that are neither short nor renamed come back as they are.
@@ -92,7 +94,7 @@ def find_class(name: str) -> type:
 
 
 def with_full_paths(settings: Any) -> Any:
-    """Nested settings with every `class_path` written as a full path of today.
+    """Nested settings with every `class_path` written as a full path of today, without options that are no more.
 
     Args:
         settings: what YAML or JSON may hold: dictionaries, lists, plain values.
@@ -126,8 +128,12 @@ def announce_renamed(settings: Any) -> None:
 
 def _renamed(settings: Any, rename) -> Any:
     if isinstance(settings, dict):
-        return {
+        renamed = {
             key: rename(value) if key == "class_path" and isinstance(value, str) else _renamed(value, rename)
             for key, value in settings.items()
         }
+        dropped = DROPPED.get(short_name(str(settings.get("class_path"))), set())
+        for name in dropped & renamed.get("init_args", {}).keys():
+            del renamed["init_args"][name]
+        return renamed
     return [_renamed(value, rename) for value in settings] if isinstance(settings, list) else settings

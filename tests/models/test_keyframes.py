@@ -13,7 +13,6 @@ from video_ae.models.keyframes import (
     MOST_KEYFRAMES,
     choose_contexts,
     choose_keyframes,
-    nearest_frames,
     render_keyframes,
 )
 from video_ae.renderers.frustum_renderer import FrustumRenderer
@@ -53,23 +52,6 @@ def test_every_frame_is_near_a_keyframe():
     distance = 0.8 * (centres[:, None] - centres[list(keyframes)]).abs().min(1).values
     assert len(keyframes) > 2
     assert distance.max() <= 0.25 + 1e-6
-
-
-def test_the_frames_of_a_view_are_those_that_see_most_alike():
-    estimate = walk([0.1 * i for i in range(8)])
-    view = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.33, 0.0, 0.0]])), estimate.cameras.intrinsics[:1])
-    assert nearest_frames(estimate, view, 3, 8) == [2, 3, 4]
-    assert nearest_frames(estimate, view, 20, 20) == list(range(8))
-
-
-def test_a_view_from_beside_a_path_has_all_frames_that_are_about_as_near():
-    estimate = walk([0.1 * i for i in range(8)])
-    beside = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.31, 0.4, 0.0]])), estimate.cameras.intrinsics[:1])
-    assert nearest_frames(estimate, beside, 2, 8) == list(range(8))
-    few = nearest_frames(estimate, beside, 2, 3)
-    assert len(few) == 3
-    assert 3 in few
-    assert 7 in few, "the farthest of them shows the most parallax"
 
 
 def test_contexts_hold_the_keyframe_and_lie_within_useful_parallax():

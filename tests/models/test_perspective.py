@@ -19,7 +19,7 @@ from video_ae.models.perspective import (
 )
 from video_ae.renderers.frustum_renderer import FrustumRenderer
 from video_ae.structure.plane_sweep import PlaneSweepEncoder
-from video_ae.types import CameraEstimate, Cameras, Scene, VideoClip
+from video_ae.types import CameraEstimate, Cameras, VideoClip
 
 
 class GivenCameras(CameraEncoder):
@@ -201,41 +201,3 @@ def test_small_helpers():
     assert resize_short_side(clip(1, 30, 61).frames, 15).shape == (1, 3, 15, 30)
     untouched = clip(1, 10, 14).frames
     assert resize_short_side(untouched, 16) is untouched
-
-
-def a_scene(model: PerspectiveAutoencoder, count: int = 5) -> tuple[VideoClip, Scene]:
-    single = clip(count)
-    estimate = model.find_cameras(single)
-    return single, Scene(single, estimate, (0,), ())  # no codes: they are not asked
-
-
-def test_a_view_gets_a_code_of_the_frames_nearest_to_it_and_of_no_other(model):
-    single, scene = a_scene(model)
-    between = Cameras(se3_exp(torch.tensor([[0.0, 0.0, 0.0, 0.13, 0.0, 0.0]])), scene.cameras.intrinsics[:1])
-    read = []
-
-    def frame(position: int) -> Tensor:
-        read.append(position)
-        return single.frames[position]
-
-    views = model.render_from_frames(scene, frame, between, (20, 14))
-    assert sorted(read) == [0, 1, 2, 3]
-    assert views.rgb.shape == (1, 3, 14, 20)
-    assert views.opacity.max() > 0.9
-    others = single.frames.clone()
-    others[4] = 0.0
-    same = model.render_from_frames(scene, others.__getitem__, between, (20, 14))
-    torch.testing.assert_close(same.rgb, views.rgb)
-    others[1] = 0.0
-    different = model.render_from_frames(scene, others.__getitem__, between, (20, 14))
-    assert not torch.allclose(different.rgb, views.rgb)
-
-
-def test_a_view_is_transparent_where_its_frames_see_nothing(model):
-    single, scene = a_scene(model)
-    turned = torch.tensor([[0.0, 0.5, 0.0, 0.16, 0.0, 0.0]])  # to the right, by about half of the picture
-    view = Cameras(se3_exp(turned), scene.cameras.intrinsics[:1])
-    views = model.render_from_frames(scene, single.frames.__getitem__, view)
-    assert views.opacity[0, :, :5].min() > 0.5
-    assert views.opacity[0, :, -3:].max() == 0
-    assert views.rgb[0, :, :, -3:].abs().max() == 0

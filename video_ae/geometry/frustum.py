@@ -115,19 +115,18 @@ def intersect_frustum(
 MARGIN = 0.15  # widths and heights of an image that a keyframe's code reaches beyond its frame on every side
 
 
-def widened_camera(camera: Cameras, width: int, height: int, margin: float = MARGIN) -> tuple[Cameras, tuple[int, int]]:
+def widened_camera(camera: Cameras, width: int, height: int) -> tuple[Cameras, tuple[int, int]]:
     """A keyframe's camera with a wider view, whose margin other frames fill, so that views beside it have no borders.
 
     Args:
         camera: of the keyframe.
         width, height: of its image, in pixels.
-        margin: widths and heights of the image that are added on every side.
 
     Returns:
         The camera, and the (width, height) at which its pixels are as large as they were.
     """
     intrinsics = camera.intrinsics.clone()
-    intrinsics[..., :2] /= 1 + 2 * margin
-    intrinsics[..., 2:] = (intrinsics[..., 2:] + margin) / (1 + 2 * margin)
-    size = round(width * (1 + 2 * margin)), round(height * (1 + 2 * margin))
+    intrinsics[..., :2] /= 1 + 2 * MARGIN
+    intrinsics[..., 2:] = (intrinsics[..., 2:] + MARGIN) / (1 + 2 * MARGIN)
+    size = round(width * (1 + 2 * MARGIN)), round(height * (1 + 2 * MARGIN))
     return Cameras(camera.world_from_camera, intrinsics), size

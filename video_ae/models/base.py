@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from video_ae.errors import UserError
 from video_ae.geometry.trajectories import interpolate
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.source import FrameReader, Source, Video, check_numbers, known_focal, open_source, read_source
+from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
 DEFAULT_REFINE_STEPS = 4
@@ -64,8 +64,6 @@ class VideoModel(Autoencoder):
 
     refines: ClassVar[bool] = False
     """Whether the model can go on solving on the user's own clip (`Options.refine_steps`)."""
-    encodes_views: ClassVar[bool] = False
-    """Whether `render_from_frames` makes a code for each view; else it is `render`."""
 
     def reconstruct(
         self,
@@ -174,22 +172,6 @@ class VideoModel(Autoencoder):
         """
         scene = self.encode_scene(contexts, options)
         return self.render(scene, camera_between(scene.cameras, contexts.indices, index), contexts.image_size)
-
-    def render_from_frames(
-        self, scene: Scene, frame: FrameReader, cameras: Cameras, size: tuple[int, int] | None = None
-    ) -> RenderedViews:
-        """Views close together, where the frames are at hand: a model may make a code for them. By default as `render`.
-
-        Args:
-            scene: as in `render`.
-            frame: reads a frame of the scene's clip by its position, RGB in [0, 1], all of one size.
-            cameras: of the views, in the scene's world.
-            size: as in `render`.
-
-        Returns:
-            The views. Opacity says what the frames used see, not what the whole clip has seen.
-        """
-        return self.render(scene, cameras, size)
 
     def encode_image(self, frame: Float[Tensor, "3 height width"], focal_over_width: float | None = None) -> Scene:
         """A scene of a single image, whose depth is a guess and whose typical depth is 1.

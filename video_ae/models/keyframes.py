@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement, viewpoint_distance
+from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.base import Renderer
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, RenderedViews, Scene
@@ -13,7 +13,6 @@ KEYFRAME_SPACING = 0.08  # image widths that the scene moves from one keyframe t
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
-ABOUT_AS_NEAR = 2.0  # times the distance of the nearest frame
 CONTEXT_RANGE = (0.02, 0.20)  # image widths between a keyframe and the contexts that give it parallax
 
 
@@ -56,23 +55,6 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
     order = [i for i in distance.argsort().tolist() if i != keyframe]
     useful = [i for i in order if near <= distance[i] <= far] or order[: most - 1]
     return sorted({keyframe, *(useful[rank] for rank in spread_frames(len(useful), most - 1))})
-
-
-def nearest_frames(estimate: CameraEstimate, view: Cameras, least: int, most: int) -> list[int]:
-    """Positions of the frames of a clip that see most alike a view.
-
-    Args:
-        estimate: cameras of the clip.
-        view: one camera, in the same world.
-        least: so many frames at least, or all that are about as near as the nearest: a view from beside a path has
-            many.
-        most: of more than these, evenly spread ones are taken, since frames in a row show little parallax.
-    """
-    view = view.to(estimate.cameras.intrinsics.device, estimate.cameras.intrinsics.dtype)
-    distance = viewpoint_distance(estimate.cameras, estimate.median_inverse_depth, view)[:, 0]
-    about_as_near = int((distance <= ABOUT_AS_NEAR * distance.min()).sum())
-    order = distance.argsort()[: max(least, about_as_near)].tolist()
-    return sorted(order[rank] for rank in spread_frames(len(order), most))
 
 
 def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tuple[int, int]) -> RenderedViews:

@@ -92,7 +92,8 @@ def build_model(settings: dict[str, Any], origin: str = "the settings") -> Autoe
     Raises:
         UserError: there is no such model, or the arguments do not fit it.
     """
-    class_path, init_args = settings.get("class_path"), with_full_paths(settings.get("init_args") or {})
+    class_path = settings.get("class_path")
+    init_args = with_full_paths({"class_path": class_path, "init_args": settings.get("init_args") or {}})["init_args"]
     try:
         kind = find_class(str(class_path))
     except (ImportError, AttributeError, ValueError) as error:

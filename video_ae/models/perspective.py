@@ -8,19 +8,15 @@ from torch import Tensor
 
 from video_ae.camera.base import CameraEncoder
 from video_ae.camera.cache import CameraCache
-from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
 from video_ae.geometry.resize import resize_images, short_side_size
 from video_ae.models.base import Options, VideoModel, camera_between
-from video_ae.models.keyframes import choose_contexts, choose_keyframes, nearest_frames, render_keyframes
+from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes
 from video_ae.renderers.base import Renderer
 from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_estimate, image_scene
-from video_ae.scene.source import FrameReader
 from video_ae.structure.base import StructureEncoder
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
 
-MARGIN_AROUND = 0.05  # widths and heights of a view that a code for several views reaches beyond the middle one
-FEWEST_NEAREST = 4  # frames that a view's own code is made from, where no more are about as near
 SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
 
 
@@ -80,16 +76,14 @@ class PerspectiveAutoencoder(VideoModel):
         planes: inverse-depth planes of a code; training draws between half as many and all, so that no spacing is
             learnt.
         most_contexts, most_targets: bounds of the random splits in training.
-        scene_contexts: at most so many contexts for the codes of whole videos and of single views.
+        scene_contexts: at most so many contexts for the codes of whole videos.
         splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
             are solved once.
         working_side: longest short side, in pixels, of the images that structure is made from outside training.
         scene_side: the same for the keyframes of whole videos, which are many.
-        view_side: the same for codes of single views, whose geometry matters more than their colours.
     """
 
     refines = True
-    encodes_views = True
 
     def __init__(
         self,
@@ -104,7 +98,6 @@ class PerspectiveAutoencoder(VideoModel):
         splits: int = 2,
         working_side: int = 192,
         scene_side: int = 144,
-        view_side: int = 108,
     ):
         super().__init__()
         self.camera, self.structure, self.renderer = camera, structure, renderer
@@ -112,7 +105,7 @@ class PerspectiveAutoencoder(VideoModel):
         self._cached_cameras = CameraCache(self.training_camera)
         self.planes, self.splits = planes, splits
         self.most_contexts, self.most_targets, self.scene_contexts = most_contexts, most_targets, scene_contexts
-        self.working_side, self.scene_side, self.view_side = working_side, scene_side, view_side
+        self.working_side, self.scene_side = working_side, scene_side
 
     def forward(self, clip: VideoClip) -> ModelOutput:
         """Renders held-out frames: a random split in training, every second frame otherwise.
@@ -215,38 +208,6 @@ class PerspectiveAutoencoder(VideoModel):
             volumes.append(self.encode_structure(frames, batch, contexts, reference[None], size, use_sfm_depth=True)[0])
         options.progress("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(volumes))
-
-    @torch.no_grad()
-    def render_from_frames(
-        self, scene: Scene, frame: FrameReader, cameras: Cameras, size: tuple[int, int] | None = None
-    ) -> RenderedViews:
-        """Views from a code that is made for them, in the frustum of the middle one, of the frames that see most alike.
-
-        Takes longer than `render`, and shows more. Frames are made smaller where their short side has more than
-        `view_side` pixels.
-
-        Args:
-            scene, frame, cameras, size: as in `VideoModel.render_from_frames`.
-        """
-        width, height = size or scene.clip.image_size
-        middle = cameras.select([len(cameras) // 2])
-        contexts = nearest_frames(scene.camera, middle, FEWEST_NEAREST, self.scene_contexts)
-        device = scene.camera.confidence.device
-        frames = resize_short_side(torch.stack([frame(i).to(device) for i in contexts]), self.view_side)
-        found = scene.camera.select(contexts)
-        middle, cameras = (one.to(device, torch.float32) for one in (middle, cameras))
-        margin, code_size = MARGIN_AROUND if len(cameras) > 1 else 0.0, (frames.shape[-1], frames.shape[-2])
-        middle, code_size = widened_camera(middle, *code_size, margin)
-        planes = inverse_depth_planes(nearest_inverse_depth(found.inverse_depth[None]), self.planes)
-        sfm_depth = found.inverse_depth[None]
-        code = self.structure(frames[None], found.cameras[None], middle[None], planes, code_size, sfm_depth)
-        views = self.renderer(code, cameras[None], height, width)[0]
-        covered = [
-            inside_others(cameras.select([i]), disparity, found.cameras).amax(0)
-            for i, disparity in enumerate(views.disparity)
-        ]
-        seen = torch.stack(covered)
-        return RenderedViews(seen[:, None] * views.rgb, seen * views.disparity, seen * views.opacity)
 
     @torch.no_grad()
     def encode_image(self, frame: Float[Tensor, "3 height width"], focal_over_width: float | None = None) -> Scene:

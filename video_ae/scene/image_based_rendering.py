@@ -35,8 +35,8 @@ TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of 
 RENDERED_WEIGHT = 0.03  # of the warped image beside source views that see a point
 COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
 GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
-NEAREST = 3  # source views of a view, where nobody chooses them
-WARPED, NEIGHBOURS = 4, 6  # frames that a view's depth comes from, and that each of these is compared with
+NEAREST = 3  # frames that are warped, and source views where nobody chooses them
+NEIGHBOURS = 6  # frames that the depth of each of these is compared with
 UNSEEN, MOSTLY_UNSEEN = 0.001, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
 _SAME, _TEAR = 0.05, 0.3  # as AGREEMENT and TEAR, between depth maps of frames
 _KEPT = 48  # frames and depth maps in memory, since neighbouring views share them
@@ -101,7 +101,7 @@ class ImageBasedRenderer:
         """
         if len(distances) == 1:
             return self._render_codes(camera, self._geometry_size)
-        nearest = distances.argsort()[:WARPED]
+        nearest = distances.argsort()[:NEAREST]
         shares, frames = 1 / (distances[nearest] + 0.02) ** 2, nearest.tolist()
         colors, depth, trust = zip(*(self._points_of(frame) for frame in frames), strict=True)
         sources = Cameras.cat([self._camera(frame) for frame in frames])
@@ -158,8 +158,9 @@ class ImageBasedRenderer:
         there = torch.stack([self._inverse_depth_of(frame) for frame in weights])
         frames = torch.stack([self.frame(frame) for frame in weights])
         agreement = depth_agreement(known, camera, there, sources, AGREEMENT, TEAR)
-        for _ in range(2):  # nearly a Gaussian of two pixels
-            agreement = F.avg_pool2d(agreement, 5, 1, 2, count_include_pad=False)
+        for kernel in 2 * ((5, 1), (1, 5)):  # nearly a Gaussian of two pixels
+            padding = kernel[0] // 2, kernel[1] // 2
+            agreement = F.avg_pool2d(agreement, kernel, 1, padding, count_include_pad=False)
         agreement = agreement * torch.tensor(list(weights.values())).view(-1, 1, 1)
         work = _compiled_colors if usable(known, base, frames) else _colors
         return work(known, base, agreement, frames, camera, sources, self.size)
