@@ -37,19 +37,26 @@ def random_frames(count: int = 1) -> torch.Tensor:
 def test_a_frame_is_itself_in_its_own_camera():
     frames, inverse_depth = random_frames(), torch.rand(1, 30, 40, generator=torch.Generator().manual_seed(1)) + 0.2
     views = warped(frames, inverse_depth, torch.ones(1, 30, 40), STRAIGHT)
-    torch.testing.assert_close(views.rgb, frames, atol=1e-3, rtol=0)
-    torch.testing.assert_close(views.inverse_depth, inverse_depth, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(views.rgb, frames, atol=0.02, rtol=0)
+    torch.testing.assert_close(views.inverse_depth, inverse_depth, atol=0.02, rtol=0)
     assert (views.opacity == 1).all()
 
 
 def test_near_things_move_by_their_depth_and_uncover_what_nobody_saw():
     frames = random_frames()
-    views = warped(frames, torch.ones(1, 30, 40), torch.ones(1, 30, 40), PIXEL_RIGHT)
-    torch.testing.assert_close(views.rgb[..., :-1], frames[..., 1:], atol=1e-3, rtol=0)
-    assert (views.opacity[..., -1] == 0).all()
-    assert (views.rgb[..., -1] == 0).all()
-    far = warped(frames, torch.full((1, 30, 40), 1e-3), torch.ones(1, 30, 40), PIXEL_RIGHT)
-    torch.testing.assert_close(far.rgb[..., 1:-1], frames[..., 1:-1], atol=0.01, rtol=0)
+    five = [0, 0, 0, 5 / 40, 0, 0]
+    views = warped(frames, torch.ones(1, 30, 40), torch.ones(1, 30, 40), five)
+    torch.testing.assert_close(views.rgb[..., :-6], frames[..., 5:-1], atol=0.02, rtol=0)
+    assert (views.opacity[..., -1] < 0.2).all()
+    far = warped(frames, torch.full((1, 30, 40), 1e-3), torch.ones(1, 30, 40), five)
+    torch.testing.assert_close(far.rgb[..., 1:-1], frames[..., 1:-1], atol=0.03, rtol=0)
+
+
+def test_what_is_shown_twice_as_large_has_no_gaps():
+    near = [0, 0, 0, 0, 0, 0.55]  # what is at depth 1 comes to 0.45
+    views = warped(torch.ones(1, 3, 30, 40), torch.ones(1, 30, 40), torch.ones(1, 30, 40), near)
+    assert (views.opacity == 1).all()
+    torch.testing.assert_close(views.inverse_depth, torch.full((1, 30, 40), 1 / 0.45), atol=1e-3, rtol=1e-3)
 
 
 def two_walls(near_trust: float) -> RenderedViews:
@@ -72,10 +79,11 @@ def test_what_no_other_frame_confirms_hides_nothing():
     torch.testing.assert_close(views.inverse_depth, torch.full((1, 30, 40), 0.25), atol=0.01, rtol=0)
 
 
-def test_alone_it_is_still_better_than_nothing():
-    frames = random_frames()
-    views = warped(frames, torch.ones(1, 30, 40), torch.zeros(1, 30, 40), STRAIGHT)
-    torch.testing.assert_close(views.rgb, frames, atol=1e-3, rtol=0)
+def test_alone_it_is_as_good_as_unseen():
+    views = warped(random_frames(), torch.ones(1, 30, 40), torch.zeros(1, 30, 40), STRAIGHT)
+    assert (views.opacity == 0).all()
+    half = warped(random_frames(), torch.ones(1, 30, 40), torch.full((1, 30, 40), 0.1), STRAIGHT)
+    torch.testing.assert_close(half.opacity, torch.full((1, 30, 40), 0.5))
 
 
 @pytest.mark.parametrize("unknown", [0.0, float("nan")])
@@ -83,8 +91,8 @@ def test_what_has_no_depth_lands_nowhere(unknown):
     inverse_depth = torch.ones(1, 30, 40)
     inverse_depth[:, :10] = unknown
     views = warped(random_frames(), inverse_depth, torch.ones(1, 30, 40), STRAIGHT)
-    assert (views.opacity[:, :10] == 0).all()
-    assert (views.opacity[:, 10:] == 1).all()
+    assert (views.opacity[:, :6] == 0).all()
+    assert (views.opacity[:, 14:] == 1).all()
     assert views.rgb.isfinite().all()
 
 
@@ -103,7 +111,5 @@ def test_the_compiled_loops_are_the_tensor_operations(monkeypatch, view):
     found = warped(*given)
     monkeypatch.setattr(forward_warping, "usable", lambda *_: False)
     twin = warped(*given)
-    assert (found.opacity == twin.opacity).float().mean() > 0.999
-    same = (found.opacity == twin.opacity)[:, None]
-    assert ((found.rgb - twin.rgb).abs() * same).max() < 2e-3
-    assert ((found.disparity - twin.disparity).abs() * same[:, 0]).max() < 2e-3
+    for one, other in zip(vars(found).values(), vars(twin).values(), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-3, rtol=2e-3)

@@ -101,3 +101,14 @@ def _less_mean(steps: Float[Tensor, "rows columns"], side: int = 9) -> Float[Ten
     """How far steps are from their mean over `side` x `side` pixels."""
     mean = F.avg_pool2d(steps[None, None], side, 1, side // 2, count_include_pad=False)[0, 0]
     return (steps - mean).abs()
+
+
+def smoothed(maps: Float[Tensor, "map rows columns"]) -> Float[Tensor, "map rows columns"]:
+    """Blurred by nearly a Gaussian of two pixels.
+
+    Args:
+        maps: any; at the border the mean is of what lies inside.
+    """
+    for kernel in 2 * ((5, 1), (1, 5)):
+        maps = F.avg_pool2d(maps, kernel, 1, (kernel[0] // 2, kernel[1] // 2), count_include_pad=False)
+    return maps

@@ -1,9 +1,10 @@
 """Frames and their depth warped into another view: depth-image-based rendering (Fehn 2004).
 
-Each pixel of a frame is a point with a colour. It lands between four pixels of the view and counts in each by how much
-of it it covers (bilinear splatting). Of points at different depths the nearest surface wins, softly: a point behind it
-counts by the eighth power of the ratio of their depths. Depth maps of frames disagree near edges and where nothing has
-texture, so a point is trusted as far as the depth maps of other frames agree with it, and a surface is what is trusted.
+Each pixel of a frame is a point with a colour. It lands between four pixels of the view, or more where the view shows
+it larger, and counts in each by how near it is (bilinear splatting). Of points at different depths the nearest surface
+wins, softly: a point behind it counts by the eighth power of the ratio of their depths. Depth maps of frames disagree
+near edges and where nothing has texture, so a point is trusted as far as the depth maps of other frames agree with it,
+and a surface is what is trusted.
 """
 
 import torch
@@ -13,11 +14,14 @@ from torch import Tensor
 from video_ae.compiled import arrays, usable
 from video_ae.geometry.pinhole import MINIMUM_DEPTH, camera_rays, project, transform
 from video_ae.geometry.se3 import invert
+from video_ae.scene.depth_agreement import smoothed
 from video_ae.scene.warping_kernel import add_points, keep_nearest
 from video_ae.types import Cameras, RenderedViews
 
 SURFACE_TRUST = 0.4  # of a point that hides what lies behind it
 LEAST_TRUST = 1e-3  # of a point that no other frame confirms
+MOST_REACH = 3  # pixels of the view that a point reaches on each side, where it is shown that much larger
+AROUND = 0.02  # of the points that land around a pixel, beside those that land in it
 _SURFACE_PART, _SEEN_PART = 0.02, 0.2  # of a pixel that is covered by what hides, and by what is seen
 
 
@@ -43,9 +47,11 @@ def warp_frames(
     """
     known = inverse_depth.nan_to_num(0.0)
     work = _compiled_sums if usable(colors, known, trust, shares) else _sums
-    weight, disparity, *rgb, covered = work(colors, known, trust, shares, sources, view, size)
-    seen = (covered > _SEEN_PART) & (weight > 0)
-    scale = seen / torch.where(seen, weight, torch.ones_like(weight))
+    sums = work(colors, known, trust, shares, sources, view, size)
+    around = smoothed(sums)
+    weight, disparity, *rgb = sums[:5] + AROUND * around[:5]
+    seen = ((around[5] / _SEEN_PART).clamp_max(1)) * (weight > 0)
+    scale = seen / torch.where(weight > 0, weight, torch.ones_like(weight))
     return RenderedViews((torch.stack(rgb) * scale)[None], (disparity * scale)[None], seen.to(weight.dtype)[None])
 
 
@@ -58,25 +64,28 @@ def _sums(
     points = transform(_poses(sources, view)[:, None, None], rays / known.clamp_min(1e-4)[..., None])
     uv, depth = project(points, view.intrinsics[0].expand(*known.shape, 4)), points[..., 2]
     column, row = (uv * torch.tensor(size) - 0.5).unbind(-1)
-    usable_point = (known > 0) & (depth > MINIMUM_DEPTH)
+    possible = (known > 0) & (depth > MINIMUM_DEPTH)
     ahead = 1 / depth.clamp_min(MINIMUM_DEPTH)
-    corners = []  # of each point: (pixel, the part of it that the point covers)
-    for x, y in ((column.floor() + right, row.floor() + down) for down in (0, 1) for right in (0, 1)):
-        inside = usable_point & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        part = (1 - (column - x).abs()) * (1 - (row - y).abs())
+    scale = view.intrinsics[:, :1, None] * width / (sources.intrinsics[:, :1, None] * known.shape[2])
+    reach = (ahead / known.clamp_min(1e-4) * scale).clamp(1, MOST_REACH)
+    parts = []  # of each point: (pixel, the part of it that the point covers)
+    offsets = range(1 - MOST_REACH, MOST_REACH + 1)
+    for x, y in ((column.floor() + right, row.floor() + down) for down in offsets for right in offsets):
+        inside = possible & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        part = (1 - (column - x).abs() / reach).clamp_min(0) * (1 - (row - y).abs() / reach).clamp_min(0)
         pixel = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).nan_to_num(0.0).long()
-        corners.append((pixel.flatten(), torch.where(inside, part, torch.zeros_like(part)).flatten()))
+        parts.append((pixel.flatten(), torch.where(inside, part, torch.zeros_like(part)).flatten()))
     surface, hides = torch.zeros(height * width), (trust >= SURFACE_TRUST).flatten()
-    for pixel, part in corners:
+    for pixel, part in parts:
         chosen = hides & (part > _SURFACE_PART)
         surface.scatter_reduce_(0, pixel[chosen], ahead.flatten()[chosen], "amax")
     weight = (shares[:, None, None] * (trust**3 + LEAST_TRUST)).flatten()
     values = torch.stack([torch.ones_like(ahead), ahead, *colors.unbind(1)]).flatten(1)
     sums = torch.zeros(6, height * width)
-    for pixel, part in corners:
-        behind = torch.where(surface[pixel] > 0, ahead.flatten() / surface[pixel], torch.ones_like(part)).clamp_max(1)
-        sums[:5].index_add_(1, pixel, weight * part * behind**8 * values)
-        sums[5].index_add_(0, pixel, part)
+    for pixel, part in parts:
+        hidden = ahead.flatten() / torch.maximum(surface[pixel], ahead.flatten())
+        sums[:5].index_add_(1, pixel, weight * part * hidden**8 * values)
+        sums[5].index_add_(0, pixel, part * trust.flatten())
     return sums.view(6, height, width)
 
 
@@ -85,7 +94,7 @@ def _compiled_sums(
 ) -> Float[Tensor, "6 height width"]:
     """The same by compiled loops."""
     surface, sums = torch.empty(size[1], size[0]), torch.empty(6, size[1], size[0])
-    limits = torch.tensor([MINIMUM_DEPTH, SURFACE_TRUST, _SURFACE_PART, LEAST_TRUST])
+    limits = torch.tensor([MINIMUM_DEPTH, SURFACE_TRUST, _SURFACE_PART, LEAST_TRUST, MOST_REACH])
     geometry = arrays(_poses(sources, view), sources.intrinsics, view.intrinsics[0], limits, surface)
     keep_nearest(*arrays(known, trust), *geometry)
     add_points(*arrays(known, colors, trust, shares), *geometry, *arrays(sums))

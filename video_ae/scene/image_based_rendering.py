@@ -24,7 +24,7 @@ from video_ae.geometry.pinhole import MINIMUM_DEPTH, sample
 from video_ae.geometry.resize import even_size, resize_images, resize_maps
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.color_kernel import color_rows
-from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
+from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject, smoothed
 from video_ae.scene.forward_warping import warp_frames
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.source import FrameReader
@@ -37,7 +37,7 @@ COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looke
 GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
 NEAREST = 3  # frames that are warped, and source views where nobody chooses them
 NEIGHBOURS = 6  # frames that the depth of each of these is compared with
-UNSEEN, MOSTLY_UNSEEN = 0.001, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
+UNSEEN, MOSTLY_UNSEEN = 0.01, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
 _SAME, _TEAR = 0.05, 0.3  # as AGREEMENT and TEAR, between depth maps of frames
 _KEPT = 48  # frames and depth maps in memory, since neighbouring views share them
 
@@ -133,6 +133,7 @@ class ImageBasedRenderer:
             there = torch.stack([self._inverse_depth_of(other) for other in others])
             cameras = Cameras.cat([self._camera(other) for other in others])
             trust = depth_agreement(known, self._camera(frame), there, cameras, _SAME, _TEAR).mean(0)
+            trust = smoothed(trust[None])[0]
             return resize_images(self.frame(frame), (known.shape[1], known.shape[0])), known, trust
 
         return lru_cache(_KEPT)(points)
@@ -158,10 +159,7 @@ class ImageBasedRenderer:
         there = torch.stack([self._inverse_depth_of(frame) for frame in weights])
         frames = torch.stack([self.frame(frame) for frame in weights])
         agreement = depth_agreement(known, camera, there, sources, AGREEMENT, TEAR)
-        for kernel in 2 * ((5, 1), (1, 5)):  # nearly a Gaussian of two pixels
-            padding = kernel[0] // 2, kernel[1] // 2
-            agreement = F.avg_pool2d(agreement, kernel, 1, padding, count_include_pad=False)
-        agreement = agreement * torch.tensor(list(weights.values())).view(-1, 1, 1)
+        agreement = smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
         work = _compiled_colors if usable(known, base, frames) else _colors
         return work(known, base, agreement, frames, camera, sources, self.size)
 

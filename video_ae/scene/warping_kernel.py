@@ -11,19 +11,30 @@ _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
 
 @kernel
-def _corners(
-    u: np.float32, v: np.float32, inverse_depth: np.float32, nearest: np.float32, pose: Floats, own: Floats,
-    view: Floats, rows: int, columns: int,
-) -> tuple[Any, Any, Any, Any, Any]:  # fmt: skip
-    """First of the four pixels of a view that a pixel of a frame lands between, how far between them it lies, and 1 / z
-    there; 0 where it lands behind the camera or nowhere near the image."""
-    a, b, depth = project_pixel(u, v, inverse_depth, nearest, pose, own, view)
+def _footprint(
+    u: np.float32, v: np.float32, inverse_depth: np.float32, limits: Floats, pose: Floats, own: Floats, view: Floats,
+    width: int, rows: int, columns: int,
+) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+    """Where a pixel of a frame lands in a view, in pixels, how far it reaches there, and 1 / z; 0 where it lands behind
+    the camera or nowhere near the image."""
+    a, b, depth = project_pixel(u, v, inverse_depth, limits[0], pose, own, view)
     x, y = a * np.float32(columns) - _HALF, b * np.float32(rows) - _HALF
-    inside = (x > -_ONE) & (x < np.float32(columns)) & (y > -_ONE) & (y < np.float32(rows)) & (depth > nearest)
-    if not inside:
-        return 0, 0, _ZERO, _ZERO, _ZERO
-    column, row = np.int32(np.floor(x)), np.int32(np.floor(y))
-    return row, column, x - np.float32(column), y - np.float32(row), _ONE / depth
+    if not (depth > limits[0]):
+        return x, y, _ONE, _ZERO
+    z = _ONE / depth
+    larger = z / inverse_depth * (view[0] * np.float32(columns)) / (own[0] * np.float32(width))
+    reach = min(max(larger, _ONE), limits[4])
+    near = (
+        (x > -reach) & (x < np.float32(columns) - _ONE + reach) & (y > -reach) & (y < np.float32(rows) - _ONE + reach)
+    )
+    return x, y, reach, z if near else _ZERO
+
+
+@kernel
+def _span(x: np.float32, reach: np.float32, columns: int) -> tuple[Any, Any]:
+    """The first pixel that something of a width reaches, and the one after the last."""
+    first = max(np.int32(np.floor(x - reach)) + 1, 0)
+    return first, min(np.int32(np.ceil(x + reach)), columns)
 
 
 @kernel
@@ -45,12 +56,12 @@ def keep_nearest(
         own: [source, 4], intrinsics of the frames.
         view: [4], those of the view.
         limits: nearest depth; least trust, and least part of a pixel that a point covers, to count as a surface; the
-            trust that even a point has that no other frame confirms.
+            trust that even a point has that no other frame confirms; pixels that a point reaches at most.
         surface: [row2, column2] is filled; 0 where there is none.
     """
     count, height, width = inverse_depth.shape
     rows, columns = surface.shape
-    nearest, least_trust, least_part = limits[0], limits[1], limits[2]
+    least_trust, least_part = limits[1], limits[2]
     surface[:] = 0
     for n in range(count):
         for i in range(height):
@@ -60,15 +71,17 @@ def keep_nearest(
                 if q <= _ZERO or trust[n, i, j] < least_trust:
                     continue
                 u = (np.float32(j) + _HALF) / np.float32(width)
-                row, column, dx, dy, z = _corners(u, v, q, nearest, poses[n], own[n], view, rows, columns)
+                x, y, reach, z = _footprint(u, v, q, limits, poses[n], own[n], view, width, rows, columns)
                 if z <= _ZERO:
                     continue
-                for k in range(4):
-                    right, down = k % 2, k // 2
-                    part = (dx if right else _ONE - dx) * (dy if down else _ONE - dy)
-                    y, x = row + down, column + right
-                    if part > least_part and 0 <= y < rows and 0 <= x < columns:
-                        surface[y, x] = max(surface[y, x], z)
+                top, bottom = _span(y, reach, rows)
+                left, right = _span(x, reach, columns)
+                for row in range(top, bottom):
+                    beside = _ONE - abs(y - np.float32(row)) / reach
+                    for column in range(left, right):
+                        part = beside * (_ONE - abs(x - np.float32(column)) / reach)
+                        if part > least_part:
+                            surface[row, column] = max(surface[row, column], z)
 
 
 @kernel
@@ -94,7 +107,7 @@ def add_points(
     """
     count, height, width = inverse_depth.shape
     _, rows, columns = sums.shape
-    nearest, least_trust = limits[0], limits[3]
+    least_trust = limits[3]
     sums[:] = 0
     for n in range(count):
         for i in range(height):
@@ -104,22 +117,23 @@ def add_points(
                 if q <= _ZERO:
                     continue
                 u = (np.float32(j) + _HALF) / np.float32(width)
-                row, column, dx, dy, z = _corners(u, v, q, nearest, poses[n], own[n], view, rows, columns)
+                x, y, reach, z = _footprint(u, v, q, limits, poses[n], own[n], view, width, rows, columns)
                 if z <= _ZERO:
                     continue
                 weight = shares[n] * (trust[n, i, j] ** 3 + least_trust)
-                for k in range(4):
-                    right, down = k % 2, k // 2
-                    y, x = row + down, column + right
-                    if 0 <= y < rows and 0 <= x < columns:
-                        part = (dx if right else _ONE - dx) * (dy if down else _ONE - dy)
-                        behind = min(z / surface[y, x], _ONE) if surface[y, x] > _ZERO else _ONE
-                        behind *= behind
-                        behind *= behind
-                        share = weight * part * behind * behind
-                        sums[0, y, x] += share
-                        sums[1, y, x] += share * z
-                        sums[2, y, x] += share * colors[n, 0, i, j]
-                        sums[3, y, x] += share * colors[n, 1, i, j]
-                        sums[4, y, x] += share * colors[n, 2, i, j]
-                        sums[5, y, x] += part
+                top, bottom = _span(y, reach, rows)
+                left, right = _span(x, reach, columns)
+                for row in range(top, bottom):
+                    beside = _ONE - abs(y - np.float32(row)) / reach
+                    for column in range(left, right):
+                        part = beside * (_ONE - abs(x - np.float32(column)) / reach)
+                        hidden = min(z / max(surface[row, column], z), _ONE)
+                        hidden *= hidden
+                        hidden *= hidden
+                        share = weight * part * hidden * hidden
+                        sums[0, row, column] += share
+                        sums[1, row, column] += share * z
+                        sums[2, row, column] += share * colors[n, 0, i, j]
+                        sums[3, row, column] += share * colors[n, 1, i, j]
+                        sums[4, row, column] += share * colors[n, 2, i, j]
+                        sums[5, row, column] += part * trust[n, i, j]
