@@ -1,7 +1,6 @@
 """Images with the cameras that COLMAP found for them."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, pinhole_intrinsics
 from video_ae.errors import UserError
@@ -21,7 +20,7 @@ class ColmapModels(PosedVideos):
     distortion: `pinhole_intrinsics`.
     """
 
-    format: ClassVar[str] = "COLMAP (sparse/0, images)"
+    format = "COLMAP (sparse/0, images)"
 
     @staticmethod
     def is_scene(folder: Path) -> bool:

@@ -1,8 +1,6 @@
 """KITTI odometry (Geiger et al., Are we ready for Autonomous Driving? The KITTI Vision Benchmark Suite, 2012)."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines
 from video_ae.errors import UserError
@@ -26,13 +24,13 @@ class KittiOdometry(PosedVideos):
     Not read: the right cameras, laser scans. Sequences without poses (11 to 21) have clips without cameras.
     """
 
-    format: ClassVar[str] = "KITTI odometry (sequences/00, poses/00.txt)"
+    format = "KITTI odometry (sequences/00, poses/00.txt)"
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
         return any((root / "sequences").glob("*/calib.txt"))
 
-    def find(self, root: Path) -> Mapping[str, Path]:
+    def find(self, root: Path) -> dict[str, Path]:
         folders = (path for path in (root / "sequences").iterdir() if path.is_dir() and path.name[0] != ".")
         return {path.name: path for path in natural_order(folders)}
 

@@ -1,9 +1,8 @@
 """Matterport3D (Chang et al., Matterport3D: Learning from RGB-D Data in Indoor Environments, 2017)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 
@@ -37,13 +36,13 @@ class Matterport3D(PosedVideos):
     `matterport_camera_intrinsics`), cx from the centre of the first column. Depth and meshes are not read.
     """
 
-    format: ClassVar[str] = f"Matterport3D ({PARAMETERS}, {IMAGES})"
+    format = f"Matterport3D ({PARAMETERS}, {IMAGES})"
 
     @staticmethod
     def is_scene(folder: Path) -> bool:
         return any((folder / PARAMETERS).glob("*.conf"))
 
-    def find(self, root: Path) -> Mapping[str, Path]:
+    def find(self, root: Path) -> dict[str, Path]:
         """Name -> `<scan>.conf/<panorama>` of each video; the file itself where it names no image.
 
         Args:

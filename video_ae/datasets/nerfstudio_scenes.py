@@ -1,8 +1,6 @@
 """Images with cameras of nerfstudio, of instant-ngp and of NeRF's scenes made with Blender."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, image_size_of, pinhole_intrinsics
 from video_ae.errors import UserError
@@ -20,13 +18,13 @@ class Nerfstudio(PosedVideos):
     Conventions: `video_ae.formats.nerfstudio`. Lenses with distortion: `pinhole_intrinsics`.
     """
 
-    format: ClassVar[str] = "nerfstudio (transforms.json)"
+    format = "nerfstudio (transforms.json)"
 
     @staticmethod
     def is_scene(folder: Path) -> bool:
         return bool(_transforms(folder))
 
-    def find(self, root: Path) -> Mapping[str, Path]:
+    def find(self, root: Path) -> dict[str, Path]:
         found = {}
         for name, scene in super().find(root).items():
             for file in _transforms(scene):

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import ClassVar
 
 from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines, pinhole_intrinsics
 from video_ae.errors import UserError, unreadable_as
@@ -27,7 +26,7 @@ class Replica(PosedVideos):
     are such a pair.
     """
 
-    format: ClassVar[str] = "Replica (results/frame*.jpg, traj.txt)"
+    format = "Replica (results/frame*.jpg, traj.txt)"
 
     @staticmethod
     def is_scene(folder: Path) -> bool:

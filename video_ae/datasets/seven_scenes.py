@@ -1,8 +1,6 @@
 """7-Scenes (Shotton et al., Scene Coordinate Regression Forests for Camera Relocalization in RGB-D Images, 2013)."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float64
@@ -32,7 +30,7 @@ class SevenScenes(PosedVideos):
     distortion is not undone.
     """
 
-    format: ClassVar[str] = "7-Scenes (seq-NN/frame-NNNNNN.pose.txt)"
+    format = "7-Scenes (seq-NN/frame-NNNNNN.pose.txt)"
 
     @staticmethod
     def is_scene(folder: Path) -> bool:
@@ -42,7 +40,7 @@ class SevenScenes(PosedVideos):
     def recognises(cls, root: Path) -> bool:
         return _has_frames(root) or super().recognises(root)
 
-    def find(self, root: Path) -> Mapping[str, Path]:
+    def find(self, root: Path) -> dict[str, Path]:
         if _has_frames(root):
             return {root.resolve().name: root}
         scenes = super().find(root).items()

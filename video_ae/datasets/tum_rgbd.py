@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -36,7 +35,7 @@ class TumRgbd(PosedVideos):
     capture and do not depend on the lens.
     """
 
-    format: ClassVar[str] = "TUM RGB-D (rgb.txt, groundtruth.txt)"
+    format = "TUM RGB-D (rgb.txt, groundtruth.txt)"
 
     @staticmethod
     def is_scene(folder: Path) -> bool:
