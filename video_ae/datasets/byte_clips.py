@@ -2,9 +2,8 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
@@ -48,17 +47,13 @@ def finish_batch(clips: Sequence[ByteClip], size: tuple[int, int], augment_seed:
         size: (width, height) in pixels.
         augment_seed: the seed of `augment`, which changes each clip by its own position; no augmentation by default.
     """
-    frames = []
+    finished = []
     for clip in clips:
         resizing = plan_resizing((clip.frames.shape[-1], clip.frames.shape[-2]), size, "crop")
         floats = resizing.bytes(clip.frames).float() / 255
-        frames.append(floats if augment_seed is None else augment(floats, augment_seed, clip.position))
-    return VideoClip(
-        torch.stack(frames),
-        torch.stack([clip.indices for clip in clips]),
-        torch.stack([clip.times for clip in clips]),
-        name=", ".join(clip.name for clip in clips),
-    )
+        frames = floats if augment_seed is None else augment(floats, augment_seed, clip.position)
+        finished.append(VideoClip(frames, clip.indices, clip.times))
+    return replace(VideoClip.stack(finished), name=", ".join(clip.name for clip in clips))
 
 
 def augment(
