@@ -15,6 +15,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "directory": {"type": Path, "metavar": "DIR", "help": "what `video-ae reconstruct` wrote"},
     "--out": {"type": Path, "required": True, "metavar": "DIR", "help": "folder of the results"},
     "--data": {"type": Path, "required": True, "metavar": "ROOT", "help": "a data set with cameras (docs/data.md)"},
+    "--focal": {"choices": ("found", "true"), "help": "true: methods are given the true intrinsics (default: found)"},
     "--seed": {"type": int, "metavar": "N", "help": "of whatever is drawn at random (default: 0)"},
     "--beside": {"type": Path, "nargs": "+", "metavar": "RUN", "help": "weights of further models for the same table"},
     "--weights": {"type": Path, "metavar": "RUN_OR_FILE", "help": "trained weights (default: the package's own)"},

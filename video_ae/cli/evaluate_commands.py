@@ -11,8 +11,6 @@ from video_ae.cli.arguments import Parser, add_command
 
 _DATA = ("--data", "--out", "--seed")
 _MODEL = ("--weights", "--refine", "--device", "--overwrite")
-_TRUE = "true: methods are given the true intrinsics (default: found)"
-_FOCAL: dict[str, Any] = {"choices": ("found", "true"), "help": _TRUE}
 
 
 def add_to(commands: Any) -> None:
@@ -26,9 +24,7 @@ def add_to(commands: Any) -> None:
 
     files = "report.html, results.md, results.json and poses"
     parser = _add_kind(kinds, "poses", "camera poses against the true ones", files)
-    parser.add_shared(*_DATA)
-    parser.add_argument("--focal", **_FOCAL)
-    parser.add_shared(*_MODEL, "--beside")
+    parser.add_shared(*_DATA, "--focal", *_MODEL, "--beside")
     parser.add_argument("--peers", action="store_true", help="the installed peers stand in the table too")
     parser.add_argument("--diagnose", action="store_true", help="also look whether the poses encode nothing but time")
 
@@ -42,9 +38,7 @@ def add_to(commands: Any) -> None:
 
     help = "COLMAP and two-view odometry, where installed, on the same frames"
     parser = _add_kind(kinds, "peers", help, "report.html, results.md, results.json and the first peer's poses")
-    parser.add_shared(*_DATA)
-    parser.add_argument("--focal", **_FOCAL)
-    parser.add_shared("--overwrite")
+    parser.add_shared(*_DATA, "--focal", "--overwrite")
 
     parser = _add_kind(kinds, "paper", "the 2021 paper's own protocol, for its own model", files)
     videos = "videos, or a data set with cameras (docs/data.md)"
@@ -78,10 +72,8 @@ def _add_kind(kinds: Any, name: str, help: str, files: str = "report.html, resul
 
 
 def _add_views(parser: Parser) -> None:
-    parser.add_shared(*_DATA)
+    parser.add_shared(*_DATA, "--focal", *_MODEL, "--beside")
     add = parser.add_argument
-    add("--focal", **_FOCAL)
-    parser.add_shared(*_MODEL, "--beside")
     add("--gaps", type=int, nargs="+", metavar="G", help="frames to the target (default: 2 4 8; onward: 1 3 5 10)")
     add("--kind", choices=("middle", "onward"), help="contexts i, i+2g and target i+g (default), or i and i+g")
     add("--hide-target", action="store_true", help="interpolate the target's camera: the model never sees the target")
