@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 _QUIET = 10.0  # seconds without a line, where there is no terminal
 
@@ -21,17 +21,11 @@ class Stages:
     """
 
     def __init__(self, report: Callable[[str, float], None] | None = None) -> None:
-        self._report = report
+        console = Console(stderr=True)
+        self._show = report or (_Bars(console) if console.is_terminal else _Lines(console))
         self.seconds: dict[str, float] = {}
         self._current: str | None = None
         self._since = time.perf_counter()
-        self._bars: dict[str, TaskID] = {}
-        console = Console(stderr=True)
-        self._lines = _Lines(console) if report is None and not console.is_terminal else None
-        self._progress = Progress(
-            TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=console,
-            disable=report is not None or self._lines is not None,
-        )  # fmt: skip
 
     def __enter__(self) -> "Stages":
         self._since = time.perf_counter()
@@ -39,22 +33,15 @@ class Stages:
 
     def __exit__(self, *_: object) -> None:
         self.flush_timer()
-        if self._bars:  # a command that failed before its first stage shows no bar, not even an empty line
-            self._progress.stop()
+        # A command that failed before its first stage shows no bar, not even an empty line.
+        if isinstance(self._show, _Bars) and self._show.tasks:
+            self._show.stop()
 
     def __call__(self, stage: str, done: float | int) -> None:
         if stage != self._current:
             self.flush_timer()
             self._current = stage
-        if self._report is not None:
-            self._report(stage, float(done))
-        if self._lines is not None:
-            self._lines(stage, float(done))
-        if not self._bars:
-            self._progress.start()
-        if stage not in self._bars:
-            self._bars[stage] = self._progress.add_task(stage, total=1.0)
-        self._progress.update(self._bars[stage], completed=done)
+        self._show(stage, float(done))
 
     def flush_timer(self) -> None:
         """Adds the time since the last call to the current stage's `seconds`."""
@@ -62,6 +49,20 @@ class Stages:
         if self._current is not None:
             self.seconds[self._current] = self.seconds.get(self._current, 0.0) + now - self._since
         self._since = now
+
+
+class _Bars(Progress):
+    """A bar for each stage, from its first report on."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=console)
+
+    def __call__(self, stage: str, done: float) -> None:
+        bars = {task.description: task.id for task in self.tasks}
+        if stage not in bars:
+            self.start()
+            bars[stage] = self.add_task(stage, total=1.0)
+        self.update(bars[stage], completed=done)
 
 
 class _Lines:
