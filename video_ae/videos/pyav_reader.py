@@ -1,6 +1,6 @@
 """PyAV: exact everywhere, brings its own FFmpeg."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -82,17 +82,16 @@ class PyAVReader(IndexedVideo):
 
     def _start(self, key: tuple[int, int] | None) -> None:
         """Starts decoding at a keyframe (pts, dts), or at the start of the file if the container cannot seek there."""
-        if key is None or bisect_left(self._key_pts, key[0]) == 0:
-            return self._open()
-        if self._container is None:
-            self._open()
-        self._container.seek(key[1], stream=self._stream)
-        packets = self._container.demux(self._stream)
-        first = next(packets)
-        if first.pts is None or first.pts > key[0]:
-            return self._open()
-        self._frames, self._last_pts = _decode(chain([first], packets)), None
-        return None
+        if key is not None and key[0] > self._key_pts[0]:
+            if self._container is None:
+                self._open()
+            self._container.seek(key[1], stream=self._stream)
+            packets = self._container.demux(self._stream)
+            first = next(packets)
+            if first.pts is not None and first.pts <= key[0]:
+                self._frames, self._last_pts = _decode(chain([first], packets)), None
+                return
+        self._open()
 
     def _open(self) -> None:
         import av
