@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -50,17 +51,15 @@ def _encode(path: Path, frames: Tensor, rate: Fraction) -> None:
         stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         for number, frame in enumerate(frames):
-            encoded = av.VideoFrame.from_ndarray(_even_rgb(frame).numpy(), format="rgb24")
+            encoded = av.VideoFrame.from_ndarray(_even_rgb(frame), format="rgb24")
             encoded.pts, encoded.time_base = number, 1 / rate
             container.mux(stream.encode(encoded))
         container.mux(stream.encode())
 
 
-def _even_rgb(frame: Tensor) -> Tensor:
+def _even_rgb(frame: Tensor) -> np.ndarray:
     """uint8 [height, width, 3] with even sides."""
     if frame.is_floating_point():
         frame = (frame.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-    height, width = frame.shape[-2:]
-    rows = torch.arange(height + height % 2).clamp_max(height - 1)
-    columns = torch.arange(width + width % 2).clamp_max(width - 1)
-    return frame.cpu()[:, rows][:, :, columns].permute(1, 2, 0).contiguous()
+    pixels = frame.permute(1, 2, 0).cpu().numpy()
+    return np.pad(pixels, [(0, side % 2) for side in pixels.shape[:2]] + [(0, 0)], "edge")
