@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -86,7 +86,7 @@ def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
         UserError: when it is a file, is not empty (without `overwrite`) or cannot be written.
     """
     path = Path(path)
-    _check_empty(path, overwrite)
+    _check_claimable(path, overwrite)
     with _writing(f"The output folder {str(path)!r}"):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
@@ -108,7 +108,7 @@ def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
             cannot be made.
     """
     out = Path(os.path.abspath(out))
-    _check_replaceable(out, overwrite)
+    _check_claimable(out, overwrite, MARK)
     made = [folder for folder in out.parents if not folder.exists()]
     temporary = out.with_name(f".{out.name}-{uuid4().hex[:12]}")
     try:
@@ -119,27 +119,30 @@ def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
         _replace(temporary, out, overwrite)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        _remove_empty(made)
+        with suppress(OSError):  # deepest first, as far as they are empty
+            for folder in made:
+                folder.rmdir()
         raise
 
 
-def _check_empty(folder: Path, overwrite: bool) -> None:
+def _check_claimable(folder: Path, overwrite: bool, mark: str | None = None) -> None:
+    """mark: the file that says of a folder which is not empty that it may be overwritten."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"The output folder {str(folder)!r} is a file: choose another name.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not overwrite:
         raise UserError(
             f"The output folder {str(folder)!r} is not empty: choose another, or allow it to be replaced.", "overwrite"
         )
-
-
-def _check_replaceable(out: Path, overwrite: bool) -> None:
-    _check_empty(out, overwrite)
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise UserError(f"{str(out)!r} is no earlier result (it has no {MARK}), so it is not replaced: choose another.")
+    if mark is not None and not (folder / mark).is_file():
+        raise UserError(
+            f"{str(folder)!r} is no earlier result (it has no {mark}), so it is not replaced: choose another."
+        )
 
 
 def _replace(temporary: Path, out: Path, overwrite: bool) -> None:
-    _check_replaceable(out, overwrite)  # once more: minutes have passed
+    _check_claimable(out, overwrite, MARK)  # once more: minutes have passed
     if not out.exists():
         temporary.rename(out)
         return
@@ -151,15 +154,6 @@ def _replace(temporary: Path, out: Path, overwrite: bool) -> None:
         old.rename(out)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Removes the folders that were made on the way, deepest first, as far as they are empty."""
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
 
 
 @contextmanager
