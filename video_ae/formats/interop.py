@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import unreadable_as
 from video_ae.types import Cameras
 
 OPENCV_FROM_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)  # factors of a pose's columns, both ways
@@ -43,10 +43,8 @@ def to_pycolmap(cameras: Cameras, width: int, height: int, names: Sequence[str])
     Raises:
         UserError: pycolmap is not installed.
     """
-    try:
+    with unreadable_as("pycolmap is not installed: pip install 'video-ae[peers]'.", None, ImportError):
         import pycolmap
-    except ImportError as error:
-        raise UserError("pycolmap is not installed: pip install 'video-ae[peers]'.") from error
     model = pycolmap.Reconstruction()
     shared = _share_intrinsics(cameras)
     poses = cameras.camera_from_world.double().cpu()[:, :3].numpy()

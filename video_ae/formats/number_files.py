@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.geometry.se3 import rigid
 
 
@@ -46,10 +46,8 @@ def as_numbers(file: str | Path, line: int, words: Sequence[str], count: int) ->
     """
     if len(words) != count:
         raise UserError(f"{str(file)!r}, line {line}: {len(words)} values, but {count} are expected.")
-    try:
+    with unreadable_as(f"{str(file)!r}, line {line}: these are not all numbers."):
         numbers = [float(word) for word in words]
-    except ValueError as error:
-        raise UserError(f"{str(file)!r}, line {line}: these are not all numbers.") from error
     if not all(map(math.isfinite, numbers)):
         raise UserError(f"{str(file)!r}, line {line}: these are not all finite numbers.")
     return numbers
