@@ -4,9 +4,9 @@ import logging
 import random
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from itertools import count
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -20,7 +20,6 @@ from video_ae.errors import UserError
 from video_ae.training.device_batches import DeviceBatches
 from video_ae.training.module import TrainingModule
 from video_ae.training.settings import DataSettings
-from video_ae.types import VideoClip
 
 ENDLESS = 2**48
 BLOCK = 32  # clips whose repetitions are shuffled together
@@ -80,11 +79,9 @@ class Positions(Sampler[list[int]]):
         self.reuse, self.seed = reuse, seed
 
     def __iter__(self) -> Iterator[list[int]]:
-        first = self.start + self.rank * self.batch_size
-        while True:
+        for first in count(self.start + self.rank * self.batch_size, self.devices * self.batch_size):
             positions = range(first, first + self.batch_size)
             yield [replayed(self.seed, position, self.reuse) for position in positions]
-            first += self.devices * self.batch_size
 
 
 class ClipData(LightningDataModule):
@@ -159,6 +156,3 @@ class ClipData(LightningDataModule):
         loader = DataLoader(clips, collate_fn=list, pin_memory=device.type == "cuda", **loading)
         finish = partial(finish_batch, size=self.settings.size, augment_seed=augment_seed)
         return DeviceBatches(loader, device, finish)
-
-    def transfer_batch_to_device(self, batch: VideoClip, device: torch.device, dataloader_idx: int) -> VideoClip:
-        return batch.to(device)  # where it is already
