@@ -54,12 +54,11 @@ class ValidationFigures(Callback):
             return
         wandb.log_image("validation", [str(path)], step=step)
         with tempfile.TemporaryDirectory() as folder:  # wandb copies the files at once
-            video, figure = Path(folder) / "clip.mp4", Path(folder) / "cameras.png"
+            video = Path(folder) / "clip.mp4"
             write_video(video, comparison(batch, output), VIDEO_RATE)
             wandb.log_video("validation_clip", [str(video)], step=step, format=["mp4"])
-            if plot := camera_plot(output):
-                plot.savefig(figure)
-                wandb.log_image("validation_cameras", [str(figure)], step=step)
+        if plot := camera_plot(output):
+            wandb.log_image("validation_cameras", [plot], step=step)
 
 
 class WeightMean(WeightAveraging):
