@@ -1,7 +1,7 @@
 """Which frames of a scanned video are worth training on, and why the others are not."""
 
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,7 +84,6 @@ def _reasons(scan: Scan) -> list[str]:
 
 
 def _runs(numbers: list[int], reason: str) -> list[Dropped]:
-    """Consecutive numbers become one part: within a run, the difference of number and index is the same."""
-    grouped = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
-    runs = [[number for _, number in run] for _, run in grouped]
-    return [Dropped(run[0], run[-1], reason) for run in runs]
+    """Consecutive numbers become one part."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    return [Dropped(int(run[0]), int(run[-1]), reason) for run in runs if len(run)]
