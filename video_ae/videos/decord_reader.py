@@ -26,7 +26,10 @@ class DecordReader(IndexedVideo):
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
         super().__init__(path, index)
-        decord = _import_decord()
+        needed = "The decoder decord is not installed (it has builds for x86-64 only): use auto, torchcodec or pyav."
+        with unreadable_as(needed, None, ImportError):
+            import decord
+        self._error = decord.DECORDError
         obstacles = {
             "an open group of pictures": self._index.open_group,
             "an edit list that hides frames": self._index.hidden,
@@ -34,7 +37,7 @@ class DecordReader(IndexedVideo):
         }
         for reason in filter(obstacles.get, obstacles):
             raise UserError(self._refused(f"has {reason}, where decord reads wrong frames"))
-        with unreadable_as(self._refused("cannot be opened by decord"), None, decord.DECORDError):
+        with unreadable_as(self._refused("cannot be opened by decord"), None, self._error):
             self._decoder = decord.VideoReader(str(self._path), num_threads=1)
         if len(self._decoder) != len(self._index.pts):
             raise UserError(self._refused(f"has {len(self)} frames, but decord finds {len(self._decoder)}"))
@@ -46,15 +49,8 @@ class DecordReader(IndexedVideo):
         return f"{str(self._path)!r} {reason}: use the decoder torchcodec or pyav."
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        with unreadable_as(self._refused("cannot be read by decord"), None, _import_decord().DECORDError):
+        with unreadable_as(self._refused("cannot be read by decord"), None, self._error):
             frames = torch.from_numpy(self._decoder.get_batch(numbers).asnumpy())
         if frames.shape[2:0:-1] != self.image_size:
             raise UserError(self._refused("has another frame size than decord finds"))
         return frames.permute(0, 3, 1, 2)
-
-
-def _import_decord():
-    needed = "The decoder decord is not installed (it has builds for x86-64 only): use auto, torchcodec or pyav."
-    with unreadable_as(needed, None, ImportError):
-        import decord
-    return decord
