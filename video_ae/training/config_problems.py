@@ -7,7 +7,7 @@ depends on the wording of jsonargparse's own messages.
 import difflib
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -118,8 +118,7 @@ def _check(value: Any, kind: Any, name: str) -> None:
     if value is None or kind is Any:
         return
     if is_dataclass(kind) and isinstance(value, dict):
-        hints = get_type_hints(kind)
-        _check_names(value, {field.name: hints[field.name] for field in fields(kind)}, f"{name}.")
+        _check_names(value, get_type_hints(kind), f"{name}.")
     elif parts and get_origin(kind) is dict and isinstance(value, dict):
         for key, one in value.items():
             _check(one, parts[0], f"{name}.{key}")
