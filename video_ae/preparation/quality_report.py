@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import accumulate, islice, zip_longest
 from pathlib import Path
-from typing import Any
+
+from PIL import Image, ImageDraw
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.formats.atomic import write_atomically, write_text_atomically
@@ -39,9 +40,9 @@ def write_report(packed: Packed, folders: dict[str, Path], out: Path) -> None:
         (f"{name}: {part.first} to {part.last}, {part.reason}", _images(folders[name], part.frames))
         for name, part in _listed_parts(packed)
     )
-    sheets = {"kept": _write_sheets(kept, out, "kept"), "left_out": _write_sheets(left_out, out, "left_out")}
     _histograms(packed, out)
-    write_text_atomically(out / "report.md", _text(packed, sheets))
+    text = _text(packed, _write_sheets(kept, out, "kept"), _write_sheets(left_out, out, "left out"))
+    write_text_atomically(out / "report.md", text)
 
 
 def frames_by_reason(packed: Packed) -> dict[str, int]:
@@ -59,41 +60,39 @@ def frames_by_reason(packed: Packed) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _text(packed: Packed, sheets: dict[str, list[str]]) -> str:
+def _text(packed: Packed, kept_sheets: str, left_out_sheets: str) -> str:
     kept = sum(len(segment.frames) for segment in packed.kept)
     videos = len({segment.video for segment in packed.kept})
-    lines = [
-        "# What was prepared", "",
+    parts = [
+        "# What was prepared",
         f"{kept} of {packed.frames} frames are kept, in {len(packed.kept)} segments of {videos} videos; "
-        f"{len(packed.skipped)} videos gave nothing.", "",
-    ]  # fmt: skip
+        f"{len(packed.skipped)} videos gave nothing.",
+    ]
     if reasons := frames_by_reason(packed):
-        lines += [*_table(("frames left out because", "frames"), reasons.items()), ""]
-    lines += [
-        "![lengths](histogram_lengths.png)", "", "![overlap](histogram_overlap.png)", "",
+        parts.append(_table(("frames left out because", "frames"), reasons.items()))
+    parts += [
+        "![lengths](histogram_lengths.png)", "![overlap](histogram_overlap.png)",
         "Overlap: the share of a frame that is still visible in a frame so much later "
-        "(the setting `data.overlap` of training uses it).", "",
+        "(the setting `data.overlap` of training uses it).",
     ]  # fmt: skip
     if packed.skipped:
-        lines += ["## Videos that gave nothing", "", *_table(("video", "why"), packed.skipped.items())]
-    if parts := _listed_parts(packed):
-        rows = [(name, f"{part.first} to {part.last}", part.reason) for name, part in parts]
-        lines += ["", "## Parts left out", "", *_table(("video", "frames", "why"), rows), ""]
-        lines += [f"![left out]({name})" for name in sheets["left_out"]]
+        parts += ["## Videos that gave nothing", _table(("video", "why"), packed.skipped.items())]
+    if left_out := [(name, f"{part.first} to {part.last}", part.reason) for name, part in _listed_parts(packed)]:
+        parts += ["## Parts left out", _table(("video", "frames", "why"), left_out), left_out_sheets]
     curves = [", ".join(f"{value:.2f}" for value in _measured(segment)) for segment in packed.kept]
     segments = [(one.name, len(one.frames), curve) for one, curve in zip(packed.kept, curves, strict=True)]
     headings = ("segment", "frames", "overlap at " + ", ".join(map(str, OVERLAP_GAPS)))
-    lines += ["", "## Segments", "", *_table(headings, segments), ""]
-    lines += [f"![kept]({name})" for name in sheets["kept"]]
-    return "\n".join(lines) + "\n"
+    parts += ["## Segments", _table(headings, segments), kept_sheets]
+    return "\n\n".join(parts) + "\n"
 
 
-def _table(headings: Sequence[str], rows: Collection[Sequence[object]]) -> list[str]:
-    """The lines of a table of the first `LISTED` rows."""
+def _table(headings: Sequence[str], rows: Collection[Sequence[object]]) -> str:
+    """A table of the first `LISTED` rows."""
     listed = [[str(value).replace("|", "\\|").replace("\n", " ") for value in row] for row in islice(rows, LISTED)]
     lines = [f"| {' | '.join(cells)} |" for cells in [headings, *listed]]
     lines.insert(1, "|---" * len(headings) + "|")
-    return lines + ([f"\n... and {len(rows) - LISTED} more."] if len(rows) > LISTED else [])
+    more = f"\n\n... and {len(rows) - LISTED} more." if len(rows) > LISTED else ""
+    return "\n".join(lines) + more
 
 
 def _measured(segment: Kept) -> list[float]:
@@ -106,12 +105,10 @@ def _listed_parts(packed: Packed) -> list[tuple[str, Dropped]]:
     return [(name, part) for name, parts in packed.dropped.items() for part in parts if part.reason != "repeated"]
 
 
-def _write_sheets(rows: Iterable[tuple[str, list[Any]]], out: Path, kind: str) -> list[str]:
-    """Writes labelled rows of images as contact sheets `KIND_N.png`; returns their names. Empty rows are left out."""
-    from PIL import Image, ImageDraw
-
+def _write_sheets(rows: Iterable[tuple[str, Sequence[Image.Image]]], out: Path, kind: str) -> str:
+    """Writes labelled rows of images as contact sheets; returns Markdown that shows them. Empty rows are left out."""
     lines = list(islice(((label, images) for label, images in rows if images), ROWS * SHEETS))
-    names = []
+    shown = []
     for start in range(0, len(lines), ROWS):
         part = lines[start : start + ROWS]
         heights = [LABEL + max(image.height for image in images) for _, images in part]
@@ -121,16 +118,14 @@ def _write_sheets(rows: Iterable[tuple[str, list[Any]]], out: Path, kind: str) -
             draw.text((2, top + 1), label[:120], fill="black")
             for column, image in enumerate(images):
                 sheet.paste(image, (column * CELL[0], top + LABEL))
-        name = f"{kind}_{start // ROWS}.png"
+        name = f"{kind.replace(' ', '_')}_{start // ROWS}.png"
         write_atomically(out / name, partial(sheet.save, format="PNG"))
-        names.append(name)
-    return names
+        shown.append(f"![{kind}]({name})")
+    return "\n".join(shown)
 
 
-def _images(folder: Path, frames: Sequence[int]) -> list[Any]:
+def _images(folder: Path, frames: Sequence[int]) -> Sequence[Image.Image]:
     """Small images of some frames of a segment or dropped part, as far as they could be read."""
-    from PIL import Image
-
     if not (folder / FRAMES).is_file():
         return []
     offsets = load_record(folder / RECORD).offsets
