@@ -1,6 +1,5 @@
 """YAML and command line -> the settings of a run, strictly: an unknown name is answered with the valid ones."""
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import yaml
 from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
 from video_ae.models.base import Autoencoder
-from video_ae.registry import PARTS, RENAMED, announce_renamed, full_path, with_full_paths, with_short_names
+from video_ae.registry import PARTS, RENAMED, announce_renamed, find_class, full_path, with_full_paths, with_short_names
 from video_ae.training.config_problems import CONFIG_OPTION, options, refuse
 from video_ae.training.settings import RunSettings, file_to_resume
 
@@ -54,8 +53,8 @@ def parse_run(arguments: Sequence[str]) -> RunSettings:
 
 def run_parser() -> jsonargparse.ArgumentParser:
     """Every value of a run with its type, default and help."""
-    for module in dict.fromkeys(PARTS.values()):  # classes may then be named without their module
-        importlib.import_module(module)
+    for name in PARTS:  # classes may then be named without their module
+        find_class(name)
     jsonargparse.set_loader(_FORMAT, _load_yaml, (yaml.YAMLError,))
     jsonargparse.set_dumper(_FORMAT, lambda values: yaml.safe_dump(with_short_names(values), sort_keys=False))
     parser = jsonargparse.ArgumentParser(
