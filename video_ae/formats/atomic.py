@@ -93,6 +93,20 @@ def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
     return path
 
 
+def remove_from(folder: Path, *patterns: str) -> None:
+    """Removes files and folders that an earlier run wrote, one pattern after the other, and nothing else.
+
+    Args:
+        folder: in which they lie.
+        *patterns: their names, as for `Path.glob`.
+    """
+    for path in [path for pattern in patterns for path in folder.glob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
     """Yields a temporary folder beside `out` and renames it to `out` at the end.

@@ -14,13 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from video_ae.datasets.video_folder import find_videos, short_names
 from video_ae.errors import UserError
-from video_ae.formats.atomic import claim_folder
+from video_ae.formats.atomic import claim_folder, remove_from
 from video_ae.preparation.pack import ABOUT, TABLE, Packed, pack, write_about
 from video_ae.preparation.quality_report import write_report
 from video_ae.preparation.scan import ShotDetector
 from video_ae.preparation.video import RECORD, Job, load_record, prepare_video
 
 PARTS = ".parts"
+# What a run leaves in the folder; `packed.json` first, so that no half folder looks whole while they are removed.
+RESULTS = (ABOUT, TABLE, "index.json", "report.md", "chunk-0-*.bin", "kept_*.png", "left_out_*.png", "histogram_*.png")
 
 
 def prepare(
@@ -64,7 +66,7 @@ def prepare(
         _prepare_all(jobs, workers)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; the same command goes on with the videos that are left.") from None
-    _clear(out)  # of an earlier attempt that was stopped while it packed
+    remove_from(out, *RESULTS)  # of an earlier attempt that was stopped while it packed
     packed = pack([job.folder / RECORD for job in jobs], out)
     if not packed.kept:
         name, reason = next(iter(packed.skipped.items()))
@@ -120,15 +122,6 @@ def _claim(out: Path, overwrite: bool) -> None:
             raise UserError(
                 f"{str(out)!r} is prepared already: train from it, or allow it to be replaced.", "overwrite"
             )
-        _clear(out)
+        remove_from(out, *RESULTS)
     claim_folder(out, overwrite=overwrite or (out / PARTS).is_dir())
     (out / PARTS).mkdir(exist_ok=True)
-
-
-def _clear(out: Path) -> None:
-    """Removes what an earlier run wrote, and nothing else; `packed.json` first, so that no half folder looks whole."""
-    names = (
-        ABOUT, TABLE, "index.json", "report.md", "chunk-0-*.bin", "kept_*.png", "left_out_*.png", "histogram_*.png",
-    )  # fmt: skip
-    for path in [path for name in names for path in out.glob(name)]:
-        path.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import claim_folder, write_text_atomically
+from video_ae.formats.atomic import claim_folder, remove_from, write_text_atomically
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
 from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationFigures, WeightMean
@@ -62,7 +61,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     with _alone(run) if first else nullcontext():
         if first:
             if not settings.resume:
-                _clear(run)
+                remove_from(run, "checkpoints", "pictures", "metrics", "wandb", WEIGHTS, SETTINGS, CONFIG)
             write_text_atomically(run / CONFIG, settings.text)
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
@@ -166,11 +165,3 @@ def _alone(run: Path) -> Iterator[None]:
         ) from error
     with lock:
         yield
-
-
-def _clear(run: Path) -> None:
-    """Removes what an earlier run wrote, and nothing else."""
-    for name in ("checkpoints", "pictures", "metrics", "wandb"):
-        shutil.rmtree(run / name, ignore_errors=True)
-    for name in (WEIGHTS, SETTINGS, CONFIG):
-        (run / name).unlink(missing_ok=True)
