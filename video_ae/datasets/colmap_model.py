@@ -22,14 +22,13 @@ class ColmapModels(PosedVideos):
 
     format = "COLMAP (sparse/0, images)"
 
-    @staticmethod
-    def is_scene(folder: Path) -> bool:
+    @classmethod
+    def is_scene(cls, folder: Path) -> bool:
         return _model_in(folder) is not None
 
     def read(self, path: Path) -> PosedFrames:
         model = _model_in(path)
-        if model is None:
-            raise UserError(f"{str(path)!r} holds no COLMAP model.")
+        assert model is not None, path
         cameras = read_colmap_cameras(model)
         images = sorted(read_colmap_images(model), key=lambda image: natural_key(image.name))
         if not images:

@@ -37,10 +37,7 @@ class Matterport3D(PosedVideos):
     """
 
     format = f"Matterport3D ({PARAMETERS}, {IMAGES})"
-
-    @staticmethod
-    def is_scene(folder: Path) -> bool:
-        return any((folder / PARAMETERS).glob("*.conf"))
+    marks = (f"{PARAMETERS}/*.conf",)
 
     def find(self, root: Path) -> dict[str, Path]:
         """Name -> `<scan>.conf/<panorama>` of each video; the file itself where it names no image.

@@ -20,8 +20,8 @@ class Nerfstudio(PosedVideos):
 
     format = "nerfstudio (transforms.json)"
 
-    @staticmethod
-    def is_scene(folder: Path) -> bool:
+    @classmethod
+    def is_scene(cls, folder: Path) -> bool:
         return bool(_transforms(folder))
 
     def find(self, root: Path) -> dict[str, Path]:

@@ -46,9 +46,9 @@ class PosedFrames:
 class PosedVideos(ClipSource, ABC):
     """A data set of frames with cameras; a format says where its videos are and how to read one (`read`).
 
-    A video is a scene, and a scene is a folder (`is_scene`), unless the format overrides `recognises` and `find`.
-    Skipped are videos that cannot be read, with fewer than two frames, with frames of several sizes or with matrices
-    that are no rotations.
+    A video is a scene, and a scene is a folder with all `marks` (or by its own `is_scene`), unless the format overrides
+    `recognises` and `find`. Skipped are videos that cannot be read, with fewer than two frames, with frames of several
+    sizes or with matrices that are no rotations.
 
     Args:
         root: the folder of the data set.
@@ -59,15 +59,16 @@ class PosedVideos(ClipSource, ABC):
     """
 
     format: ClassVar[str]  # for people
+    marks: ClassVar[tuple[str, ...]] = ()  # what lies in the folder of a scene, as for `Path.glob`
 
-    @staticmethod
-    def is_scene(folder: Path) -> bool:
+    @classmethod
+    def is_scene(cls, folder: Path) -> bool:
         """Whether a folder looks like a scene of this data set, from the names in it alone.
 
         Args:
             folder: any folder.
         """
-        return False
+        return bool(cls.marks) and all(any(folder.glob(mark)) for mark in cls.marks)
 
     @classmethod
     def recognises(cls, root: Path) -> bool:

@@ -27,10 +27,7 @@ class Replica(PosedVideos):
     """
 
     format = "Replica (results/frame*.jpg, traj.txt)"
-
-    @staticmethod
-    def is_scene(folder: Path) -> bool:
-        return (folder / "traj.txt").is_file() and (folder / "results").is_dir()
+    marks = ("traj.txt", "results/")
 
     def read(self, path: Path) -> PosedFrames:
         files = natural_order((path / "results").glob("frame*.jpg"))

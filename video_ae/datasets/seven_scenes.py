@@ -31,10 +31,7 @@ class SevenScenes(PosedVideos):
     """
 
     format = "7-Scenes (seq-NN/frame-NNNNNN.pose.txt)"
-
-    @staticmethod
-    def is_scene(folder: Path) -> bool:
-        return any(map(_has_frames, _sequences(folder)))
+    marks = ("seq-*/frame-*.color.png", f"seq-*/frame-*{SUFFIX}")
 
     @classmethod
     def recognises(cls, root: Path) -> bool:

@@ -36,10 +36,7 @@ class TumRgbd(PosedVideos):
     """
 
     format = "TUM RGB-D (rgb.txt, groundtruth.txt)"
-
-    @staticmethod
-    def is_scene(folder: Path) -> bool:
-        return (folder / "rgb.txt").is_file()
+    marks = ("rgb.txt",)
 
     def read(self, path: Path) -> PosedFrames:
         times, files = read_tum_images(path / "rgb.txt")
