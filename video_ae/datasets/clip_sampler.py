@@ -121,7 +121,6 @@ class ClipSampler:
             )
         last_of_shard = np.flatnonzero(np.diff(shards, append=-1)) if shards is not None else np.zeros(1, np.int64)
         self._shard_ends = self._cumulated[last_of_shard] if len(last_of_shard) > SHARDS_AT_A_TIME else None
-        self._latest: tuple[int, int, list[int]] = (0, -1, [])  # seed, block and its shards, which most calls share
 
     def choose(self, seed: int, position: int) -> ClipChoice:
         """The frames of a training clip.
@@ -154,16 +153,13 @@ class ClipSampler:
         """
         if self._shard_ends is None:
             return []
-        if self._latest[:2] != (seed, block):
-            draw = random.Random(f"shards {seed} {block}")
-            shards = [_weighted(self._shard_ends, draw.random()) for _ in range(SHARDS_AT_A_TIME)]
-            self._latest = (seed, block, shards)
-        return self._latest[2]
+        draw = random.Random(f"shards {seed} {block}")
+        return _weighted(self._shard_ends, [draw.random() for _ in range(SHARDS_AT_A_TIME)])
 
     def _video(self, seed: int, position: int, draw: random.Random) -> int:
         shards = self.shards_of_block(seed, position // POSITIONS_PER_BLOCK)
         if not shards or self._shard_ends is None:
-            return _weighted(self._cumulated, draw.random())
+            return _weighted(self._cumulated, [draw.random()])[0]
         shard = draw.choice(shards)
         low, high = self._shard_ends[shard - 1] if shard else 0, self._shard_ends[shard]
         return int(np.searchsorted(self._cumulated, draw.randrange(int(low), int(high)), "right"))
@@ -212,6 +208,7 @@ def gaps_in_frames(seconds: tuple[float, float], rates: np.ndarray, otherwise: t
     return np.maximum(1, frames).astype(np.int32)
 
 
-def _weighted(cumulated: np.ndarray, share: float) -> int:
-    """The index where a share (0 .. 1) of the whole falls: what `random.choices` does with `cum_weights`."""
-    return min(int(np.searchsorted(cumulated, share * float(cumulated[-1]), "right")), len(cumulated) - 1)
+def _weighted(cumulated: np.ndarray, shares: list[float]) -> list[int]:
+    """The indices where shares (0 .. 1) of the whole fall: what `random.choices` does with `cum_weights`."""
+    found = np.searchsorted(cumulated, np.array(shares) * float(cumulated[-1]), "right")
+    return found.clip(max=len(cumulated) - 1).tolist()
