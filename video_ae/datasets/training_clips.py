@@ -52,19 +52,17 @@ class MemoryVideos:
     ) -> None:
         counts = [source.frame_count(number) for number in range(len(source))]
         share = fair_share(counts, max_frames)
-        # Raises before anything is read, where no video is long enough.
-        ClipSampler([min(count, share) for count in counts], length, gap)
+        middles = [range(count)[max(0, count - share) // 2 :][:share] for count in counts]
+        ClipSampler(list(map(len, middles)), length, gap)  # raises before anything is read if no video is long enough
         self.skipped = dict(source.skipped)
         self._videos: list[ByteClip] = []
         needed = (length - 1) * gap[0] + 1
-        for number, (name, count) in enumerate(zip(source.names, counts, strict=True)):
-            kept = min(count, share)
-            if kept < needed:
-                self.skipped[name] = f"{kept} frames are fewer than the {needed} of a clip."
+        for number, (name, kept) in enumerate(zip(source.names, middles, strict=True)):
+            if len(kept) < needed:
+                self.skipped[name] = f"{len(kept)} frames are fewer than the {needed} of a clip."
                 continue
-            first = (count - kept) // 2
             try:
-                self._videos.append(_in_memory(source, number, range(first, first + kept), size))
+                self._videos.append(_in_memory(source, number, kept, size))
             except UserError as error:
                 self.skipped[name] = str(error)
                 log.warning("left out %s: %s", name, error)
