@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -150,11 +149,9 @@ class ShotDetector:
     def __init__(self) -> None:
         needed = "Preparing videos needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
         with unreadable_as(needed, None, ImportError):
-            import cv2
             import scenedetect
             from scenedetect.detectors import AdaptiveDetector
         self._time = scenedetect.FrameTimecode
-        self._bgr = partial(cv2.cvtColor, code=cv2.COLOR_RGB2BGR)
         self._detector = AdaptiveDetector(min_scene_len=2)
         self._count = 0
 
@@ -167,9 +164,9 @@ class ShotDetector:
         height, width = frames.shape[-2:]
         small = resize_images(frames, (SHOT_WIDTH, max(1, round(height * SHOT_WIDTH / width))))
         found = []
-        for frame in small.permute(0, 2, 3, 1).contiguous().numpy():
+        for frame in small.flip(1).permute(0, 2, 3, 1).contiguous().numpy():  # BGR, as OpenCV has it
             # The rate only converts numbers into times and back.
-            found += self._detector.process_frame(self._time(self._count, fps=30.0), self._bgr(frame))
+            found += self._detector.process_frame(self._time(self._count, fps=30.0), frame)
             self._count += 1
         return [cut.frame_num for cut in found]
 
