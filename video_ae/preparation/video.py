@@ -119,8 +119,7 @@ def _prepare(job: Job, key: list) -> Prepared:
     if len(reader) < 2:
         raise UserError("It has one frame, a video needs at least two.")
     with open(job.folder / FRAMES, "wb") as file:
-        fallback = None if job.path.is_dir() else lambda: open_video(job.path, "pyav")
-        scan = scan_video(reader, job.size, file, fallback)
+        scan = scan_video(reader, job.size, file, lambda: open_video(job.path, "pyav"))
     segments, dropped = cut_into_segments(scan)
     if scan.damage and not segments:
         raise UserError(scan.damage)
