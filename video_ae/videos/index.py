@@ -96,16 +96,14 @@ def index_video(path: Path) -> VideoIndex:
                 raise UserError(f"{str(path)!r} has no frame that can be decoded: it may be cut off or damaged.")
             turns = (round(first.rotation / 90)) % 4
             size = (first.width, first.height) if turns % 2 == 0 else (first.height, first.width)
-            codec = stream.codec_context.codec.canonical_name
-            number, time_base = stream.index, stream.time_base
-        pts, starts, hidden, open_group, trusted = _frames_of(packets)
-        if not trusted or codec not in ONE_PACKET_PER_FRAME:
-            pts = _count_by_decoding(path, number)
+            pts, starts, hidden, open_group, trusted = _frames_of(packets)
+            if not trusted or stream.codec_context.codec.canonical_name not in ONE_PACKET_PER_FRAME:
+                pts = _count_by_decoding(path, stream.index)
+            return VideoIndex(stream.index, size, turns, stream.time_base, pts, starts, hidden, open_group)
     except av.FFmpegError as error:
         raise UserError(
             f"{str(path)!r} cannot be read as a video ({error.strerror}): give an mp4, mov, mkv, webm or avi file."
         ) from error
-    return VideoIndex(number, size, turns, time_base, pts, starts, hidden, open_group)
 
 
 def video_stream(container: Any, path: Path) -> Any:

@@ -1,17 +1,16 @@
 """Opening of videos: the decoder that fits a file."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from video_ae.errors import UserError
 from video_ae.videos.base import VideoReader
 from video_ae.videos.decord_reader import DecordReader
 from video_ae.videos.image_folder import ImageFolderReader
-from video_ae.videos.index import VideoIndex, index_video
+from video_ae.videos.index import IndexedVideo, index_video
 from video_ae.videos.pyav_reader import PyAVReader
 from video_ae.videos.torchcodec_reader import TorchCodecReader
 
-READERS: dict[str, Callable[[Path, VideoIndex], VideoReader]] = {
+READERS: dict[str, type[IndexedVideo]] = {
     "torchcodec": TorchCodecReader,
     "pyav": PyAVReader,
     "decord": DecordReader,
