@@ -11,9 +11,8 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
 
-QUALITY = "17"  # x264's constant rate factor: visually close to lossless
-_REPEATABLE = "mbtree=0"  # with x264's macroblock tree the bytes differ from run to run
-_OPTIONS = {"crf": QUALITY, "preset": "medium", "x264-params": _REPEATABLE}
+# A constant rate factor visually close to lossless; with x264's macroblock tree the bytes differ from run to run.
+_OPTIONS = {"crf": "17", "preset": "medium", "x264-params": "mbtree=0"}
 
 
 def write_video(
