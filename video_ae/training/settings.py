@@ -9,8 +9,9 @@ from video_ae.errors import UserError
 from video_ae.losses.base import LossTerm
 
 
-def _at_least(smallest: int, group: str, **values: int | float) -> None:
-    for name, value in values.items():
+def _at_least(smallest: int, group: str, values: dict[str, Any], *names: str) -> None:
+    for name in names:
+        value = values[name]
         if not value >= smallest:  # NaN is refused as well
             raise UserError(f"{group}.{name} is {value}, and at least {smallest} is needed: give a larger number.")
 
@@ -63,11 +64,10 @@ class DataSettings:
     validation_clips: int = 8
 
     def __post_init__(self) -> None:
-        _at_least(
-            1, "data", size=min(self.size), length=self.length, gap=self.gap[0], batch_size=self.batch_size,
-            max_frames_in_memory=self.max_frames_in_memory, validation_clips=self.validation_clips, reuse=self.reuse,
-        )  # fmt: skip
-        _at_least(0, "data", workers=self.workers)
+        values = vars(self) | {"size": min(self.size), "gap": self.gap[0]}
+        _at_least(1, "data", values, "size", "length", "gap", "batch_size", "max_frames_in_memory")
+        _at_least(1, "data", values, "validation_clips", "reuse")
+        _at_least(0, "data", values, "workers")
 
 
 @dataclass
@@ -98,7 +98,7 @@ class OptimizerSettings:
     skip_norm: float | None = 5.0
 
     def __post_init__(self) -> None:
-        _at_least(0, "optimizer", lr=self.lr, weight_decay=self.weight_decay, warmup_steps=self.warmup_steps)
+        _at_least(0, "optimizer", vars(self), "lr", "weight_decay", "warmup_steps")
         self.halve_at = tuple(self.halve_at)
         if self.halve_at and self.decay_steps is not None:
             raise UserError(
@@ -153,10 +153,8 @@ class TrainerSettings:
             raise UserError(
                 f"trainer.averaging is {self.averaging}, and null or a share between 0 and 1 is needed, such as 0.98."
             )
-        _at_least(
-            1, "trainer", validate_every=self.validate_every, checkpoint_every=self.checkpoint_every,
-            log_every=self.log_every, num_nodes=self.num_nodes, accumulate=self.accumulate,
-        )  # fmt: skip
+        counted = ("validate_every", "checkpoint_every", "log_every", "num_nodes", "accumulate")
+        _at_least(1, "trainer", vars(self), *counted)
 
 
 @dataclass
