@@ -99,14 +99,13 @@ class PosedVideos(ClipSource, ABC):
         """
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
-        found, self.skipped = usable(
-            {name: (name, path) for name, path in self.find(Path(root)).items()},
-            lambda entry: (entry[0], *_checked(self.read(entry[1]))),
-        )
+        videos = self.find(Path(root))
+        found, self.skipped = usable(videos, lambda path: _checked(self.read(path)))
         if not found:
             reason = next(iter(self.skipped.values()), "no video was found")
             raise UserError(f"{str(root)!r} holds no usable video of the format {self.format}: {reason}")
-        self.names, self._readers, self._known = map(list, zip(*found, strict=True))
+        self.names = [name for name in videos if name not in self.skipped]
+        self._readers, self._known = map(list, zip(*found, strict=True))
 
     def open(self, number: int) -> ImageFolderReader:
         return self._readers[number]
