@@ -1,6 +1,7 @@
 """One pass through a video: small frames go to a file, and what the cuts are found from stays in memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -83,12 +84,10 @@ def scan_video(
 def _chunks(
     reader: VideoReader, resizing: Resizing, scan: Scan, fallback: Callable[[], VideoReader]
 ) -> Iterator[Tensor]:
-    try:
+    with suppress(UserError):  # reported below, by the reader that names the frame
         for _, chunk in read_resized_bytes(reader, range(len(reader)), resizing):
             yield chunk
         return
-    except UserError:
-        pass  # reported below, by the reader that names the frame
     try:
         rest = fallback()
         for number in range(len(scan), len(reader)):
@@ -149,9 +148,8 @@ class ShotDetector:
     def __init__(self) -> None:
         needed = "Preparing videos needs PySceneDetect: install it with `pip install 'video-ae[prepare]'`."
         with unreadable_as(needed, None, ImportError):
-            import scenedetect
-            from scenedetect.detectors import AdaptiveDetector
-        self._time = scenedetect.FrameTimecode
+            from scenedetect import AdaptiveDetector, FrameTimecode
+        self._time = FrameTimecode
         self._detector = AdaptiveDetector(min_scene_len=2)
         self._count = 0
 
