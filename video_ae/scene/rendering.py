@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -58,3 +59,12 @@ def to_bytes(frames: Float[Tensor, "*frame 3 height width"]) -> UInt8[Tensor, "*
         frames: RGB in [0, 1]; values outside are clamped.
     """
     return (frames.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def to_image(frame: Float[Tensor, "3 height width"]) -> Image.Image:
+    """A frame as an image of Pillow.
+
+    Args:
+        frame: RGB in [0, 1]; values outside are clamped.
+    """
+    return Image.fromarray(to_bytes(frame).permute(1, 2, 0).cpu().numpy())

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pycolmap
 import torch
-from einops import rearrange
-from PIL import Image
 
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.geometry.se3 import invert, rigid
-from video_ae.scene.rendering import to_bytes
+from video_ae.scene.rendering import to_image
 from video_ae.types import Cameras, VideoClip
 
 MOST_FRAMES_EXHAUSTIVE = 60  # longer clips are matched sequentially
@@ -83,9 +81,8 @@ class Colmap:
 
 def _write_images(clip: VideoClip, folder: Path) -> None:
     folder.mkdir()
-    pixels = rearrange(to_bytes(clip.frames), "f c h w -> f h w c").cpu().numpy()
-    for number, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{number:06d}.png")
+    for number, frame in enumerate(clip.frames):
+        to_image(frame).save(folder / f"{number:06d}.png")
 
 
 def _estimate(model: pycolmap.Reconstruction, clip: VideoClip) -> PoseEstimate:

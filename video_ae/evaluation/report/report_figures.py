@@ -12,11 +12,10 @@ from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 from torch import Tensor
 
 from video_ae.evaluation.report.records import Strip
-from video_ae.scene.rendering import to_bytes
+from video_ae.scene.rendering import to_image
 
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 4.2, 3.6  # inches of one panel
@@ -95,7 +94,7 @@ def strip_image(view: Strip, method: str) -> str:
     tiles = [*view.contexts, view.target, prediction.image, error]
     tiles += [] if prediction.disparity is None else [colour_disparity(prediction.disparity)]
     row = torch.cat([torch.nn.functional.pad(tile, (0, 4), value=1.0) for tile in tiles], -1)
-    image = Image.fromarray(rearrange(to_bytes(row), "c h w -> h w c").cpu().numpy())
+    image = to_image(row)
     image = image.resize((round(image.width * _TILE / image.height), _TILE)) if image.height > _TILE else image
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
