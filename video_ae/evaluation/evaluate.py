@@ -89,14 +89,13 @@ def evaluate_poses(
         UserError: the data have no true cameras, the weights cannot be used, or the folder cannot be written.
     """
     known = focal == "true"
-    setup = _prepare(data, out, settings, known)
-    methods = {label: model.estimate_poses for label, model in setup.models.items()}
+    dataset, main, models, described = _prepare(data, out, settings, known)
+    methods = {label: model.estimate_poses for label, model in models.items()}
     methods |= _announced_peers(settings.seed) if peers else {}
-    record = PoseRecord(setup.label, replace(setup.method, refine=0).estimate_poses if diagnose else None)
-    observers: list[PoseObserver] = [pose_writer(out, setup.label), record]
-    measured = PosesSettings(known_focal=known)
-    result = run_pose_protocol(setup.dataset, methods, measured, observers, print_progress)
-    return finish(result, out, settings.seed, record, **setup.described)
+    record = PoseRecord(main, replace(models[main], refine=0).estimate_poses if diagnose else None)
+    observers: list[PoseObserver] = [pose_writer(out, main), record]
+    result = run_pose_protocol(dataset, methods, PosesSettings(known_focal=known), observers, print_progress)
+    return finish(result, out, settings.seed, record, **described)
 
 
 def evaluate_peers(
@@ -162,15 +161,12 @@ def evaluate_views(
             argument="kind",
         )
     known, suffix = focal == "true", ", target hidden" if hide_target else ""
-    setup = _prepare(data, out, settings, known, suffix)
-    methods = {
-        label: model.synthesize_hidden if hide_target else model.synthesize for label, model in setup.models.items()
-    }
-    record, shown = ViewRecord(setup.label), ViewsSettings(chosen, kind, known, not hide_target)
-    writer = [prediction_writer(out, setup.dataset, setup.label)] if save_frames else []
-    metrics = image_metrics(perceptual)
-    result = run_view_protocol(setup.dataset, methods, shown, metrics, [*writer, record], print_progress)
-    return finish(result, out, settings.seed, record, **setup.described)
+    dataset, main, models, described = _prepare(data, out, settings, known, suffix)
+    methods = {name: one.synthesize_hidden if hide_target else one.synthesize for name, one in models.items()}
+    record, shown = ViewRecord(main), ViewsSettings(chosen, kind, known, not hide_target)
+    writer = [prediction_writer(out, dataset, main)] if save_frames else []
+    result = run_view_protocol(dataset, methods, shown, image_metrics(perceptual), [*writer, record], print_progress)
+    return finish(result, out, settings.seed, record, **described)
 
 
 def evaluate_reconstruction(data: Path, out: Path, settings: ModelSettings = ModelSettings()) -> EvaluationResult:
@@ -184,11 +180,11 @@ def evaluate_reconstruction(data: Path, out: Path, settings: ModelSettings = Mod
     Raises:
         UserError: as `evaluate_poses`.
     """
-    setup = _prepare(data, out, settings)
-    methods = {label: model.build_scene for label, model in setup.models.items()}
-    record = FrameRecord(setup.label)
-    result = run_reconstruction_protocol(setup.dataset, data, methods, image_metrics(), [record], print_progress)
-    return finish(result, out, settings.seed, record, **setup.described)
+    dataset, main, models, described = _prepare(data, out, settings)
+    methods = {label: model.build_scene for label, model in models.items()}
+    record = FrameRecord(main)
+    result = run_reconstruction_protocol(dataset, data, methods, image_metrics(), [record], print_progress)
+    return finish(result, out, settings.seed, record, **described)
 
 
 def evaluate_transfer(data: Path, out: Path, settings: ModelSettings = ModelSettings(refine=0)) -> EvaluationResult:
@@ -203,10 +199,10 @@ def evaluate_transfer(data: Path, out: Path, settings: ModelSettings = ModelSett
     Raises:
         UserError: the data have no true depth, or as `evaluate_poses`.
     """
-    setup = _prepare(data, out, replace(settings, beside=()))
-    estimator, builder = setup.method.estimate_poses, setup.method.build_scene
-    result = run_transfer_protocol(setup.dataset, data, estimator, builder, setup.label, print_progress)
-    return finish(result, out, settings.seed, **setup.described)
+    dataset, main, models, described = _prepare(data, out, replace(settings, beside=()))
+    estimator, builder = models[main].estimate_poses, models[main].build_scene
+    result = run_transfer_protocol(dataset, data, estimator, builder, main, print_progress)
+    return finish(result, out, settings.seed, **described)
 
 
 def evaluate_paper(
@@ -250,22 +246,16 @@ def evaluate_paper(
     return finish(result, out, 0, weights=str(weights))
 
 
-@dataclass(frozen=True)
-class _Setup:
-    """What an evaluation starts from: clips with true cameras, the model and the label of its column, this and the
-    models beside it by label, and what the results shall say about them."""
-
-    dataset: ClipSource
-    label: str
-    method: ModelMethods
-    models: dict[str, ModelMethods]
-    described: dict[str, Any]
-
-
-def _prepare(data: Path, out: Path, settings: ModelSettings, known_focal: bool = False, suffix: str = "") -> _Setup:
+def _prepare(
+    data: Path, out: Path, settings: ModelSettings, known_focal: bool = False, suffix: str = ""
+) -> tuple[ClipSource, str, dict[str, ModelMethods], dict[str, Any]]:
     """Opens the data, loads the models, claims the folder of the results and seeds the random numbers.
 
     The first model's label gets the suffix; models of one label are distinguished by their folders' names.
+
+    Returns:
+        Clips with true cameras, the label of the model's column, it and those beside it by label, and what the results
+        shall say about them.
     """
     dataset, device = _open_posed_clips(data), choose_device(settings.device)
     models: dict[str, ModelMethods] = {}
@@ -277,7 +267,7 @@ def _prepare(data: Path, out: Path, settings: ModelSettings, known_focal: bool =
     torch.manual_seed(settings.seed)
     described: dict[str, Any] = {"weights": str(settings.weights or "shipped")}
     described |= {"beside": [str(run) for run in settings.beside]} if settings.beside else {}
-    return _Setup(dataset, *next(iter(models.items())), models, described | {"refine": settings.refine})
+    return dataset, next(iter(models)), models, described | {"refine": settings.refine}
 
 
 def _open_posed_clips(data: Path) -> ClipSource:
