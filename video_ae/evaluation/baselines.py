@@ -83,9 +83,7 @@ def nearer_by_true_centre(contexts: VideoClip, target: VideoClip) -> Prediction:
         contexts: given frames with their true cameras.
         target: one frame with its true camera.
     """
-    assert contexts.cameras is not None, "nearer_by_true_centre needs the true cameras"
-    assert target.cameras is not None, "nearer_by_true_centre needs the true cameras"
-    distance = (contexts.cameras.centers - target.cameras.centers).norm(dim=-1)
+    distance = (true_cameras(contexts).centers - true_cameras(target).centers).norm(dim=-1)
     return Prediction(contexts.frames[distance.argmin()])
 
 

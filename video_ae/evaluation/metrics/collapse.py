@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from video_ae.evaluation.metrics.images import Images
 from video_ae.evaluation.metrics.pose_errors import Poses, pair_errors, pairs_apart, rms_extent
 from video_ae.geometry.se3 import relative_to_first, rotation_angle, so3_log
 from video_ae.types import VideoClip
@@ -59,9 +60,7 @@ def poses_alike(found: Poses, true: Poses, scene_depth: float = 1.0) -> Finding 
     return Finding("poses all alike", moved, 1.0, moved <= 1, "the camera is said to stand still, but it moves")
 
 
-def camera_stands_still(
-    found: Poses, frames: Float[Tensor, "frame 3 height width"], scene_depth: float = 1.0
-) -> Finding | None:
+def camera_stands_still(found: Poses, frames: Images, scene_depth: float = 1.0) -> Finding | None:
     """As `poses_alike` where the truth is unknown: the frames of the clip change, and the found camera does not move.
 
     Args:
@@ -128,9 +127,7 @@ def flat_structure(inverse_depth: Float[Tensor, "frame rows columns"]) -> Findin
 
 
 def copies_context(
-    predictions: Float[Tensor, "view 3 height width"],
-    contexts: Float[Tensor, "view context 3 height width"],
-    targets: Float[Tensor, "view 3 height width"],
+    predictions: Images, contexts: Float[Tensor, "batch context 3 height width"], targets: Images
 ) -> Finding | None:
     """The predictions lie at their nearest context instead of at the target (median over the views that change).
 

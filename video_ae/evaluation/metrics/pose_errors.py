@@ -17,6 +17,7 @@ from video_ae.geometry.umeyama import Alignment, align
 
 Poses = Float[Tensor, "frame 4 4"]
 Centres = Float[Tensor, "frame 3"]
+Pairs = Int[Tensor, "pair 2"]
 CHANCE_DIRECTION = 90.0  # degrees: what a movement of no length scores, since it says nothing about its direction
 CHI_SQUARED_90 = {3: 6.2514, 6: 10.6446}  # 90 % of a chi-squared variable with that many degrees of freedom lies below
 _STILL = 1e-6  # of the largest coordinate: a trajectory that spreads less than this stands still (float32 input)
@@ -112,7 +113,7 @@ def absolute_trajectory_error(
     return TrajectoryError(rmse, distance.mean().item(), distance.max().item(), rms_extent(true))
 
 
-def pairs_apart(frames: int, gap: int) -> Int[Tensor, "pair 2"]:
+def pairs_apart(frames: int, gap: int) -> Pairs:
     """All pairs (i, i + gap) of a clip.
 
     Args:
@@ -123,7 +124,7 @@ def pairs_apart(frames: int, gap: int) -> Int[Tensor, "pair 2"]:
     return torch.stack([first, first + gap], -1)
 
 
-def all_pairs(frames: int) -> Int[Tensor, "pair 2"]:
+def all_pairs(frames: int) -> Pairs:
     """All pairs (i, j) of a clip with i < j.
 
     Args:
@@ -132,9 +133,7 @@ def all_pairs(frames: int) -> Int[Tensor, "pair 2"]:
     return torch.triu_indices(frames, frames, 1).T
 
 
-def pair_errors(
-    estimated: Poses, true: Poses, pairs: Int[Tensor, "pair 2"], least_movement: float = 0.02
-) -> PairErrors:
+def pair_errors(estimated: Poses, true: Poses, pairs: Pairs, least_movement: float = 0.02) -> PairErrors:
     """Rotation and translation-direction errors of pairs of frames; both are free of alignment and scale.
 
     Pairs whose true movement is shorter than `least_movement` times the true extent (`rms_extent`) have no direction.
@@ -270,8 +269,7 @@ def normalised_errors(
         dimensions: 6 for the whole twist, 3 for its rotation.
     """
     found, true = relative_to_first(found.double()), relative_to_first(true.double())
-    scaled = align(true[:, :3, 3], found[:, :3, 3], "scale").scale * true[:, :3, 3]
-    true = torch.cat([torch.cat([true[:, :3, :3], scaled[..., None]], -1), true[:, 3:]], 1)
+    true = align(true[:, :3, 3], found[:, :3, 3], "scale").apply_to_poses(true)
     twist = se3_log(invert(true) @ found)[1:, :dimensions]
     precision = torch.linalg.pinv(covariance[1:, :dimensions, :dimensions].double(), hermitian=True)
     return torch.einsum("fi,fij,fj->f", twist, precision, twist)

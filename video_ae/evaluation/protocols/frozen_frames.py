@@ -77,9 +77,8 @@ def find_frozen(names: Sequence[str], folder: Traversable = FROZEN_FOLDER) -> Fr
         names: of a data set's clips.
         folder: of the frozen files, by default the package's.
     """
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if not file.name.endswith(".json"):
-            continue
+    files = (file for file in folder.iterdir() if file.name.endswith(".json"))
+    for file in sorted(files, key=lambda file: file.name):
         content = json.loads(file.read_text(encoding="utf-8"))
         if names and set(names) <= set(content["clips"]):
             return FrozenIndices(file.name, content["clips"], content.get("apart", {}), content.get("groups", {}))
