@@ -5,7 +5,7 @@ import getpass
 import io
 import ipaddress
 import socket
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 
 import viser
 
@@ -145,9 +145,6 @@ def is_loopback(host: str) -> bool:
     >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
     (True, True, False)
     """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    with suppress(ValueError):  # the name of a host is no address
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    return False

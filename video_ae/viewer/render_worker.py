@@ -10,6 +10,9 @@ import numpy as np
 from video_ae.viewer.render_timing import RenderRequest, RenderSchedule
 from video_ae.viewer.views import View
 
+Render = Callable[[View, tuple[int, int]], np.ndarray]
+Deliver = Callable[[RenderRequest, np.ndarray], None]
+
 
 class RenderWorker:
     """Renders what the schedule asks for.
@@ -21,11 +24,7 @@ class RenderWorker:
         deliver: called with each request and its image.
     """
 
-    def __init__(
-        self,
-        render: Callable[[View, tuple[int, int]], np.ndarray],
-        deliver: Callable[[RenderRequest, np.ndarray], None],
-    ) -> None:
+    def __init__(self, render: Render, deliver: Deliver) -> None:
         self._render, self._deliver = render, deliver
         self._schedule = RenderSchedule()
         self._changed = threading.Condition()

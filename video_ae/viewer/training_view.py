@@ -4,7 +4,7 @@ import os
 import queue
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,9 +133,8 @@ class TrainingView(Callback):
         self.drawn = 0  # snapshots
 
     def on_validation_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:  # fmt: skip
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int, *_: Any
+    ) -> None:
         if batch_idx == 0 and trainer.is_global_zero:
             latest = snapshot(trainer.global_step, batch, outputs["output"])
             try:
@@ -185,8 +184,6 @@ def draw_snapshot(page: Page, latest: Snapshot) -> None:
 def _open(host: str, port: int) -> Page:
     """The first free port from `port` on."""
     for attempt in range(port, port + PORTS if port else 1):
-        try:
+        with suppress(PortInUse):
             return open_page(host, attempt, "video-ae train")
-        except PortInUse:
-            continue
     raise UserError(f"The ports {port} to {port + PORTS - 1} are in use: stop another viewer.")
