@@ -5,13 +5,13 @@ What a model makes of frames stands beside the baseline that it has to beat.
 
 import importlib.util
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -86,7 +86,6 @@ def plot_latent(
     codes = [model.encode_frames(part) for part in parts]
     figures, numbers = _draw_images(model, frames, torch.cat(codes), clips)
     for name, figure in (_draw_maps(codes, seed) | figures).items():
-        FigureCanvasAgg(figure)
         write_atomically(out / f"{name}.png", partial(figure.savefig, format="png", dpi=110))
     write_text_atomically(out / NUMBERS, json.dumps(numbers, indent=1))
     return out
@@ -138,17 +137,16 @@ def _first_steps(source: ClipSource, counts: list[int], step: int) -> list[list[
 
 def _draw_maps(parts: list[Tensor], seed: int) -> dict[str, Figure]:
     """The codes of each video in two dimensions."""
-    codes = torch.cat(parts)
-    video = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
+    codes, counts = torch.cat(parts), [len(part) for part in parts]
     axes, shares = principal_axes(codes)
     labels = (f"axis 1: {shares[0]:.0%} of the variance", f"axis 2: {shares[1]:.0%} of the variance")
-    figures = {"codes_pca": _scatter((codes - codes.mean(0)) @ axes, video, "Codes of frames, PCA", labels)}
+    figures = {"codes_pca": _scatter(((codes - codes.mean(0)) @ axes).split(counts), "Codes of frames, PCA", labels)}
     if importlib.util.find_spec("sklearn") is not None:
         from sklearn.manifold import TSNE
 
         tsne = TSNE(2, perplexity=min(30.0, (len(codes) - 1) / 3), init="pca", random_state=seed)
         points = torch.from_numpy(tsne.fit_transform(codes.numpy()))
-        figures["codes_tsne"] = _scatter(points, video, "Codes of frames, t-SNE", ("", ""))
+        figures["codes_tsne"] = _scatter(points.split(counts), "Codes of frames, t-SNE", ("", ""))
     return figures
 
 
@@ -235,14 +233,13 @@ def _image_grid(rows: list[Frames], names: list[str], title: str) -> Figure:
     return figure
 
 
-def _scatter(points: Tensor, video: Tensor, title: str, labels: tuple[str, str]) -> Figure:
+def _scatter(videos: Sequence[Tensor], title: str, labels: tuple[str, str]) -> Figure:
     figure = Figure(figsize=(6, 5), layout="constrained")
     axis = figure.subplots()
-    for number in video.unique().tolist():
-        part = points[video == number]
+    for number, part in enumerate(videos):
         axis.plot(part[:, 0], part[:, 1], linewidth=0.6, alpha=0.5, color=f"C{number % 10}")
         axis.scatter(part[:, 0], part[:, 1], s=10, color=f"C{number % 10}", label=f"video {number + 1}")
     axis.set(title=f"{title}: one colour a video, lines in time", xlabel=labels[0], ylabel=labels[1])
-    if len(video.unique()) <= 12:
+    if len(videos) <= 12:
         axis.legend(fontsize=7)
     return figure

@@ -9,6 +9,8 @@ from video_ae.lecture.layers import Activation, Layers
 from video_ae.lecture.plain import PlainAutoencoder
 from video_ae.types import ModelOutput, VideoClip
 
+Codes = Float[Tensor, "frame latent"]
+
 
 class VariationalAutoencoder(PlainAutoencoder, Sampler):
     """q(z | x) = N(mean(x), exp(log_variance(x))), prior p(z) = N(0, 1), p(x | z) = N(decoder(z), v).
@@ -36,9 +38,7 @@ class VariationalAutoencoder(PlainAutoencoder, Sampler):
         self.to_mean, self.to_log_variance = nn.Linear(code_size, latent_size), nn.Linear(code_size, latent_size)
         self.from_latent = nn.Linear(latent_size, code_size)
 
-    def posterior(
-        self, frames: Float[Tensor, "frame 3 height width"]
-    ) -> tuple[Float[Tensor, "frame latent"], Float[Tensor, "frame latent"]]:
+    def posterior(self, frames: Float[Tensor, "frame 3 height width"]) -> tuple[Codes, Codes]:
         """Mean and log-variance of q(z | x); the log-variance is clamped to [-12, 12].
 
         Args:
@@ -47,7 +47,7 @@ class VariationalAutoencoder(PlainAutoencoder, Sampler):
         code = nn.functional.leaky_relu(super().encode_frames(frames), 0.1)
         return self.to_mean(code), self.to_log_variance(code).clamp(-12, 12)
 
-    def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame latent"]:
+    def encode_frames(self, frames: Float[Tensor, "frame 3 height width"]) -> Codes:
         """The means of q(z | x).
 
         Args:
@@ -55,7 +55,7 @@ class VariationalAutoencoder(PlainAutoencoder, Sampler):
         """
         return self.posterior(frames)[0]
 
-    def decode_codes(self, codes: Float[Tensor, "frame latent"]) -> Float[Tensor, "frame 3 height width"]:
+    def decode_codes(self, codes: Codes) -> Float[Tensor, "frame 3 height width"]:
         return super().decode_codes(nn.functional.leaky_relu(self.from_latent(codes), 0.1))
 
     def sample(self, count: int) -> Float[Tensor, "{count} 3 height width"]:
