@@ -1,8 +1,7 @@
 """The pose protocol: a method sees a whole clip and says where each frame's camera stood."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from video_ae.evaluation.metrics import pose_errors as metric
 from video_ae.evaluation.metrics.statistics import rank_correlation
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.protocols.running import attempt, named_clips, true_cameras, without_truth
+from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
@@ -69,7 +68,7 @@ def fill_missing(estimate: PoseEstimate, clip: VideoClip) -> tuple[Cameras, Tens
     return cameras.select(nearest), posed
 
 
-def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings) -> dict[str, Any]:
+def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings) -> Row:
     """One row of the table: every number, None with a reason where it is not defined.
 
     Args:
@@ -80,7 +79,7 @@ def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings
     cameras, posed = fill_missing(estimate, clip)
     truth = true_cameras(clip)
     found, true = cameras.world_from_camera, truth.world_from_camera
-    row: dict[str, Any] = {"frames": len(clip), "posed": int(posed.sum())}
+    row: Row = {"frames": len(clip), "posed": int(posed.sum())}
     row["posed_percent"] = 100 * row["posed"] / max(1, row["frames"])
     row["confidence"] = None if estimate.confidence is None else estimate.confidence.mean().item()
     row |= _trajectory(found, true, posed)
@@ -96,7 +95,7 @@ def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings
     return row | ({"reasons": reasons} if reasons else {})
 
 
-def _trajectory(found: Tensor, true: Tensor, posed: Tensor) -> dict[str, Any]:
+def _trajectory(found: Tensor, true: Tensor, posed: Tensor) -> Row:
     error = metric.absolute_trajectory_error(found[:, :3, 3], true[:, :3, 3])
     only = metric.absolute_trajectory_error(found[posed, :3, 3], true[posed, :3, 3])
     step = metric.relative_pose_error(found, true)
@@ -115,11 +114,11 @@ def _trajectory(found: Tensor, true: Tensor, posed: Tensor) -> dict[str, Any]:
     }
 
 
-def _pairs(found: Tensor, true: Tensor, settings: PosesSettings) -> dict[str, Any]:
+def _pairs(found: Tensor, true: Tensor, settings: PosesSettings) -> Row:
     def errors(pairs: Tensor) -> metric.PairErrors:
         return metric.pair_errors(found, true, pairs, settings.least_movement)
 
-    def means(gap: int) -> dict[str, Any]:
+    def means(gap: int) -> Row:
         apart = errors(metric.pairs_apart(len(true), gap))
         return {"rotation_deg": apart.mean_rotation, "translation_direction_deg": apart.mean_direction}
 
@@ -144,7 +143,7 @@ def run_pose_protocol(
     methods: Mapping[str, PoseEstimator],
     settings: PosesSettings = PosesSettings(),
     observers: Sequence[PoseObserver] = (),
-    progress: Callable[[str], object] | None = None,
+    progress: Notify = None,
 ) -> EvaluationResult:
     """Runs methods, the baselines and the bounds on every clip of a data set.
 
@@ -162,7 +161,7 @@ def run_pose_protocol(
     """
     every = {**methods, **POSE_BASELINES, **POSE_BOUNDS}
     nowhere = Cameras(torch.full((1, 4, 4), torch.nan), torch.full((1, 4), torch.nan))
-    rows: dict[str, dict[str, dict]] = {label: {} for label in every}
+    rows: dict[str, dict[str, Row]] = {label: {} for label in every}
     for name, clip in named_clips(dataset, progress, settings.frames, settings.size):
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)

@@ -22,7 +22,7 @@ from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.metrics.pose_errors import absolute_trajectory_error, pair_errors, pairs_apart
 from video_ae.evaluation.protocols.base import PoseEstimator
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
-from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips, without_truth
+from video_ae.evaluation.protocols.running import Attempt, Notify, Row, attempt, named_clips, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.se3 import invert
 from video_ae.models.video_autoencoder.model import REENCODE_EVERY, compose_motions
@@ -68,7 +68,7 @@ def run_published_protocol(
     frames: int = FRAMES,
     faults: Sequence[str] = tuple(FAULTS),
     metrics: ImageMetrics = IMAGE_METRICS,
-    progress: Callable[[str], object] | None = None,
+    progress: Notify = None,
 ) -> EvaluationResult:
     """Runs a method on the beginning of every clip and scores it corrected and with the faults of the original.
 
@@ -91,7 +91,7 @@ def run_published_protocol(
     """
     variants = _variants(method, faults)
     copied = "first frame on a straight line"
-    rows: dict[str, dict[str, dict[str, Any]]] = {label: {} for label in (*variants, copied)}
+    rows: dict[str, dict[str, Row]] = {label: {} for label in (*variants, copied)}
     few = len(dataset) <= DROPPED_VIDEOS
     for i, (name, clip) in enumerate(named_clips(dataset, progress, frames, size)):
         run = attempt(_predicted, model, clip)
@@ -123,9 +123,7 @@ def _predicted(model: VideoPredictor, clip: VideoClip) -> tuple[Tensor, Tensor]:
     return predicted.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1), invert(poses[:-1]) @ poses[1:]
 
 
-def _score(
-    run: Attempt[tuple[Tensor, Tensor]], clip: VideoClip, faults: tuple[str, ...], metrics: ImageMetrics
-) -> dict[str, Any]:
+def _score(run: Attempt[tuple[Tensor, Tensor]], clip: VideoClip, faults: tuple[str, ...], metrics: ImageMetrics) -> Row:
     first = 0 if "first frame counted" in faults else 1
     predicted, steps = run.answer or (torch.full_like(clip.frames, 0.5), None)
     true = clip.frames
@@ -136,7 +134,7 @@ def _score(
     return row | _trajectory(steps, clip.cameras, faults) | metrics.reasons(scores, "the clip has one frame")
 
 
-def _trajectory(steps: Tensor | None, cameras: Cameras | None, faults: tuple[str, ...]) -> dict[str, Any]:
+def _trajectory(steps: Tensor | None, cameras: Cameras | None, faults: tuple[str, ...]) -> Row:
     """ATE after Sim(3) in the truth's unit, as published, and over the extent; rotation of pairs five frames apart."""
     if cameras is None or len(cameras) < 2:
         return {}

@@ -21,7 +21,7 @@ from video_ae.evaluation.metrics.depth import depth_error
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.protocols.base import Prediction
 from video_ae.evaluation.protocols.frozen_frames import EVERY, find_frozen
-from video_ae.evaluation.protocols.running import attempt, named_clips, true_cameras, without_truth
+from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import TrueDepth, load_true_depth
 from video_ae.types import Cameras, RenderedViews, VideoClip
@@ -69,7 +69,7 @@ def run_reconstruction_protocol(
     methods: Mapping[str, SceneBuilder],
     metrics: ImageMetrics = IMAGE_METRICS,
     observers: Sequence[FrameObserver] = (),
-    progress: Callable[[str], object] | None = None,
+    progress: Notify = None,
 ) -> EvaluationResult:
     """Reconstructs every clip and compares every fourth frame with its rendering from the camera that the method found.
 
@@ -86,7 +86,7 @@ def run_reconstruction_protocol(
         UserError: the data set has no true cameras.
     """
     every = {**methods, **RECONSTRUCTION_BASELINES}
-    rows: dict[str, dict[str, dict]] = {label: {} for label in every}
+    rows: dict[str, dict[str, Row]] = {label: {} for label in every}
     steps: set[float] = set()
     for name, clip in named_clips(dataset, progress):
         true_cameras(clip)
@@ -116,7 +116,7 @@ def _render(build: SceneBuilder, clip: VideoClip, frames: list[int]) -> list[Ren
     return [scene.render(scene.cameras.select([frame])) for frame in frames]
 
 
-def _depth(views: list[RenderedViews], frames: list[int], truth: TrueDepth | None) -> dict[str, Any]:
+def _depth(views: list[RenderedViews], frames: list[int], truth: TrueDepth | None) -> Row:
     """Mean over the frames of their depth errors, each after a median scaling of its own.
 
     A ray that met too little has no depth, which counts as an error of 1.

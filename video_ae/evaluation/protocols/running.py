@@ -13,6 +13,11 @@ from video_ae.types import Cameras, VideoClip
 
 Answer = TypeVar("Answer")
 
+Row = dict[str, Any]
+"""The numbers of one method on one clip, by name."""
+Notify = Callable[[str], object] | None
+"""Is called with a line of text, such as a clip's name, before it is worked on."""
+
 
 @dataclass(frozen=True)
 class Attempt(Generic[Answer]):
@@ -46,10 +51,7 @@ def attempt(run: Callable[..., Answer], *inputs: Any) -> Attempt[Answer]:
 
 
 def named_clips(
-    dataset: ClipSource,
-    progress: Callable[[str], object] | None = None,
-    frames: int | None = None,
-    size: tuple[int, int] | None = None,
+    dataset: ClipSource, progress: Notify = None, frames: int | None = None, size: tuple[int, int] | None = None
 ) -> Iterator[tuple[str, VideoClip]]:
     """The clips of a data set with their names, each loaded when it is asked for.
 

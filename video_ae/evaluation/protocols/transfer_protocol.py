@@ -9,9 +9,8 @@ nearer ones are left out. What video alone cannot determine is given: the scale 
 centres) and of B (median over its first frame's true depth).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -21,9 +20,10 @@ from torch.nn.functional import interpolate
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
+from video_ae.evaluation.metrics.images import Images
 from video_ae.evaluation.protocols.base import PoseEstimator
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, SceneBuilder
-from video_ae.evaluation.protocols.running import attempt, true_cameras, without_truth
+from video_ae.evaluation.protocols.running import Notify, Row, attempt, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
@@ -44,7 +44,7 @@ def run_transfer_protocol(
     estimator: PoseEstimator,
     builder: SceneBuilder,
     method: str = "perspective",
-    progress: Callable[[str], object] | None = None,
+    progress: Notify = None,
 ) -> EvaluationResult:
     """Renders each clip along the path of the clip before it (the first along the last's).
 
@@ -63,7 +63,7 @@ def run_transfer_protocol(
     Raises:
         UserError: the data set has no true cameras or no true depth.
     """
-    rows: dict[str, dict[str, dict]] = {}
+    rows: dict[str, dict[str, Row]] = {}
     for i, name in enumerate(dataset.names):
         driver = dataset.names[i - 1]
         if progress:
@@ -84,7 +84,7 @@ def run_transfer_protocol(
 
 def _rows_of_clip(
     path: VideoClip, scene: VideoClip, depth: Tensor, estimator: PoseEstimator, builder: SceneBuilder
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Row]:
     frames = list(range(_EVERY, FRAMES, _EVERY))
     wanted = relative_to_first(true_cameras(path).world_from_camera)
     camera = true_cameras(scene).select([0])
@@ -118,9 +118,7 @@ def _unit_of(scene: RenderableScene, depth: Tensor) -> float:
     return (depth[known].median() * small[known].median()).item()
 
 
-def _drive(
-    scene: RenderableScene, motion: Float[Tensor, "time 4 4"], unit: float
-) -> Float[Tensor, "time 3 height width"]:
+def _drive(scene: RenderableScene, motion: Float[Tensor, "time 4 4"], unit: float) -> Images:
     first = scene.cameras.select([0])
     scaled = motion.clone()
     scaled[:, :3, 3] /= unit
@@ -155,9 +153,7 @@ def moved_points(
     return uv, inside & (z <= (1 + _HIDDEN) * nearest[cell])
 
 
-def _score(
-    images: Float[Tensor, "time 3 height width"], first: Float[Tensor, "3 rows columns"], truths: Sequence[tuple]
-) -> dict[str, Any]:
+def _score(images: Images, first: Float[Tensor, "3 rows columns"], truths: Sequence[tuple]) -> Row:
     """Colours found where the points must be, against the points' own."""
     values, shares = [], []
     for image, (uv, visible) in zip(images, truths, strict=True):

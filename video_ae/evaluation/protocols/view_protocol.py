@@ -1,9 +1,8 @@
 """The view protocol: a method sees two frames and predicts the one in their middle, or one frame and a later one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import Any
 
 import torch
 
@@ -12,7 +11,7 @@ from video_ae.evaluation.baselines import VIEW_BASELINES, VIEW_BOUNDS
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.protocols.base import Prediction, ViewObserver, ViewSynthesizer
 from video_ae.evaluation.protocols.frozen_frames import find_frozen, views_of_clip
-from video_ae.evaluation.protocols.running import Attempt, attempt, named_clips, true_cameras, without_truth
+from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.types import VideoClip
 
@@ -44,13 +43,13 @@ def _checked(found: Prediction | None, target: VideoClip) -> Prediction:
     return replace(found, image=image.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1))
 
 
-def _row(tries: list[Attempt[Prediction]], scores: list[dict[str, float]], metrics: ImageMetrics) -> dict[str, Any]:
-    """The numbers of one method on one clip at one gap."""
-    failures = [tried.failure for tried in tries if tried.failure]
+def _row(tries: list[Row], scores: list[dict[str, float]], metrics: ImageMetrics) -> Row:
+    """The numbers of one method on one clip at one gap, from the failure and cost of each try."""
+    failures = [{"failure": tried["failure"]} for tried in tries if "failure" in tried]
     row = metrics.means(scores) | {"views": len(scores)}
     row |= {"failed": len(failures)} | failures[0] if failures else {}
     row |= metrics.reasons(scores, "the clip is too short for this gap")
-    return row | {"seconds": sum(tried.cost["seconds"] for tried in tries)}
+    return row | {"seconds": sum(tried["seconds"] for tried in tries)}
 
 
 def run_view_protocol(
@@ -59,7 +58,7 @@ def run_view_protocol(
     settings: ViewsSettings = ViewsSettings(),
     metrics: ImageMetrics = IMAGE_METRICS,
     observers: Sequence[ViewObserver] = (),
-    progress: Callable[[str], object] | None = None,
+    progress: Notify = None,
 ) -> EvaluationResult:
     """Runs methods, the baselines and the bounds on every view of a data set, at the frames' own size.
 
@@ -84,13 +83,13 @@ def run_view_protocol(
         for gap in settings.gaps:
             views, source = views_of_clip(name, len(clip), gap, frozen, settings.kind)
             sources.add(source)
-            tries: dict[str, list[Attempt[Prediction]]] = {label: [] for label in every}
+            tries: dict[str, list[Row]] = {label: [] for label in every}
             scores: dict[str, list[dict[str, float]]] = {label: [] for label in every}
             for view, (label, run) in product(views, every.items()):
                 full = clip.select(list(view.contexts)), clip.select([view.target])
                 tried = attempt(run, *(full if label in VIEW_BOUNDS else _seen(*full, settings)))
                 prediction = _checked(tried.answer, full[1])
-                tries[label].append(replace(tried, answer=None))
+                tries[label].append(tried.failure | tried.cost)
                 scores[label].append(metrics.score(prediction.image, full[1].frames[0]))
                 for observe in observers:
                     observe(label, name, gap, clip, view, prediction)
