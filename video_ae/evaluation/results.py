@@ -182,11 +182,9 @@ def portable_command(words: Sequence[str]) -> str:
 def _commit() -> str | None:
     """The commit of the checkout that the package runs from, None outside of one."""
     command, folder = ["git", "describe", "--always", "--dirty", "--abbrev=12"], Path(__file__).parent
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
+    with suppress(OSError):
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10).stdout.strip() or None
+    return None
 
 
 def write_results(

@@ -17,7 +17,6 @@ from torch import Tensor
 from video_ae.evaluation.report.records import Strip
 from video_ae.scene.rendering import to_image
 
-_COLUMNS = 3
 _WIDTH, _HEIGHT = 4.2, 3.6  # inches of one panel
 _TILE = 150  # pixels of height of an image
 _ERROR_GAIN = 3.0  # absolute errors are shown this many times brighter
@@ -113,7 +112,7 @@ def colour_disparity(disparity: Float[Tensor, "height width"]) -> Float[Tensor, 
     return rearrange(torch.from_numpy(colormaps["magma"](shares.numpy())[..., :3]).float(), "h w c -> c h w")
 
 
-def _grid(count: int, columns: int = _COLUMNS, wide: bool = False) -> tuple[Figure, list[Axes]]:
+def _grid(count: int, columns: int = 3, wide: bool = False) -> tuple[Figure, list[Axes]]:
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(_WIDTH * columns * (1.6 if wide else 1), _HEIGHT * rows + 0.6), layout="constrained")
