@@ -14,7 +14,7 @@ from torch import Tensor
 
 from video_ae.formats.colmap import TrackedPoints, no_points
 from video_ae.formats.trajectory import CameraTrajectory
-from video_ae.geometry.pinhole import sample
+from video_ae.geometry.pinhole import sample, unproject
 from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import spread_frames
 
@@ -31,23 +31,15 @@ _NOISE = 0.3  # pixels: spread of a match
 
 
 @dataclass(frozen=True)
-class _Seeds:
-    """Corners of one frame: which frame, image coordinates (u, v) in [0, 1], and 1 / z."""
-
-    frame: int
-    uv: Float[Tensor, "seed 2"]
-    inverse_depth: Float[Tensor, "seed"]
-
-
-@dataclass(frozen=True)
 class _Tracks:
-    """Where corners are seen in their own frame and then in others, and which of these matches can be trusted."""
+    """Corners of one frame: 1 / z of each, where it is seen in its own frame, which is the first of the views, and then
+    in others, and which of these matches can be trusted."""
 
-    seeds: _Seeds
+    inverse_depth: Float[Tensor, "corner"]
     views: list[int]
     motion: Float64[Tensor, "view 4 4"]  # view from the corners' own frame
-    uv: Float64[Tensor, "seed view 2"]
-    good: Bool[Tensor, "seed view"]
+    uv: Float64[Tensor, "corner view 2"]
+    good: Bool[Tensor, "corner view"]
 
 
 def track_points(
@@ -69,14 +61,15 @@ def track_points(
     grey = frames.mean(1, keepdim=True)
     parts = []
     for keyframe in (keyframes[i] for i in spread_frames(len(keyframes), MOST_KEYFRAMES)):
-        seeds = _corners(grey[keyframe, 0], inverse_depth[keyframe], keyframe)
-        if len(seeds.uv):
-            parts.append(_triangulate(_track(seeds, frames, grey, trajectory), frames, trajectory))
+        corners, nearness = _corners(grey[keyframe, 0], inverse_depth[keyframe])
+        if len(corners):
+            parts.append(_triangulate(_track(keyframe, corners, nearness, grey, trajectory), frames, trajectory))
     return _joined(parts)
 
 
-def _corners(image: Float[Tensor, "height width"], inverse_depth: Tensor, frame: int) -> _Seeds:
-    """The best corner of each cell (smaller eigenvalue of the structure tensor, Shi and Tomasi 1994)."""
+def _corners(image: Float[Tensor, "height width"], inverse_depth: Tensor) -> tuple[Tensor, Tensor]:
+    """Image coordinates and 1 / z of the best corner of each cell (smaller eigenvalue of the structure tensor, Shi and
+    Tomasi 1994)."""
     height, width = image.shape
     dy, dx = torch.gradient(image)
     moments = torch.stack([dx * dx, dx * dy, dy * dy])[None]
@@ -90,26 +83,26 @@ def _corners(image: Float[Tensor, "height width"], inverse_depth: Tensor, frame:
     where = where[best > 1e-4]  # a gradient of one or two grey levels a pixel
     row, column = where // width, where % width
     uv = torch.stack([(column + 0.5) / width, (row + 0.5) / height], -1)
-    return _Seeds(frame, uv, inverse_depth[row, column])
+    return uv, inverse_depth[row, column]
 
 
-def _track(seeds: _Seeds, frames: Tensor, grey: Tensor, trajectory: CameraTrajectory) -> _Tracks:
+def _track(frame: int, corners: Tensor, inverse_depth: Tensor, grey: Tensor, trajectory: CameraTrajectory) -> _Tracks:
     """Each corner's patch, aligned with other frames from where the structure predicts it."""
-    size = torch.tensor([frames.shape[-1], frames.shape[-2]])
+    size = torch.tensor([grey.shape[-1], grey.shape[-2]])
     offsets = torch.arange(-_RADIUS, _RADIUS + 1.0)
     patch = torch.stack(torch.meshgrid(offsets, offsets, indexing="xy"), -1).reshape(-1, 2) / size
-    pixels = seeds.uv[:, None] + patch  # [seed, pixel, 2]
-    template = sample(grey[[seeds.frame]], pixels[None])[0, 0]
-    views = [seeds.frame, *_targets(seeds.frame, len(frames))]
+    pixels = corners[:, None] + patch  # [corner, pixel, 2]
+    template = sample(grey[[frame]], pixels[None])[0, 0]
+    views = [frame, *_targets(frame, len(grey))]
     pose, intrinsics = trajectory.cameras.world_from_camera, trajectory.cameras.intrinsics[0].float()
-    motion = torch.stack([invert(pose[view]) @ pose[seeds.frame] for view in views])
-    found, good = [seeds.uv], [torch.ones(len(seeds.uv), dtype=torch.bool)]
+    motion = torch.stack([invert(pose[view]) @ pose[frame] for view in views])
+    found, good = [corners], [torch.ones(len(corners), dtype=torch.bool)]
     for view, relative in zip(views[1:], motion[1:].float(), strict=True):
-        start = _transfer(pixels, seeds.inverse_depth[:, None], relative, intrinsics)
+        start = _transfer(pixels, inverse_depth[:, None], relative, intrinsics)
         shift, fits = _align(template, grey[[view]], start, size)
-        found.append(_transfer(seeds.uv, seeds.inverse_depth, relative, intrinsics) + shift / size)
+        found.append(_transfer(corners, inverse_depth, relative, intrinsics) + shift / size)
         good.append(fits)
-    return _Tracks(seeds, views, motion, torch.stack(found, 1).double(), torch.stack(good, 1))
+    return _Tracks(inverse_depth, views, motion, torch.stack(found, 1).double(), torch.stack(good, 1))
 
 
 def _targets(frame: int, count: int) -> list[int]:
@@ -120,13 +113,12 @@ def _targets(frame: int, count: int) -> list[int]:
 
 def _transfer(uv: Tensor, inverse_depth: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:
     """Image coordinates in the other frame of points at image coordinates `uv` and 1 / z in this one."""
-    ray = (uv - intrinsics[2:]) / intrinsics[:2]
-    ray = torch.cat([ray, torch.ones_like(ray[..., :1])], -1)
+    ray = unproject(uv, intrinsics.expand(*uv.shape[:-1], 4))
     point = ray @ motion[:3, :3].mT + inverse_depth[..., None] * motion[:3, 3]
     return point[..., :2] / point[..., 2:].clamp_min(0.05) * intrinsics[:2] + intrinsics[2:]
 
 
-def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor, Bool[Tensor, "seed"]]:
+def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor, Bool[Tensor, "corner"]]:
     """(shift in pixels that aligns each patch with the target image, whether the match can be trusted)."""
     shift = torch.zeros(len(template), 2)
     wanted = template - template.mean(1, keepdim=True)
@@ -152,7 +144,7 @@ def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tup
 
 def _triangulate(tracks: _Tracks, frames: Tensor, trajectory: CameraTrajectory) -> TrackedPoints:
     """Points from their observations (Gauss-Newton), outliers taken out once."""
-    seeds, good = tracks.seeds, tracks.good
+    good = tracks.good
     size = torch.tensor([frames.shape[-1], frames.shape[-2]], dtype=torch.float64)
     intrinsics = trajectory.cameras.intrinsics[0]
     for _ in range(2):
@@ -161,11 +153,11 @@ def _triangulate(tracks: _Tracks, frames: Tensor, trajectory: CameraTrajectory) 
     kept = (good.sum(1) >= LEAST_VIEWS) & (point[:, 2] > 0)
     point, error, good, uv = point[kept], error[kept], good[kept], tracks.uv[kept]
     local = torch.cat([point[:, :2], torch.ones_like(point[:, :1])], -1) / point[:, 2:]
-    pose = trajectory.cameras.world_from_camera[seeds.frame]
+    pose = trajectory.cameras.world_from_camera[tracks.views[0]]
     source = torch.tensor(trajectory.image_size, dtype=torch.float64)
     scale = (source / size).mean()
     number, view = torch.nonzero(good, as_tuple=True)
-    color = sample(frames[[seeds.frame]], seeds.uv[kept][None, None])[0, :, 0].mT
+    color = sample(frames[tracks.views[:1]], uv[None, None, :, 0].float())[0, :, 0].mT
     return TrackedPoints(
         local @ pose[:3, :3].mT + pose[:3, 3],
         (color.clamp(0, 1) * 255).round().to(torch.uint8),
@@ -177,10 +169,10 @@ def _triangulate(tracks: _Tracks, frames: Tensor, trajectory: CameraTrajectory) 
 
 
 def _solve(tracks: _Tracks, good: Tensor, intrinsics: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-    """((x / z, y / z, 1 / z) of each point in the seed's axes, reprojection error of each view in pixels)."""
+    """((x / z, y / z, 1 / z) of each point in its own frame's axes, reprojection error of each view in pixels)."""
     focal, motion = intrinsics[:2] * size, tracks.motion
     rays = (tracks.uv - intrinsics[2:]) / intrinsics[:2]
-    observed, inverse_depth = rays * focal, tracks.seeds.inverse_depth.double()
+    observed, inverse_depth = rays * focal, tracks.inverse_depth.double()
     value = torch.cat([rays[:, 0], inverse_depth[:, None]], -1)
     basis = torch.stack([motion[:, :3, 0], motion[:, :3, 1], motion[:, :3, 3]], -1)  # [view, 3, unknown]
     weight = good[..., None].double()
