@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 
-from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
+from video_ae.evaluation.protocols.base import PoseEstimate, Prediction, prediction_of
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene
 from video_ae.models.base import Options, VideoModel
-from video_ae.types import RenderedViews, VideoClip
+from video_ae.types import VideoClip
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ModelMethods:
             target: one frame.
         """
         options = self._options(contexts)
-        return _prediction(self.model.synthesize(contexts.to(self.device), target.to(self.device), options))
+        return prediction_of(self.model.synthesize(contexts.to(self.device), target.to(self.device), options))
 
     def synthesize_hidden(self, contexts: VideoClip, target: VideoClip) -> Prediction:
         """`model.synthesize_between`: of the target the model gets the frame number alone.
@@ -57,7 +57,7 @@ class ModelMethods:
             target: one frame; its number counts.
         """
         index, options = float(target.indices[0]), self._options(contexts)
-        return _prediction(self.model.synthesize_between(contexts.to(self.device), index, options))
+        return prediction_of(self.model.synthesize_between(contexts.to(self.device), index, options))
 
     def build_scene(self, clip: VideoClip) -> RenderableScene:
         """`model.encode_scene` on a whole clip, and `model.render` of the scene.
@@ -83,9 +83,3 @@ class ModelMethods:
         if not self.model.refines:
             return name
         return f"{name}, {'refined' if self.refine else 'feed-forward'}" + (", true focal" if known_focal else "")
-
-
-def _prediction(views: RenderedViews) -> Prediction:
-    """The first view's image, clamped, with its disparity; none for models whose disparity is zero everywhere."""
-    disparity = views.disparity[0]
-    return Prediction(views.rgb[0].clamp(0, 1), disparity if disparity.any() else None)

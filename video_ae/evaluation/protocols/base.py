@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from video_ae.evaluation.protocols.frozen_frames import View
-from video_ae.types import Cameras, VideoClip
+from video_ae.types import Cameras, RenderedViews, VideoClip
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,16 @@ class Prediction:
 
     image: Float[Tensor, "3 height width"]
     disparity: Float[Tensor, "height width"] | None = None
+
+
+def prediction_of(views: RenderedViews) -> Prediction:
+    """The first view: its image, grey where it is no number, and its disparity; none where that is zero everywhere.
+
+    Args:
+        views: of a model.
+    """
+    disparity = views.disparity[0]
+    return Prediction(views.rgb[0].nan_to_num(0.5).clamp(0, 1), disparity if disparity.any() else None)
 
 
 ViewSynthesizer = Callable[[VideoClip, VideoClip], Prediction]

@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from video_ae.datasets.base import ClipSource
 from video_ae.evaluation.metrics.depth import depth_error
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
-from video_ae.evaluation.protocols.base import Prediction
+from video_ae.evaluation.protocols.base import Prediction, prediction_of
 from video_ae.evaluation.protocols.frozen_frames import EVERY, find_frozen
 from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
@@ -96,15 +96,13 @@ def run_reconstruction_protocol(
         for label, build in every.items():
             tried = attempt(_render, build, without_truth(clip, False), chosen)
             views = tried.answer or [_flat(torch.full_like(clip.frames[:1], 0.5), 0.0)] * len(chosen)
-            images = [view.rgb[0].cpu().nan_to_num(0.5).clamp(0, 1) for view in views]
-            scores = [metrics.score(image, clip.frames[frame]) for image, frame in zip(images, chosen, strict=True)]
+            found = [prediction_of(view.to("cpu")) for view in views]
+            scores = [metrics.score(one.image, clip.frames[frame]) for one, frame in zip(found, chosen, strict=True)]
             row = {"frames": len(chosen)} | tried.failure | tried.cost | metrics.means(scores)
             rows[label][name] = row | _depth(views, chosen, truth)
-            for frame, image, view in zip(chosen, images, views, strict=True):
-                disparity = view.disparity[0].cpu()
-                found = Prediction(image, disparity if disparity.any() else None)
+            for frame, one in zip(chosen, found, strict=True):
                 for observe in observers:
-                    observe(label, name, frame, clip, found)
+                    observe(label, name, frame, clip, one)
     settings: dict[str, Any] = {"every": EVERY, "known_focal": False, "quarantined": dataset.skipped}
     settings |= {"missing": dict(metrics.missing)} if metrics.missing else {}
     settings |= {"step_of_the_true_depth": sorted(steps)} if steps else {}
