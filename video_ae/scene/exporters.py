@@ -24,6 +24,8 @@ from video_ae.videos.load import read_clip
 IMAGES = "images"
 POINTS = "points.ply"
 SHARED = (IMAGES, POINTS)  # what formats write beside their own product
+Formats = Sequence[str]
+"""Keys of `FORMATS`, `module.function` for formats of one's own (docs/extending.md), or `all`, or `none`."""
 _QUALITY = 95  # of JPEG, without subsampling of colour: within a few grey levels of the decoded video
 
 
@@ -52,11 +54,11 @@ class ExportFormat:
         self.function(folder / self.product if self.product else folder, reconstruction)
 
 
-def chosen_formats(given: Sequence[str], scene: Scene | None = None) -> dict[str, ExportFormat]:
+def chosen_formats(given: Formats, scene: Scene | None = None) -> dict[str, ExportFormat]:
     """Formats by name, from what a person wrote.
 
     Args:
-        given: keys of `FORMATS`, `module.function` for formats of one's own (docs/extending.md), or `all`, or `none`.
+        given: see `Formats`.
         scene: of a reconstruction, where there is one already; `all` leaves out what it has nothing for.
 
     Raises:

@@ -2,7 +2,6 @@
 
 import importlib
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -23,6 +22,7 @@ from video_ae.geometry.resize import even_size
 from video_ae.geometry.trajectories import PATHS, novel, scene_depth
 from video_ae.progress import Stages
 from video_ae.scene.annotations import VideoModel
+from video_ae.scene.exporters import Formats
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
@@ -323,11 +323,7 @@ class Reconstruction:
         return viewer
 
     def save(
-        self,
-        folder: str | Path,
-        export: Sequence[str] = ("all",),
-        overwrite: bool = False,
-        progress: Progress | None = None,
+        self, folder: str | Path, export: Formats = ("all",), overwrite: bool = False, progress: Progress | None = None
     ) -> Path:
         """Writes what `video-ae reconstruct` writes, for `load` and the commands `render`, `view` and `export`.
 
@@ -364,7 +360,7 @@ class Reconstruction:
         model = models.load_video_model(Path(folder) / WEIGHTS, target)
         return cls(model, scene.to(target), source_video, Path(folder))
 
-    def export(self, folder: str | Path, formats: Sequence[str] = ("all",), overwrite: bool = False) -> list[Path]:
+    def export(self, folder: str | Path, formats: Formats = ("all",), overwrite: bool = False) -> list[Path]:
         """Writes the reconstruction in the formats of other programs.
 
         Args:

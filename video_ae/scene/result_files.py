@@ -5,7 +5,6 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from video_ae.formats.scene import read_scene, write_scene
 from video_ae.formats.weights import write_weights
 from video_ae.progress import Stages
 from video_ae.scene.annotations import Reconstruction
-from video_ae.scene.exporters import SHARED, chosen_formats
+from video_ae.scene.exporters import SHARED, Formats, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.rendering import CHUNK, to_bytes
 from video_ae.scene.source import FrameReader, Source
@@ -35,7 +34,7 @@ SCENE = "scene"
 WEIGHTS = f"{SCENE}/weights.safetensors"
 
 
-def write_results(folder: Path, reconstruction: Reconstruction, export: Sequence[str], stages: Stages) -> None:
+def write_results(folder: Path, reconstruction: Reconstruction, export: Formats, stages: Stages) -> None:
     """Writes all files of a reconstruction: cameras.json, reconstruction.mp4, novel_view.mp4, overview.png,
     summary.json, the folder scene/, and exports.
 
@@ -165,7 +164,7 @@ def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
     return lru_cache(maxsize=8)(lambda position: reader.read([position])[0, :, :, :width].float() / 255)
 
 
-def export_into(folder: Path, reconstruction: Reconstruction, names: Sequence[str], overwrite: bool) -> list[Path]:
+def export_into(folder: Path, reconstruction: Reconstruction, names: Formats, overwrite: bool) -> list[Path]:
     """Writes formats into a folder that may hold other files; they appear when all are complete.
 
     Args:
