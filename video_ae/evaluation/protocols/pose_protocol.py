@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from video_ae.datasets.base import ClipSource
-from video_ae.evaluation.baselines import POSE_BASELINES, POSE_BOUNDS
+from video_ae.evaluation.baselines import POSE_BASELINES, POSE_BOUNDS, standing_still
 from video_ae.evaluation.metrics import pose_errors as metric
 from video_ae.evaluation.metrics.statistics import rank_correlation
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, PoseObserver
@@ -160,14 +160,13 @@ def run_pose_protocol(
         UserError: the data set has no true cameras.
     """
     every = {**methods, **POSE_BASELINES, **POSE_BOUNDS}
-    nowhere = Cameras(torch.full((1, 4, 4), torch.nan), torch.full((1, 4), torch.nan))
     rows: dict[str, dict[str, Row]] = {label: {} for label in every}
     for name, clip in named_clips(dataset, progress, settings.frames, settings.size):
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
         for label, run in every.items():
             tried = attempt(run, clip if label in POSE_BOUNDS else seen)
-            estimate = tried.answer or PoseEstimate(nowhere.select([0] * len(clip)))
+            estimate = tried.answer or replace(standing_still(seen), posed=torch.zeros(len(clip), dtype=torch.bool))
             estimate = replace(estimate, cameras=estimate.cameras.to("cpu"))
             rows[label][name] = score_poses(estimate, clip, settings) | tried.cost | tried.failure
             cameras, posed = fill_missing(estimate, clip)
