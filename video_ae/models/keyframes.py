@@ -9,22 +9,21 @@ from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.base import Renderer
 from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, RenderedViews, Scene
 
-KEYFRAME_SPACING = 0.08  # image widths that the scene moves from one keyframe to the next
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
 CONTEXT_RANGE = (0.02, 0.20)  # image widths between a keyframe and the contexts that give it parallax
 
 
-def choose_keyframes(estimate: CameraEstimate, spacing: float = KEYFRAME_SPACING) -> tuple[int, ...]:
+def choose_keyframes(estimate: CameraEstimate, spacing: float = 0.08) -> tuple[int, ...]:
     """Positions of frames that together see what the clip sees: a new one whenever the image has moved on.
 
     A clip that hardly moves has its middle frame only.
 
     Args:
         estimate: cameras of the clip.
-        spacing: image widths from one keyframe to the next. It grows as far as needed to keep to one keyframe in two
-            frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
+        spacing: image widths that the scene moves from one keyframe to the next. It grows as far as needed to keep to
+            one keyframe in two frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
     """
     displacement = view_displacement(estimate.cameras, estimate.median_inverse_depth, estimate.cameras)
     most = min(MOST_KEYFRAMES, max(LEAST_BOUND, len(estimate) // FRAMES_PER_KEYFRAME))
