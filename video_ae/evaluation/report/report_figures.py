@@ -5,7 +5,6 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -116,7 +115,7 @@ def _grid(count: int, columns: int = 3, wide: bool = False) -> tuple[Figure, lis
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(_WIDTH * columns * (1.6 if wide else 1), _HEIGHT * rows + 0.6), layout="constrained")
-    panels = list(np.atleast_1d(figure.subplots(rows, columns)).flat)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels[count:]:
         axes.set_axis_off()
     for axes in panels[:count]:
