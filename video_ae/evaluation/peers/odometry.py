@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from einops import rearrange
 
 from video_ae.errors import UserError
 from video_ae.evaluation.baselines import standing_still
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.geometry.se3 import invert, rigid
-from video_ae.scene.rendering import to_bytes
+from video_ae.scene.rendering import to_image
 from video_ae.types import VideoClip
 
 _FEATURES, _CONTRAST, _RATIO = 3000, 0.01, 0.8
@@ -56,8 +55,7 @@ class TwoViewOdometry:
         cameras = standing_still(clip).cameras
         matrices = cameras.K(*clip.image_size)
         matrices[:, :2, 2] -= 0.5  # OpenCV's pixel centres lie at whole numbers
-        pixels = rearrange(to_bytes(clip.frames), "f c h w -> f h w c").cpu().numpy()
-        grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in pixels]
+        grey = [cv2.cvtColor(np.asarray(to_image(frame)), cv2.COLOR_RGB2GRAY) for frame in clip.frames]
         features = [self._sift.detectAndCompute(image, None) for image in grey]
         steps = [_step(*each) for each in zip(features[:-1], features[1:], matrices.numpy()[:-1], strict=True)]
         if not any(steps):
