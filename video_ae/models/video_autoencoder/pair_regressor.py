@@ -1,7 +1,6 @@
 """A pair of frames -> an affine camera motion: the camera encoder of the 2021 Video Autoencoder (arXiv 2110.02951)."""
 
 import torch
-from einops import reduce
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -66,5 +65,5 @@ class PairRegressor(nn.Module):
         features = torch.cat([reference, frames], 1)
         for number in range(1, len(_KERNELS) + 1):
             features = getattr(self, f"conv{number}")(features)
-        motion = reduce(self.pose_pred(features), "b motion h w -> b motion", "mean")
+        motion = self.pose_pred(features).mean((-2, -1))
         return _SCALE * motion.to(self.pose_pred.weight)  # geometry begins here: no longer in autocast's 16 bits
