@@ -5,7 +5,6 @@ What a model makes of frames stands beside the baseline that it has to beat.
 
 import importlib.util
 import json
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -233,7 +232,7 @@ def _image_grid(rows: list[Frames], names: list[str], title: str) -> Figure:
     return figure
 
 
-def _scatter(videos: Sequence[Tensor], title: str, labels: tuple[str, str]) -> Figure:
+def _scatter(videos: tuple[Tensor, ...], title: str, labels: tuple[str, str]) -> Figure:
     figure = Figure(figsize=(6, 5), layout="constrained")
     axis = figure.subplots()
     for number, part in enumerate(videos):
