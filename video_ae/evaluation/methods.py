@@ -4,7 +4,6 @@ The true focal length is used where the clip carries intrinsics, which it does o
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -66,7 +65,7 @@ class ModelMethods:
             clip: as a protocol hands it to a method.
         """
         scene = self.model.encode_scene(clip.to(self.device), self._options(clip))
-        return RenderableScene(scene.cameras, partial(self.model.render, scene))
+        return RenderableScene(scene.cameras, lambda cameras: self.model.render(scene, cameras))
 
     def _options(self, clip: VideoClip) -> Options:
         """With fx / width (mean over the frames) where the clip carries intrinsics."""

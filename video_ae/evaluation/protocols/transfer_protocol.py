@@ -9,7 +9,6 @@ nearer ones are left out. What video alone cannot determine is given: the scale 
 centres) and of B (median over its first frame's true depth).
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -153,7 +152,7 @@ def moved_points(
     return uv, inside & (z <= (1 + _HIDDEN) * nearest[cell])
 
 
-def _score(images: Images, first: Float[Tensor, "3 rows columns"], truths: Sequence[tuple]) -> Row:
+def _score(images: Images, first: Float[Tensor, "3 rows columns"], truths: list[tuple]) -> Row:
     """Colours found where the points must be, against the points' own."""
     values, shares = [], []
     for image, (uv, visible) in zip(images, truths, strict=True):
