@@ -19,6 +19,8 @@ from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolum
 
 SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
 
+Clips = Float[Tensor, "batch frame 3 height width"]
+
 
 @dataclass(frozen=True)
 class Split:
@@ -122,9 +124,7 @@ class PerspectiveAutoencoder(VideoModel):
         frames = scale_gradients_by_confidence(joined.frames, estimate.confidence.mean(1))
         return replace(joined, frames=frames, structure=outputs[-1].structure)
 
-    def reconstruct_targets(
-        self, frames: Float[Tensor, "batch frame 3 height width"], estimate: CameraEstimate, split: Split
-    ) -> ModelOutput:
+    def reconstruct_targets(self, frames: Clips, estimate: CameraEstimate, split: Split) -> ModelOutput:
         """Encodes the contexts of a split and renders its targets.
 
         Args:
@@ -140,7 +140,7 @@ class PerspectiveAutoencoder(VideoModel):
 
     def encode_structure(
         self,
-        frames: Float[Tensor, "batch frame 3 height width"],
+        frames: Clips,
         estimate: CameraEstimate,
         contexts: list[int],
         reference: Cameras,
@@ -226,9 +226,7 @@ class PerspectiveAutoencoder(VideoModel):
         return render_keyframes(scene, cameras, self.renderer, size or scene.clip.image_size)
 
 
-def scale_gradients_by_confidence(
-    frames: Float[Tensor, "batch target 3 height width"], confidence: Float[Tensor, "batch"]
-) -> Float[Tensor, "batch target 3 height width"]:
+def scale_gradients_by_confidence(frames: Clips, confidence: Float[Tensor, "batch"]) -> Clips:
     """The same images, with gradients scaled by how far a clip's cameras can be trusted.
 
     Clips whose cameras are a guess (confidence below 0.2) would make the structure blur: their gradient is zero.

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_relu
 
 from video_ae.geometry.precision import full_precision
+from video_ae.models.video_autoencoder.pair_regressor import Images, Motions
 
 PLANES = 32
+Voxels = Float[Tensor, "batch channel plane rows columns"]
 
 
 @full_precision
-def warp_voxels(
-    voxels: Float[Tensor, "batch channel plane rows columns"], reference_from_target: Float[Tensor, "batch 3 4"]
-) -> Float[Tensor, "batch channel plane rows columns"]:
+def warp_voxels(voxels: Voxels, reference_from_target: Motions) -> Voxels:
     """Trilinear: the output at point p of the cube is the input at `reference_from_target` p; zeros outside.
 
     Args:
@@ -41,9 +41,7 @@ class AffineWarp(nn.Module):
         self.conv3d_2 = nn.Conv3d(width, width, 3, padding=1)
 
     def forward(
-        self,
-        voxels: Float[Tensor, "batch channel plane rows columns"],
-        reference_from_target: Float[Tensor, "batch 3 4"],
+        self, voxels: Voxels, reference_from_target: Motions
     ) -> Float[Tensor, "batch channel2 plane rows columns"]:
         warped = warp_voxels(voxels, reference_from_target)
         return leaky_relu(self.conv3d_2(leaky_relu(self.conv3d_1(warped))))
@@ -63,9 +61,7 @@ class FoldedDecoder(nn.Module):
         self.upconv4 = nn.ConvTranspose2d(4 * width, width, 4, stride=2, padding=1)
         self.upconv_final = nn.ConvTranspose2d(width, 3, 3, stride=1, padding=1)
 
-    def forward(
-        self, warped: Float[Tensor, "batch channel 32 rows columns"], size: tuple[int, int]
-    ) -> Float[Tensor, "batch 3 height width"]:
+    def forward(self, warped: Float[Tensor, "batch channel 32 rows columns"], size: tuple[int, int]) -> Images:
         """RGB, not clamped.
 
         Args:

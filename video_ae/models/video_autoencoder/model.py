@@ -15,9 +15,9 @@ from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.resize import resize_images
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.models.base import Options, VideoModel
-from video_ae.models.video_autoencoder.affine_warp import AffineWarp, FoldedDecoder, warp_voxels
+from video_ae.models.video_autoencoder.affine_warp import AffineWarp, FoldedDecoder, Voxels, warp_voxels
 from video_ae.models.video_autoencoder.deep_voxels import DeepVoxelEncoder
-from video_ae.models.video_autoencoder.pair_regressor import PairRegressor, motion_matrix
+from video_ae.models.video_autoencoder.pair_regressor import Images, Motions, PairRegressor, motion_matrix
 from video_ae.types import CameraEstimate, Cameras, DeepVoxels, ModelOutput, RenderedViews, Scene, VideoClip
 
 REENCODE_EVERY = 12  # frames between structure codes of a long video, in the paper
@@ -54,9 +54,7 @@ class PaperVideoAutoencoder(VideoModel):
         self.rotate = AffineWarp(width)
         self.decoder = FoldedDecoder(width)
 
-    def encode_structure(
-        self, frames: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch channel 32 rows columns"]:
+    def encode_structure(self, frames: Images) -> Float[Tensor, "batch channel 32 rows columns"]:
         """Deep voxels of single frames; rows = height / 4, columns = width / 4.
 
         Args:
@@ -65,9 +63,7 @@ class PaperVideoAutoencoder(VideoModel):
         _check_size(frames.shape[-1], frames.shape[-2])
         return self.encoder_3d(frames)
 
-    def encode_camera(
-        self, reference: Float[Tensor, "batch 3 height width"], frames: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch 3 4"]:
+    def encode_camera(self, reference: Images, frames: Images) -> Motions:
         """`reference_from_target`: takes points of the frame's cube [-1, 1]^3 (x, y, z) to the reference's.
 
         Args:
@@ -76,9 +72,7 @@ class PaperVideoAutoencoder(VideoModel):
         """
         return motion_matrix(self.encoder_traj(reference, frames))
 
-    def warp(
-        self, structure: Float[Tensor, "batch channel plane rows columns"], camera: Float[Tensor, "batch 3 4"]
-    ) -> Float[Tensor, "batch channel2 plane rows columns"]:
+    def warp(self, structure: Voxels, camera: Motions) -> Float[Tensor, "batch channel2 plane rows columns"]:
         """The structure code as the target sees it, through the two 3D convolutions.
 
         Args:
@@ -87,9 +81,7 @@ class PaperVideoAutoencoder(VideoModel):
         """
         return self.rotate(structure, camera)
 
-    def decode(
-        self, warped: Float[Tensor, "batch channel plane rows columns"], size: tuple[int, int] | None = None
-    ) -> Float[Tensor, "batch 3 height width"]:
+    def decode(self, warped: Voxels, size: tuple[int, int] | None = None) -> Images:
         """RGB, not clamped.
 
         Args:
@@ -227,9 +219,7 @@ def compose_motions(steps: Float[Tensor, "step 4 4"], as_published: bool = False
 
 
 @torch.no_grad()
-def predict_video(
-    model: PaperVideoAutoencoder, frames: Float[Tensor, "frame 3 height width"], reencode_every: int = REENCODE_EVERY
-) -> Float[Tensor, "frame 3 height width"]:
+def predict_video(model: PaperVideoAutoencoder, frames: Images, reencode_every: int = REENCODE_EVERY) -> Images:
     """The paper's view-synthesis protocol: every frame from the structure of the first.
 
     Frame 0 is copied. The camera encoder sees the true frames, also where the structure is encoded again (its reference

@@ -10,9 +10,13 @@ _KERNELS = (7, 5, 3, 3, 3, 3, 3)
 _WIDTHS = (1, 2, 4, 8, 16, 16, 16)  # in quarters of `width`
 _SCALE = 0.01  # of angles (radians) and of translations (half cubes)
 
+Images = Float[Tensor, "batch 3 height width"]
+Motions = Float[Tensor, "batch 3 4"]
+"""Affine: `reference_from_target` takes points of the target's cube to the reference's."""
+
 
 @full_precision
-def motion_matrix(motion: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch 3 4"]:
+def motion_matrix(motion: Float[Tensor, "batch 6"]) -> Motions:
     """[Rx Ry Rz | translation] from three angles and a translation.
 
     Args:
@@ -53,9 +57,7 @@ class PairRegressor(nn.Module):
             channels = widened
         self.pose_pred = nn.Conv2d(channels, 6, 1)
 
-    def forward(
-        self, reference: Float[Tensor, "batch 3 height width"], frames: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch 6"]:
+    def forward(self, reference: Images, frames: Images) -> Float[Tensor, "batch 6"]:
         """Angles in radians about y, x and z, then a translation in half cubes: what `motion_matrix` takes.
 
         Args:
