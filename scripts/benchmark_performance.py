@@ -9,6 +9,7 @@ have another interface.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -25,14 +26,28 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 WALKS = ROOT / "data" / "walkthroughs"
 FRAMES, REFINE_STEPS = 25, 4
-ROWS = {  # measurement -> what it is called
+WIDE = (346, 192)  # (width, height) of views as large as the model takes frames
+VIEWS = 24  # in a row along the path of novel_view.mp4
+ROWS = {  # measured with both commits -> how
     "cameras, feed-forward, 25 frames": "a validation walk-through, median of five",
     "cameras, refined, 25 frames": "the same with four rounds of refinement, median of three",
     "a training step of configs/perspective.yaml, a new clip": "forward and backward, cameras solved, median of three",
+    "a new view at 346x192": f"{VIEWS} along the path of novel_view.mp4, frames' own depth included",
     "`video-ae reconstruct`, 48 frames, all files": "the whole command, starting included",
     "its cameras": "by its summary.json, as the rows below",
     "its structure": "",
-    "a new view at 192x144": "",
+    "its new views": "96 at 192x144",
+}
+OTHERS = {  # measured with this commit alone -> how
+    "a view again": "the same views once the depth of their frames is known",
+    "views a second on two threads, by the clock": "the same",
+    "training step at 256 px, 4 clips of 6 frames": "as configs/perspective.yaml, new clips, median of three",
+    "cameras known": "the same once more: clips come twelve times",
+    "its memory, GB": "peak of the process",
+    "the same of the 2021 model with its published losses": "configs/paper_realestate10k.yaml, VGG16 with random weights",
+    "its memory, GB, 2021 model": "peak of the process",
+    "two processes on two cores, times the clips of one on one": "`video-ae train --trainer.devices 2`, by the clock",
+    "beside a busy core, times the share": "cameras on two threads of which three want two cores, by the clock",
 }
 
 
@@ -65,24 +80,173 @@ def cameras(refine_steps: int, count: int) -> float:
     return statistics.median(times[1:])
 
 
-def training_step() -> float:
+def batch_of(number: int, clips: int, length: int, size: tuple[int, int]) -> Any:
+    """Training clips side by side.
+
+    Args:
+        number: of the batch.
+        clips: in it.
+        length: frames of each.
+        size: (width, height) of the frames.
+    """
+    from video_ae.datasets.open import open_dataset
+    from video_ae.types import VideoClip
+
+    data = open_dataset(WALKS / "train")
+    names = range(clips * number, clips * (number + 1))
+    loaded = [data.load(name % len(data), indices=range(length), size=size) for name in names]
+    columns = ([getattr(clip, name) for clip in loaded] for name in ("frames", "indices", "times"))
+    import torch
+
+    return VideoClip(*(torch.stack(column) for column in columns))
+
+
+def model_of(configuration: str) -> Any:
+    """A fresh model in training.
+
+    Args:
+        configuration: name of a file in configs/.
+    """
+    from video_ae.models.open import build_model
+    from video_ae.training.config import parse_run
+
+    given = ["--config", str(ROOT / "configs" / configuration), "--out", "unused"]
+    if "paper" in configuration:
+        given += ["--losses.perceptual.missing=leave_out", "--model.imagenet_weights=never"]
+    return build_model(parse_run(given).model).train()
+
+
+def training_step() -> dict[str, float]:
     """A step on a clip whose cameras are not known yet."""
     import torch
 
-    from video_ae.datasets.open import open_dataset
-    from video_ae.models.open import build_model
-    from video_ae.training.config import parse_run
-    from video_ae.types import VideoClip
-
-    settings = parse_run(["--config", str(ROOT / "configs" / "perspective.yaml"), "--out", "unused"])
-    model = build_model(settings.model).train()
-    data, times = open_dataset(WALKS / "train"), []
+    model, times = model_of("perspective.yaml"), []
     for number in range(4):
-        clip = data.load(number, indices=range(settings.data.length), size=settings.data.size)
-        batch = VideoClip(clip.frames[None], clip.indices[None], clip.times[None])
+        batch = batch_of(number, 1, 24, (128, 96))
         torch.manual_seed(number)
         times.append(cpu_seconds(lambda batch=batch: model(batch).frames.square().mean().backward()))
-    return statistics.median(times[1:])
+    return {list(ROWS)[2]: statistics.median(times[1:])}
+
+
+def training_256() -> dict[str, float]:
+    """Steps on batches at 256 pixels whose cameras are not known yet, and are; and the memory they take."""
+    import torch
+
+    model, new, again = model_of("perspective.yaml"), [], []
+    for number in range(4):
+        batch = batch_of(number, 4, 6, (256, 256))
+        for times in (new, again):
+            torch.manual_seed(number)
+            times.append(cpu_seconds(lambda batch=batch: model(batch).frames.square().mean().backward()))
+    values = statistics.median(new[1:]), statistics.median(again[1:]), peak_memory()
+    return dict(zip(list(OTHERS)[2:5], values, strict=True))
+
+
+def paper_256() -> dict[str, float]:
+    """A step of the 2021 model, with VGG16's layers and a discriminator left out."""
+    import torch
+
+    from video_ae.losses.vgg import Vgg16, Vgg16Weights
+
+    widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    kernels = tuple(torch.randn(b, a, 3, 3) / (3 * a**0.5) for a, b in itertools.pairwise(widths))
+    vgg = Vgg16(Vgg16Weights(kernels, tuple(torch.zeros(width) for width in widths[1:]), None))
+    model = model_of("paper_realestate10k.yaml")
+
+    def step() -> None:
+        batch = batch_of(0, 4, 6, (256, 256))
+        rendered = model(batch).frames.flatten(0, 1)
+        targets = batch.frames.flatten(0, 1)[: len(rendered)]
+        pairs = zip(vgg(vgg.normalise(rendered)), vgg(vgg.normalise(targets)), strict=True)
+        (sum((one - other).abs().mean() for one, other in pairs) + rendered.square().mean()).backward()
+
+    return dict(zip(list(OTHERS)[5:7], (cpu_seconds(step), peak_memory()), strict=True))
+
+
+def peak_memory() -> float:
+    """Of this process, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def scene_of_a_walk() -> tuple[Any, Any]:
+    """A reconstruction of 24 frames at 346x192, cameras feed-forward, and some views of its new path."""
+    import torch
+
+    from video_ae.datasets.open import open_dataset
+    from video_ae.models.open import load_video_model
+
+    clip = open_dataset(WALKS / "test").load(0, indices=range(24), size=WIDE)
+    made = load_video_model(None, torch.device("cpu")).reconstruct(clip, refine_iterations=0)
+    return made, made.novel_path.select(slice(0, VIEWS))
+
+
+def new_views() -> dict[str, float]:
+    """Views in the colours of the frames, the first time."""
+    from video_ae.scene.image_based_rendering import ImageBasedRenderer
+
+    made, path = scene_of_a_walk()
+    for _ in range(2):  # the first time compiles
+        renderer = ImageBasedRenderer(made, made.frames.__getitem__, made.image_size)
+        seconds = cpu_seconds(lambda renderer=renderer: renderer.images(path)) / VIEWS
+    return {list(ROWS)[3]: seconds}
+
+
+def views_again() -> dict[str, float]:
+    """The same views on one thread and on two, when the depth of the frames is known."""
+    import torch
+
+    from video_ae.scene.image_based_rendering import ImageBasedRenderer
+
+    made, path = scene_of_a_walk()
+    renderer = ImageBasedRenderer(made, made.frames.__getitem__, made.image_size)
+    renderer.images(path)
+    again = cpu_seconds(lambda: renderer.images(path)) / VIEWS
+    torch.set_num_threads(2)
+    begin = time.perf_counter()
+    renderer.images(path)
+    return dict(zip(list(OTHERS)[:2], (again, VIEWS / (time.perf_counter() - begin)), strict=True))
+
+
+def two_processes() -> dict[str, float]:
+    """Clips a second of two training processes over those of one; what starting takes is left out."""
+
+    def seconds(devices: int, steps: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"out": f"{folder}/run", "trainer.max_steps": steps, "trainer.devices": devices}
+            options |= {"trainer.accumulate": 1, "trainer.validate_every": 10_000, "trainer.checkpoint_every": 10_000}
+            options |= {"data.reuse": 1, "trainer.strategy": "ddp" if devices > 1 else "auto"}
+            command = [sys.executable, "-m", "video_ae", "train", "--config", str(ROOT / "configs/perspective.yaml")]
+            begin = time.perf_counter()
+            subprocess.run([*command, *(f"--{k}={v}" for k, v in options.items())], check=True, capture_output=True)
+            return time.perf_counter() - begin
+
+    one, two = (seconds(devices, 16) - seconds(devices, 4) for devices in (1, 2))
+    return {list(OTHERS)[7]: 2 * one / two}
+
+
+def busy_core() -> dict[str, float]:
+    """Cameras on two threads, alone and beside a process that never rests."""
+    import torch
+
+    from video_ae.camera.solver import CameraSolver
+    from video_ae.datasets.open import open_dataset
+
+    torch.set_num_threads(2)
+    frames, solver = open_dataset(WALKS / "validation").load(0).frames[:FRAMES], CameraSolver()
+
+    def seconds() -> float:
+        times = []
+        for _ in range(4):
+            begin = time.perf_counter()
+            solver.solve(frames, None, 1)
+            times.append(time.perf_counter() - begin)
+        return statistics.median(times[1:])
+
+    alone = seconds()
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        beside = seconds()
+        busy.kill()
+    return {list(OTHERS)[8]: beside / (1.5 * alone)}  # three that want to run on two cores: two thirds of one each
 
 
 def reconstruct() -> dict[str, float]:
@@ -97,8 +261,8 @@ def reconstruct() -> dict[str, float]:
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
         stages = json.loads((out / "summary.json").read_text())["seconds"]
     whole = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    names = list(ROWS)[3:]
-    values = whole, stages["cameras"], stages["structure"], stages["rendering new views"] / 96
+    names = list(ROWS)[4:]
+    values = whole, stages["cameras"], stages["structure"], stages["rendering new views"]
     return dict(zip(names, values, strict=True))
 
 
@@ -163,12 +327,10 @@ def measure(name: str) -> dict[str, Any]:
     work: dict[str, Callable[[], dict[str, Any]]] = {
         "feed_forward": lambda: {rows[0]: cameras(0, 5)},
         "refined": lambda: {rows[1]: cameras(REFINE_STEPS, 3)},
-        "training": lambda: {rows[2]: training_step()},
-        "reconstruct": reconstruct,
-        "matcher": matcher,
-        "sizes": sizes,
     }
-    return work[name]()
+    if name in work:
+        return work[name]()
+    return globals()[name]()
 
 
 def in_process(name: str, package: Path) -> dict[str, Any]:
@@ -211,7 +373,7 @@ def page(rows: dict[str, dict[str, float]], flow: dict[str, float], against: str
 
     Args:
         rows: package -> row -> seconds.
-        flow: as of `matcher`.
+        flow: as of `matcher`, and of the measurements of this commit alone.
         against: the older commit.
         image: of the plot, relative to the page.
     """
@@ -223,6 +385,7 @@ def page(rows: dict[str, dict[str, float]], flow: dict[str, float], against: str
         f"| {name} | {before[name]:.3g} | {now[name]:.3g} | {now[name] / before[name]:.2f} | {note} |\n"
         for name, note in ROWS.items()
     )
+    others = "".join(f"| {name} | {flow[name]:.3g} | {note} |\n" for name, note in OTHERS.items())
     machine = f"{os.cpu_count()} cores of {processor()}"
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, Numba {numba.__version__}"
     slow, fast, floor = (1000 * flow[name] for name in ("tensor operations", "compiled", "floor"))
@@ -233,6 +396,11 @@ CPU seconds of one thread, by `make bench` in one run beside commit `{against}`:
 | | before | now | ratio | how |
 |---|---|---|---|---|
 {table}
+Seconds, where nothing else is said:
+
+| | now | how |
+|---|---|---|
+{others}
 The dense matcher, one level of {FRAMES} frames at 170x128, both directions of each pair: {slow:.0f} ms by tensor
 operations, {fast:.0f} ms by the compiled loop ({slow / fast:.1f} times less). Reading its inputs and writing its
 results once would take {floor:.1f} ms here: the loop is bound by arithmetic, not by memory.
@@ -265,7 +433,7 @@ def main() -> None:
         older, git = Path(folder) / "older", ["git", "-C", str(ROOT), "worktree"]
         subprocess.run([*git, "add", "--quiet", "--detach", str(older), arguments.against], check=True)
         try:
-            for name in ("feed_forward", "refined", "training", "reconstruct"):
+            for name in ("feed_forward", "refined", "training_step", "new_views", "reconstruct"):
                 for label, package in (("now", ROOT), ("before", older)):
                     rows[label] |= in_process(name, package)
         finally:
@@ -273,9 +441,12 @@ def main() -> None:
     image = arguments.out.parent / "images" / "performance.png"
     image.parent.mkdir(exist_ok=True)
     plot(in_process("sizes", ROOT), image)
-    text = page(rows, in_process("matcher", ROOT), arguments.against, f"images/{image.name}")
+    alone: dict[str, float] = {}
+    for name in ("matcher", "views_again", "training_256", "paper_256", "two_processes", "busy_core"):
+        alone |= in_process(name, ROOT)
+    text = page(rows, alone, arguments.against, f"images/{image.name}")
     arguments.out.write_text(text)
-    arguments.out.with_suffix(".json").write_text(json.dumps(rows, indent=1))
+    arguments.out.with_suffix(".json").write_text(json.dumps(rows | {"alone": alone}, indent=1))
     print(text)
 
 

@@ -81,8 +81,9 @@ class PerspectiveAutoencoder(VideoModel):
         scene_contexts: at most so many contexts for the codes of whole videos.
         splits: how many random splits of each clip a training step takes. Cameras of clips that come again in training
             are solved once.
-        working_side: longest short side, in pixels, of the images that structure is made from outside training.
-        scene_side: the same for the keyframes of whole videos, which are many.
+        working_side: longest short side, in pixels, of the images that structure is made from.
+        scene_side: the same for the keyframes of whole videos, which are many, and in training, whose targets keep the
+            size of the frames.
     """
 
     refines = True
@@ -133,7 +134,9 @@ class PerspectiveAutoencoder(VideoModel):
             split: which frames are contexts and targets.
         """
         reference = estimate.cameras.select([split.reference])
-        structure = self.encode_structure(frames, estimate, split.contexts, reference)
+        side = self.scene_side if self.training else self.working_side
+        small = resize_short_side(frames.flatten(0, 1), side).unflatten(0, frames.shape[:2])
+        structure = self.encode_structure(small, estimate, split.contexts, reference)
         views = self.renderer(structure, estimate.cameras.select(split.targets), *frames.shape[-2:])
         targets = torch.tensor(split.targets, device=frames.device)
         return ModelOutput(views.rgb, targets, views.disparity, estimate, structure)

@@ -8,13 +8,14 @@ and a surface is what is trusted.
 """
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.compiled import arrays, usable
 from video_ae.geometry.pinhole import MINIMUM_DEPTH, camera_rays, project, transform
+from video_ae.geometry.resize import resize_maps
 from video_ae.geometry.se3 import invert
-from video_ae.scene.depth_agreement import smoothed
 from video_ae.scene.warping_kernel import add_points, keep_nearest
 from video_ae.types import Cameras, RenderedViews
 
@@ -48,7 +49,8 @@ def warp_frames(
     known = inverse_depth.nan_to_num(0.0)
     work = _compiled_sums if usable(colors, known, trust, shares) else _sums
     sums = work(colors, known, trust, shares, sources, view, size)
-    around = smoothed(sums)
+    half = F.avg_pool2d(sums, 2, ceil_mode=True, count_include_pad=False)
+    around = resize_maps(F.avg_pool2d(half, 3, 1, 1, count_include_pad=False), size)
     weight, disparity, *rgb = sums[:5] + AROUND * around[:5]
     seen = ((around[5] / _SEEN_PART).clamp_max(1)) * (weight > 0)
     scale = seen / torch.where(weight > 0, weight, torch.ones_like(weight))
