@@ -44,7 +44,7 @@ OTHERS = {  # measured with this commit alone -> how
     "training step at 256 px, 4 clips of 6 frames": "as configs/perspective.yaml, new clips, median of three",
     "cameras known": "the same once more: clips come twelve times",
     "its memory, GB": "peak of the process",
-    "the same of the 2021 model with its published losses": "configs/paper_realestate10k.yaml, VGG16 with random weights",
+    "the same of the 2021 model with its published losses": "configs/paper_realestate10k.yaml, VGG16 at random",
     "its memory, GB, 2021 model": "peak of the process",
     "two processes on two cores, times the clips of one on one": "`video-ae train --trainer.devices 2`, by the clock",
     "beside a busy core, times the share": "cameras on two threads of which three want two cores, by the clock",

@@ -30,6 +30,21 @@ class Path:
     roll: np.ndarray
     field_of_view: float
 
+    def resampled(self, factor: float) -> "Path":
+        """The same walk in so many times as many frames, on straight lines between those of before.
+
+        Args:
+            factor: 1 or more.
+        """
+        frames = len(self.yaw)
+        new = np.arange(round((frames - 1) * factor) + 1) / factor
+
+        def between(values: np.ndarray) -> np.ndarray:
+            return np.interp(new, np.arange(frames), values)
+
+        eye = np.stack([between(axis) for axis in self.eye.T], 1)
+        return Path(eye, between(self.yaw), between(self.pitch), between(self.roll), self.field_of_view)
+
 
 class FreeSpace:
     """Where one can stand in a map: distance to walls, floor and ceiling heights.

@@ -30,9 +30,10 @@ def robust_cost(state: SceneState, matches: Correspondences, priors: Priors) -> 
 
 def _free_columns(frames: int, free: FreeParameters, device: torch.device) -> Tensor:
     moves = torch.full((6 * frames + 1,), free.cameras, device=device)
-    moves[:6] = False  # the first camera is the world
+    poses = moves[:-1].view(frames, 6)
+    poses[[0, *free.held]] = False  # the first camera is the world
     if not free.translation:
-        moves[:-1].view(frames, 6)[:, 3:] = False
+        poses[:, 3:] = False
     moves[-1] &= free.focal
     return moves
 

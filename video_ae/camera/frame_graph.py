@@ -39,7 +39,7 @@ def frame_pairs(frames: int, gaps: tuple[int, ...], device: torch.device | None 
     """
     pairs = [(i, i + gap) for gap in dict.fromkeys(gaps) for i in range(frames - gap)]
     both = [edge for a, b in pairs for edge in ((a, b), (b, a))]
-    return torch.tensor(both, device=device).reshape(-1, 2).T
+    return torch.tensor(both, device=device, dtype=torch.long).reshape(-1, 2).T
 
 
 def _floored(information: Float[Tensor, "edge 3 point"]) -> Float[Tensor, "edge 3 point"]:

@@ -122,12 +122,14 @@ class FreeParameters:
         cameras: the poses.
         translation: of the poses.
         focal: the focal length.
+        held: positions of frames whose poses stay.
     """
 
     depth: bool = True
     cameras: bool = True
     translation: bool = True
     focal: bool = True
+    held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

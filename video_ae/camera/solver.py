@@ -10,6 +10,7 @@ from video_ae.camera.base import CameraEncoder
 from video_ae.camera.covariance import pose_covariance, rotation_confidence
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
+from video_ae.camera.frame_selection import select_frames
 from video_ae.camera.global_adjustment import KEYFRAME_GAPS, covisible_keyframes, propagate_corrections
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
@@ -21,8 +22,8 @@ from video_ae.camera.problem import (
     focal_in_pixels,
 )
 from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, solver_notes
+from video_ae.camera.registration import register_frames
 from video_ae.camera.reprojection import match_costs
-from video_ae.camera.stationary_frames import skip_stationary_frames
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.errors import UserError
@@ -46,6 +47,8 @@ class CameraSolver(CameraEncoder):
     3. Submaps: a long clip is solved in windows that are merged by the frames that they share.
     4. Refinement: the same at a higher resolution and over wider gaps; of a long clip the keyframes at last together,
        with loop closures.
+
+    Solved are the frames that have moved far enough since the one before; the others are registered at the end.
 
     Args:
         size: working size, pixels of the shorter side.
@@ -107,19 +110,15 @@ class CameraSolver(CameraEncoder):
         if len(frames) < 2:
             raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
         images = _WorkingImages(frames, self.features, self.levels)
-        kept, representative = self._moving_frames(images)
-        solving = _Solving(self, images.select(kept), focal_over_width)
+        selected = select_frames(images.graph(self.search_size, self.point_step))
+        solving = _Solving(self, images.select(selected), focal_over_width)
         solved = solving.feed_forward()
         if refine_steps:
             solved = solving.refine(solved, refine_steps)
-        return _estimate(solved.select(representative), frames)
-
-    def _moving_frames(self, images: "_WorkingImages") -> tuple[list[int], Tensor]:
-        """Frames that are worth solving, and which of them stands for each frame; all of them in a short clip."""
-        count = len(images.frames)
-        if count <= self.longest:
-            return list(range(count)), torch.arange(count, device=images.frames.device)
-        return skip_stationary_frames(images.graph(self.search_size, self.point_step))
+        if len(selected) < len(frames):
+            graph = images.graph(min(solved.grid.width, solved.grid.height), self.point_step)
+            solved = register_frames(solved, selected, graph, self.outer_loop)
+        return _estimate(solved, frames)
 
 
 class _WorkingImages:

@@ -18,8 +18,9 @@ class Thresholds:
             one: a wrong submap costs 1.4 times as much, right ones vary by 10 % (submaps).
         lost_cost: above it, a submap that was started from the one before is initialized anew (solver).
         duplicate_cost: initializations whose costs differ by less than this part are one and the same (initialization).
-        moving_pixels: a frame counts as moving where a quarter of the image has moved by more since the last one
-            (stationary_frames).
+        selection_pixels: a frame is solved where a quarter of the image has moved by more since the last one that is,
+            at a working size of 64 pixels (frame_selection).
+        moving_pixels: the same for clips that hardly move (frame_selection).
         keyframe_overlap: part of a keyframe's points that the next one sees at least (global_adjustment).
         loop_overlap: part of both frames' points that a loop closure shares at least (loop_closure).
         textured_fraction: part of the correspondences that must carry information (quality_flags).
@@ -38,6 +39,7 @@ class Thresholds:
     resolve_cost_ratio: float = 1.2
     lost_cost: float = 0.2
     duplicate_cost: float = 3e-3
+    selection_pixels: float = 2.0
     moving_pixels: float = 0.15
     keyframe_overlap: float = 0.5
     loop_overlap: float = 0.5

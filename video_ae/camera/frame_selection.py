@@ -1,0 +1,41 @@
+"""Which frames of a video are solved: those that have moved far enough since the one before.
+
+Frames of a video that moves little from one to the next hold next to no parallax: neighbours cannot tell a long focal
+length and a near wall from a turn, and errors of matching outweigh what moves. So the result of a walk depended on how
+densely it was filmed. The other frames are registered afterwards (`registration`).
+"""
+
+import torch
+
+from video_ae.camera.frame_graph import FrameGraph
+from video_ae.camera.thresholds import THRESHOLDS
+
+FEWEST_FRAMES = 8  # that are solved, where a clip has so many that move
+_CLOSER = 0.8  # of the distance, while it leaves too few
+
+
+def select_frames(graph: FrameGraph) -> list[int]:
+    """The first and the last frame, and those where a quarter of the image has moved far enough since the one before.
+
+    Of a clip that hardly moves at least eight are selected, closer to each other, but none that stands still: a camera
+    that is stationary for a while would cut a long video in two parts of unrelated scales.
+
+    Args:
+        graph: of all frames.
+    """
+    distance = THRESHOLDS.selection_pixels
+    while len(selected := _moved(graph, distance)) < min(FEWEST_FRAMES, graph.count):
+        distance *= _CLOSER
+        if distance < THRESHOLDS.moving_pixels:
+            return _moved(graph, THRESHOLDS.moving_pixels)
+    return selected
+
+
+def _moved(graph: FrameGraph, distance: float) -> list[int]:
+    selected = [0]
+    for frame in range(1, graph.count):
+        edge = torch.tensor([[selected[-1]], [frame]], device=graph.device)
+        moved = graph.flow(edge).flow.norm(dim=1).flatten().quantile(0.75)
+        if moved > distance or frame == graph.count - 1:
+            selected.append(frame)
+    return selected
