@@ -46,12 +46,12 @@ def train(bench: Bench) -> dict[str, Any]:
         last = ([line for line in said.splitlines() if line.strip()] or ["nothing"])[-1]
         raise RuntimeError(f"video-ae train left with exit code {code} and said {last!r}")
     rate = (steps - before) * frames_of_step(run) / seconds
-    speeds = re.findall(r"([\d.]+) steps/s", said)  # by the run itself, every 15 seconds
+    speeds = re.findall(r"([\d.]+) steps/s", said)  # every 15 seconds, rounded, without the start
     own = float(speeds[-1]) * frames_of_step(run) if speeds else None
     found: dict[str, Any] = {"steps": steps, "new_steps": steps - before, "seconds": seconds, "frames_per_second": rate}
-    found |= {"frames_per_second_without_start": own, "finished": code == 0, "loss": last_loss(run)}
+    found |= {"frames_per_second_by_its_log": own, "finished": code == 0, "loss": last_loss(run)}
     loss = "" if found["loss"] is None else f", loss {found['loss']:.4g}"
-    own_words = " with its start" if own is None else f" with its start, {own:.3g} later"
+    own_words = " with its start" if own is None else f" with its start, {own:.3g} by its own log"
     state = "finished" if code == 0 else "to be resumed by the same command"
     result = f"{steps} steps ({steps - before} of them now, {rate:.3g} frames/s{own_words}){loss}; {state}"
     return found | {"result": result}
