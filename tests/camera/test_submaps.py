@@ -6,10 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from video_ae.camera.features import LocalContrast
-from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.problem import PointGrid, SceneState, Submap
-from video_ae.camera.stationary_frames import skip_stationary_frames
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.geometry.se3 import invert, se3_exp
 
@@ -121,15 +118,3 @@ def test_a_second_attempt_that_is_no_better_is_dropped():
 
     submaps = solve_submaps(PARTS, true_submap, lambda part, *_: true_submap(part, 5.0 if part[0] > 5 else 1.0), cost)
     assert error(PARTS[0], submaps[0]) < 1e-5
-
-
-def test_standing_frames_are_left_out_and_represented_by_the_one_before():
-    texture = torch.rand(1, 3, 12, 24, generator=torch.Generator().manual_seed(0))
-    wide = torch.nn.functional.interpolate(texture, size=(48, 96), mode="bicubic")[0].clamp(0, 1)
-    offsets = [0, 2, 4, 4, 4, 6]
-    frames = torch.stack([wide[..., x : x + 64] for x in offsets])
-    kept, representative = skip_stationary_frames(FrameGraph(frames, LocalContrast(), 3, 4))
-    assert kept == [0, 1, 2, 5]
-    assert representative.tolist() == [0, 1, 2, 2, 2, 3]
-    submap = make_submap(4).select(representative)
-    assert torch.equal(submap.world_from_camera[2], submap.world_from_camera[4])

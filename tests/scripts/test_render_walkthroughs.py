@@ -59,7 +59,7 @@ def test_maps_of_the_splits_are_disjoint() -> None:
     assert len(names) == len(set(names)) == 36 + 32
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", [*SPLITS, "dense"])
 def test_committed_clips_have_a_camera_for_each_frame(split: str) -> None:
     videos = sorted((DATA / split / "videos").glob("*.mp4"))
     assert videos
@@ -81,7 +81,8 @@ def test_committed_clips_have_a_camera_for_each_frame(split: str) -> None:
 def test_test_clips_are_the_frozen_ones() -> None:
     lines = (DATA / "SHA256SUMS").read_text().splitlines()
     listed = {name: digest for digest, name in (line.split("  ") for line in lines)}
-    present = {str(file.relative_to(DATA)) for file in (DATA / "test").rglob("*") if file.is_file()}
+    files = [file for split in ("test", "dense") for file in (DATA / split).rglob("*") if file.is_file()]
+    present = {str(file.relative_to(DATA)) for file in files}
     assert set(listed) == present
     for name, digest in listed.items():
         assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == digest, name

@@ -27,7 +27,15 @@ def project_pixel(
     view: Floats,
     own: Floats,
 ) -> tuple[float, float, float]:
-    """Image coordinates and z in a source view of what a view sees at (u, v)."""
+    """Image coordinates and z in a source view of what a view sees in one of its own.
+
+    Args:
+        u, v: image coordinates in the view.
+        inverse_depth: 1 / z there.
+        nearest: depth; what lies nearer to the source is projected as if it lay there.
+        pose: source_from_view.
+        view, own: intrinsics of the view and of the source.
+    """
     z = _ONE / max(inverse_depth, _LEAST)
     x, y = (u - view[2]) / view[0] * z, (v - view[3]) / view[1] * z
     a = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]
