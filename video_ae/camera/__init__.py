@@ -5,8 +5,8 @@
 * features, optical_flow, reprojection, normal_equations, bundle_adjustment, frame_graph, loop_closure, iteration:
   frames are matched and a scene is solved on that;
 * direction_search, incremental, initialization: where a scene to begin with comes from;
-* frame_selection, registration: which frames are solved, and where the others lie between them;
 * covariance, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
+* frame_selection, registration: which frames are solved, and where the others lie between them;
 * quality_flags, solver, cache: what is said about the result, and the class that does all this. Its docstring is the
   overview: read it first.
 """
