@@ -28,11 +28,12 @@ def run(capsys, *arguments):
 
 def test_help_is_instant_and_loads_no_torch():
     script = (
-        "import sys; from video_ae import cli\n"
+        "import os, sys; from video_ae import cli\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "heavy = {'torch', 'numpy', 'jsonargparse', 'lightning'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "assert 'OMP_WAIT_POLICY' in os.environ, 'waiting threads sleep'\n"
     )
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `video-ae`; by default those of this process.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that wait for work sleep: else they keep other programs, and each other, from the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = os.environ.get("VIDEO_AE_DEBUG", "") not in ("", "0")
     if not debug:
         warnings.filterwarnings("ignore")  # notes from libraries to their programmers
