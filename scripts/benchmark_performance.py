@@ -420,33 +420,36 @@ def processor() -> str:
 
 def main() -> None:
     """Measures and writes the page, or is one of the measuring processes."""
+    both = ("feed_forward", "refined", "training_step", "new_views", "reconstruct")
+    alone = ("matcher", "views_again", "training_256", "paper_256", "two_processes", "busy_core", "sizes")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", default="73fe9c0", help="the older commit, which is checked out beside")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance.md")
+    parser.add_argument("--only", nargs="+", choices=both + alone, help="the rest is kept as the last run measured it")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         print(json.dumps(measure(arguments.measure)))
         return
-    rows: dict[str, dict[str, float]] = {"now": {}, "before": {}}
+    stored, chosen = arguments.out.with_suffix(".json"), arguments.only or both + alone
+    rows = json.loads(stored.read_text()) if arguments.only else {"now": {}, "before": {}, "alone": {}}
     with tempfile.TemporaryDirectory() as folder:
         older, git = Path(folder) / "older", ["git", "-C", str(ROOT), "worktree"]
         subprocess.run([*git, "add", "--quiet", "--detach", str(older), arguments.against], check=True)
         try:
-            for name in ("feed_forward", "refined", "training_step", "new_views", "reconstruct"):
+            for name in filter(chosen.__contains__, both):
                 for label, package in (("now", ROOT), ("before", older)):
                     rows[label] |= in_process(name, package)
         finally:
             subprocess.run([*git, "remove", "--force", str(older)], check=True)
+    for name in filter(chosen.__contains__, alone):
+        rows["alone"] |= in_process(name, ROOT)
     image = arguments.out.parent / "images" / "performance.png"
     image.parent.mkdir(exist_ok=True)
-    plot(in_process("sizes", ROOT), image)
-    alone: dict[str, float] = {}
-    for name in ("matcher", "views_again", "training_256", "paper_256", "two_processes", "busy_core"):
-        alone |= in_process(name, ROOT)
-    text = page(rows, alone, arguments.against, f"images/{image.name}")
+    plot({name: rows["alone"][name] for name in ("frames", "side")}, image)
+    text = page(rows, rows["alone"], arguments.against, f"images/{image.name}")
     arguments.out.write_text(text)
-    arguments.out.with_suffix(".json").write_text(json.dumps(rows | {"alone": alone}, indent=1))
+    stored.write_text(json.dumps(rows, indent=1))
     print(text)
 
 
