@@ -180,13 +180,24 @@ def scene_of_a_walk() -> tuple[Any, Any]:
     return made, made.novel_path.select(slice(0, VIEWS))
 
 
-def new_views() -> dict[str, float]:
-    """Views in the colours of the frames, the first time."""
+def renderer_of(made: Any) -> Any:
+    """Views of a reconstruction in the colours of its frames.
+
+    Args:
+        made: the reconstruction. Commits near 73fe9c0 take its model and its scene.
+    """
     from video_ae.scene.image_based_rendering import ImageBasedRenderer
 
+    fields = ImageBasedRenderer.__dataclass_fields__
+    scene = (made,) if "reconstruction" in fields else (made.model, made.scene)
+    return ImageBasedRenderer(*scene, made.frames.__getitem__, made.image_size)
+
+
+def new_views() -> dict[str, float]:
+    """Views in the colours of the frames, the first time."""
     made, path = scene_of_a_walk()
     for _ in range(2):  # the first time compiles
-        renderer = ImageBasedRenderer(made, made.frames.__getitem__, made.image_size)
+        renderer = renderer_of(made)
         seconds = cpu_seconds(lambda renderer=renderer: renderer.images(path)) / VIEWS
     return {list(ROWS)[3]: seconds}
 
@@ -195,10 +206,8 @@ def views_again() -> dict[str, float]:
     """The same views on one thread and on two, when the depth of the frames is known."""
     import torch
 
-    from video_ae.scene.image_based_rendering import ImageBasedRenderer
-
     made, path = scene_of_a_walk()
-    renderer = ImageBasedRenderer(made, made.frames.__getitem__, made.image_size)
+    renderer = renderer_of(made)
     renderer.images(path)
     again = cpu_seconds(lambda: renderer.images(path)) / VIEWS
     torch.set_num_threads(2)
@@ -440,16 +449,17 @@ def main() -> None:
             for name in filter(chosen.__contains__, both):
                 for label, package in (("now", ROOT), ("before", older)):
                     rows[label] |= in_process(name, package)
+                    stored.write_text(json.dumps(rows, indent=1))
         finally:
             subprocess.run([*git, "remove", "--force", str(older)], check=True)
     for name in filter(chosen.__contains__, alone):
         rows["alone"] |= in_process(name, ROOT)
+        stored.write_text(json.dumps(rows, indent=1))
     image = arguments.out.parent / "images" / "performance.png"
     image.parent.mkdir(exist_ok=True)
     plot({name: rows["alone"][name] for name in ("frames", "side")}, image)
     text = page(rows, rows["alone"], arguments.against, f"images/{image.name}")
     arguments.out.write_text(text)
-    stored.write_text(json.dumps(rows, indent=1))
     print(text)
 
 
