@@ -41,7 +41,11 @@ def test_selected_are_frames_that_have_moved_far_enough():
 
 
 def test_of_frames_that_move_far_all_are_selected():
-    assert select_frames(graph_of([3.0 * i for i in range(12)])) == list(range(12))
+    assert select_frames(graph_of([3.0 * i for i in range(20)])) == list(range(20))
+
+
+def test_a_short_clip_is_solved_whole():
+    assert select_frames(graph_of([0.1 * i for i in range(15)])) == list(range(15))
 
 
 def test_a_camera_that_stands_for_a_while_is_selected_once():

@@ -18,13 +18,16 @@ def select_frames(graph: FrameGraph) -> list[int]:
     """The first and the last frame, and those where a quarter of the image has moved far enough since the one before.
 
     Of a clip that hardly moves at least eight are selected, closer to each other, but none that stands still: a camera
-    that is stationary for a while would cut a long video in two parts of unrelated scales.
+    that is stationary for a while would cut a long video in two parts of unrelated scales. A clip of fewer than sixteen
+    frames is solved whole: it has none to spare.
 
     Args:
         graph: of all frames.
     """
+    if graph.count < 2 * FEWEST_FRAMES:
+        return list(range(graph.count))
     distance = THRESHOLDS.selection_pixels
-    while len(selected := _moved(graph, distance)) < min(FEWEST_FRAMES, graph.count):
+    while len(selected := _moved(graph, distance)) < FEWEST_FRAMES:
         distance *= _CLOSER
         if distance < THRESHOLDS.moving_pixels:
             return _moved(graph, THRESHOLDS.moving_pixels)
