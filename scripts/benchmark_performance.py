@@ -112,7 +112,7 @@ def model_of(configuration: str) -> Any:
 
     given = ["--config", str(ROOT / "configs" / configuration), "--out", "unused"]
     if "paper" in configuration:
-        given += ["--losses.perceptual.missing=leave_out", "--model.imagenet_weights=never"]
+        given += ["--losses.perceptual.missing=leave_out", "--model.imagenet_weights=null"]
     return build_model(parse_run(given).model).train()
 
 
@@ -416,7 +416,9 @@ results once would take {floor:.1f} ms here: the loop is bound by arithmetic, no
 
 ![Time over size]({image})
 
-Cameras beside COLMAP on the same frames: `python scripts/benchmark_cameras.py --root $REAL_CLIPS/eval --peers`.
+What is not reached, what was tried and where the floor lies:
+[experiments](experiments.md#where-the-time-still-goes). Cameras beside COLMAP on the same frames:
+`python scripts/benchmark_cameras.py --root $REAL_CLIPS/eval --peers`.
 """
 
 
