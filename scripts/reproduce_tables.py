@@ -65,6 +65,8 @@ def run(name: str, words: list[str], data: Path, out: Path) -> float:
     start = time.monotonic()
     command = [sys.executable, "-m", "video_ae", "evaluate", words[0], "--data", str(data), *words[1:]]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    if name in REAL:  # results name the folder of the clips so, wherever it lies
+        environment |= {"REAL_CLIPS": str(data.parent)}
     with (out / f"{name}.log").open("w", encoding="utf-8") as log:
         ended = subprocess.run(
             [*command, "--out", os.path.relpath(out / name, ROOT), "--overwrite"],

@@ -103,7 +103,7 @@ def test_on_cuda_its_warnings_are_counted_by_line(monkeypatch: pytest.MonkeyPatc
     assert modes == ["warn", 0]
 
 
-def measured(made: Bench) -> None:
+def assert_measurements(made: Bench) -> None:
     assert checks.set_up(made)["result"].startswith("clips ")
     loaded = checks.data_loading(made)
     assert loaded["largest_difference"] < checks.TOLERANCE
@@ -124,13 +124,13 @@ def measured(made: Bench) -> None:
 
 def test_the_measurements_on_a_pretended_device(tmp_path: Path, walking: None) -> None:
     with other_device():
-        measured(bench(OTHER, tmp_path))
+        assert_measurements(bench(OTHER, tmp_path))
 
 
 @pytest.mark.slow
 def test_the_same_with_cameras_that_are_solved(tmp_path: Path) -> None:
     with other_device():
-        measured(bench(OTHER, tmp_path))
+        assert_measurements(bench(OTHER, tmp_path))
 
 
 def test_a_cost_is_the_same_with_and_without_a_device(tmp_path: Path, walking: None) -> None:
