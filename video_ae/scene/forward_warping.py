@@ -16,7 +16,7 @@ from video_ae.compiled import arrays, usable
 from video_ae.geometry.pinhole import MINIMUM_DEPTH, camera_rays, project, transform
 from video_ae.geometry.resize import resize_maps
 from video_ae.geometry.se3 import invert
-from video_ae.scene.warping_kernel import add_points, keep_nearest
+from video_ae.scene.warping_kernel import add_points, keep_nearest, land_points
 from video_ae.types import Cameras, RenderedViews
 
 SURFACE_TRUST = 0.4  # of a point that hides what lies behind it
@@ -95,11 +95,16 @@ def _compiled_sums(
     colors: Tensor, known: Tensor, trust: Tensor, shares: Tensor, sources: Cameras, view: Cameras, size: tuple[int, int]
 ) -> Float[Tensor, "6 height width"]:
     """The same by compiled loops."""
-    surface, sums = torch.empty(size[1], size[0]), torch.empty(6, size[1], size[0])
-    limits = torch.tensor([MINIMUM_DEPTH, SURFACE_TRUST, _SURFACE_PART, LEAST_TRUST, MOST_REACH])
-    geometry = arrays(_poses(sources, view), sources.intrinsics, view.intrinsics[0], limits, surface)
-    keep_nearest(*arrays(known, trust), *geometry)
-    add_points(*arrays(known, colors, trust, shares), *geometry, *arrays(sums))
+    surface, sums, landed = (
+        torch.empty(size[1], size[0]),
+        torch.empty(6, size[1], size[0]),
+        torch.empty(*known.shape, 4),
+    )
+    limits = torch.tensor([MINIMUM_DEPTH, MOST_REACH])
+    geometry = arrays(known, _poses(sources, view), sources.intrinsics, view.intrinsics[0], limits)
+    land_points(*geometry, size[1], size[0], *arrays(landed))
+    keep_nearest(*arrays(landed, trust), SURFACE_TRUST, _SURFACE_PART, *arrays(surface))
+    add_points(*arrays(landed, colors, trust, shares), LEAST_TRUST, *arrays(surface, sums))
     return sums
 
 
