@@ -81,6 +81,8 @@ def batch_of(number: int, clips: int, length: int, size: tuple[int, int]) -> Any
         length: frames of each.
         size: (width, height) of the frames.
     """
+    import torch
+
     from video_ae.datasets.open import open_dataset
     from video_ae.types import VideoClip
 
@@ -88,71 +90,67 @@ def batch_of(number: int, clips: int, length: int, size: tuple[int, int]) -> Any
     names = range(clips * number, clips * (number + 1))
     loaded = [data.load(name % len(data), indices=range(length), size=size) for name in names]
     columns = ([getattr(clip, name) for clip in loaded] for name in ("frames", "indices", "times"))
-    import torch
-
     return VideoClip(*(torch.stack(column) for column in columns))
 
 
-def model_of(configuration: str) -> Any:
-    """A fresh model in training.
+def step_of(configuration: str, *options: str) -> Callable[[Any, int], float]:
+    """A function that trains on a batch, with a seed, and returns its CPU seconds: forward, all losses, backward.
 
     Args:
         configuration: name of a file in configs/.
+        *options: of `video-ae train`.
     """
+    import torch
+
     from video_ae.models.open import build_model
     from video_ae.training.config import parse_run
 
-    given = ["--config", str(ROOT / "configs" / configuration), "--out", "unused"]
-    if "paper" in configuration:
-        given += ["--losses.perceptual.missing=leave_out", "--model.imagenet_weights=null"]
-    return build_model(parse_run(given).model).train()
+    run = parse_run(["--config", str(ROOT / "configs" / configuration), "--out", "unused", *options])
+    model = build_model(run.model).train()
+
+    def step(batch: Any, seed: int) -> float:
+        torch.manual_seed(seed)
+
+        def work() -> None:
+            output = model(batch)
+            sum(term.weight * term(output, batch) for term in run.losses.values()).backward()
+
+        return cpu_seconds(work)
+
+    return step
 
 
 def training_step() -> dict[str, float]:
     """A step on a clip whose cameras are not known yet."""
-    import torch
-
-    model, times = model_of("perspective.yaml"), []
-    for number in range(4):
-        batch = batch_of(number, 1, 24, (128, 96))
-        torch.manual_seed(number)
-        times.append(cpu_seconds(lambda batch=batch: model(batch).frames.square().mean().backward()))
+    step = step_of("perspective.yaml")
+    times = [step(batch_of(number, 1, 24, (128, 96)), number) for number in range(4)]
     return {list(ROWS)[2]: statistics.median(times[1:])}
 
 
 def training_256() -> dict[str, float]:
     """Steps on batches at 256 pixels whose cameras are not known yet, and are; and the memory they take."""
-    import torch
-
-    model, new, again = model_of("perspective.yaml"), [], []
+    step, new, again = step_of("perspective.yaml"), [], []
     for number in range(4):
         batch = batch_of(number, 4, 6, (256, 256))
-        for times in (new, again):
-            torch.manual_seed(number)
-            times.append(cpu_seconds(lambda batch=batch: model(batch).frames.square().mean().backward()))
+        new.append(step(batch, number))
+        again.append(step(batch, number))
     values = statistics.median(new[1:]), statistics.median(again[1:]), peak_memory()
     return dict(zip(list(OTHERS)[2:5], values, strict=True))
 
 
 def paper_256() -> dict[str, float]:
-    """A step of the 2021 model, with VGG16's layers and a discriminator left out."""
+    """A step of the 2021 model with its published losses, VGG16's weights drawn at random."""
     import torch
 
-    from video_ae.losses.vgg import Vgg16, Vgg16Weights
+    from video_ae.losses import perceptual
+    from video_ae.losses.vgg import Vgg16Weights
 
     widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     kernels = tuple(torch.randn(b, a, 3, 3) / (3 * a**0.5) for a, b in itertools.pairwise(widths))
-    vgg = Vgg16(Vgg16Weights(kernels, tuple(torch.zeros(width) for width in widths[1:]), None))
-    model = model_of("paper_realestate10k.yaml")
-
-    def step() -> None:
-        batch = batch_of(0, 4, 6, (256, 256))
-        rendered = model(batch).frames.flatten(0, 1)
-        targets = batch.frames.flatten(0, 1)[: len(rendered)]
-        pairs = zip(vgg(vgg.normalise(rendered)), vgg(vgg.normalise(targets)), strict=True)
-        (sum((one - other).abs().mean() for one, other in pairs) + rendered.square().mean()).backward()
-
-    return dict(zip(list(OTHERS)[5:7], (cpu_seconds(step), peak_memory()), strict=True))
+    drawn = Vgg16Weights(kernels, tuple(torch.zeros(width) for width in widths[1:]), None)
+    perceptual.find_vgg16 = lambda *_: drawn
+    step = step_of("paper_realestate10k.yaml", "--model.imagenet_weights=null")
+    return dict(zip(list(OTHERS)[5:7], (step(batch_of(0, 4, 6, (256, 256)), 0), peak_memory()), strict=True))
 
 
 def peak_memory() -> float:

@@ -133,7 +133,7 @@ def _renamed(settings: Any, rename) -> Any:
             for key, value in settings.items()
         }
         dropped = DROPPED.get(short_name(str(settings.get("class_path"))), set())
-        for name in dropped & renamed.get("init_args", {}).keys():
+        for name in dropped & (renamed.get("init_args") or {}).keys():
             del renamed["init_args"][name]
         return renamed
     return [_renamed(value, rename) for value in settings] if isinstance(settings, list) else settings

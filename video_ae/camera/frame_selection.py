@@ -5,6 +5,9 @@ length and a near wall from a turn, and errors of matching outweigh what moves. 
 densely it was filmed. The other frames are registered afterwards (`registration`).
 """
 
+from collections.abc import Callable
+from functools import cache
+
 import torch
 
 from video_ae.camera.frame_graph import FrameGraph
@@ -23,22 +26,30 @@ def select_frames(graph: FrameGraph) -> list[int]:
 
     Args:
         graph: of all frames.
+
+    Returns:
+        Their positions, rising.
     """
     if graph.count < 2 * FEWEST_FRAMES:
         return list(range(graph.count))
+
+    @cache
+    def motion(frame: int, other: int) -> float:
+        edge = torch.tensor([[frame], [other]], device=graph.device)
+        return graph.flow(edge).flow.norm(dim=1).flatten().quantile(0.75).item()
+
     distance = THRESHOLDS.selection_pixels
-    while len(selected := _moved(graph, distance)) < FEWEST_FRAMES:
+    while len(selected := _moved(graph.count, motion, distance)) < FEWEST_FRAMES:
         distance *= _CLOSER
         if distance < THRESHOLDS.moving_pixels:
-            return _moved(graph, THRESHOLDS.moving_pixels)
+            return _moved(graph.count, motion, THRESHOLDS.moving_pixels)
     return selected
 
 
-def _moved(graph: FrameGraph, distance: float) -> list[int]:
+def _moved(count: int, motion: Callable[[int, int], float], distance: float) -> list[int]:
+    """The first and the last frame, and those that differ by so many pixels from the one selected before."""
     selected = [0]
-    for frame in range(1, graph.count):
-        edge = torch.tensor([[selected[-1]], [frame]], device=graph.device)
-        moved = graph.flow(edge).flow.norm(dim=1).flatten().quantile(0.75)
-        if moved > distance or frame == graph.count - 1:
+    for frame in range(1, count):
+        if frame == count - 1 or motion(selected[-1], frame) > distance:
             selected.append(frame)
     return selected

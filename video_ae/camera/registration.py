@@ -33,6 +33,10 @@ def register_frames(solved: Submap, selected: list[int], graph: FrameGraph, oute
         selected: their positions, the first and the last frame among them.
         graph: of all frames, at the size of the solved ones.
         outer_loop: how a round solves.
+
+    Returns:
+        Poses and depths of all frames, at mean inverse depth 1, the first frame being the world; covariances and
+        confidences between those of the solved frames around, the notes of the solved ones.
     """
     numbers = torch.tensor(selected, device=graph.device)
     frames = torch.arange(graph.count, device=graph.device)

@@ -47,7 +47,7 @@ def _agreement(known: Tensor, view: Cameras, there: Tensor, sources: Cameras, sa
         border = torch.minimum(uv, 1 - uv).amin(-1)
         # How far apart neighbours are looked up because their depths differ, whatever the cameras' rotation and zoom.
         nearer, _ = reproject(view, sources.select([i]), 1.01 * inverse_depth)
-        shift = (nearer - uv) * torch.tensor([known.shape[1], known.shape[0]])
+        shift = (nearer - uv) * uv.new_tensor([known.shape[1], known.shape[0]])
         torn = shift.norm(dim=-1) / 0.01 * steps
         agreement = torch.exp(-0.5 * (((ratio - 1) / same).square() + (torn / tear).square()))
         agreements.append(agreement * (border / _FEATHER).clamp(0, 1) * (depth > 0) * known.isfinite())
@@ -101,14 +101,3 @@ def _less_mean(steps: Float[Tensor, "rows columns"], side: int = 9) -> Float[Ten
     """How far steps are from their mean over `side` x `side` pixels."""
     mean = F.avg_pool2d(steps[None, None], side, 1, side // 2, count_include_pad=False)[0, 0]
     return (steps - mean).abs()
-
-
-def smoothed(maps: Float[Tensor, "map rows columns"]) -> Float[Tensor, "map rows columns"]:
-    """Blurred by nearly a Gaussian of two pixels.
-
-    Args:
-        maps: any; at the border the mean is of what lies inside.
-    """
-    for kernel in 2 * ((5, 1), (1, 5)):
-        maps = F.avg_pool2d(maps, kernel, 1, (kernel[0] // 2, kernel[1] // 2), count_include_pad=False)
-    return maps

@@ -35,7 +35,7 @@ def warp_frames(
     view: Cameras,
     size: tuple[int, int],
 ) -> RenderedViews:
-    """A view (one) of the points that some frames see. Opacity is 1 where any landed and 0 elsewhere.
+    """A view of the points that some frames see.
 
     Args:
         colors: of the frames, RGB in [0, 1].
@@ -44,7 +44,11 @@ def warp_frames(
         shares: weights of the frames.
         sources: cameras of the frames.
         view: one camera, in the same world.
-        size: (width, height) of the view.
+        size: (width, height) of the view, in pixels.
+
+    Returns:
+        One view. Opacity says how far the points around a pixel are trusted: 1 where a fifth of it is covered by points
+        of full trust, 0 where nothing landed. Colours and disparity are times opacity.
     """
     known = inverse_depth.nan_to_num(0.0)
     work = _compiled_sums if usable(colors, known, trust, shares) else _sums
@@ -65,7 +69,7 @@ def _sums(
     rays = camera_rays(sources.intrinsics, *known.shape[1:])
     points = transform(_poses(sources, view)[:, None, None], rays / known.clamp_min(1e-4)[..., None])
     uv, depth = project(points, view.intrinsics[0].expand(*known.shape, 4)), points[..., 2]
-    column, row = (uv * torch.tensor(size) - 0.5).unbind(-1)
+    column, row = (uv * uv.new_tensor(size) - 0.5).unbind(-1)
     possible = (known > 0) & (depth > MINIMUM_DEPTH)
     ahead = 1 / depth.clamp_min(MINIMUM_DEPTH)
     scale = view.intrinsics[:, :1, None] * width / (sources.intrinsics[:, :1, None] * known.shape[2])
@@ -77,13 +81,13 @@ def _sums(
         part = (1 - (column - x).abs() / reach).clamp_min(0) * (1 - (row - y).abs() / reach).clamp_min(0)
         pixel = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).nan_to_num(0.0).long()
         parts.append((pixel.flatten(), torch.where(inside, part, torch.zeros_like(part)).flatten()))
-    surface, hides = torch.zeros(height * width), (trust >= SURFACE_TRUST).flatten()
+    surface, hides = known.new_zeros(height * width), (trust >= SURFACE_TRUST).flatten()
     for pixel, part in parts:
         chosen = hides & (part > _SURFACE_PART)
         surface.scatter_reduce_(0, pixel[chosen], ahead.flatten()[chosen], "amax")
     weight = (shares[:, None, None] * (trust**3 + LEAST_TRUST)).flatten()
     values = torch.stack([torch.ones_like(ahead), ahead, *colors.unbind(1)]).flatten(1)
-    sums = torch.zeros(6, height * width)
+    sums = known.new_zeros(6, height * width)
     for pixel, part in parts:
         hidden = ahead.flatten() / torch.maximum(surface[pixel], ahead.flatten())
         sums[:5].index_add_(1, pixel, weight * part * hidden**8 * values)

@@ -24,7 +24,7 @@ from video_ae.geometry.pinhole import MINIMUM_DEPTH, sample
 from video_ae.geometry.resize import even_size, resize_images, resize_maps
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.color_kernel import color_rows
-from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject, smoothed
+from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
 from video_ae.scene.forward_warping import warp_frames
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.source import FrameReader
@@ -133,7 +133,7 @@ class ImageBasedRenderer:
             there = torch.stack([self._inverse_depth_of(other) for other in others])
             cameras = Cameras.cat([self._camera(other) for other in others])
             trust = depth_agreement(known, self._camera(frame), there, cameras, _SAME, _TEAR).mean(0)
-            trust = smoothed(trust[None])[0]
+            trust = _smoothed(trust[None])[0]
             return resize_images(self.frame(frame), (known.shape[1], known.shape[0])), known, trust
 
         return lru_cache(_KEPT)(points)
@@ -159,9 +159,16 @@ class ImageBasedRenderer:
         there = torch.stack([self._inverse_depth_of(frame) for frame in weights])
         frames = torch.stack([self.frame(frame) for frame in weights])
         agreement = depth_agreement(known, camera, there, sources, AGREEMENT, TEAR)
-        agreement = smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
+        agreement = _smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
         work = _compiled_colors if usable(known, base, frames) else _colors
         return work(known, base, agreement, frames, camera, sources, self.size)
+
+
+def _smoothed(maps: Float[Tensor, "map rows columns"]) -> Float[Tensor, "map rows columns"]:
+    """Blurred by nearly a Gaussian of two pixels; at the border the mean is of what lies inside."""
+    for kernel in 2 * ((5, 1), (1, 5)):
+        maps = F.avg_pool2d(maps, kernel, 1, (kernel[0] // 2, kernel[1] // 2), count_include_pad=False)
+    return maps
 
 
 def _colors(
