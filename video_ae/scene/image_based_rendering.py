@@ -36,9 +36,11 @@ RENDERED_WEIGHT = 0.03  # of the warped image beside source views that see a poi
 COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
 GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
 NEAREST = 3  # frames that are warped, and source views where nobody chooses them
-NEIGHBOURS = 6  # frames that the depth of each of these is compared with
+NEIGHBOURS = 4  # frames that the depth of each of these is compared with
 UNSEEN, MOSTLY_UNSEEN = 0.01, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
 _SAME, _TEAR = 0.05, 0.3  # as AGREEMENT and TEAR, between depth maps of frames
+_ANY = 1e6  # in their place: whether a point lies inside the other frame at all
+_PRIOR = 0.5  # frames that see a point and half agree, beside those that there are
 _KEPT = 48  # frames and depth maps in memory, since neighbouring views share them
 
 
@@ -132,8 +134,9 @@ class ImageBasedRenderer:
             others = [other for other in distances[frame].argsort().tolist() if other != frame][:NEIGHBOURS]
             there = torch.stack([self._inverse_depth_of(other) for other in others])
             cameras = Cameras.cat([self._camera(other) for other in others])
-            trust = depth_agreement(known, self._camera(frame), there, cameras, _SAME, _TEAR).mean(0)
-            trust = _smoothed(trust[None])[0]
+            view = known, self._camera(frame), there, cameras
+            agreeing, seeing = depth_agreement(*view, _SAME, _TEAR).sum(0), depth_agreement(*view, _ANY, _ANY).sum(0)
+            trust = _smoothed(((agreeing + _PRIOR / 2) / (seeing + _PRIOR))[None])[0]
             return resize_images(self.frame(frame), (known.shape[1], known.shape[0])), known, trust
 
         return lru_cache(_KEPT)(points)
