@@ -39,7 +39,7 @@ NEAREST = 3  # frames that are warped, and source views where nobody chooses the
 NEIGHBOURS = 4  # frames that the depth of each of these is compared with
 UNSEEN, MOSTLY_UNSEEN = 0.01, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
 _SAME, _TEAR = 0.05, 0.3  # as AGREEMENT and TEAR, between depth maps of frames
-_ANY = 1e6  # in their place: whether a point lies inside the other frame at all
+_ANY = 1e6  # for neither of them: tells whether a point lies inside the other frame at all
 _PRIOR = 0.5  # frames that see a point and half agree, beside those that there are
 _KEPT = 48  # frames and depth maps in memory, since neighbouring views share them
 
