@@ -75,7 +75,7 @@ def _gaussians(directory: Path, saved: Reconstruction, sheet: Path | None) -> No
 
 
 def _volumes(saved: Reconstruction) -> None:
-    structure = saved.scene.volumes[0][None]
+    structure = saved.scene.volume(0)[None]
     whole = 1 / structure.inverse_depth.min().item()
     for resolution in RESOLUTIONS:
         errors = [resampling_psnr(structure, resample_frustum(structure, resolution, far)) for far in (None, whole)]

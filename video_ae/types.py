@@ -2,7 +2,8 @@
 
 Conventions, used everywhere in the package (worked numbers stand in `video_ae.geometry.pinhole`):
 
-* Frames are RGB float32 in [0, 1], shaped `... frame 3 height width`.
+* Frames are RGB float32 in [0, 1], shaped `... frame 3 height width`; clips of whole videos hold bytes in 0 .. 255, a
+  quarter of the memory (`geometry.resize.as_floats`).
 * Axes are OpenCV's: x right, y down, z forward. `world_from_camera` maps camera points to world points.
 * Intrinsics are `(fx, fy, cx, cy)`, with fx and cx divided by the width, fy and cy by the height.
 * Image coordinates run from 0 to 1 between the outer edges of the image; the centre of pixel column `i` of `width`
@@ -14,17 +15,19 @@ Conventions, used everywhere in the package (worked numbers stand in `video_ae.g
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, ClassVar, TypeVar, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, from 0 to 1."""
 
 
+_LARGEST_HALF = torch.finfo(torch.float16).max
+_CODES_KEPT = 4  # in float32, since neighbouring views share them
 Record = TypeVar("Record", bound="TensorRecord")  # the shape checker of the tests does not know `Self`
 
 
@@ -192,14 +195,14 @@ class VideoClip(CountedRecord):
     """Some frames of a video, in order.
 
     Args:
-        frames: RGB in [0, 1].
+        frames: RGB in [0, 1], or bytes in 0 .. 255.
         indices: each frame's number in its source (from 0).
         times: seconds from the start of the source; NaN where the source has no times (image folders).
         cameras: the true cameras where a data set has them. Only evaluation may read them.
         name: where the clip comes from, for people.
     """
 
-    frames: Float[Tensor, "*batch frame 3 height width"]
+    frames: Float[Tensor, "*batch frame 3 height width"] | UInt8[Tensor, "*batch frame 3 height width"]
     indices: Int[Tensor, "*batch frame"]
     times: Float[Tensor, "*batch frame"]
     cameras: Cameras | None = None
@@ -252,6 +255,11 @@ class MultiplaneVolume(TensorRecord):
     features: Float[Tensor, "*batch channel plane rows columns"]
     inverse_depth: Float[Tensor, "*batch plane"]
     reference: Cameras
+
+    def halved(self) -> "MultiplaneVolume":
+        """The same code in half of the memory: densities and features in float16, as files hold them."""
+        density, features = (one.clamp(-_LARGEST_HALF, _LARGEST_HALF).half() for one in (self.density, self.features))
+        return replace(self, density=density, features=features)
 
 
 @dataclass(frozen=True)
@@ -328,7 +336,7 @@ class Scene(TensorRecord):
         clip: the frames that it was made from.
         camera: one pose and confidence per frame.
         keyframes: numbers of the frames (positions in the clip) that hold the structure codes.
-        structures: one code per keyframe, all in the world of `camera`.
+        structures: one code per keyframe, all in the world of `camera`; volumes may be `halved`.
     """
 
     clip: VideoClip
@@ -345,3 +353,16 @@ class Scene(TensorRecord):
     def volumes(self) -> tuple[MultiplaneVolume, ...]:
         """The codes that have a depth: empty for deep voxels."""
         return tuple(one for one in self.structures if isinstance(one, MultiplaneVolume))
+
+    def volume(self, number: int) -> MultiplaneVolume:
+        """One of the `volumes` in float32; the latest few are kept.
+
+        Args:
+            number: of its keyframe.
+        """
+        return self._volumes_in_use(number)
+
+    @cached_property
+    def _volumes_in_use(self) -> Callable[[int], MultiplaneVolume]:
+        volumes = self.volumes
+        return lru_cache(_CODES_KEPT)(lambda number: volumes[number].to(torch.float32))

@@ -189,7 +189,7 @@ def rendered_views(bench: Bench) -> Found:
 
     @torch.no_grad()
     def of_one_code(_: int) -> Any:
-        return model.renderer(scene.volumes[0][None], together[None], side, side)
+        return model.renderer(scene.volume(0)[None], together[None], side, side)
 
     def of_scene(_: int) -> Any:
         return model.render(scene, views, (side, side))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from video_ae.geometry.resize import even_size, resize_images, resize_maps, short_side_size
+from video_ae.geometry.resize import as_floats, even_size, resize_images, resize_maps, resize_to_floats, short_side_size
 
 
 def random_images(*shape: int) -> torch.Tensor:
@@ -19,6 +19,14 @@ def test_images_are_interpolated_bilinearly(resize, antialias, size):
     assert torch.equal(resize(images, size), expected)
     assert torch.equal(resize(images[0], size), expected[0])
     assert torch.equal(resize(images[None], size), expected[None])
+
+
+def test_bytes_become_floats_before_they_are_resized():
+    images = (random_images(40, 3, 20, 30) * 255).byte()
+    expected = resize_images(as_floats(images), (11, 7))
+    assert torch.equal(resize_to_floats(images, (11, 7)), expected)
+    assert torch.equal(resize_to_floats(as_floats(images), (11, 7)), expected)
+    assert as_floats(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist() == pytest.approx([0, 0.2, 1])
 
 
 @pytest.mark.parametrize("resize", [resize_images, resize_maps])

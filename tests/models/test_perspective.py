@@ -1,5 +1,7 @@
 """The default model with cameras that are given, so that it is fast: who sees what, and what reaches whom."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -183,6 +185,27 @@ def test_a_video_becomes_a_scene_that_renders_at_any_size(model):
     cameras = scene.cameras.select([0, 1])
     assert model.render(scene, cameras, (31, 20)).rgb.shape == (2, 3, 20, 31)
     assert model.render(scene, cameras).rgb.shape == (2, 3, 18, 26)
+
+
+def test_bytes_give_the_same_scene_as_floats(model):
+    floats = clip(6)
+    frames = (floats.frames * 255).round().byte()
+    scene = model.eval().encode_scene(replace(floats, frames=frames))
+    expected = model.encode_scene(replace(floats, frames=frames.float() / 255))
+    assert torch.equal(scene.cameras.world_from_camera, expected.cameras.world_from_camera)
+    assert torch.equal(scene.volumes[0].features, expected.volumes[0].features)
+
+
+def test_codes_of_a_video_take_half_of_the_memory_and_are_rendered_without_a_copy(model):
+    """A code whose planes lie strided in memory would be copied for every view of it."""
+    scene = model.eval().encode_scene(clip(6))
+    for number, code in enumerate(scene.volumes):
+        used = scene.volume(number)
+        assert code.density.dtype == code.features.dtype == torch.float16
+        assert used.density.dtype == used.features.dtype == code.inverse_depth.dtype == torch.float32
+        assert used.density.is_contiguous()
+        assert used.features.is_contiguous()
+        assert scene.volume(number) is used
 
 
 def test_a_known_focal_length_is_kept(model):

@@ -2,6 +2,7 @@
 
 import torch
 
+from video_ae.geometry.resize import as_floats
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.base import Options, VideoModel
 from video_ae.renderers.frustum_renderer import FrustumRenderer
@@ -50,7 +51,7 @@ class FakeSceneModel(VideoModel):
         return Scene(clip, estimate, keyframes, tuple(self._walls(clip, estimate.cameras, i) for i in keyframes))
 
     def _walls(self, clip: VideoClip, cameras: Cameras, frame: int) -> MultiplaneVolume:
-        image = torch.nn.functional.interpolate(clip.frames[[frame]], (24, 32), mode="area")[0]
+        image = torch.nn.functional.interpolate(as_floats(clip.frames[[frame]]), (24, 32), mode="area")[0]
         density = torch.zeros(4, 24, 32)
         density[3] = 8.0
         density[1, 8:16, 12:20] = 8.0
@@ -59,5 +60,5 @@ class FakeSceneModel(VideoModel):
 
     def render(self, scene: Scene, cameras: Cameras, size=None) -> RenderedViews:
         width, height = size or scene.clip.image_size
-        middle = scene.structures[len(scene.structures) // 2]
+        middle = scene.volume(len(scene.structures) // 2)
         return self.renderer(middle[None], cameras[None], height, width)[0]

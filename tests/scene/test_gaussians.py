@@ -36,7 +36,8 @@ def scene() -> Scene:
         for keyframe in KEYFRAMES:
             reference, size = widened_camera(cameras.select([keyframe]), *clip.image_size)
             contexts = [keyframe - 2, keyframe - 1, keyframe, keyframe + 2]
-            codes.append(model.encode_structure(clip.frames[None], estimate[None], contexts, reference[None], size)[0])
+            seen = clip.frames[None, contexts]
+            codes.append(model.encode_structure(seen, estimate[None], contexts, reference[None], size)[0])
     return Scene(clip, estimate, KEYFRAMES, tuple(codes))
 
 

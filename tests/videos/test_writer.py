@@ -38,6 +38,13 @@ def test_floats_are_clamped_and_mean_the_same(tmp_path: Path) -> None:
     assert open_video(tmp_path / "loud.mp4").read([1]).float().mean() > 250
 
 
+def test_frames_may_come_one_after_another(tmp_path: Path) -> None:
+    frames = torch.randint(0, 256, (5, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    write_video(tmp_path / "whole.mp4", frames, 10)
+    write_video(tmp_path / "streamed.mp4", (frame for frame in frames), 10)
+    assert (tmp_path / "whole.mp4").read_bytes() == (tmp_path / "streamed.mp4").read_bytes()
+
+
 def test_odd_sizes_repeat_the_last_row_and_column(tmp_path: Path) -> None:
     write_video(tmp_path / "odd.mp4", _frames(width=63, height=47))
     reader = open_video(tmp_path / "odd.mp4")

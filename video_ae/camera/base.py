@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from video_ae.types import CameraEstimate
+
+Frames = Float[Tensor, "frame 3 height width"] | UInt8[Tensor, "frame 3 height width"]
 
 
 class CameraEncoder(nn.Module, ABC):
@@ -14,14 +16,14 @@ class CameraEncoder(nn.Module, ABC):
     @abstractmethod
     def solve(
         self,
-        frames: Float[Tensor, "frame 3 height width"],
+        frames: Frames,
         focal_over_width: float | None = None,
         refine_steps: int = 0,
     ) -> CameraEstimate:
         """The cameras of one clip. The first frame is the world, the mean inverse depth is 1.
 
         Args:
-            frames: RGB in [0, 1], in order.
+            frames: RGB in [0, 1] or bytes in 0 .. 255, in order.
             focal_over_width: the focal length where it is known, as fx / width; else it is found.
             refine_steps: rounds of refinement at a higher resolution and over wider gaps, which never raise the
                 alignment cost; 0: feed-forward.

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from jaxtyping import Float
-from torch import Tensor
+import torch
 
+from video_ae.camera.base import Frames
 from video_ae.camera.problem import Correspondences, SceneState
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.covisibility import covisible_fraction
@@ -31,7 +31,7 @@ def solver_notes(state: SceneState, matches: Correspondences) -> tuple[str, ...]
     return ()
 
 
-def clip_notes(estimate: CameraEstimate, frames: Float[Tensor, "frame 3 height width"]) -> tuple[str, ...]:
+def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
     """The notes of an estimate and those of frames that are hard whatever the solver does.
 
     Args:
@@ -79,14 +79,14 @@ def stands_still(matches: Correspondences) -> bool:
     return bool(len(moved)) and moved.quantile(0.75).item() < THRESHOLDS.stationary_pixels
 
 
-def blurred_frames(frames: Float[Tensor, "frame 3 height width"]) -> list[int]:
+def blurred_frames(frames: Frames) -> list[int]:
     """Frames whose edges are much less steep than those of the clip's sharp frames (its 80 % quantile).
 
     Args:
         frames: of a clip.
     """
-    grey = frames.float().mean(1)
-    steepness = grey.diff(dim=-1).abs().mean((-1, -2)) + grey.diff(dim=-2).abs().mean((-1, -2))
+    greys = (frame.float().mean(0) for frame in frames)
+    steepness = torch.stack([grey.diff(dim=-1).abs().mean() + grey.diff(dim=-2).abs().mean() for grey in greys])
     return (steepness < THRESHOLDS.blurred_ratio * steepness.quantile(0.8)).nonzero()[:, 0].tolist()
 
 

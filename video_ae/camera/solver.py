@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from video_ae.camera.base import CameraEncoder
+from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import pose_covariance, rotation_confidence
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
@@ -29,7 +28,7 @@ from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
-from video_ae.geometry.resize import resize_images
+from video_ae.geometry.resize import resize_to_floats
 from video_ae.types import CameraEstimate, Cameras
 
 _REFINE_GAPS = (1, 3, 6, 10)
@@ -103,7 +102,7 @@ class CameraSolver(CameraEncoder):
     @full_precision
     def solve(
         self,
-        frames: Float[Tensor, "frame 3 height width"],
+        frames: Frames,
         focal_over_width: float | None = None,
         refine_steps: int = 0,
     ) -> CameraEstimate:
@@ -124,7 +123,7 @@ class CameraSolver(CameraEncoder):
 class _WorkingImages:
     """The frames of a clip at their working sizes; feature pyramids are made once a size."""
 
-    def __init__(self, frames: Float[Tensor, "frame 3 height width"], features: nn.Module, levels: int) -> None:
+    def __init__(self, frames: Frames, features: nn.Module, levels: int) -> None:
         self.frames, self._features, self._levels = frames, features, levels
         self._graphs: dict[int, FrameGraph] = {}
 
@@ -139,7 +138,7 @@ class _WorkingImages:
         if size not in self._graphs:
             height, width = self.frames.shape[-2:]
             ratio = size / min(height, width)
-            small = resize_images(self.frames.float(), (max(8, round(width * ratio)), max(8, round(height * ratio))))
+            small = resize_to_floats(self.frames, (max(8, round(width * ratio)), max(8, round(height * ratio))))
             self._graphs[size] = FrameGraph(small, self._features, self._levels, step)
         graph = self._graphs[size].with_step(step)
         return graph if frames is None else graph.part(frames)
@@ -282,7 +281,7 @@ class _Solving:
         return Submap(state, solution.graph.grid, covariance, confidence.clamp(0, 1), notes)
 
 
-def _estimate(solved: Submap, frames: Float[Tensor, "frame 3 height width"]) -> CameraEstimate:
+def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:
     """What the solver returns."""
     height, width = frames.shape[-2:]
     intrinsics = pinhole_intrinsics(solved.focal_over_width.expand(len(solved)), width, height)

@@ -49,10 +49,10 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
         tensors[f"voxels.{number}"] = code.voxels.clamp(-_LARGEST, _LARGEST).half()
     if deep:
         tensors["self_motions"] = torch.cat([code.self_motion for code in deep])
-    for number, volume in enumerate(volume[None] for volume in scene.volumes):
+    for number, volume in enumerate(volume.halved()[None] for volume in scene.volumes):
         tensors |= {
-            f"structures.{number}.density": volume.density.clamp(max=_LARGEST).half(),
-            f"structures.{number}.features": volume.features.clamp(-_LARGEST, _LARGEST).half(),
+            f"structures.{number}.density": volume.density,
+            f"structures.{number}.features": volume.features,
             f"structures.{number}.inverse_depth": volume.inverse_depth,
             f"structures.{number}.world_from_camera": volume.reference.world_from_camera,
             f"structures.{number}.intrinsics": volume.reference.intrinsics,
@@ -78,7 +78,7 @@ def read_scene(folder: Path) -> tuple[Scene, tuple[int, int]]:
         folder: the folder `scene` of a reconstruction.
 
     Returns:
-        The scene on the CPU, in float32, its clip black; and the size.
+        The scene on the CPU, its clip black, its volumes in float16; and the size.
 
     Raises:
         UserError: the folder holds no scene, a damaged one, or one of another version.
@@ -104,8 +104,9 @@ def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
         tuple(note for notes in description["notes"] for note in notes),
     )[0]
     width, height = description["image_size"]
-    black = torch.zeros(1, 1, 1, 1).expand(len(tensors["clip.indices"]), 3, height, width)  # takes no memory
-    clip = VideoClip(black, tensors["clip.indices"], tensors["clip.times"], name=description["name"])
+    indices, black = tensors["clip.indices"], torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
+    frames = black.expand(len(indices), 3, height, width)  # takes no memory
+    clip = VideoClip(frames, indices, tensors["clip.times"], name=description["name"])
     keyframes = tuple(description["keyframes"])
     # Scenes of before there was a choice do not say what their codes are.
     read: Callable[..., Any] = {FRUSTA: _volume, DEEP: _deep_voxels}[description.get("codes", FRUSTA)]
@@ -118,5 +119,5 @@ def _deep_voxels(tensors: dict[str, Tensor], number: int) -> DeepVoxels:
 
 def _volume(tensors: dict[str, Tensor], number: int) -> MultiplaneVolume:
     names = ("density", "features", "inverse_depth", "world_from_camera", "intrinsics")
-    density, features, planes, *camera = (tensors[f"structures.{number}.{name}"].float() for name in names)
+    density, features, planes, *camera = (tensors[f"structures.{number}.{name}"] for name in names)
     return MultiplaneVolume(density, features, planes, Cameras(*camera))[0]

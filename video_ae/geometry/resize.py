@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 from video_ae.errors import UserError
 
 Fit = Literal["stretch", "crop"]
+_FRAMES_AT_ONCE = 16
 
 
 def resize_images(
@@ -28,6 +29,29 @@ def resize_images(
     if images.dtype == torch.uint8 and images.device.type != "cpu":
         return _interpolated(images.float(), size, antialias=True).round().clamp(0, 255).to(torch.uint8)
     return _interpolated(images, size, antialias=True)
+
+
+def as_floats(images: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Images in [0, 1]; floats are left as they are.
+
+    Args:
+        images: floats, or bytes in 0 .. 255.
+    """
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def resize_to_floats(
+    frames: Shaped[Tensor, "frame channel height width"], size: tuple[int, int]
+) -> Float[Tensor, "frame channel height2 width2"]:
+    """Frames in [0, 1], scaled as by `resize_images`; of bytes only a few at a time are floats of their own size.
+
+    Args:
+        frames: floats, or bytes in 0 .. 255.
+        size: (width, height).
+    """
+    if frames.dtype != torch.uint8:
+        return resize_images(frames.float(), size)
+    return torch.cat([resize_images(as_floats(part), size) for part in frames.split(_FRAMES_AT_ONCE)])
 
 
 def resize_maps(

@@ -124,7 +124,7 @@ class VideoModel(Autoencoder):
         """The cameras of a clip. The first frame is the world.
 
         Args:
-            clip: at least two frames.
+            clip: at least two frames, floats or bytes (`geometry.resize.as_floats`).
             options: how they are found.
         """
 
@@ -133,7 +133,7 @@ class VideoModel(Autoencoder):
         """The cameras of all frames of a video and structure codes at its keyframes.
 
         Args:
-            clip: at least two frames.
+            clip: at least two frames, floats or bytes (`geometry.resize.as_floats`).
             options: how the cameras are found, and who is told how far it is.
         """
 

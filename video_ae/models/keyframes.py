@@ -7,7 +7,7 @@ from torch import Tensor
 from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.base import Renderer
-from video_ae.types import CameraEstimate, Cameras, MultiplaneVolume, RenderedViews, Scene
+from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 
 FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
@@ -71,17 +71,17 @@ def render_keyframes(scene: Scene, views: Cameras, renderer: Renderer, size: tup
     # Blends show near surfaces twice first, so these rank a view's codes.
     near = NEAR_SURFACES * scene.camera.median_inverse_depth[list(scene.keyframes)]
     distance = view_displacement(references, near, views).T  # [view, code]
-    rendered = [_render_view(scene.volumes, distance[i], views.select([i]), renderer, size) for i in range(len(views))]
+    rendered = [_render_view(scene, distance[i], views.select([i]), renderer, size) for i in range(len(views))]
     return RenderedViews.cat(rendered)
 
 
 def _render_view(
-    volumes: tuple[MultiplaneVolume, ...], distance: Tensor, view: Cameras, renderer: Renderer, size: tuple[int, int]
+    scene: Scene, distance: Tensor, view: Cameras, renderer: Renderer, size: tuple[int, int]
 ) -> RenderedViews:
     nearest = distance.argsort()[:MOST_CODES]
     seen: list[RenderedViews] = []
     for code in nearest.tolist():
-        seen.append(renderer(volumes[code][None], view[None], size[1], size[0])[0])
+        seen.append(renderer(scene.volume(code)[None], view[None], size[1], size[0])[0])
         opacity = torch.stack([one.opacity for one in seen]).amax(0)
         if len(seen) >= FEWEST_CODES and (opacity < 0.5).float().mean() < UNSEEN_SHARE:
             break

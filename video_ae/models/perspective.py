@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.camera.base import CameraEncoder
+from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.cache import CameraCache
 from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
-from video_ae.geometry.resize import resize_images, short_side_size
+from video_ae.geometry.resize import resize_images, resize_to_floats, short_side_size
 from video_ae.models.base import Options, VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes
 from video_ae.renderers.base import Renderer
@@ -135,7 +135,8 @@ class PerspectiveAutoencoder(VideoModel):
         """
         reference = estimate.cameras.select([split.reference])
         side = self.scene_side if self.training else self.working_side
-        small = resize_short_side(frames.flatten(0, 1), side).unflatten(0, frames.shape[:2])
+        seen = frames[:, split.contexts]
+        small = resize_short_side(seen.flatten(0, 1), side).unflatten(0, seen.shape[:2])
         structure = self.encode_structure(small, estimate, split.contexts, reference)
         views = self.renderer(structure, estimate.cameras.select(split.targets), *frames.shape[-2:])
         targets = torch.tensor(split.targets, device=frames.device)
@@ -149,23 +150,34 @@ class PerspectiveAutoencoder(VideoModel):
         reference: Cameras,
         size: tuple[int, int] | None = None,
         use_sfm_depth: bool = False,
+        planes: Float[Tensor, "batch plane"] | None = None,
     ) -> MultiplaneVolume:
         """The code of one reference camera, from some frames of a clip and the cameras found.
 
         Args:
-            frames: of a batch of clips.
-            estimate: their cameras.
-            contexts: positions of the frames that the code is made of.
+            frames: of a batch of clips, those that the code is made of.
+            estimate: the cameras of whole clips.
+            contexts: positions of the frames in them.
             reference: the camera whose frustum holds the code (one frame).
             size: (width, height) of the code in voxels, by default that of the frames.
             use_sfm_depth: also uses the depth found with the cameras. It comes from all frames of the clip, so codes
                 that must not have seen one of them are made without.
+            planes: inverse depths of the code's planes, by default `choose_planes`.
         """
-        count = int(torch.randint(self.planes // 2, self.planes + 1, ())) if self.training else self.planes
-        planes = inverse_depth_planes(nearest_inverse_depth(estimate.inverse_depth), count)
+        if planes is None:
+            planes = self.choose_planes(estimate)
         sfm_depth = estimate.inverse_depth[:, contexts] if use_sfm_depth else None
         cameras = estimate.cameras.select(contexts)
-        return self.structure(frames[:, contexts], cameras, reference, planes, size, sfm_depth)
+        return self.structure(frames, cameras, reference, planes, size, sfm_depth)
+
+    def choose_planes(self, estimate: CameraEstimate) -> Float[Tensor, "batch plane"]:
+        """Inverse depths that hold what was found of clips.
+
+        Args:
+            estimate: the cameras of a batch of clips.
+        """
+        count = int(torch.randint(self.planes // 2, self.planes + 1, ())) if self.training else self.planes
+        return inverse_depth_planes(nearest_inverse_depth(estimate.inverse_depth), count)
 
     @torch.no_grad()
     def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
@@ -190,7 +202,7 @@ class PerspectiveAutoencoder(VideoModel):
         self, clip: VideoClip, estimate: CameraEstimate, contexts: list[int], camera: Cameras
     ) -> RenderedViews:
         """A view in a camera from a code of the contexts in its own frustum."""
-        frames = resize_short_side(clip.frames, self.working_side)
+        frames = resize_short_side(clip.frames[contexts], self.working_side)
         structure = self.encode_structure(frames[None], estimate[None], contexts, camera[None])
         views = self.renderer(structure, camera[None], *frames.shape[-2:])[0]
         rgb, disparity, opacity = (resize_images(one, clip.image_size) for one in vars(views).values())
@@ -201,14 +213,15 @@ class PerspectiveAutoencoder(VideoModel):
         options.progress("cameras", 0.0)
         estimate = self.find_cameras(clip, options)
         options.progress("cameras", 1.0)
-        frames = resize_short_side(clip.frames, self.scene_side)[None]
         keyframes, batch = choose_keyframes(estimate), estimate[None]
-        volumes = []
+        planes, volumes = self.choose_planes(batch), []
         for number, keyframe in enumerate(keyframes):
             options.progress("structure", number / len(keyframes))
             contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
+            frames = resize_short_side(clip.frames[contexts], self.scene_side)
             reference, size = widened_camera(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
-            volumes.append(self.encode_structure(frames, batch, contexts, reference[None], size, use_sfm_depth=True)[0])
+            code = self.encode_structure(frames[None], batch, contexts, reference[None], size, True, planes)
+            volumes.append(code[0].halved())
         options.progress("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(volumes))
 
@@ -251,13 +264,11 @@ def nearest_inverse_depth(inverse_depth: Float[Tensor, "batch frame rows columns
     return 1.25 * torch.quantile(inverse_depth.flatten(1), 0.98, dim=1)
 
 
-def resize_short_side(
-    frames: Float[Tensor, "frame 3 height width"], side: int
-) -> Float[Tensor, "frame 3 rows columns"]:
-    """Frames made smaller so that their short side has at most `side` pixels.
+def resize_short_side(frames: Frames, side: int) -> Float[Tensor, "frame 3 rows columns"]:
+    """Frames made smaller so that their short side has at most `side` pixels, as floats.
 
     Args:
-        frames: of one size.
+        frames: of one size, floats or bytes.
         side: in pixels.
     """
-    return resize_images(frames, short_side_size((frames.shape[-1], frames.shape[-2]), side))
+    return resize_to_floats(frames, short_side_size((frames.shape[-1], frames.shape[-2]), side))

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
@@ -65,12 +66,12 @@ def _title(figure: Figure, reconstruction: Reconstruction, notes: list[str], tot
 
 def _images(figure: Figure, grid: GridSpec, reconstruction: Reconstruction, positions: list[int]) -> None:
     """A column a frame: the input, what is rendered of it, and its disparity (0 where it is not known)."""
-    rendered = reconstruction.render_frames(positions)
+    rendered, frame = reconstruction.render_frames(positions), reconstruction.need_frame_reader()
     disparity = rendered.inverse_depth.nan_to_num(0.0).numpy()
     low, high = np.quantile(disparity, [0.02, 0.98])
     colours = {"cmap": "magma", "vmin": low, "vmax": max(high, low + 1e-6)}  # images in colour ignore them
     rows = {
-        "input": to_bytes(reconstruction.frames[positions]).movedim(1, -1).numpy(),
+        "input": to_bytes(torch.stack([frame(position) for position in positions])).movedim(1, -1).numpy(),
         "rendered": rendered.rgb.movedim(1, -1).numpy(),
         "disparity": disparity,
     }

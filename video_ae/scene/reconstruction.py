@@ -18,7 +18,7 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import output_folder
 from video_ae.formats.ply import GaussianCloud, PointCloud
 from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
-from video_ae.geometry.resize import even_size
+from video_ae.geometry.resize import as_floats, even_size
 from video_ae.geometry.trajectories import PATHS, novel, scene_depth
 from video_ae.progress import Stages
 from video_ae.scene.annotations import VideoModel
@@ -146,15 +146,27 @@ class Reconstruction:
         Those of a loaded reconstruction come from its `reconstruction.mp4`.
         """
         if self.folder is None:
-            return self.scene.clip.frames.cpu()
-        frame = self.frame_reader()
-        if frame is None:
-            raise UserError(f"The reconstruction in {str(self.folder)!r} has lost the video of its frames.")
+            return as_floats(self.scene.clip.frames.cpu())
+        frame = self.need_frame_reader()
         return torch.stack([frame(position) for position in range(len(self))])
 
     def frame_reader(self) -> FrameReader | None:
         """A function that reads one of `frames` by its position; None where a loaded reconstruction has lost them."""
-        return self.frames.__getitem__ if self.folder is None else recorded_frames(self.folder, self.scene.clip)
+        if self.folder is not None:
+            return recorded_frames(self.folder, self.scene.clip)
+        frames = self.scene.clip.frames.cpu()
+        return lambda position: as_floats(frames[position])
+
+    def need_frame_reader(self) -> FrameReader:
+        """The same where there is no way without.
+
+        Raises:
+            UserError: a loaded reconstruction has lost its frames.
+        """
+        frame = self.frame_reader()
+        if frame is None:
+            raise UserError(f"The reconstruction in {str(self.folder)!r} has lost the video of its frames.")
+        return frame
 
     def source_reader(self, size: tuple[int, int]) -> FrameReader:
         """A function that reads a frame of the clip from the video, by its position; it keeps the latest few.

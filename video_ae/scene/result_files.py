@@ -21,7 +21,7 @@ from video_ae.progress import Stages
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, Formats, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
-from video_ae.scene.rendering import CHUNK, to_bytes
+from video_ae.scene.rendering import to_bytes
 from video_ae.scene.source import FrameReader, Source
 from video_ae.types import Scene, VideoClip
 from video_ae.videos.base import VideoReader
@@ -53,11 +53,10 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Formats,
     write_cameras_json(folder / "cameras.json", reconstruction.trajectory)
     stages("rendering the input path", 0)
     rendered = reconstruction.render_frames(None, lambda done: stages("rendering the input path", done))
-    chunks = zip(reconstruction.frames.split(CHUNK), rendered.rgb.split(CHUNK), strict=True)
-    pairs = torch.cat([torch.cat([to_bytes(frames), shown], -1) for frames, shown in chunks])
+    frame, size = reconstruction.need_frame_reader(), reconstruction.image_size
+    pairs = (torch.cat([to_bytes(frame(number)), shown], -1) for number, shown in enumerate(rendered.rgb))
     write_video(folder / INPUT_VIDEO, pairs, reconstruction.frame_rate)
     # Colours from the frames as the model got them: of that size is the video too, and they are in memory anyway.
-    frame, size = reconstruction.frames.__getitem__, reconstruction.image_size
     renderer = ImageBasedRenderer(reconstruction, frame, size, rendered.inverse_depth)
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
     write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)

@@ -106,14 +106,14 @@ def open_source(video: Video, stride: int = 1, frames: int | None = None, decode
 
 
 def read_source(reader: VideoReader, stride: int, frames: int | None) -> VideoClip:
-    """The frames that were asked for, at the size that the model gets.
+    """The frames that were asked for, as bytes at the size that the model gets.
 
     Args:
         reader: the opened video.
         stride: every `stride`-th frame is taken.
         frames: and of those the first so many; None takes all.
     """
-    return load_clip(reader, stride, frames, even_size(reader.image_size, SHORTER_SIDE))
+    return load_clip(reader, stride, frames, even_size(reader.image_size, SHORTER_SIDE), as_bytes=True)
 
 
 def _in_memory(video: VideoClip | Tensor | np.ndarray | Sequence[Any]) -> FramesInMemory:

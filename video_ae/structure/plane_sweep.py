@@ -150,7 +150,7 @@ class PlaneSweepEncoder(StructureEncoder):
             logit = logit + _sfm_depth_logit(sfm_depth, cameras, reference, inverse_depth, height, width)
         # Differences are means over the contexts: the more contexts, the more certain.
         logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
-        return MultiplaneVolume(ending_density(logit), features, inverse_depth, reference)
+        return MultiplaneVolume(ending_density(logit.contiguous()), features, inverse_depth, reference)
 
     def _sweep(
         self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor

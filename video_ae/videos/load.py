@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.geometry.resize import Fit, Resizing, plan_resizing
+from video_ae.geometry.resize import Fit, Resizing, as_floats, plan_resizing
 from video_ae.types import VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
@@ -25,6 +25,7 @@ def load_clip(
     size: int | tuple[int, int] | None = None,
     decoder: str = "auto",
     fit: Fit = "stretch",
+    as_bytes: bool = False,
 ) -> VideoClip:
     """A clip of a video, without batch axis. Frames are decoded in chunks and resized at once, to save memory.
 
@@ -35,6 +36,7 @@ def load_clip(
         size: None keeps the source's size, a number is the shorter side, (width, height) is exact.
         decoder: see `open_video`.
         fit: with (width, height), "stretch" or "crop", as in `plan_resizing`.
+        as_bytes: whether frames are left as bytes.
 
     Raises:
         UserError: as `open_video`; and for a stride or a number of frames below 1.
@@ -42,11 +44,15 @@ def load_clip(
     if stride < 1 or (frames is not None and frames < 1):
         raise UserError(f"Stride {stride} and number of frames {frames} were given: both must be at least 1.")
     reader = open_video(source, decoder) if isinstance(source, str | Path) else source
-    return read_clip(reader, range(0, len(reader), stride)[:frames], size, fit)
+    return read_clip(reader, range(0, len(reader), stride)[:frames], size, fit, as_bytes)
 
 
 def read_clip(
-    reader: VideoReader, indices: Sequence[int], size: int | tuple[int, int] | None = None, fit: Fit = "stretch"
+    reader: VideoReader,
+    indices: Sequence[int],
+    size: int | tuple[int, int] | None = None,
+    fit: Fit = "stretch",
+    as_bytes: bool = False,
 ) -> VideoClip:
     """Some frames of a reader as a clip, without batch axis.
 
@@ -55,13 +61,14 @@ def read_clip(
         indices: frame numbers, in any order.
         size: None keeps the source's size, a number is the shorter side, (width, height) is exact.
         fit: with (width, height), "stretch" or "crop", as in `plan_resizing`.
+        as_bytes: whether frames are left as bytes.
     """
     numbers = torch.tensor(list(indices), dtype=torch.int64)
     resizing = plan_resizing(reader.image_size, size, fit)
     width, height = resizing.size
-    frames = torch.empty(len(numbers), 3, height, width)
+    frames = torch.empty(len(numbers), 3, height, width, dtype=torch.uint8 if as_bytes else torch.float32)
     for start, chunk in read_resized_bytes(reader, indices, resizing):
-        frames[start : start + len(chunk)] = chunk.to(torch.float32) / 255
+        frames[start : start + len(chunk)] = chunk if as_bytes else as_floats(chunk)
     return VideoClip(frames, numbers, reader.times[numbers], name=reader.name)
 
 

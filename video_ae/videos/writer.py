@@ -1,6 +1,8 @@
 """Writing of videos as H.264 files that play everywhere."""
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ _OPTIONS = {"crf": "17", "preset": "medium", "x264-params": "mbtree=0"}
 
 def write_video(
     path: str | Path,
-    frames: UInt8[Tensor, "frame 3 height width"] | Float[Tensor, "frame 3 height width"],
+    frames: Iterable[UInt8[Tensor, "3 height width"] | Float[Tensor, "3 height width"]],
     fps: float | int = 30.0,
 ) -> None:
     """Writes frames as H.264, yuv420p. The same frames give the same bytes.
@@ -27,29 +29,30 @@ def write_video(
 
     Args:
         path: of the file; missing folders are made.
-        frames: RGB, bytes or floats in [0, 1] (clamped).
+        frames: RGB, bytes or floats in [0, 1] (clamped); a tensor [frame, 3, height, width], or one after another.
         fps: frames per second.
 
     Raises:
         UserError: there are no frames, the rate is not positive, or the folder cannot be written.
     """
     path = Path(path)
-    if len(frames) == 0:
+    following = iter(frames)
+    if (first := next(following, None)) is None:
         raise UserError(f"There are no frames to write to {str(path)!r}.")
     if not fps > 0:
         raise UserError(f"A video needs a frame rate above zero, not {fps}.")
     rate = Fraction(fps).limit_denominator(1001)
-    write_atomically(path, lambda temporary: _encode(temporary, frames, rate))
+    write_atomically(path, lambda temporary: _encode(temporary, first, following, rate))
 
 
-def _encode(path: Path, frames: Tensor, rate: Fraction) -> None:
+def _encode(path: Path, first: Tensor, following: Iterator[Tensor], rate: Fraction) -> None:
     import av
 
-    height, width = frames.shape[-2:]
+    height, width = first.shape[-2:]
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        for number, frame in enumerate(frames):
+        for number, frame in enumerate(chain([first], following)):
             encoded = av.VideoFrame.from_ndarray(_even_rgb(frame), format="rgb24")
             encoded.pts, encoded.time_base = number, 1 / rate
             container.mux(stream.encode(encoded))

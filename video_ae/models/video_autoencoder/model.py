@@ -12,7 +12,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
-from video_ae.geometry.resize import resize_images
+from video_ae.geometry.resize import resize_to_floats
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.models.base import Options, VideoModel
 from video_ae.models.video_autoencoder.affine_warp import AffineWarp, FoldedDecoder, Voxels, warp_voxels
@@ -129,7 +129,7 @@ class PaperVideoAutoencoder(VideoModel):
             clip: as in `VideoModel.find_cameras`.
             options: of which the focal length counts.
         """
-        frames = resize_images(clip.frames, self.image_size)
+        frames = resize_to_floats(clip.frames, self.image_size)
         steps = self._calibrated(frames[:-1], frames[1:])
         return _estimate(compose_motions(steps), clip, options.focal)
 
@@ -142,8 +142,8 @@ class PaperVideoAutoencoder(VideoModel):
             target: its pixels are read by the camera encoder only.
             options: ignored.
         """
-        reference = resize_images(contexts.frames[:1], self.image_size)
-        frame = resize_images(target.frames, self.image_size)
+        reference = resize_to_floats(contexts.frames[:1], self.image_size)
+        frame = resize_to_floats(target.frames, self.image_size)
         warped = self.warp(self.encode_structure(reference), self.encode_camera(reference, frame))
         return _views(self.decode(warped, target.image_size).clamp(0, 1))
 
@@ -155,7 +155,7 @@ class PaperVideoAutoencoder(VideoModel):
             clip: as in `VideoModel.encode_scene`.
             options: of which the focal length and `progress` count.
         """
-        frames = resize_images(clip.frames, self.image_size)
+        frames = resize_to_floats(clip.frames, self.image_size)
         poses: list[Tensor] = []
         keyframes, structures = [], []
         for start in range(0, len(frames), REENCODE_EVERY):
