@@ -258,6 +258,8 @@ class MultiplaneVolume(TensorRecord):
 
     def halved(self) -> "MultiplaneVolume":
         """The same code in half of the memory: densities and features in float16, as files hold them."""
+        if self.density.dtype == self.features.dtype == torch.float16:
+            return self
         density, features = (one.clamp(-_LARGEST_HALF, _LARGEST_HALF).half() for one in (self.density, self.features))
         return replace(self, density=density, features=features)
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from video_ae.camera.base import CameraEncoder
+from video_ae.formats.scene import read_scene, write_scene
 from video_ae.geometry.frustum import MARGIN
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import se3_exp
@@ -206,6 +207,18 @@ def test_codes_of_a_video_take_half_of_the_memory_and_are_rendered_without_a_cop
         assert used.density.is_contiguous()
         assert used.features.is_contiguous()
         assert scene.volume(number) is used
+
+
+def test_a_scene_is_read_as_it_was_written(model, tmp_path):
+    scene = model.eval().encode_scene(clip(6))
+    write_scene(tmp_path, scene, (26, 18))
+    again, size = read_scene(tmp_path)
+    assert size == (26, 18)
+    assert len(again.volumes) == len(scene.volumes) >= 2
+    for one, other in zip(scene.volumes, again.volumes, strict=True):
+        assert torch.equal(one.density, other.density)
+        assert torch.equal(one.features, other.features)
+        assert torch.equal(one.inverse_depth, other.inverse_depth)
 
 
 def test_a_known_focal_length_is_kept(model):

@@ -53,7 +53,7 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
         tensors |= {
             f"structures.{number}.density": volume.density,
             f"structures.{number}.features": volume.features,
-            f"structures.{number}.inverse_depth": volume.inverse_depth,
+            f"structures.{number}.inverse_depth": volume.inverse_depth.clone(),  # codes share it, files must not
             f"structures.{number}.world_from_camera": volume.reference.world_from_camera,
             f"structures.{number}.intrinsics": volume.reference.intrinsics,
         }

@@ -13,6 +13,7 @@ _FEATHER = 0.02  # of the image: width over which `inside_others` falls from 1 t
 NEAR_SURFACES = 2.0  # times the typical inverse depth
 _SURFACES = (0.25, 1.0, NEAR_SURFACES)  # times the typical inverse depth
 _OUT_OF_SIGHT = 1.0  # image widths: the displacement of a point behind the camera, and the largest there is
+_PAIRS_AT_ONCE = 2**15  # of views: of a long video they are millions
 _NEAREST = 0.05  # of homogeneous depth: points nearer to the camera's own plane than this count as behind it
 
 
@@ -33,6 +34,12 @@ def view_displacement(
     >>> view_displacement(still, torch.ones(1), still).item()
     0.0
     """
+    step = max(1, _PAIRS_AT_ONCE // max(1, len(others)))
+    parts = [slice(start, start + step) for start in range(0, len(views), step)]
+    return torch.cat([_displacement(views.select(part), inverse_depth[part], others) for part in parts])
+
+
+def _displacement(views: Cameras, inverse_depth: Tensor, others: Cameras) -> Tensor:
     rays = camera_rays(views.intrinsics, *_GRID).flatten(1, 2)  # [view, point, 3]
     other_from_view = invert(others.world_from_camera)[None] @ views.world_from_camera[:, None]
     rotated = torch.einsum("voij,vpj->vopi", other_from_view[..., :3, :3], rays)

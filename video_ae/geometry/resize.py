@@ -51,7 +51,10 @@ def resize_to_floats(
     """
     if frames.dtype != torch.uint8:
         return resize_images(frames.float(), size)
-    return torch.cat([resize_images(as_floats(part), size) for part in frames.split(_FRAMES_AT_ONCE)])
+    resized = torch.empty(*frames.shape[:2], size[1], size[0], device=frames.device)
+    for part, filled in zip(frames.split(_FRAMES_AT_ONCE), resized.split(_FRAMES_AT_ONCE), strict=True):
+        filled.copy_(resize_images(as_floats(part), size))
+    return resized
 
 
 def resize_maps(

@@ -17,7 +17,7 @@ from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
 from video_ae.renderers.compositing import absorption_weights
 from video_ae.scene.points import draw
-from video_ae.types import MultiplaneVolume, Scene
+from video_ae.types import Cameras, MultiplaneVolume, Scene
 
 MOST_GAUSSIANS = 200_000  # 13.6 MB; long videos get more:
 MOST_PER_FRAME = 8_000
@@ -49,17 +49,17 @@ def scene_gaussians(scene: Scene) -> GaussianCloud:
     Args:
         scene: whose codes are multiplane volumes.
     """
-    volumes = [volume.to("cpu", torch.float32) for volume in scene.volumes]
-    peaks = [_peaks(volume) for volume in volumes]
-    middle = (len(volumes) - 1) / 2
-    order = sorted(range(len(volumes)), key=lambda number: abs(number - middle))
+    peaks = [_peaks(volume.to("cpu", torch.float32)) for volume in scene.volumes]
+    references = [volume.reference.to("cpu") for volume in scene.volumes]
+    middle = (len(peaks) - 1) / 2
+    order = sorted(range(len(peaks)), key=lambda number: abs(number - middle))
     clouds = []
     for rank, own in enumerate(order):
-        cloud, central = _gaussians(volumes[own], peaks[own])
+        cloud, central = _gaussians(references[own], peaks[own])
         kept = torch.ones(len(cloud), dtype=torch.bool)
         for other in order[:rank] + order[rank + 1 :]:
             # Beyond its own frame a code knows less than the keyframe that looks there, be it earlier or later.
-            shown = _shown_by(cloud.centres, volumes[other], peaks[other].expected)
+            shown = _shown_by(cloud.centres, references[other], peaks[other].expected)
             kept &= ~(shown & ~central) if other in order[rank + 1 :] else ~shown
         clouds.append(cloud.select(kept))
     joined = GaussianCloud.cat(clouds)
@@ -89,17 +89,17 @@ def _peaks(volume: MultiplaneVolume) -> _Peaks:
     return _Peaks(mass, mean, spread.clamp_min(0.29 * step), color.clamp(0, 1), expected)  # 0.29: a uniform interval
 
 
-def _gaussians(volume: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianCloud, Bool[Tensor, "gaussian"]]:
+def _gaussians(reference: Cameras, peaks: _Peaks) -> tuple[GaussianCloud, Bool[Tensor, "gaussian"]]:
     """One Gaussian a peak, and whether it lies within the keyframe's own frame (its code reaches further)."""
     rows, columns = peaks.expected.shape
-    rays = camera_rays(volume.reference.intrinsics[0], rows, columns)
+    rays = camera_rays(reference.intrinsics[0], rows, columns)
     before = peaks.mass.cumsum(0) - peaks.mass
     opacity = (peaks.mass / (1 - before).clamp_min(1e-4)).clamp(max=_OPAQUE)
     peak, row, column = torch.nonzero((peaks.mass > LEAST_MASS) & (peaks.mean > 0), as_tuple=True)
     at = peak, row, column
     ray, q = rays[row, column], peaks.mean[at]
     depth = 1 / q
-    focal = volume.reference.intrinsics[0, :2]
+    focal = reference.intrinsics[0, :2]
     across = torch.diag_embed(torch.stack([1 / (focal[0] * columns), 1 / (focal[1] * rows)]))
     slopes = _slopes(peaks.expected)[:, row, column]
     variance = (_THICKNESS * peaks.spread[at] * depth.square()).square()
@@ -110,7 +110,7 @@ def _gaussians(volume: MultiplaneVolume, peaks: _Peaks) -> tuple[GaussianCloud, 
         tangent = -ray * (slope * depth.square())[:, None]
         tangent[:, :2] += depth[:, None] * across[axis]
         covariance = covariance + _WIDTH**2 * tangent[:, :, None] * tangent[:, None]
-    pose = volume.reference.world_from_camera[0]
+    pose = reference.world_from_camera[0]
     values, axes = torch.linalg.eigh(pose[:3, :3] @ covariance @ pose[:3, :3].mT)
     axes = axes * torch.linalg.det(axes).sign()[:, None, None]  # a rotation, not a reflection
     scale = values.clamp_min(1e-14).sqrt().clamp_min(1e-3 * depth[:, None] * across.max())
@@ -139,10 +139,9 @@ def _slopes(inverse_depth: Float[Tensor, "rows columns"]) -> Float[Tensor, "2 ro
 
 
 def _shown_by(
-    points: Float[Tensor, "point 3"], volume: MultiplaneVolume, expected: Float[Tensor, "rows columns"]
+    points: Float[Tensor, "point 3"], reference: Cameras, expected: Float[Tensor, "rows columns"]
 ) -> Bool[Tensor, "point"]:
     """Whether a keyframe's own frame sees through or at each point: it shows the surface there itself."""
-    reference = volume.reference
     local = transform(invert(reference.world_from_camera[0]), points)
     uv = project(local, reference.intrinsics[0].expand(len(points), 4))
     there = sample(expected[None, None], uv[None, None], "border")[0, 0, 0]

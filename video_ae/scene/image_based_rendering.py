@@ -127,11 +127,11 @@ class ImageBasedRenderer:
     def _points_of(self) -> Callable[[int], tuple[Tensor, Tensor, Tensor]]:
         """Colours, 1 / z and trust of what a frame sees, by its position, in the size of its depth map."""
         scene = self.reconstruction.scene
-        distances = view_distances(scene, scene.cameras)
 
         def points(frame: int) -> tuple[Tensor, Tensor, Tensor]:
             known = self._inverse_depth_of(frame)
-            others = [other for other in distances[frame].argsort().tolist() if other != frame][:NEIGHBOURS]
+            nearest = view_distances(scene, self._camera(frame))[0].argsort().tolist()
+            others = [other for other in nearest if other != frame][:NEIGHBOURS]
             there = torch.stack([self._inverse_depth_of(other) for other in others])
             cameras = Cameras.cat([self._camera(other) for other in others])
             view = known, self._camera(frame), there, cameras

@@ -25,7 +25,7 @@ from video_ae.scene.annotations import VideoModel
 from video_ae.scene.exporters import Formats
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.points import scene_points
-from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
+from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
 from video_ae.scene.source import FrameReader, Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
@@ -262,8 +262,14 @@ class Reconstruction:
         if done is not None:
             return done if positions is None else done[positions]
         cameras = self._found if positions is None else self._found.select(positions)
+        count, (width, height) = len(cameras), self.image_size
+        rgb, depth = torch.empty(count, 3, height, width, dtype=torch.uint8), torch.empty(count, height, width)
+        parts = zip(rgb.split(CHUNK), depth.split(CHUNK), strict=True)
         chunks = render_chunks(self, cameras, self.image_size, progress)
-        rendered = RenderedFrames.cat([RenderedFrames(to_bytes(views.rgb), views.inverse_depth) for views in chunks])
+        for (own_rgb, own_depth), views in zip(parts, chunks, strict=True):
+            own_rgb.copy_(to_bytes(views.rgb))
+            own_depth.copy_(views.inverse_depth)
+        rendered = RenderedFrames(rgb, depth)
         if positions is None:
             self.__dict__["_rendered"] = rendered
         return rendered

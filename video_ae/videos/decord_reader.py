@@ -37,6 +37,10 @@ class DecordReader(IndexedVideo):
         }
         for reason in filter(obstacles.get, obstacles):
             raise UserError(self._refused(f"has {reason}, where decord reads wrong frames"))
+        if self._index.conversion:
+            raise UserError(
+                f"{str(self._path)!r} has {self._index.conversion}, which decord leaves as it is: use the decoder pyav."
+            )
         with unreadable_as(self._refused("cannot be opened by decord"), None, self._error):
             self._decoder = decord.VideoReader(str(self._path), num_threads=1)
         if len(self._decoder) != len(self._index.pts):

@@ -15,10 +15,13 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.videos.base import VideoReader
+from video_ae.videos.dynamic_range import TRANSFERS, Transfer
 
 # One packet is one shown frame in these formats. In others (VP8 has invisible frames) only decoding tells.
 ONE_PACKET_PER_FRAME = {"h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"}
 TEXT_FORMATS = {"tty", "ansi"}  # FFmpeg can show plain text as a video
+
+_LEAST_STRETCH = 0.01  # of pixels that are not square
 
 Packet = tuple[Any, Any, bool, bool]  # pts and dts (None where unknown), is keyframe, is hidden
 
@@ -29,13 +32,15 @@ class VideoIndex:
 
     Args:
         stream: number of the video stream in the file.
-        image_size: (width, height) in pixels after rotation.
+        image_size: (width, height) as shown: after rotation, with square pixels.
         quarter_turns: counter-clockwise quarter turns that put a decoded frame upright (0 to 3).
         time_base: seconds per unit of `pts`.
         pts: presentation times of the shown frames, ascending.
         starts: (pts, dts) of the frames where decoding can start, ascending.
         hidden: number of packets that an edit list hides (stream-copied trims have them).
         open_group: whether frames are shown before the keyframe that precedes them in the file.
+        coded_size: (width, height) of a decoded frame, before rotation and whatever the shape of its pixels.
+        transfer: how light is coded, where the dynamic range is high.
     """
 
     stream: int
@@ -46,6 +51,21 @@ class VideoIndex:
     starts: list[tuple[int, int]]
     hidden: int
     open_group: bool
+    coded_size: tuple[int, int]
+    transfer: Transfer | None = None
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) of a frame with square pixels, before rotation."""
+        width, height = self.image_size
+        return (width, height) if self.quarter_turns % 2 == 0 else (height, width)
+
+    @property
+    def conversion(self) -> str | None:
+        """What must be done to decoded frames besides rotation, which only the decoder pyav does."""
+        if self.transfer is not None:
+            return "a high dynamic range"
+        return "pixels that are not square" if self.shown_size != self.coded_size else None
 
     @property
     def times(self) -> Float64[Tensor, "frame"]:
@@ -95,15 +115,29 @@ def index_video(path: Path) -> VideoIndex:
             if first is None:
                 raise UserError(f"{str(path)!r} has no frame that can be decoded: it may be cut off or damaged.")
             turns = (round(first.rotation / 90)) % 4
-            size = (first.width, first.height) if turns % 2 == 0 else (first.height, first.width)
+            coded = first.width, first.height
+            shown = _shown_width(first.width, stream.sample_aspect_ratio), first.height
+            size = shown if turns % 2 == 0 else shown[::-1]
+            transfer = TRANSFERS.get(int(first.color_trc))
             pts, starts, hidden, open_group, trusted = _frames_of(packets)
             if not trusted or stream.codec_context.codec.canonical_name not in ONE_PACKET_PER_FRAME:
                 pts = _count_by_decoding(path, stream.index)
-            return VideoIndex(stream.index, size, turns, stream.time_base, pts, starts, hidden, open_group)
+            frames = pts, starts, hidden, open_group
+            return VideoIndex(stream.index, size, turns, stream.time_base, *frames, coded, transfer)
     except av.FFmpegError as error:
         raise UserError(
             f"{str(path)!r} cannot be read as a video ({error.strerror}): give an mp4, mov, mkv, webm or avi file."
         ) from error
+
+
+def _shown_width(width: int, pixel_aspect: Fraction | None) -> int:
+    """The width in square pixels; rounding of the aspect in the file (853 as 854 pixels) is no stretch.
+
+    >>> _shown_width(1440, Fraction(4, 3)), _shown_width(854, Fraction(1280, 1281))
+    (1920, 854)
+    """
+    stretch = float(pixel_aspect or 1)
+    return width if abs(stretch - 1) < _LEAST_STRETCH else max(2, 2 * round(width * stretch / 2))
 
 
 def video_stream(container: Any, path: Path) -> Any:

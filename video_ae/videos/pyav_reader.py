@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
+from video_ae.videos.dynamic_range import StandardRange
 from video_ae.videos.index import IndexedVideo, VideoIndex
 
 
@@ -36,6 +37,7 @@ class PyAVReader(IndexedVideo):
         self._frames: Iterator = iter(())
         self._container: Any = None  # an av.container.InputContainer
         self._stream: Any = None
+        self._convert: StandardRange | None = None
         self._last_pts: int | None = None  # of the frame that was decoded last; None: no decoding under way
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
@@ -57,14 +59,23 @@ class PyAVReader(IndexedVideo):
             raise UserError(
                 f"{str(self._path)!r} is damaged: frame {number} cannot be decoded; use the part before it."
             )
-        upright = np.rot90(frame.to_ndarray(format="rgb24"), self._index.quarter_turns)
-        if upright.shape[1::-1] != self.image_size:
-            (width, height), (other_width, other_height) = self.image_size, upright.shape[1::-1]
+        if (frame.width, frame.height) != self._index.coded_size:
+            (width, height), (other_width, other_height) = self._index.coded_size, (frame.width, frame.height)
             raise UserError(
                 f"{str(self._path)!r} changes its frame size from {width}x{height} to {other_width}x{other_height} "
                 f"at frame {number}: cut it there and give the parts one by one."
             )
-        return np.ascontiguousarray(upright)
+        width, height = self._index.shown_size
+        pixels = self._in_range(frame).reformat(width, height, "rgb24").to_ndarray()
+        return np.ascontiguousarray(np.rot90(pixels, self._index.quarter_turns))
+
+    def _in_range(self, frame: Any) -> Any:
+        """The frame in the standard dynamic range."""
+        if self._index.transfer is None:
+            return frame
+        if self._convert is None:
+            self._convert = StandardRange(self._stream, self._index.transfer)
+        return self._convert(frame)
 
     def _decode_to(self, pts: int) -> Any:
         """The frame that is shown at `pts`, or None if decoding never puts it out."""

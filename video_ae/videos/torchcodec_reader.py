@@ -35,6 +35,11 @@ class TorchCodecReader(IndexedVideo):
                 f"{str(self._path)!r} has an edit list that hides frames, where torchcodec reads wrong ones: "
                 "use the decoder pyav."
             )
+        if self._index.conversion:
+            raise UserError(
+                f"{str(self._path)!r} has {self._index.conversion}, which torchcodec leaves as it is: use the decoder "
+                "pyav."
+            )
         with unreadable_as(f"torchcodec cannot open {str(self._path)!r}: use the decoder pyav."):
             self._decoder = decoder_class(
                 str(self._path), stream_index=self._index.stream, seek_mode="exact", device="cpu"
