@@ -234,7 +234,7 @@ class CameraEstimate(CountedRecord):
     covariance: Float[Tensor, "*batch frame 6 6"]
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:
         """A typical 1 / z of each frame."""
         return self.inverse_depth.flatten(-2).median(-1).values

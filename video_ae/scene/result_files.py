@@ -29,6 +29,7 @@ from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
 INPUT_VIDEO = "reconstruction.mp4"  # input beside rendering
+_FRAMES_KEPT = 48  # since neighbouring views share them
 NOVEL_RATE = 24.0  # frames a second of new paths
 SCENE = "scene"
 WEIGHTS = f"{SCENE}/weights.safetensors"
@@ -160,7 +161,7 @@ def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
     width, height = clip.image_size
     if len(reader) != len(clip) or reader.image_size != (2 * width, height):
         return None
-    return lru_cache(maxsize=8)(lambda position: reader.read([position])[0, :, :, :width].float() / 255)
+    return lru_cache(_FRAMES_KEPT)(lambda position: reader.read([position])[0, :, :, :width].float() / 255)
 
 
 def export_into(folder: Path, reconstruction: Reconstruction, names: Formats, overwrite: bool) -> list[Path]:
