@@ -4,8 +4,8 @@
 
 CPU seconds of one thread. Every measurement runs in a process of its own, with the package of this checkout and with
 that of the other commit in turn; a first turn, in which code is compiled and caches are filled, is not counted. The
-clips are the project's walk-throughs. Cameras beside COLMAP: `scripts/benchmark_cameras.py`. Commits before 73fe9c0
-have another interface.
+clips are the project's walk-throughs; of others, and of COLMAP, `scripts/benchmark_real_clips.py` has told before.
+Commits before 73fe9c0 have another interface.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from performance_measurements import FRAMES, OTHERS, ROOT, ROWS, measure
+
+REAL = ROOT / "docs" / "performance_real.json"
 
 
 def in_process(name: str, package: Path) -> dict[str, Any]:
@@ -95,11 +97,32 @@ operations, {fast:.0f} ms by the compiled loop ({slow / fast:.1f} times less). R
 results once would take {floor:.1f} ms here: the loop is bound by arithmetic, not by memory.
 
 ![Time over size]({image})
-
+{real_clips(against)}
 What is not reached, what was tried and where the floor lies:
-[experiments](experiments.md#where-the-time-still-goes). Cameras beside COLMAP on the same frames:
-`python scripts/benchmark_cameras.py --root $REAL_CLIPS/eval --peers`.
+[experiments](experiments.md#where-the-time-still-goes).
 """
+
+
+def real_clips(against: str) -> str:
+    """What `scripts/benchmark_real_clips.py` measured, as Markdown.
+
+    Args:
+        against: the older commit.
+    """
+    rows = json.loads(REAL.read_text())
+    before = rows["before"]
+    table = "".join(
+        f"| {name} | {f'{before[name]:.3g}' if name in before else ''} | {value:.3g} | "
+        f"{f'{value / before[name]:.2f}' if name in before else ''} |\n"
+        for name, value in rows["now"].items()
+    )
+    return f"""
+On clips that are not part of the project, by `python scripts/benchmark_real_clips.py --root $REAL_CLIPS --against
+{against}`; COLMAP is pycolmap 4.2.1 with its default mapper and the focal length unknown, on the same frames:
+
+| | before | now | ratio |
+|---|---|---|---|
+{table}"""
 
 
 def processor() -> str:

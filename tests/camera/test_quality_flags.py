@@ -3,8 +3,16 @@
 import torch
 from kornia.filters import gaussian_blur2d
 
-from video_ae.camera.problem import Correspondences
-from video_ae.camera.quality_flags import blurred_frames, clip_notes, frames_with_little_overlap, stands_still
+from video_ae.camera.covariance import fit_confidence
+from video_ae.camera.problem import Correspondences, SceneState
+from video_ae.camera.quality_flags import (
+    blurred_frames,
+    clip_notes,
+    frames_with_little_overlap,
+    solver_notes,
+    stands_still,
+)
+from video_ae.camera.reprojection import frame_fit, predict_points
 from video_ae.geometry.se3 import rigid, so3_exp
 from video_ae.types import CameraEstimate, Cameras
 
@@ -61,3 +69,20 @@ def test_a_camera_stands_where_matches_stay():
     assert still(points)
     assert not still(moving)
     assert not still(points, torch.zeros(1, 40, 2, 2))  # nothing matched says nothing
+
+
+def test_matches_that_no_still_scene_explains_are_named():
+    """A camera moves sideways past a wall: matches where its points land cost nothing; a third of them shuffled do."""
+    grid = torch.stack(torch.meshgrid(torch.linspace(-30, 30, 16), torch.linspace(-20, 20, 12), indexing="ij"), -1)
+    points, edges = grid.flatten(0, 1), torch.tensor([[0, 1], [1, 0]])
+    poses = rigid(torch.eye(3).expand(2, 3, 3), torch.tensor([[0.0, 0.0, 0.0], [-0.1, 0.0, 0.0]]))
+    state = SceneState(poses, torch.ones(2, len(points)), torch.tensor(60.0).log())
+    matched = predict_points(state, points, *edges).image
+    matches = Correspondences(*edges, points, matched, 10 * torch.eye(2).expand(2, len(points), 2, 2))
+    assert solver_notes(state, matches, 64) == ()
+    torch.testing.assert_close(fit_confidence(frame_fit(state, matches), 64), torch.ones(2))
+    wrong = matched.clone()
+    wrong[:, ::3] = wrong[:, ::3].flip(1)
+    shuffled = Correspondences(*edges, points, wrong, matches.information)
+    assert [note.partition(":")[0] for note in solver_notes(state, shuffled, 64)] == ["poor fit"]
+    assert fit_confidence(frame_fit(state, shuffled), 64).max() < 0.01

@@ -122,6 +122,24 @@ def test_camera_that_only_turns_gets_its_rotation_and_says_so():
     assert "no parallax" in estimate.notes[0]
 
 
+def test_an_image_whose_parts_move_apart_says_that_no_scene_fits():
+    """Tiles of one texture, each of which moves in a direction of its own."""
+    texture = smooth_noise(96, 128, seed=4)[0]
+    angles = torch.linspace(0, 20, 12)
+    frames = torch.empty(8, 3, 48, 64)
+    for time in range(8):
+        for tile, angle in enumerate(angles):
+            top, left = 16 * (tile // 4), 16 * (tile % 4)
+            y, x = (
+                round(20 + start + 1.2 * time * move.item())
+                for start, move in ((top, angle.sin()), (left, angle.cos()))
+            )
+            frames[time, :, top : top + 16, left : left + 16] = texture[:, y : y + 16, x : x + 16]
+    estimate = CameraSolver(**FAST).solve(frames)
+    assert "poor fit" in estimate.notes[0]
+    assert estimate.confidence.max() < 0.1
+
+
 def test_black_frames_say_that_there_is_no_texture():
     assert "no texture" in CameraSolver(**FAST).solve(DEGENERATE["black"]).notes[0]
 

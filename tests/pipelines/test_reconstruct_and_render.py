@@ -18,6 +18,8 @@ from video_ae.formats.scene import read_scene
 from video_ae.formats.tum import read_tum
 from video_ae.geometry.se3 import invert
 from video_ae.pipelines.reconstruct import reconstruct_video, render_path
+from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.undistort import undistorted
 from video_ae.videos.open import open_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
@@ -247,3 +249,23 @@ def test_render_does_not_overwrite_unasked(done, tmp_path):
     assert error.value.argument == "overwrite"
     render_path(done, "orbit", tmp_path / "x.mp4", frames=2, overwrite=True)
     assert len(open_video(tmp_path / "x.mp4")) == 2
+
+
+def test_frames_of_a_calibrated_lens_are_undistorted_everywhere(inputs, tmp_path):
+    """The cameras are those of a pinhole, and so are the images beside them, also when they are exported later."""
+    width, height = SIZE
+    camera = {"w": width, "h": height, "fl_x": 0.9 * width, "fl_y": 0.9 * width, "k1": -0.3}
+    (tmp_path / "lens.json").write_text(json.dumps(camera))
+    out = tmp_path / "out"
+    given = {"refine": 0, "export": ("none",), "camera": tmp_path / "lens.json"}
+    reconstruct_video(inputs / "walk.mp4", out, inputs / "weights.safetensors", **given)
+    settings = json.loads((out / "summary.json").read_text())["settings"]
+    assert settings["focal"] == pytest.approx(0.9)
+    assert settings["camera"]["radial"][0] == -0.3
+    saved = Reconstruction.load(out)
+    expected = undistorted(open_video(inputs / "walk.mp4"), tmp_path / "lens.json").read([3])
+    assert torch.equal(saved.source.open().read([3]), expected)
+    assert (expected.float() - open_video(inputs / "walk.mp4").read([3]).float()).abs().mean() > 2
+    with pytest.raises(UserError, match="beside a camera"):
+        reconstruct_video(inputs / "walk.mp4", tmp_path / "no", inputs / "weights.safetensors", focal=0.9, **given)
+    assert not (tmp_path / "no").exists()

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from video_ae.camera.normal_equations import normal_equations, reduced_system
 from video_ae.camera.problem import Correspondences, Priors, SceneState
+from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.se3 import adjoint
 
 _EFFECTIVE = 0.1  # neighbouring correspondences share pixels: this part of them counts as independent
@@ -45,6 +46,31 @@ def rotation_confidence(covariance: Float[Tensor, "frame 6 6"]) -> Float[Tensor,
     """
     spread = covariance[:, :3, :3].diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()
     return 1 / (1 + spread / _ROTATION_SPREAD)
+
+
+def fit_confidence(costs: Float[Tensor, "frame"], size: int) -> Float[Tensor, "frame"]:
+    """1 where a rigid scene explains the correspondences of a frame, 1/2 where they cost as much as those of clips that
+    are lost begin to, towards 0 where most of what was matched moves, repeats or was mistaken.
+
+    Covariances do not tell: they follow from how many correspondences there are, right or wrong.
+
+    Args:
+        costs: Cauchy cost of a correspondence, on average; wrong matches are off by more pixels at a larger size.
+        size: shorter side of the frames that they were found in, in pixels.
+
+    >>> fit_confidence(torch.tensor([0.1, 0.15, 0.25]), 64).numpy().round(3)
+    array([0.962, 0.5  , 0.017], dtype=float32)
+    """
+    return 1 / (1 + (costs / typical_lost_cost(size)) ** 8)
+
+
+def typical_lost_cost(size: int) -> float:
+    """Mean cost of a correspondence from which on clips are lost.
+
+    Args:
+        size: shorter side of the frames, in pixels.
+    """
+    return THRESHOLDS.misfit_cost * (size / 64) ** 0.75
 
 
 def scale_covariance(covariance: Float[Tensor, "frame 6 6"], scale: Tensor) -> Float[Tensor, "frame 6 6"]:

@@ -5,30 +5,40 @@ from collections.abc import Sequence
 import torch
 
 from video_ae.camera.base import Frames
+from video_ae.camera.covariance import typical_lost_cost
 from video_ae.camera.problem import Correspondences, SceneState
+from video_ae.camera.reprojection import frame_fit
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.covisibility import covisible_fraction
 from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate
 
 NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
+MISFIT = "poor fit"
 _NAMED = 3  # frames that a note names
 
 
-def solver_notes(state: SceneState, matches: Correspondences) -> tuple[str, ...]:
+def solver_notes(state: SceneState, matches: Correspondences, size: int) -> tuple[str, ...]:
     """What the correspondences do not determine.
 
     Args:
         state: the solved scene.
         matches: that it was solved on.
+        size: shorter side of the frames that they were found in, in pixels.
     """
     if matches.reliable.float().mean().item() < THRESHOLDS.textured_fraction:
         return (f"{NO_TEXTURE}: there was next to nothing to match, the poses are a guess",)
     if stands_still(matches):
         return (f"{STANDING}: nothing moves between the frames, so there is no path and no depth to be found",)
+    notes = []
+    if frame_fit(state, matches).mean().item() > THRESHOLDS.misfit_ratio * typical_lost_cost(size):
+        notes.append(
+            f"{MISFIT}: no still scene explains what was matched, as where most of the image moves or repeats; do not "
+            "trust the poses"
+        )
     if parallax(state, matches) < THRESHOLDS.parallax_pixels:
-        return (f"{NO_PARALLAX}: rotation is found, translation and depth are a guess",)
-    return ()
+        notes.append(f"{NO_PARALLAX}: rotation is found, translation and depth are a guess")
+    return tuple(notes)
 
 
 def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:

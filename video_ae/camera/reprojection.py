@@ -137,6 +137,22 @@ def match_costs(state: SceneState, matches: Correspondences) -> Float[Tensor, "e
     return torch.log1p(torch.where(seen.in_front, error, error + behind))
 
 
+def frame_fit(state: SceneState, matches: Correspondences) -> Float[Tensor, "frame"]:
+    """Mean cost of the reliable correspondences from and to each frame; that of all where a frame has none.
+
+    Args:
+        state: the scene.
+        matches: its correspondences.
+    """
+    weight = matches.reliable.to(state.inverse_depth.dtype)
+    costs, weights = (match_costs(state, matches) * weight).sum(-1), weight.sum(-1)
+    total, count = torch.zeros(len(state), device=costs.device), torch.zeros(len(state), device=costs.device)
+    for ends in (matches.source, matches.target):
+        total, count = total.index_add(0, ends, costs), count.index_add(0, ends, weights)
+    overall = costs.sum() / weights.sum().clamp_min(1)
+    return torch.where(count > 0, total / count.clamp_min(1), overall)
+
+
 def _compiled_errors(state: SceneState, matches: Correspondences) -> Float[Tensor, "edge point"]:
     errors = torch.empty_like(matches.matched[..., 0], memory_format=torch.contiguous_format)
     spread(len(errors), match_errors, *scene_arrays(state, matches), errors.numpy())

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from video_ae.camera.base import CameraEncoder, Frames
-from video_ae.camera.covariance import pose_covariance, rotation_confidence
+from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation_confidence
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.frame_selection import select_frames
@@ -22,7 +22,7 @@ from video_ae.camera.problem import (
 )
 from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, solver_notes
 from video_ae.camera.registration import register_frames
-from video_ae.camera.reprojection import match_costs
+from video_ae.camera.reprojection import frame_fit, match_costs
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.errors import UserError
@@ -273,8 +273,9 @@ class _Solving:
         """A solution with its covariances and notes."""
         priors = self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
         covariance = pose_covariance(solution.state, solution.matches, priors)
-        confidence = rotation_confidence(covariance)
-        notes = solver_notes(solution.state, solution.matches)
+        costs, size = frame_fit(solution.state, solution.matches), min(solution.graph.width, solution.graph.height)
+        confidence = rotation_confidence(covariance) * fit_confidence(costs, size)
+        notes = solver_notes(solution.state, solution.matches, size)
         if any(note.startswith(NO_TEXTURE) for note in notes):
             confidence = confidence * 0.1
         state = solution.state.relative_to_first()

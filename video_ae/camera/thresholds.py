@@ -21,6 +21,10 @@ class Thresholds:
         selection_pixels: a frame is solved where a quarter of the image has moved by more since the last one that is,
             at a working size of 64 pixels (frame_selection).
         moving_pixels: the same for clips that hardly move (frame_selection).
+        misfit_cost: from it on clips are lost, at a working size of 64 pixels: right ones cost 0.1 at most, lost ones
+            0.15 and more (covariance).
+        misfit_ratio: of that cost, above which the notes say that the correspondences contradict a rigid scene
+            (quality_flags).
         keyframe_overlap: part of a keyframe's points that the next one sees at least (global_adjustment).
         loop_overlap: part of both frames' points that a loop closure shares at least (loop_closure).
         textured_fraction: part of the correspondences that must carry information (quality_flags).
@@ -41,6 +45,8 @@ class Thresholds:
     duplicate_cost: float = 3e-3
     selection_pixels: float = 2.0
     moving_pixels: float = 0.15
+    misfit_cost: float = 0.15
+    misfit_ratio: float = 1.3
     keyframe_overlap: float = 0.5
     loop_overlap: float = 0.5
     textured_fraction: float = 0.05

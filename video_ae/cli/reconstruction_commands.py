@@ -1,5 +1,6 @@
 """`video-ae reconstruct`, `render`, `view` and `export`."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,15 @@ PATHS = ("input", "orbit", "spiral", "dolly")  # both are repeated here, since t
 EXPORTS = ("kitti", "tum", "points", "gaussians", "depth", "nerfstudio", "colmap")
 
 
+def _say_what_was_found(result: Path, **given: Any) -> None:
+    """Where the results are, what could not be determined, and how far they can be trusted."""
+    summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
+    print(f"Wrote {result}: overview.png shows what was found, cameras.json holds the cameras.")
+    print(f"Confidence {summary['confidence']['mean']:.2f} (0: a guess, 1: well determined).")
+    for note in summary["notes"]:
+        print(f"Note: {note}.")
+
+
 def add_to(commands: Any) -> None:
     """Adds these commands.
 
@@ -16,11 +26,13 @@ def add_to(commands: Any) -> None:
         commands: of the parser that the commands are added to.
     """
     help, work = "a video -> cameras, structure and new views", "pipelines.reconstruct:reconstruct_video"
-    says = "Wrote {result}: overview.png shows what was found, cameras.json holds the cameras."
-    parser = add_command(commands, "reconstruct", help, work, says)
+    parser = add_command(commands, "reconstruct", help, work, _say_what_was_found)
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_FRAME_FOLDER")
     parser.add_shared("--out", "--weights", "--stride", "--frames")
     parser.add_argument("--focal", type=float, metavar="F", help="known fx / width (default: found)")
+    parser.add_argument("--fov", type=float, metavar="DEGREES", help="or the known horizontal field of view")
+    calibration = "or a calibration: transforms.json, a COLMAP model or OpenCV's YAML; frames are undistorted"
+    parser.add_argument("--camera", type=Path, metavar="FILE", help=calibration)
     names = f"{', '.join(EXPORTS)}, module.function of your own"
     parser.add_argument("--export", nargs="+", metavar="NAME", help=f"{names}; all (default) or none (docs/exports.md)")
     parser.add_shared("--refine", "--device", "--overwrite", "--decoder")

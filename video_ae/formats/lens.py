@@ -1,8 +1,12 @@
 """A lens with OpenCV's distortion: what the camera models of COLMAP and nerfstudio have in common."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from video_ae.errors import UserError
 
@@ -44,17 +48,46 @@ class Lens:
         >>> round(Lens((100, 80), (50, 50), (50, 40), radial=(-0.1,)).corner_shift(), 3)
         0.105
         """
-        return max(self._shift(x, y) for x, y in product(*((0.0, float(side)) for side in self.size)))
+        corners = torch.tensor(list(product(*((0.0, float(side)) for side in self.size))), dtype=torch.float64)
+        shift = self.project(self.rays_without_distortion(corners)) - corners
+        return shift.norm(dim=-1).nan_to_num(math.inf).max().item() / self.size[0]
 
-    def _shift(self, pixel_x: float, pixel_y: float) -> float:
-        x, y = (pixel_x - self.centre[0]) / self.focal[0], (pixel_y - self.centre[1]) / self.focal[1]
-        square = x * x + y * y
+    def rays_without_distortion(self, pixels: Float64[Tensor, "*points 2"]) -> Float64[Tensor, "*points 2"]:
+        """Viewing rays of pixels, as if the lens were a pinhole: x and y at z = 1.
+
+        Args:
+            pixels: of an image of the lens's size.
+        """
+        return (pixels - torch.tensor(self.centre, dtype=torch.float64)) / torch.tensor(self.focal, dtype=torch.float64)
+
+    def project(self, rays: Float64[Tensor, "*points 2"]) -> Float64[Tensor, "*points 2"]:
+        """Where the lens shows viewing rays, in pixels.
+
+        Args:
+            rays: x and y at z = 1.
+
+        >>> Lens((100, 80), (50, 50), (50, 40), radial=(-0.1,)).project(torch.tensor([[1.0, 0.0]]).double()).tolist()
+        [[95.0, 40.0]]
+        """
+        x, y = rays.unbind(-1)
+        square, (p1, p2) = x * x + y * y, self.tangential
         above, below = (1 + sum(k * square**n for n, k in enumerate(ks, 1)) for ks in (self.radial, self.divisor))
-        factor = above / below - 1 if below else math.inf
-        p1, p2 = self.tangential
-        dx = x * factor + 2 * p1 * x * y + p2 * (square + 2 * x * x)
-        dy = y * factor + p1 * (square + 2 * y * y) + 2 * p2 * x * y
-        return math.hypot(self.focal[0] * dx, self.focal[1] * dy) / self.size[0]
+        dx = x * above / below + 2 * p1 * x * y + p2 * (square + 2 * x * x)
+        dy = y * above / below + p1 * (square + 2 * y * y) + 2 * p2 * x * y
+        bent = torch.stack([dx, dy], -1)
+        return bent * torch.tensor(self.focal, dtype=bent.dtype) + torch.tensor(self.centre, dtype=bent.dtype)
+
+    def at_size(self, image_size: tuple[int, int]) -> "Lens":
+        """The same lens for images that were scaled.
+
+        Args:
+            image_size: their (width, height).
+
+        Raises:
+            UserError: when their aspect ratio differs from the lens's.
+        """
+        fx, fy, cx, cy = self.intrinsics_at(image_size)
+        return replace(self, size=image_size, focal=(fx, fy), centre=(cx, cy))
 
     def intrinsics_at(self, image_size: tuple[int, int]) -> list[float]:
         """(fx, fy, cx, cy) in pixels of images that were scaled.

@@ -98,6 +98,25 @@ def read_nerfstudio(path: Path) -> Transforms:
         )
 
 
+def read_nerfstudio_lens(path: Path, image_size: tuple[int, int]) -> Lens | None:
+    """The lens of a file, which may have no frames: what is said of all of them, else of the first one.
+
+    Args:
+        path: a `transforms.json`.
+        image_size: (width, height) in pixels of the images, for files that do not say it.
+
+    Returns:
+        None for nerfstudio's fisheyes and panoramas.
+
+    Raises:
+        UserError: when the file is missing or damaged, or has no focal length.
+    """
+    expected = "fl_x or camera_angle_x, and w and h, are expected (k1, k2, k3, k4, p1, p2, cx, cy where there are any)."
+    with unreadable_as(f"{str(path)!r} is no usable transforms.json", expected):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return _lens({**next(iter(content.get("frames", [])), {}), **content}, image_size)
+
+
 def _lens(values: dict[str, Any], image_size: tuple[int, int]) -> Lens | None:
     if values.get("camera_model", "OPENCV") not in _PERSPECTIVE or values.get("is_fisheye"):
         return None

@@ -1,7 +1,7 @@
 """The contracts of models: an autoencoder of clips, and one that also handles whole videos."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,9 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from video_ae.errors import UserError
+from video_ae.formats.lens import Lens
 from video_ae.geometry.trajectories import interpolate
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
+from video_ae.scene.undistort import UndistortedReader, undistorted
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
 DEFAULT_REFINE_STEPS = 4
@@ -76,6 +78,7 @@ class VideoModel(Autoencoder):
         refine_iterations: int = DEFAULT_REFINE_STEPS,
         decoder: str = "auto",
         progress: Progress | None = None,
+        camera: str | Path | Lens | None = None,
     ) -> Reconstruction:
         """Cameras and structure of a video, as a record that is rendered, saved and exported.
 
@@ -91,6 +94,8 @@ class VideoModel(Autoencoder):
             refine_iterations: rounds of test-time refinement of the cameras; 0: feed-forward.
             decoder: of video files: "auto", "torchcodec", "pyav" or "decord".
             progress: called with what is being done and the part done, from 0 to 1.
+            camera: the lens, or the file of its calibration (`formats.camera_file`), in place of a focal length: frames
+                are undistorted, and the cameras are those of the undistorted frames.
 
         Raises:
             UserError: the video is none of these, cannot be read or leaves fewer than two frames, or a number makes no
@@ -99,6 +104,11 @@ class VideoModel(Autoencoder):
         check_numbers(stride, frames, focal, refine_iterations)
         reader = open_source(video, stride, frames, decoder)
         known = known_focal(focal, fov_degrees, K, reader.image_size[0])
+        if camera is not None:
+            if known is not None:
+                raise UserError("The focal length was given beside a camera, which has one: give one of them.")
+            reader = undistorted(reader, camera)
+            known = reader.focal_over_width
         options = Options(known, refine_iterations, progress or Options.progress)
         options.progress("reading the video", 0.0)
         clip = read_source(reader, stride, frames)
@@ -112,6 +122,7 @@ class VideoModel(Autoencoder):
             "stride": stride,
             "frames": frames,
             "focal": known,
+            "camera": asdict(reader.lens) if isinstance(reader, UndistortedReader) else None,
             "refine": refine_iterations,
             "device": str(device),
             "decoder": decoder,

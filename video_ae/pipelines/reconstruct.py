@@ -9,6 +9,7 @@ from typing import Any
 from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.formats.atomic import output_folder
+from video_ae.formats.lens import Lens
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_video_model
 from video_ae.pipelines.inputs import checked_out
@@ -34,6 +35,7 @@ def reconstruct(
     progress: Progress | None = None,
     fov_degrees: float | None = None,
     K: Any = None,
+    camera: str | Path | Lens | None = None,
 ) -> Reconstruction:
     """Cameras and structure of a video, as `video-ae reconstruct` finds them, kept in memory.
 
@@ -49,12 +51,13 @@ def reconstruct(
         progress: called with what is being done and the part done, from 0 to 1.
         fov_degrees: the horizontal field of view, in place of `focal`.
         K: the calibration matrix [3, 3] in pixels of the video, in place of `focal`.
+        camera: a lens, or the file of its calibration, in place of `focal` (`VideoModel.reconstruct`).
 
     Raises:
         UserError: the video cannot be read, the weights do not load, or a number makes no sense.
     """
     model = load_video_model(weights, choose_device(device))
-    made = model.reconstruct(source, stride, frames, focal, fov_degrees, K, refine, decoder, progress)
+    made = model.reconstruct(source, stride, frames, focal, fov_degrees, K, refine, decoder, progress, camera)
     asked = {"weights": None if weights is None else str(weights), "device": device}
     return replace(made, source=replace(made.source, settings={**made.source.settings, **asked}))
 
@@ -71,6 +74,8 @@ def reconstruct_video(
     overwrite: bool = False,
     decoder: str = "auto",
     export: Sequence[str] = ("all",),
+    fov: float | None = None,
+    camera: Path | None = None,
 ) -> Path:
     """Reconstructs a video and writes the results into a folder, which appears when it is complete.
 
@@ -83,13 +88,17 @@ def reconstruct_video(
         weights, stride, frames, focal, refine, device, decoder: as in `reconstruct`.
         overwrite: whether an earlier result is replaced.
         export: names of `video_ae.scene.exporters.FORMATS`, `all` that the model has something for, or `none`.
+        fov: the horizontal field of view in degrees, in place of `focal`.
+        camera: the file of a calibration, in place of `focal`.
 
     Raises:
         UserError: bad input, weights that do not load, or a folder that is in the way or cannot be written.
     """
     chosen_formats(export)
     with output_folder(out, overwrite) as folder, Stages() as stages:
-        made = reconstruct(source, weights, stride, frames, focal, refine, device, decoder, stages)
+        made = reconstruct(
+            source, weights, stride, frames, focal, refine, device, decoder, stages, fov_degrees=fov, camera=camera
+        )
         write_results(folder, made, export, stages)
     return Path(out)
 

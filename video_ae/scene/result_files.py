@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 import video_ae
-from video_ae.errors import UserError
+from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.atomic import MARK, claim_folder, write_json_atomically
 from video_ae.formats.cameras_json import write_cameras_json
+from video_ae.formats.lens import Lens
 from video_ae.formats.scene import read_scene, write_scene
 from video_ae.formats.weights import write_weights
 from video_ae.progress import Stages
@@ -23,6 +24,7 @@ from video_ae.scene.exporters import SHARED, Formats, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.rendering import to_bytes
 from video_ae.scene.source import FrameReader, Source
+from video_ae.scene.undistort import UndistortedReader
 from video_ae.types import Scene, VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
@@ -114,6 +116,7 @@ def read_results(folder: Path, video: Path | None = None) -> tuple[Scene, Source
     settings = _settings(folder)
     known = settings.get("source")
     path = video if video is not None else None if known is None else Path(known)
+    lens = _lens(settings.get("camera"))
 
     @cache
     def open_again() -> VideoReader:
@@ -130,7 +133,7 @@ def read_results(folder: Path, video: Path | None = None) -> tuple[Scene, Source
                 f"{reader.image_size[1]}, {len(reader)} frames): name the right one.",
                 argument="source",
             )
-        return reader
+        return reader if lens is None else UndistortedReader(reader, lens)
 
     return scene, Source(scene.clip.name, image_size, open_again, path, settings)
 
@@ -142,6 +145,14 @@ def _settings(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return settings if isinstance(settings, dict) else {}
+
+
+def _lens(values: Any) -> Lens | None:
+    """The lens that a reconstruction was given."""
+    if not isinstance(values, dict):
+        return None
+    with unreadable_as("The camera in summary.json is damaged: reconstruct the video again."):
+        return Lens(**{name: tuple(value) for name, value in values.items()})
 
 
 def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:

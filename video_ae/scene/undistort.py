@@ -1,0 +1,80 @@
+"""Frames of a lens that bends as a pinhole camera would have taken them."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from video_ae.formats.camera_file import read_camera_file
+from video_ae.formats.lens import Lens
+from video_ae.geometry.pinhole import sample
+from video_ae.videos.base import VideoReader
+
+_ZOOM_STEP, _MOST_ZOOM = 1.005, 3.0
+
+
+class UndistortedReader(VideoReader):
+    """The frames of another reader without distortion, with square pixels and the principal point at the centre.
+
+    They keep their size. The focal length is the lens's, or as much longer as it takes for the frames to be full: a
+    lens that bends inwards leaves nothing at the corners of a wider one.
+
+    Args:
+        reader: of the video.
+        lens: that it was filmed with, for images of the reader's size; also an attribute.
+    """
+
+    def __init__(self, reader: VideoReader, lens: Lens) -> None:
+        super().__init__(reader.name, reader.image_size, reader.times)
+        self._reader, self.lens = reader, lens
+        self._focal = _full_focal(lens)
+        width, height = lens.size
+        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+        uv = lens.project(_rays(torch.stack([x, y], -1).double(), lens.size, self._focal)) / torch.tensor(lens.size)
+        self._uv = uv.float()
+
+    @property
+    def focal_over_width(self) -> float:
+        """fx / width of the frames."""
+        return self._focal / self.lens.size[0]
+
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        frames = torch.empty(len(numbers), 3, *self.image_size[::-1], dtype=torch.uint8)
+        for own, frame in zip(frames, self._reader.decode(numbers), strict=True):
+            own.copy_(sample(frame[None].float(), self._uv[None], "border")[0].round())
+        return frames
+
+
+def undistorted(reader: VideoReader, camera: str | Path | Lens) -> UndistortedReader:
+    """The frames of a reader without the distortion of its lens.
+
+    Args:
+        reader: of the video.
+        camera: the lens, or the file of its calibration.
+
+    Raises:
+        UserError: the file is no calibration, or belongs to images of another aspect ratio.
+    """
+    lens = camera if isinstance(camera, Lens) else read_camera_file(Path(camera), reader.image_size)
+    return UndistortedReader(reader, lens.at_size(reader.image_size))
+
+
+def _rays(pixels: Float64[Tensor, "*points 2"], size: tuple[int, int], focal: float) -> Float64[Tensor, "*points 2"]:
+    return (pixels - torch.tensor(size, dtype=torch.float64) / 2) / focal
+
+
+def _full_focal(lens: Lens) -> float:
+    """The shortest focal length in pixels, not below the lens's own, at which every pixel of the border was seen."""
+    size = torch.tensor(lens.size, dtype=torch.float64)
+    along = torch.linspace(0, 1, 65, dtype=torch.float64)
+    ends = torch.zeros_like(along), torch.ones_like(along)
+    sides = [torch.stack(pair, -1) for end in ends for pair in ((along, end), (end, along))]
+    border, focal = torch.cat(sides) * size, float(max(lens.focal))
+    longest = _MOST_ZOOM * focal
+    while focal < longest:
+        seen = lens.project(_rays(border, lens.size, focal))
+        if bool(((seen >= -0.5) & (seen <= size + 0.5)).all()):
+            break
+        focal *= _ZOOM_STEP
+    return focal
