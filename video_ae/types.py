@@ -241,6 +241,21 @@ class CameraEstimate(CountedRecord):
 
 
 @dataclass(frozen=True)
+class LensOffset:
+    """How a camera differs from a pinhole with its principal point in the middle.
+
+    Args:
+        radial: k1 at the focal length.
+        centre: of the principal point from the middle of the image, in parts of the width and height.
+        focal_over_width: fx / width that goes with it.
+    """
+
+    radial: float
+    centre: tuple[float, float]
+    focal_over_width: float
+
+
+@dataclass(frozen=True)
 class MultiplaneVolume(TensorRecord):
     """The 3D structure code: voxels between the inverse-depth planes of one reference camera, nearest plane first.
 

@@ -19,7 +19,8 @@ from video_ae.formats.tum import read_tum
 from video_ae.geometry.se3 import invert
 from video_ae.pipelines.reconstruct import reconstruct_video, render_path
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.undistort import undistorted
+from video_ae.scene.undistort import UndistortedReader, undistorted
+from video_ae.types import LensOffset
 from video_ae.videos.open import open_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
@@ -269,3 +270,26 @@ def test_frames_of_a_calibrated_lens_are_undistorted_everywhere(inputs, tmp_path
     with pytest.raises(UserError, match="beside a camera"):
         reconstruct_video(inputs / "walk.mp4", tmp_path / "no", inputs / "weights.safetensors", focal=0.9, **given)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_lens_that_is_found_is_corrected_and_said(inputs, tmp_path, monkeypatch):
+    """The model is asked again about the corrected frames, and is content with them."""
+    asked = []
+
+    def find_lens(model, clip, options):
+        asked.append(clip.frames)
+        return LensOffset(-0.1, (0.02, 0.0), 0.8) if len(asked) == 1 else None
+
+    monkeypatch.setattr(FakeSceneModel, "find_lens", find_lens)
+    given = {"refine": 0, "export": ("none",)}
+    out = reconstruct_video(inputs / "walk.mp4", tmp_path / "out", inputs / "weights.safetensors", **given)
+    assert len(asked) == 2
+    assert not torch.equal(*asked)
+    summary = json.loads((out / "summary.json").read_text())
+    assert any(note.startswith("lens: ") and "52.0 % of the width" in note for note in summary["notes"])
+    assert summary["settings"]["camera"]["radial"] == [-0.1]
+    assert isinstance(Reconstruction.load(out).source.open(), UndistortedReader)
+    pinhole = {"camera": Path("pinhole"), **given}
+    out = reconstruct_video(inputs / "walk.mp4", tmp_path / "as-is", inputs / "weights.safetensors", **pinhole)
+    assert len(asked) == 2
+    assert json.loads((out / "summary.json").read_text())["settings"]["camera"] is None

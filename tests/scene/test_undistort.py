@@ -6,6 +6,7 @@ import torch
 from video_ae.formats.lens import Lens
 from video_ae.scene.source import FramesInMemory
 from video_ae.scene.undistort import UndistortedReader
+from video_ae.types import LensOffset
 
 SIZE = (160, 120)
 LENSES = {
@@ -56,3 +57,16 @@ def test_a_pinhole_is_left_as_it_is():
     reader = UndistortedReader(FramesInMemory(frames), Lens(SIZE, (100, 100), (80, 60)))
     assert torch.equal(reader.read([0, 1]), frames)
     assert reader.focal_over_width == 100 / 160
+
+
+def test_what_is_found_in_two_rounds_adds_up():
+    lens = Lens(SIZE, (140, 140), (76, 63), (-0.2,))
+    bent = (filmed(lens) * 255).round().byte()[None].repeat(2, 1, 1, 1)
+    focal = 140 / SIZE[0]
+    once = UndistortedReader.correcting(FramesInMemory(bent), LensOffset(-0.12, (-4 / SIZE[0], 3 / SIZE[1]), focal))
+    # What is left, in the pixels of the frames that were corrected once: their focal length is a little longer.
+    rest = LensOffset(-0.08 * (once.focal_over_width / focal) ** 2, (0.0, 0.0), once.focal_over_width)
+    twice = UndistortedReader.correcting(once, rest)
+    assert twice.lens.radial[0] == pytest.approx(-0.2 * (once.focal_over_width / focal) ** 2, rel=0.1)
+    assert twice.lens.centre == pytest.approx((76, 63))
+    assert "47.5 % of the width" in twice.note

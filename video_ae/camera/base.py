@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from video_ae.types import CameraEstimate
+from video_ae.types import CameraEstimate, LensOffset
 
 Frames = Float[Tensor, "frame 3 height width"] | UInt8[Tensor, "frame 3 height width"]
 
@@ -34,6 +34,15 @@ class CameraEncoder(nn.Module, ABC):
         Raises:
             UserError: there are fewer than two frames.
         """
+
+    def find_lens(self, frames: Frames, focal_over_width: float | None = None) -> LensOffset | None:
+        """How the camera of a clip differs from a pinhole; None where it does not, or the encoder cannot tell.
+
+        Args:
+            frames: RGB in [0, 1] or bytes in 0 .. 255, in order.
+            focal_over_width: the focal length where it is known, as fx / width.
+        """
+        return None
 
     def forward(
         self, frames: Float[Tensor, "batch frame 3 height width"], focal_over_width: float | None = None

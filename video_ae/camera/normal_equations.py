@@ -60,10 +60,10 @@ def normal_equations(state: SceneState, matches: Correspondences, priors: Priors
     edge_terms = _compiled_terms if usable(state.inverse_depth, matches.matched) else _terms
     terms = edge_terms(state, matches, adjoints, slots, columns.shape[1])
     device, size = columns.device, 6 * len(state) + 1
-    spread_twists = _both_twists(adjoints)
+    spread_twists = both_twists(adjoints)
     blocks = spread_twists.mT @ terms.blocks @ spread_twists
     sides = (spread_twists.mT @ terms.sides[..., None]).squeeze(-1)
-    unknowns = _unknowns(matches, size)
+    unknowns = edge_unknowns(matches, size)
     camera = torch.zeros(size * size, dtype=torch.float64, device=device)
     camera.index_add_(0, (unknowns[:, :, None] * size + unknowns[:, None, :]).flatten(), blocks.double().flatten())
     right = torch.zeros(size, dtype=torch.float64, device=device)
@@ -121,8 +121,12 @@ def _compiled_terms(
     return terms
 
 
-def _both_twists(adjoint: Float[Tensor, "edge 6 6"]) -> Float[Tensor, "edge 7 13"]:
-    """From derivatives by the target's twist and the focal length to those by both twists and the focal length."""
+def both_twists(adjoint: Float[Tensor, "edge 6 6"]) -> Float[Tensor, "edge 7 13"]:
+    """From derivatives by the target's twist and the focal length to those by both twists and the focal length.
+
+    Args:
+        adjoint: of target_from_source.
+    """
     spread = adjoint.new_zeros(len(adjoint), 7, 13)
     spread[:, :6, :6] = -adjoint
     spread[:, :6, 6:12] = torch.eye(6, dtype=adjoint.dtype, device=adjoint.device)
@@ -130,8 +134,13 @@ def _both_twists(adjoint: Float[Tensor, "edge 6 6"]) -> Float[Tensor, "edge 7 13
     return spread
 
 
-def _unknowns(matches: Correspondences, size: int) -> Int[Tensor, "edge 13"]:
-    """Which unknowns an edge touches: six of the source, six of the target, the focal length (the last one)."""
+def edge_unknowns(matches: Correspondences, size: int) -> Int[Tensor, "edge 13"]:
+    """Which unknowns an edge touches: six of the source, six of the target, the focal length (the last one).
+
+    Args:
+        matches: of the edges.
+        size: how many unknowns there are.
+    """
     six = torch.arange(6, device=matches.source.device)
     focal = torch.full_like(matches.source, size - 1)[:, None]
     return torch.cat([6 * matches.source[:, None] + six, 6 * matches.target[:, None] + six, focal], 1)

@@ -9,10 +9,11 @@ from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation_confidence
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.frame_selection import select_frames
+from video_ae.camera.frame_selection import FEWEST_FRAMES, select_frames
 from video_ae.camera.global_adjustment import KEYFRAME_GAPS, covisible_keyframes, propagate_corrections
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
+from video_ae.camera.lens_search import search_lens
 from video_ae.camera.problem import (
     Correspondences,
     KnownParameters,
@@ -20,7 +21,7 @@ from video_ae.camera.problem import (
     Submap,
     focal_in_pixels,
 )
-from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, solver_notes
+from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, is_guess, solver_notes
 from video_ae.camera.registration import register_frames
 from video_ae.camera.reprojection import frame_fit, match_costs
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
@@ -29,10 +30,11 @@ from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
 from video_ae.geometry.resize import resize_to_floats
-from video_ae.types import CameraEstimate, Cameras
+from video_ae.types import CameraEstimate, Cameras, LensOffset
 
 _REFINE_GAPS = (1, 3, 6, 10)
 _REFINE_SIZE, _REFINE_SUBMAP_SIZE = 128, 96  # working sizes of refinement: of a whole clip, of submaps
+_LENS_STEP = 3  # of the selected frames, where there are enough: a lens shows in wide motion
 _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in submaps
 
 
@@ -118,6 +120,33 @@ class CameraSolver(CameraEncoder):
             graph = images.graph(min(solved.grid.width, solved.grid.height), self.point_step)
             solved = register_frames(solved, selected, graph, self.outer_loop)
         return _estimate(solved, frames)
+
+    @torch.no_grad()
+    @full_precision
+    def find_lens(self, frames: Frames, focal_over_width: float | None = None) -> LensOffset | None:
+        """How the camera differs from a pinhole with a centred principal point, from a stretch in the middle of a clip.
+
+        Args:
+            frames: RGB in [0, 1] or bytes in 0 .. 255, in order.
+            focal_over_width: the focal length where it is known, as fx / width; else it is found.
+
+        Returns:
+            None where a pinhole explains the frames as well, or where they do not tell.
+        """
+        if len(frames) < FEWEST_FRAMES:
+            return None
+        images = _WorkingImages(frames, self.features, self.levels)
+        selected = select_frames(images.graph(self.search_size, self.point_step))
+        selected = selected[:: max(1, min(_LENS_STEP, len(selected) // self.window))]
+        first = max(0, (len(selected) - self.window) // 2)
+        solving = _Solving(self, images.select(selected[first : first + self.window]), focal_over_width)
+        whole = solving.feed_forward()
+        if is_guess(whole.notes):
+            return None
+        solved = solving._polish(solving.parts[0], whole, 1, focal_over_width, _REFINE_SIZE, _REFINE_GAPS)
+        graph, state = solved.graph, solved.state
+        priors = self.outer_loop.priors(graph, state, solved.known)
+        return search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
 
 
 class _WorkingImages:

@@ -31,7 +31,10 @@ def add_to(commands: Any) -> None:
     parser.add_shared("--out", "--weights", "--stride", "--frames")
     parser.add_argument("--focal", type=float, metavar="F", help="known fx / width (default: found)")
     parser.add_argument("--fov", type=float, metavar="DEGREES", help="or the known horizontal field of view")
-    calibration = "or a calibration: transforms.json, a COLMAP model or OpenCV's YAML; frames are undistorted"
+    calibration = (
+        "or a calibration (transforms.json, a COLMAP model, OpenCV's YAML), by which frames are undistorted; pinhole: "
+        "no lens is searched for"
+    )
     parser.add_argument("--camera", type=Path, metavar="FILE", help=calibration)
     names = f"{', '.join(EXPORTS)}, module.function of your own"
     parser.add_argument("--export", nargs="+", metavar="NAME", help=f"{names}; all (default) or none (docs/exports.md)")

@@ -1,7 +1,7 @@
 """The contracts of models: an autoencoder of clips, and one that also handles whole videos."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,8 +15,10 @@ from video_ae.geometry.trajectories import interpolate
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
 from video_ae.scene.undistort import UndistortedReader, undistorted
-from video_ae.types import CameraEstimate, Cameras, ModelOutput, Progress, RenderedViews, Scene, VideoClip
+from video_ae.types import CameraEstimate, Cameras, LensOffset, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 
+PINHOLE = "pinhole"  # in place of a camera's file: no lens is searched for
+_LENS_ROUNDS = 3  # a strong lens is found in parts
 DEFAULT_REFINE_STEPS = 4
 """Rounds of test-time refinement that take about a minute for 25 frames on two cores; more gains little."""
 
@@ -94,8 +96,9 @@ class VideoModel(Autoencoder):
             refine_iterations: rounds of test-time refinement of the cameras; 0: feed-forward.
             decoder: of video files: "auto", "torchcodec", "pyav" or "decord".
             progress: called with what is being done and the part done, from 0 to 1.
-            camera: the lens, or the file of its calibration (`formats.camera_file`), in place of a focal length: frames
-                are undistorted, and the cameras are those of the undistorted frames.
+            camera: the lens, the file of its calibration (`formats.camera_file`) or "pinhole"; by default a lens is
+                searched for where no focal length is given. Where there is one, frames are undistorted, and the cameras
+                are those of the undistorted frames.
 
         Raises:
             UserError: the video is none of these, cannot be read or leaves fewer than two frames, or a number makes no
@@ -104,7 +107,8 @@ class VideoModel(Autoencoder):
         check_numbers(stride, frames, focal, refine_iterations)
         reader = open_source(video, stride, frames, decoder)
         known = known_focal(focal, fov_degrees, K, reader.image_size[0])
-        if camera is not None:
+        searched = camera is None and known is None
+        if camera is not None and str(camera) != PINHOLE:
             if known is not None:
                 raise UserError("The focal length was given beside a camera, which has one: give one of them.")
             reader = undistorted(reader, camera)
@@ -114,7 +118,16 @@ class VideoModel(Autoencoder):
         clip = read_source(reader, stride, frames)
         options.progress("reading the video", 1.0)
         device = next((one.device for one in self.parameters()), torch.device("cpu"))
+        for _ in range(_LENS_ROUNDS if searched else 0):
+            options.progress("lens", 0.0)
+            if (offset := self.find_lens(clip.to(device), options)) is None:
+                break
+            reader = UndistortedReader.correcting(reader, offset)
+            clip = read_source(reader, stride, frames)
         scene = self.encode_scene(clip.to(device), options)
+        if searched and isinstance(reader, UndistortedReader):
+            notes = (*scene.camera.notes, reader.note)
+            scene = replace(scene, camera=replace(scene.camera, notes=notes))
         path = Path(video) if isinstance(video, str | Path) else None
         settings = {
             "source": str(video) if path else None,
@@ -138,6 +151,15 @@ class VideoModel(Autoencoder):
             clip: at least two frames, floats or bytes (`geometry.resize.as_floats`).
             options: how they are found.
         """
+
+    def find_lens(self, clip: VideoClip, options: Options = Options()) -> LensOffset | None:
+        """How the camera of a clip differs from a pinhole; None where it does not, or the model cannot tell.
+
+        Args:
+            clip: at least two frames, floats or bytes.
+            options: how the cameras are found.
+        """
+        return None
 
     @abstractmethod
     def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:

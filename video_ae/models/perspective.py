@@ -15,7 +15,16 @@ from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_
 from video_ae.renderers.base import Renderer
 from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_estimate, image_scene
 from video_ae.structure.base import StructureEncoder
-from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, RenderedViews, Scene, VideoClip
+from video_ae.types import (
+    CameraEstimate,
+    Cameras,
+    LensOffset,
+    ModelOutput,
+    MultiplaneVolume,
+    RenderedViews,
+    Scene,
+    VideoClip,
+)
 
 SHORTEST_STRETCH = 4  # frames that the contexts and targets of a training split are drawn from
 
@@ -182,6 +191,10 @@ class PerspectiveAutoencoder(VideoModel):
     @torch.no_grad()
     def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
         return self.camera.solve(clip.frames, options.focal, options.refine_steps)
+
+    @torch.no_grad()
+    def find_lens(self, clip: VideoClip, options: Options = Options()) -> LensOffset | None:
+        return self.camera.find_lens(clip.frames, options.focal)
 
     @torch.no_grad()
     def synthesize(self, contexts: VideoClip, target: VideoClip, options: Options = Options()) -> RenderedViews:

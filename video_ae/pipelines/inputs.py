@@ -9,7 +9,7 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.se3 import rotation_angle
-from video_ae.models.base import DEFAULT_REFINE_STEPS, VideoModel
+from video_ae.models.base import DEFAULT_REFINE_STEPS, PINHOLE, VideoModel
 from video_ae.models.open import load_video_model
 from video_ae.progress import Stages
 from video_ae.scene.reconstruction import Reconstruction
@@ -72,7 +72,7 @@ class Settings:
         return even_size(source, self.size or LARGEST_SIDE)
 
     def reconstruct(self, source: Path, model: VideoModel, stages: Stages) -> Reconstruction:
-        """The reconstruction of a video or a folder of images.
+        """The reconstruction of a video or a folder of images, as a pinhole: results show the source's own frames.
 
         Args:
             source: its path.
@@ -85,7 +85,7 @@ class Settings:
         if is_image(source):
             raise UserError(f"{str(source)!r} is a single image, which has no motion: give a video.")
         return model.reconstruct(
-            source, self.stride, self.frames, self.focal, refine_iterations=self.refine, progress=stages
+            source, self.stride, self.frames, self.focal, refine_iterations=self.refine, progress=stages, camera=PINHOLE
         )
 
     def reconstruct_scene(self, source: Path, model: VideoModel, stages: Stages) -> Reconstruction:

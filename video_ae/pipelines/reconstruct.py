@@ -89,7 +89,7 @@ def reconstruct_video(
         overwrite: whether an earlier result is replaced.
         export: names of `video_ae.scene.exporters.FORMATS`, `all` that the model has something for, or `none`.
         fov: the horizontal field of view in degrees, in place of `focal`.
-        camera: the file of a calibration, in place of `focal`.
+        camera: the file of a calibration, in place of `focal`, or `pinhole`.
 
     Raises:
         UserError: bad input, weights that do not load, or a folder that is in the way or cannot be written.

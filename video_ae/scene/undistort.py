@@ -9,6 +9,7 @@ from torch import Tensor
 from video_ae.formats.camera_file import read_camera_file
 from video_ae.formats.lens import Lens
 from video_ae.geometry.pinhole import sample
+from video_ae.types import LensOffset
 from video_ae.videos.base import VideoReader
 
 _ZOOM_STEP, _MOST_ZOOM = 1.005, 3.0
@@ -33,6 +34,35 @@ class UndistortedReader(VideoReader):
         y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
         uv = lens.project(_rays(torch.stack([x, y], -1).double(), lens.size, self._focal)) / torch.tensor(lens.size)
         self._uv = uv.float()
+
+    @classmethod
+    def correcting(cls, reader: VideoReader, offset: LensOffset) -> "UndistortedReader":
+        """The frames of a reader without what was found of its lens.
+
+        Args:
+            reader: of the video; where it has been corrected before, both corrections are added up, which is right to
+                the first order.
+            offset: that was found in its frames.
+        """
+        width, height = reader.image_size
+        focal, radial = offset.focal_over_width * width, offset.radial
+        x, y = offset.centre[0] * width, offset.centre[1] * height
+        if not isinstance(reader, UndistortedReader):
+            return cls(reader, Lens((width, height), (focal, focal), (width / 2 + x, height / 2 + y), (radial,)))
+        lens = reader.lens
+        scale = lens.focal[0] / reader._focal  # from pixels of the corrected frames to those of the lens
+        radial += lens.radial[0] * (focal / reader._focal) ** 2
+        centre = lens.centre[0] + scale * x, lens.centre[1] + scale * y
+        return cls(reader._reader, Lens(lens.size, (scale * focal, scale * focal), centre, (radial,)))
+
+    @property
+    def note(self) -> str:
+        """What was corrected, as a sentence for people."""
+        (width, height), (x, y) = self.lens.size, self.lens.centre
+        return (
+            f"lens: the video is not a pinhole's, so its frames were undistorted (k1 {self.lens.radial[0]:.3f}, "
+            f"principal point at {100 * x / width:.1f} % of the width and {100 * y / height:.1f} % of the height)"
+        )
 
     @property
     def focal_over_width(self) -> float:

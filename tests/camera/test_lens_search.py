@@ -1,0 +1,78 @@
+"""A lens is found from matches where there is one, and only there."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from video_ae.camera.bundle_adjustment import minimise
+from video_ae.camera.lens_search import bend_back, search_lens
+from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
+from video_ae.camera.reprojection import predict_points
+from video_ae.geometry.se3 import se3_exp
+
+SIZE, FOCAL = (96, 72), 80.0
+FRAMES = 8
+
+
+def scene() -> tuple[SceneState, torch.Tensor, torch.Tensor]:
+    """A hand-held camera that walks past points of many depths; what it sees without a lens."""
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(-33, 34, 6.0), torch.arange(-45, 46, 6.0), indexing="ij")
+    points = torch.stack([x, y], -1).flatten(0, 1)
+    time = torch.arange(FRAMES) / (FRAMES - 1)
+    turns = 0.08 * torch.stack([(5 * time).sin(), (4 * time).cos() - 1, 1.5 * (3 * time).sin()], -1)
+    moves = 0.25 * torch.stack([2 * time, (6 * time).sin(), (4 * time).cos() - 1], -1)
+    poses = se3_exp(torch.cat([turns, moves], -1))
+    inverse_depth = 0.5 + torch.rand(FRAMES, len(points), generator=generator)
+    pairs = [(i, j) for i in range(FRAMES) for j in range(FRAMES) if 0 < abs(i - j) <= 4]
+    return SceneState(poses, inverse_depth, torch.tensor(FOCAL).log()), points, torch.tensor(pairs).T
+
+
+def shown(points: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
+    """Where the lens shows points: what `bend_back` undoes."""
+    return points * (1 + lens[0] * (points / FOCAL).square().sum(-1, keepdim=True)) + lens[1:]
+
+
+def seen_through(lens: torch.Tensor, noise: float = 0.08) -> tuple[SceneState, Correspondences, Priors]:
+    """The matches of a camera with this lens, and the scene that a pinhole makes of them."""
+    state, points, edges = scene()
+    straight = bend_back(points, lens, FOCAL)
+    matched = shown(predict_points(state, straight, *edges).image, lens)
+    matched = matched + noise * torch.randn(matched.shape, generator=torch.Generator().manual_seed(1))
+    information = (torch.eye(2) / 0.6**2).expand(*matched.shape, 2)
+    depth = torch.ones_like(state.inverse_depth)
+    priors = Priors(depth, 0.1 * depth, torch.tensor(75.0).log(), 50.0)
+    matches = Correspondences(*edges, points, matched, information.contiguous())
+    return minimise(state, matches, priors, 30)[0], matches, priors
+
+
+def test_points_are_bent_back():
+    lens, points = torch.tensor([-0.2, 1.5, -2.0]), scene()[1]
+    torch.testing.assert_close(bend_back(shown(points, lens), lens, FOCAL), points, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("radial", "centre"), [(-0.15, (0.0, 0.0)), (0.08, (0.0, 0.0)), (0.0, (0.03, -0.04)), (-0.1, (0.02, 0.03))]
+)
+def test_a_lens_is_found(radial, centre):
+    lens = torch.tensor([radial, centre[0] * SIZE[0], centre[1] * SIZE[1]])
+    found = search_lens(*seen_through(lens), FreeParameters(), SIZE)
+    assert found is not None
+    assert found.radial == pytest.approx(radial, abs=0.02)
+    assert found.centre == pytest.approx(centre, abs=0.015 if radial else 0.002)
+    assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.02)
+
+
+def test_a_pinhole_is_left_alone():
+    assert search_lens(*seen_through(torch.zeros(3)), FreeParameters(), SIZE) is None
+
+
+def test_a_radial_coefficient_that_no_phone_has_is_not_believed():
+    """Forward motion finds such ones: depth takes their place."""
+    assert search_lens(*seen_through(torch.tensor([0.3, 0.0, 0.0])), FreeParameters(), SIZE) is None
+
+
+def test_matches_that_are_merely_wrong_make_no_lens():
+    state, matches, priors = seen_through(torch.zeros(3), noise=1.0)
+    assert search_lens(state, replace(matches), priors, FreeParameters(), SIZE) is None
