@@ -152,11 +152,9 @@ class _LensFit:
             sums.index_add_(0, equations.columns.flatten(), -through[:, row].double().flatten())
         cameras, right = reduced_system(equations)
         cameras, with_cameras = cameras[6:, 6:], with_cameras[:, 6:size]
-        ridge = 1e-6 * cameras.diagonal().abs().mean() * torch.eye(len(cameras), dtype=cameras.dtype)
-        solved = torch.linalg.solve(
-            cameras + ridge.to(cameras.device), torch.cat([with_cameras.mT, right[6:, None]], 1)
-        )
-        return own.double() - with_cameras @ solved[:, :-1], pull.double() - with_cameras @ solved[:, -1]
+        solved = torch.linalg.solve(_ridged(cameras), torch.cat([with_cameras.mT, right[6:, None]], 1))
+        information = own.double() - with_cameras @ solved[:, :-1]
+        return _ridged(information), pull.double() - with_cameras @ solved[:, -1]
 
     def _by_lens(self, state: SceneState, lens: Tensor, asked: tuple[int, ...], residual: Tensor) -> Tensor:
         """Derivatives of the residuals by the lens, as differences."""
@@ -168,3 +166,9 @@ class _LensFit:
             seen = predict_points(state, moved.points, moved.source, moved.target).image
             columns.append(((seen - moved.matched).transpose(1, 2) - residual) / _DIFFERENCES[number])
         return torch.stack(columns, 2)
+
+
+def _ridged(matrix: Tensor) -> Tensor:
+    """A positive semidefinite matrix that can be inverted."""
+    size = matrix.diagonal().abs().mean() + 1e-12
+    return matrix + 1e-6 * size * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
