@@ -301,8 +301,8 @@ def sizes() -> dict[str, dict[str, float]]:
     frames = open_dataset(WALKS / "test").load(0).frames
     there_and_back = torch.cat([frames, frames.flip(0)[1:-1]])
     solver, by_frames, by_side = CameraSolver(), {}, {}
-    for count in (6, 6, 12, 24, 48, 94, 188):
-        clip = there_and_back.repeat(2, 1, 1, 1)[:count]
+    for count in (6, 6, 12, 24, 48, 94, 188, 1000):
+        clip = there_and_back.repeat(-(-count // len(there_and_back)), 1, 1, 1)[:count]
         by_frames[str(count)] = cpu_seconds(lambda clip=clip: solver.solve(clip))
     model = load_video_model(None, torch.device("cpu"))
     scene = model.reconstruct(frames[:12], refine_iterations=0).scene
