@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.scene.source import FramesInMemory
 from video_ae.scene.undistort import UndistortedReader
@@ -70,3 +71,15 @@ def test_what_is_found_in_two_rounds_adds_up():
     assert twice.lens.radial[0] == pytest.approx(-0.2 * (once.focal_over_width / focal) ** 2, rel=0.1)
     assert twice.lens.centre == pytest.approx((76, 63))
     assert "47.5 % of the width" in twice.note
+
+
+@pytest.mark.parametrize("radial", [(1e6,), (-3.0,), (-0.5, -4.0)])
+def test_a_distortion_that_leaves_no_image_is_refused(radial):
+    frames = torch.zeros(2, 3, SIZE[1], SIZE[0], dtype=torch.uint8)
+    with pytest.raises(UserError, match="no full image"):
+        UndistortedReader(FramesInMemory(frames), Lens(SIZE, (40, 40), (80, 60), radial))
+
+
+def test_a_coefficient_that_is_no_number_is_refused():
+    with pytest.raises(UserError, match="no number"):
+        Lens(SIZE, (100, 100), (80, 60), (float("nan"),))

@@ -122,7 +122,10 @@ class VideoModel(Autoencoder):
             options.progress("lens", 0.0)
             if (offset := self.find_lens(clip.to(device), options)) is None:
                 break
-            reader = UndistortedReader.correcting(reader, offset)
+            try:
+                reader = UndistortedReader.correcting(reader, offset)
+            except UserError:  # one that leaves no full image was not found, but mistaken
+                break
             clip = read_source(reader, stride, frames)
         scene = self.encode_scene(clip.to(device), options)
         if searched and isinstance(reader, UndistortedReader):

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
+from video_ae.errors import UserError
 from video_ae.formats.camera_file import read_camera_file
 from video_ae.formats.lens import Lens
 from video_ae.geometry.pinhole import sample
@@ -13,6 +14,7 @@ from video_ae.types import LensOffset
 from video_ae.videos.base import VideoReader
 
 _ZOOM_STEP, _MOST_ZOOM = 1.005, 3.0
+_FURTHER = 1.02  # times a ray's distance from the middle: the lens must show it further out
 
 
 class UndistortedReader(VideoReader):
@@ -24,6 +26,9 @@ class UndistortedReader(VideoReader):
     Args:
         reader: of the video.
         lens: that it was filmed with, for images of the reader's size; also an attribute.
+
+    Raises:
+        UserError: the distortion leaves no full image.
     """
 
     def __init__(self, reader: VideoReader, lens: Lens) -> None:
@@ -95,16 +100,28 @@ def _rays(pixels: Float64[Tensor, "*points 2"], size: tuple[int, int], focal: fl
 
 
 def _full_focal(lens: Lens) -> float:
-    """The shortest focal length in pixels, not below the lens's own, at which every pixel of the border was seen."""
+    """The shortest focal length in pixels, not below the lens's own, at which every pixel of the border was seen.
+
+    Raises:
+        UserError: there is none.
+    """
     size = torch.tensor(lens.size, dtype=torch.float64)
     along = torch.linspace(0, 1, 65, dtype=torch.float64)
     ends = torch.zeros_like(along), torch.ones_like(along)
     sides = [torch.stack(pair, -1) for end in ends for pair in ((along, end), (end, along))]
     border, focal = torch.cat(sides) * size, float(max(lens.focal))
     longest = _MOST_ZOOM * focal
+    centre = torch.tensor(lens.centre, dtype=torch.float64)
     while focal < longest:
-        seen = lens.project(_rays(border, lens.size, focal))
-        if bool(((seen >= -0.5) & (seen <= size + 0.5)).all()):
-            break
+        rays = _rays(border, lens.size, focal)
+        seen, further = lens.project(rays), lens.project(_FURTHER * rays)
+        # Polynomials fold back further out, and then turn over.
+        outward = (further - centre).norm(dim=-1) > (seen - centre).norm(dim=-1)
+        outward &= ((seen - centre) * rays).sum(-1) > 0
+        if bool((((seen >= -0.5) & (seen <= size + 0.5)).all(-1) & outward).all()):
+            return focal
         focal *= _ZOOM_STEP
-    return focal
+    raise UserError(
+        f"A camera with the distortion {lens.radial} leaves no full image: check that its coefficients are those of "
+        "OpenCV's model (k1, k2, p1, p2), for these images."
+    )
