@@ -1,9 +1,9 @@
 """How right a reconstructed path is: `python tools/compare_path.py RECONSTRUCTION CAMERAS`.
 
 CAMERAS is a text file in RealEstate10K's layout. Each of its frames is compared with the frame of the reconstruction
-that is nearest in time, or, where that was a folder of images, with the one of the same number. Printed: trajectory
-error over the path's extent after alignment (Sim(3)), the mean rotation error over five of the file's frames in
-degrees, and the focal length over the true one.
+that is nearest in time, or, with `--by-number` and where that was a folder of images, with the one of the same number.
+Printed: trajectory error over the path's extent after alignment (Sim(3)), the mean rotation error over five of the
+file's frames in degrees, and the focal length over the true one (of frames that were undistorted, it is theirs).
 """
 
 import argparse
@@ -21,9 +21,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reconstruction", type=Path, help="folder that `video-ae reconstruct` wrote")
     parser.add_argument("cameras", type=Path)
+    parser.add_argument("--by-number", action="store_true", help="for a video whose times are not the file's")
     given = parser.parse_args()
     found, true = read_cameras_json(given.reconstruction / "cameras.json"), read_realestate10k(given.cameras)
-    if found.times.isnan().any():
+    if given.by_number or found.times.isnan().any():
         numbers, cameras = list(range(len(found.times))), true.cameras.select(found.indices)
     else:
         times = torch.tensor([float(text) / 1e6 for text in true.timestamps], dtype=torch.float64)
