@@ -361,6 +361,9 @@ class Scene(TensorRecord):
     keyframes: tuple[int, ...]
     structures: tuple[MultiplaneVolume, ...] | tuple[DeepVoxels, ...]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}  # without codes in use
+
     @property
     def cameras(self) -> Cameras:
         """Of all frames."""

@@ -87,6 +87,7 @@ def test_rays_land_where_opencv_says():
         ("colmap", "1 OPENCV_FISHEYE 640 480 500 500 320 240 0 0 0 0\n", "fisheye"),
         ("calibration.txt", "500", "no camera file"),
         ("a.yaml", ROS.replace("480", "640"), "shape"),
+        ("a.yaml", ROS.replace(f"{P2}, 0]", f"{P2}, 0, 0, 0, 0, 0.5, 0, 0, 0]"), "thin prism"),
     ],
 )
 def test_what_is_no_camera_is_one_sentence(name, text, message, tmp_path):
@@ -99,3 +100,11 @@ def test_a_missing_file_and_an_empty_folder(tmp_path):
         read_camera_file(tmp_path / "gone.yaml", SIZE)
     with pytest.raises(UserError, match="holds no COLMAP model"):
         read_camera_file(tmp_path, SIZE)
+
+
+def test_what_is_said_of_all_frames_comes_before_what_is_said_of_one(tmp_path):
+    shared = {"w": 640, "h": 480, "camera_angle_x": 1.0, "frames": [{"fl_x": 33.0}]}
+    (tmp_path / "a.json").write_text(json.dumps(shared))
+    assert read_camera_file(tmp_path / "a.json", SIZE).focal[0] == pytest.approx(320 / np.tan(0.5))
+    (tmp_path / "b.json").write_text(json.dumps({"w": 640, "h": 480, "frames": [{"fl_x": 333.0}]}))
+    assert read_camera_file(tmp_path / "b.json", SIZE).focal[0] == 333

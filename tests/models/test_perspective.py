@@ -1,5 +1,6 @@
 """The default model with cameras that are given, so that it is fast: who sees what, and what reaches whom."""
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -207,6 +208,8 @@ def test_codes_of_a_video_take_half_of_the_memory_and_are_rendered_without_a_cop
         assert used.density.is_contiguous()
         assert used.features.is_contiguous()
         assert scene.volume(number) is used
+    again = pickle.loads(pickle.dumps(scene))  # what is in use stays behind
+    assert torch.equal(again.volume(0).density, scene.volume(0).density)
 
 
 def test_a_scene_is_read_as_it_was_written(model, tmp_path):

@@ -7,6 +7,7 @@ walk-throughs of a pinhole camera gain up to 1.5 % by a radial coefficient of 0.
 matching, and real ones up to 4 % by a principal point off the centre.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,6 +31,7 @@ BARREL, PINCUSHION, OFF_CENTRE = 0.96, 0.90, 0.95  # part of the cost that each 
 _BOTH = 0.97  # the same for both together, beside the better one alone
 _WORTH = 0.04  # of the cost: less than this, predicted by one step, is not tried
 RADIAL_RANGE = (-1.0, 0.12)  # of k1; above it are 5 % of phones, and forward motion, whose depth takes its place
+_LEAST_FACTOR = 0.3  # by which a lens shortens an image point at most; further out there is no ray
 _ROUNDS, _STEPS = 6, 6  # of Newton's method, and of bundle adjustment in each
 _LONGEST_STEP = (0.1, 2.0, 2.0)  # of a round: of k1, and pixels of the working size
 _DIFFERENCES = (1e-3, 0.02, 0.02)
@@ -48,7 +50,8 @@ def bend_back(
     bent = points - lens[1:]
     straight = bent
     for _ in range(5):
-        straight = bent / (1 + lens[0] * (straight / focal).square().sum(-1, keepdim=True))
+        factor = 1 + lens[0] * (straight / focal).square().sum(-1, keepdim=True)
+        straight = bent / factor.clamp_min(_LEAST_FACTOR)
     return straight
 
 
@@ -67,13 +70,13 @@ def search_lens(
     fit = _LensFit(state, matches, priors, free)
     information, pull = fit.system(state, fit.zeros(), (*RADIAL, *CENTRE))
     cost = match_costs(state, matches).sum().item()
-    if (pull @ torch.linalg.solve(information, pull)).item() < _WORTH * cost:
+    if not (pull @ torch.linalg.solve(information, pull)).item() > _WORTH * cost:
         return None
     tried = [fit.run(asked) for asked in (RADIAL, CENTRE)]
     bent, shifted = tried
     enough = (BARREL if bent[0][0] < 0 else PINCUSHION, OFF_CENTRE)
     gain = [left / (share * cost) for (_, _, left), share in zip(tried, enough, strict=True)]
-    if min(gain) > 1:
+    if not all(map(math.isfinite, gain)) or min(gain) > 1:
         return None
     lens, solved, left = bent if gain[0] < gain[1] else shifted
     both = fit.run((*RADIAL, *CENTRE))

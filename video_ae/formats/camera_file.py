@@ -77,7 +77,10 @@ def _of_opencv(path: Path, image_size: tuple[int, int]) -> Lens | None:
         fx, skew, cx, _, fy, cy, *_ = _numbers(content["camera_matrix"])
         if skew:
             raise ValueError("a camera whose axes are skew")
-        k1, k2, p1, p2, *more = _numbers(content["distortion_coefficients"]) + [0.0] * 4
+        coefficients = _numbers(content["distortion_coefficients"])
+        if any(coefficients[8:]):
+            raise ValueError("a thin prism or a tilted sensor, which is not read")
+        k1, k2, p1, p2, *more = coefficients + [0.0] * 4
         size = int(content.get("image_width", image_size[0])), int(content.get("image_height", image_size[1]))
         centre = cx + 0.5, cy + 0.5  # OpenCV counts from the centre of the first pixel
         return Lens(size, (fx, fy), centre, (k1, k2, *more[:1]), tuple(more[1:4]), (p1, p2))

@@ -39,6 +39,8 @@ class Lens:
     tangential: tuple[Number, Number] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
+        for name in ("focal", "centre", "radial", "divisor", "tangential"):  # numbers of numpy are none for JSON
+            object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
         if not all(0 < value < math.inf for value in (*self.size, *self.focal)):
             raise UserError(f"The image size {self.size} or the focal length {self.focal} is no positive number.")
         if not all(map(math.isfinite, (*self.centre, *self.radial, *self.divisor, *self.tangential))):

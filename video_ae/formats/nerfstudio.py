@@ -114,7 +114,8 @@ def read_nerfstudio_lens(path: Path, image_size: tuple[int, int]) -> Lens | None
     expected = "fl_x or camera_angle_x, and w and h, are expected (k1, k2, k3, k4, p1, p2, cx, cy where there are any)."
     with unreadable_as(f"{str(path)!r} is no usable transforms.json", expected):
         content = json.loads(path.read_text(encoding="utf-8"))
-        return _lens({**next(iter(content.get("frames", [])), {}), **content}, image_size)
+        shared = content.keys() & {"fl_x", "camera_angle_x"}
+        return _lens(content if shared else {**content, **next(iter(content.get("frames", [])), {})}, image_size)
 
 
 def _lens(values: dict[str, Any], image_size: tuple[int, int]) -> Lens | None:

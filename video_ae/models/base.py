@@ -107,7 +107,7 @@ class VideoModel(Autoencoder):
         check_numbers(stride, frames, focal, refine_iterations)
         reader = open_source(video, stride, frames, decoder)
         known = known_focal(focal, fov_degrees, K, reader.image_size[0])
-        searched = camera is None and known is None
+        searched = camera is None and known is None and not isinstance(reader, UndistortedReader)
         if camera is not None and str(camera) != PINHOLE:
             if known is not None:
                 raise UserError("The focal length was given beside a camera, which has one: give one of them.")

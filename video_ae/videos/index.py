@@ -118,7 +118,7 @@ def index_video(path: Path) -> VideoIndex:
             coded = first.width, first.height
             shown = _shown_width(first.width, stream.sample_aspect_ratio), first.height
             size = shown if turns % 2 == 0 else shown[::-1]
-            transfer = TRANSFERS.get(int(first.color_trc))
+            transfer = TRANSFERS.get(int(getattr(first, "color_trc", 0)))  # older PyAV does not tell
             pts, starts, hidden, open_group, trusted = _frames_of(packets)
             if not trusted or stream.codec_context.codec.canonical_name not in ONE_PACKET_PER_FRAME:
                 pts = _count_by_decoding(path, stream.index)
