@@ -28,7 +28,7 @@ class Lens:
         tangential: p1, p2.
 
     Raises:
-        UserError: when the size or a focal length is no positive number, or another value is none at all.
+        UserError: when the size or a focal length is no positive number.
     """
 
     size: tuple[int, int]
@@ -43,8 +43,6 @@ class Lens:
             object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
         if not all(0 < value < math.inf for value in (*self.size, *self.focal)):
             raise UserError(f"The image size {self.size} or the focal length {self.focal} is no positive number.")
-        if not all(map(math.isfinite, (*self.centre, *self.radial, *self.divisor, *self.tangential))):
-            raise UserError("A camera's principal point or distortion is no number.")
 
     def corner_shift(self) -> float:
         """How far the lens moves the corner of the image that it moves most, divided by the image's width.
