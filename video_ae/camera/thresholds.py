@@ -21,7 +21,7 @@ class Thresholds:
         selection_pixels: a frame is solved where a quarter of the image has moved by more since the last one that is,
             at a working size of 64 pixels (frame_selection).
         moving_pixels: the same for clips that hardly move (frame_selection).
-        misfit_cost: from it on clips are lost, at a working size of 64 pixels: right ones cost 0.1 at most, lost ones
+        misfit_cost: from it on clips are lost, at a working size of 64 pixels: right ones cost 0.13 at most, lost ones
             0.15 and more (covariance).
         misfit_ratio: of that cost, above which the notes say that the correspondences contradict a rigid scene
             (quality_flags).

@@ -16,6 +16,7 @@ from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
 from video_ae.scene.undistort import UndistortedReader, undistorted
 from video_ae.types import CameraEstimate, Cameras, LensOffset, ModelOutput, Progress, RenderedViews, Scene, VideoClip
+from video_ae.videos.base import VideoReader
 
 PINHOLE = "pinhole"  # in place of a camera's file: no lens is searched for
 _LENS_ROUNDS = 3  # a strong lens is found in parts
@@ -118,15 +119,8 @@ class VideoModel(Autoencoder):
         clip = read_source(reader, stride, frames)
         options.progress("reading the video", 1.0)
         device = next((one.device for one in self.parameters()), torch.device("cpu"))
-        for _ in range(_LENS_ROUNDS if searched else 0):
-            options.progress("lens", 0.0)
-            if (offset := self.find_lens(clip.to(device), options)) is None:
-                break
-            try:
-                reader = UndistortedReader.correcting(reader, offset)
-            except UserError:  # one that leaves no full image was not found, but mistaken
-                break
-            clip = read_source(reader, stride, frames)
+        if searched:
+            reader, clip = self._without_lens(reader, clip.to(device), options, stride, frames)
         scene = self.encode_scene(clip.to(device), options)
         if searched and isinstance(reader, UndistortedReader):
             notes = (*scene.camera.notes, reader.note)
@@ -145,6 +139,21 @@ class VideoModel(Autoencoder):
         }
         source = Source(reader.name, reader.image_size, lambda: reader, path, settings)
         return Reconstruction(self, scene, source)
+
+    def _without_lens(
+        self, reader: VideoReader, clip: VideoClip, options: Options, stride: int, frames: int | None
+    ) -> tuple[VideoReader, VideoClip]:
+        """The reader and the clip without the distortion of a lens, where one is found."""
+        for _ in range(_LENS_ROUNDS):
+            options.progress("lens", 0.0)
+            if (offset := self.find_lens(clip, options)) is None:
+                break
+            try:
+                reader = UndistortedReader.correcting(reader, offset)
+            except UserError:  # one that leaves no full image was not found, but mistaken
+                break
+            clip = read_source(reader, stride, frames).to(clip.frames.device)
+        return reader, clip
 
     @abstractmethod
     def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:

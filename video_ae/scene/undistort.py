@@ -89,10 +89,11 @@ def undistorted(reader: VideoReader, camera: str | Path | Lens) -> UndistortedRe
         camera: the lens, or the file of its calibration.
 
     Raises:
-        UserError: the file is no calibration, or belongs to images of another aspect ratio.
+        UserError: the file is no calibration, belongs to images of another aspect ratio, or leaves no full image.
     """
-    lens = camera if isinstance(camera, Lens) else read_camera_file(Path(camera), reader.image_size)
-    return UndistortedReader(reader, lens.at_size(reader.image_size))
+    size = reader.image_size
+    lens = camera.at_size(size) if isinstance(camera, Lens) else read_camera_file(Path(camera), size)
+    return UndistortedReader(reader, lens)
 
 
 def _rays(pixels: Float64[Tensor, "*points 2"], size: tuple[int, int], focal: float) -> Float64[Tensor, "*points 2"]:
