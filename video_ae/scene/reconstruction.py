@@ -158,7 +158,7 @@ class Reconstruction:
         return lambda position: as_floats(frames[position])
 
     def need_frame_reader(self) -> FrameReader:
-        """The same where there is no way without.
+        """A function that reads one of `frames` (RGB in [0, 1]) by its position.
 
         Raises:
             UserError: a loaded reconstruction has lost its frames.
