@@ -7,6 +7,7 @@ number i does not depend on how many clips are asked for. `data/README.md` descr
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -15,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 try:
-    from walkthroughs import engine, images, paths, wad
+    from walkthroughs import choice, engine, images, paths, phone, wad
+    from walkthroughs.lenses import Distortion
+    from walkthroughs.people import People
 except ModuleNotFoundError as error:
     if error.name != "vizdoom":
         raise
@@ -26,85 +29,61 @@ SPLITS = ("train", "validation", "test")
 RATE = 12  # frames a second of the usual pace: at 24 the same walk has twice as many frames
 QUALITY = 20  # x264's constant rate factor
 PROPOSALS = 2000  # paths tried in a map before going on to the next
-FAR = 1000.0  # metres, for the sky
 RENDERINGS = 30  # of them rendered and looked at
 
 
-def roomy(space: paths.FreeSpace, path: paths.Path) -> bool:
-    """Whether the planned views are worth rendering: never near a wall, some depth in each, mostly not sky.
-
-    Args:
-        space: the map.
-        path: a proposed path.
-    """
-    for index in range(0, len(path.yaw), 6):
-        lens = images.Lens.of(path, index)
-        depth = images.depth_map(space, path.eye[index], float(path.yaw[index]), lens, 24, 18)
-        near, front, middle, back = np.percentile(np.minimum(depth, FAR), [4, 15, 50, 85])
-        if near < 1.2 or middle < 3.0 or back < max(5.0, 2.2 * front) or np.isinf(depth).mean() > 0.2:
-            return False
-    return True
-
-
-def clear(image: np.ndarray) -> bool:
-    """Whether an image is bright, textured and not all of one glaring colour.
-
-    Args:
-        image: (height, width, 3) of bytes.
-    """
-    colours = image.astype(np.float32)
-    grey = colours.mean(-1)
-    detail = np.abs(np.diff(grey, axis=1)).mean() + np.abs(np.diff(grey, axis=0)).mean()
-    glaring = (colours.max(-1) > 2.5 * np.median(colours, -1) + 40).mean()
-    return bool(70 < grey.mean() < 215 and (grey < 20).mean() < 0.08 and detail > 6 and glaring < 0.2)
-
-
-def film(
-    session: engine.DoomGame, path: paths.Path, size: tuple[int, int], least_change: float
+def film_effects(
+    session: engine.DoomGame, path: paths.Path, options: argparse.Namespace, random: np.random.Generator, game: str
 ) -> list[images.Frame] | None:
-    """All frames along a path, or None at the first one that is poor, frozen or not covered by the engine's image.
+    """The frames of a good path as the phone of the options sees them; None where they are not covered.
 
     Args:
         session: a game in the path's map.
-        path: the cameras wanted.
-        size: width and height in pixels.
-        least_change: mean difference of neighbouring frames, of 255, below which the image counts as frozen.
+        path: the walk at the usual pace.
+        options: of the command line (`parse`).
+        random: the generator of what the phone adds.
+        game: `freedoom1` or `freedoom2`.
     """
-    frames: list[images.Frame] = []
-    for index, view in enumerate(engine.fly(session, path)):
-        frame = images.take_image(view, images.Lens.of(path, index), *size)
-        if frame is None or not clear(frame.image):
-            return None
-        if frames and np.abs(frames[-1].image.astype(float) - frame.image).mean() < least_change:
-            return None
-        frames.append(frame)
-    return frames
+    used, tics = options.phone, options.fps / RATE * phone.MOMENTS  # of the engine for a frame at the usual pace
+    walk = path.shaken(random, used.shake).resampled(tics, smooth=True).padded(used.reach)
+    people = None
+    if used.people:
+        lumps = wad.read_wad(engine.game_folder() / f"{game}.wad")
+        people = People(lumps, walk, tics, used.people, random)
+    frames = list(phone.film(phone.Walk(session, walk, phone.MOMENTS), used, options.size, people))[: options.frames]
+    return None if None in frames else [frame for frame in frames if frame is not None]
 
 
 def film_map(
-    name: str, random: np.random.Generator, count: int, size: tuple[int, int], rate: int
+    name: str, random: np.random.Generator, options: argparse.Namespace
 ) -> tuple[paths.FreeSpace, list[images.Frame]] | None:
     """A good clip of a map: its free space and its frames; None where the map offers none.
 
     Args:
         name: game and map: `freedoom2/MAP01`.
         random: the generator.
-        count: how many frames.
-        size: width and height in pixels.
-        rate: frames a second.
+        options: of the command line (`parse`).
+
+    Raises:
+        SystemExit: the engine's images do not cover a good walk with the lens, zoom or shake that was asked for.
     """
-    factor = rate / RATE
+    factor = options.fps / RATE
     game, map_name = name.split("/")
     space = paths.FreeSpace(wad.read_map(wad.read_wad(engine.game_folder() / f"{game}.wad"), map_name))
     with engine.open_map(game, map_name) as session:
         rendered = 0
         for _ in range(PROPOSALS):
-            path = paths.propose_path(random, space, math.ceil((count - 1) / factor) + 1)
-            if path is None or not roomy(space, path):
+            path = paths.propose_path(random, space, math.ceil((options.frames - 1) / factor - 1e-9) + 1)
+            if path is None or not choice.roomy(space, path):
                 continue
-            frames = film(session, path.resampled(factor), size, 0.8 / factor)
+            usual = path if options.phone.steady else path.resampled(factor)
+            frames = choice.film_good(session, usual, options.size, 0.8 / (1.0 if options.phone.steady else factor))
             if frames is not None:
-                return space, frames[:count]
+                if options.phone.steady:
+                    frames = film_effects(session, path, options, random, game)
+                if frames is None:
+                    raise SystemExit(f"{name}: the lens, zoom or shake shows what the engine's images do not cover")
+                return space, frames[: options.frames]
             rendered += 1
             if rendered == RENDERINGS:
                 break
@@ -125,23 +104,44 @@ def render_clip(number: int, options: argparse.Namespace) -> str:
     others = np.random.default_rng([options.seed, number]).permutation(len(names))
     for index in [order[number % len(names)], *others]:
         name = names[index]
-        found = film_map(name, random, options.frames, options.size, options.fps)
+        found = film_map(name, random, options)
         if found is None:
             continue
-        space, frames = found
-        clip = f"{options.split}_{number:04d}_{name.split('/')[1].lower()}"
-        source = f"Freedoom {name}, scripts/render_walkthroughs.py --split {options.split} --seed {options.seed}"
-        source += f" --fps {options.fps}" * (options.fps != RATE)
-        images.write_video(
-            options.out / "videos" / f"{clip}.mp4", [frame.image for frame in frames], options.fps, QUALITY
-        )
-        images.write_cameras(options.out / "cameras" / f"{clip}.txt", source, frames, options.fps)
-        if options.depth:
-            images.write_depth(options.out / "depth" / f"{clip}.npz", space, frames)
-        if options.contact_sheets:
-            images.write_sheet(options.contact_sheets / f"{clip}.png", frames)
+        clip = f"{options.split}_{number:04d}_{name.split('/')[1].lower()}{options.suffix}"
+        write_clip(clip, name, *found, random, options)
         return clip
     raise SystemExit(f"no map of {options.split} offers a clip of {options.frames} frames: ask for a shorter one")
+
+
+def write_clip(
+    clip: str, name: str, space: paths.FreeSpace, frames: list[images.Frame], random: np.random.Generator,
+    options: argparse.Namespace,
+) -> None:  # fmt: skip
+    """Writes the files of one clip.
+
+    Args:
+        clip: its name.
+        name: of its map.
+        space: the map.
+        frames: of the clip.
+        random: the generator of exposure and noise.
+        options: of the command line (`parse`).
+    """
+    source = f"Freedoom {name}, scripts/render_walkthroughs.py --split {options.split} --seed {options.seed}"
+    source += f" --fps {options.fps}" * (options.fps != RATE)
+    developed = phone.develop(frames, options.phone, random)
+    images.write_video(options.out / "videos" / f"{clip}.mp4", developed, options.fps, QUALITY)
+    images.write_cameras(options.out / "cameras" / f"{clip}.txt", source, frames, options.fps)
+    if options.phone.steady:
+        (options.out / "phone").mkdir(exist_ok=True)
+        (options.out / "phone" / f"{clip}.json").write_text(json.dumps(dataclasses.asdict(options.phone)) + "\n")
+    if options.phone.people:
+        (options.out / "masks").mkdir(exist_ok=True)
+        images.write_masks(options.out / "masks" / f"{clip}.npz", frames)
+    if options.depth:
+        images.write_depth(options.out / "depth" / f"{clip}.npz", space, frames)
+    if options.contact_sheets:
+        images.write_sheet(options.contact_sheets / f"{clip}.png", developed)
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -159,18 +159,13 @@ def image_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def rate(text: str) -> int:
-    """Frames a second, at least the usual ones.
+def numbers(text: str) -> tuple[float, ...]:
+    """`-0.3,0.1` as (-0.3, 0.1).
 
     Args:
-        text: a whole number.
-
-    Raises:
-        argparse.ArgumentTypeError: it is too small.
+        text: numbers with commas between them.
     """
-    if int(text) < RATE:
-        raise argparse.ArgumentTypeError(f"{text}: want {RATE} or more")
-    return int(text)
+    return tuple(float(part) for part in text.split(","))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -185,12 +180,31 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="number of the first clip (default 0)")
     parser.add_argument("--out", type=Path, required=True, help="folder for cameras/, videos/ and depth/")
     parser.add_argument("--frames", type=int, default=48, help="frames of a clip (default 48)")
-    parser.add_argument("--fps", type=rate, default=RATE, help=f"frames a second of one walk, {RATE} (default) or more")
+    parser.add_argument("--fps", type=int, default=RATE, help=f"frames a second of the same walk (default {RATE})")
     parser.add_argument("--size", type=image_size, default=(192, 144), help="image size (default 192x144)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--depth", action="store_true", help="write coarse depth as well")
     parser.add_argument("--contact-sheets", type=Path, help="folder for one image of each clip's frames")
-    return parser.parse_args(arguments)
+    parser.add_argument("--suffix", default="", help="of the clips' names")
+    effects = parser.add_argument_group("a phone's effects", "on the same walk; data/README.md describes the files")
+    add = effects.add_argument
+    add("--lens", type=numbers, default=(), metavar="K1[,K2...]", help="radial distortion (OpenCV, COLMAP)")
+    add("--fisheye", action="store_true", help="a lens that shows angles; --lens is then OPENCV_FISHEYE's")
+    add("--readout", type=float, default=0.0, help="first row to last row over frame to frame, -1 to 1")
+    add("--blur", type=float, default=0.0, help="time of exposure over frame to frame, 0 to 1")
+    add("--zoom", type=float, default=1.0, help="focal length of the last frame over that of the first")
+    add("--exposure", type=float, default=0.0, metavar="STOPS", help="by which it steps up or down")
+    add("--noise", type=float, default=0.0, metavar="LEVELS", help="standard deviation, of 255")
+    add("--people", type=int, default=0, metavar="N", help="figures that walk in front of the camera")
+    add("--shake", type=float, default=0.0, metavar="DEGREES", help="standard deviation of the turns of a hand")
+    add("--steady", action="store_true", help="no effect, but the path of one: to compare with")
+    options = parser.parse_args(arguments)
+    o, lens = options, Distortion(options.lens, options.fisheye)
+    used = phone.Phone(lens, o.readout, o.blur, o.zoom, o.exposure, o.noise, o.people, o.shake)
+    options.phone = dataclasses.replace(used, steady=options.steady or used != phone.Phone())
+    if options.fps < RATE and not options.phone.steady:
+        parser.error(f"--fps {options.fps}: below {RATE} give --steady or an effect as well")
+    return options
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -32,7 +32,7 @@ _HIDDEN = ("hud", "weapon", "crosshair", "decals", "particles", "effects_sprites
            "screen_flashes")  # fmt: skip
 _VARIABLES = [getattr(vizdoom.GameVariable, name) for name in (
     "CAMERA_POSITION_X", "CAMERA_POSITION_Y", "CAMERA_POSITION_Z", "CAMERA_ANGLE", "CAMERA_FOV",
-    "VELOCITY_X", "VELOCITY_Y", "CAMERA_PITCH", "CAMERA_ROLL")]  # fmt: skip
+    "VELOCITY_X", "VELOCITY_Y", "VELOCITY_Z", "CAMERA_PITCH", "CAMERA_ROLL")]  # fmt: skip
 _BUTTONS = [getattr(vizdoom.Button, f"{name}_DELTA") for name in (
     "TURN_LEFT_RIGHT", "MOVE_FORWARD_BACKWARD", "MOVE_LEFT_RIGHT", "MOVE_UP_DOWN")]  # fmt: skip
 
@@ -96,19 +96,21 @@ def open_map(game: str, name: str) -> Iterator[DoomGame]:
             engine.close()
 
 
-def fly(engine: DoomGame, path: CameraPath) -> Iterator[LevelView]:
+def fly(engine: DoomGame, path: CameraPath, steady: bool = False) -> Iterator[LevelView]:
     """Level views along a path, one a tic. The engine follows the path to about a map unit; poses are what it did.
 
     Args:
         engine: a game in the path's map (`open_map`).
         path: the cameras wanted.
+        steady: whether the height is followed as closely as the rest. Else it trembles by two units from tic to tic,
+            which is the bobbing of the committed walks at one tic a frame, and too much for many.
     """
     x, y = path.eye[0, :2]
     engine.send_game_command(f"warp {round(x)} {round(y)}")
     for _ in range(WARM_UP):
-        _approach(engine, path.eye[0], float(path.yaw[0]))
+        _approach(engine, path.eye[0], float(path.yaw[0]), steady)
     for eye, yaw in zip(path.eye, path.yaw, strict=True):
-        _approach(engine, eye, float(yaw))
+        _approach(engine, eye, float(yaw), steady)
         state = engine.get_state()
         variables = dict(zip((v.name for v in _VARIABLES), _numbers(state), strict=True))
         # A wrong view here would silently make wrong cameras.
@@ -125,13 +127,14 @@ def _numbers(state: GameState) -> np.ndarray:
     return numbers
 
 
-def _approach(engine: DoomGame, eye: np.ndarray, yaw: float) -> None:
+def _approach(engine: DoomGame, eye: np.ndarray, yaw: float, steady: bool) -> None:
     """One tic in which the camera turns to `yaw` and moves towards `eye`, as far as the buttons go."""
-    x, y, z, angle, _, speed_x, speed_y, *_ = _numbers(engine.get_state())
+    x, y, z, angle, _, speed_x, speed_y, speed_z, *_ = _numbers(engine.get_state())
     turn = (yaw - angle + 180) % 360 - 180
     ahead = np.array([np.cos(np.radians(yaw)), np.sin(np.radians(yaw))])
     right = np.array([ahead[1], -ahead[0]])
     # The speed read back has been slowed for the next tic already.
     push = (eye[:2] - np.array([x, y]) - np.array([speed_x, speed_y])) / THRUST
-    moves = np.clip(np.round([push @ ahead, push @ right, (eye[2] - z) / LIFT]), [-50, -50, -300], [50, 50, 300])
+    lift = (eye[2] - z - steady * speed_z) / LIFT
+    moves = np.clip(np.round([push @ ahead, push @ right, lift]), [-50, -50, -300], [50, 50, 300])
     engine.make_action([-turn, *moves])

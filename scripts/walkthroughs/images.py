@@ -6,19 +6,16 @@ from pathlib import Path
 
 import av
 import numpy as np
-import torch
 from PIL import Image
-from torch.nn.functional import grid_sample
 
 from walkthroughs import engine
 from walkthroughs.depth import cast
 from walkthroughs.engine import LevelView
+from walkthroughs.lenses import NO_DISTORTION, Distortion
 from walkthroughs.paths import FreeSpace
 from walkthroughs.paths import Path as CameraPath
 
 UNITS_PER_METRE = 32.0
-SAMPLES = 3  # per pixel along each axis: the engine's own images have sharp stairs at edges
-BRIGHTEN = 0.75  # exponent: the game is dark
 DEPTH_STEP = 0.1  # metres for each step of the depth files
 DEPTH_START = 0.5
 
@@ -31,21 +28,28 @@ class Lens:
         pitch: degrees upwards.
         roll: degrees, right side down.
         field_of_view: horizontal, in degrees.
+        distortion: of the lens.
     """
 
     pitch: float
     roll: float
     field_of_view: float
+    distortion: Distortion = NO_DISTORTION
 
     @classmethod
     def of(cls, path: CameraPath, index: int) -> "Lens":
-        """The lens at one frame of a path.
+        """A lens that does not bend at one frame of a path.
 
         Args:
             path: the cameras of a clip.
             index: number of the frame.
         """
         return cls(float(path.pitch[index]), float(path.roll[index]), path.field_of_view)
+
+    @property
+    def focal_over_width(self) -> float:
+        """Focal length divided by the image's width."""
+        return self.distortion.focal_over_width(self.field_of_view)
 
 
 @dataclass(frozen=True)
@@ -54,26 +58,16 @@ class Frame:
 
     Args:
         image: (height, width, 3) of bytes.
-        view, lens: what it was taken from, and how.
-        camera_from_world: (4, 4); OpenCV axes, metres, world y down.
+        view, lens: what it was taken from, and how, when its middle row was read.
+        camera_from_world: (4, 4) of that moment; OpenCV axes, metres, world y down.
+        moving: (height, width): pixels of what moves; None where nothing does.
     """
 
     image: np.ndarray
     view: LevelView
     lens: Lens
     camera_from_world: np.ndarray
-
-
-def focal_over_width(field_of_view: float) -> float:
-    """Focal length divided by the image's width.
-
-    Args:
-        field_of_view: horizontal, in degrees.
-
-    >>> round(focal_over_width(90.0), 6)
-    0.5
-    """
-    return float(0.5 / np.tan(np.radians(field_of_view / 2)))
+    moving: np.ndarray | None = None
 
 
 def turn_camera(pitch: float, roll: float) -> np.ndarray:
@@ -117,26 +111,27 @@ def level_pose(eye: np.ndarray, yaw: float) -> np.ndarray:
     return pose
 
 
-def take_image(view: LevelView, lens: Lens, width: int, height: int) -> Frame | None:
-    """The image of a rotated pinhole camera with square pixels, or None where the level view does not cover it.
+def level_grid(rays: np.ndarray) -> np.ndarray | None:
+    """Where the engine's image shows rays, from -1 to 1 (`grid_sample`); None where it does not cover them.
+
+    Args:
+        rays: (height, width, 2): x right and y down at depth 1 of the level camera.
+    """
+    # Half the image is the edge; grid_sample counts it as 1.
+    grid = (rays * [engine.FOCAL_X / (engine.WIDTH / 2), engine.FOCAL_Y / (engine.HEIGHT / 2)]).astype(np.float32)
+    return None if np.abs(grid).max() > 1 else grid
+
+
+def camera_pose(view: LevelView, lens: Lens) -> np.ndarray:
+    """`camera_from_world` (4, 4) of the camera that a lens turns.
 
     Args:
         view: the engine's image.
-        lens: rotation and field of view.
-        width, height: of the image, in pixels.
+        lens: what is taken of it.
     """
-    rays, _ = _level_rays(lens, width, height, SAMPLES)
-    # Half the image is the edge; grid_sample counts it as 1.
-    grid = (rays * [engine.FOCAL_X / (engine.WIDTH / 2), engine.FOCAL_Y / (engine.HEIGHT / 2)]).astype(np.float32)
-    if np.abs(grid).max() > 1:
-        return None
-    colours = torch.from_numpy(view.colours).permute(2, 0, 1)[None].float()
-    fine = grid_sample(colours, torch.from_numpy(grid)[None], mode="bilinear", align_corners=False)
-    mean = torch.nn.functional.avg_pool2d(fine, SAMPLES)[0].permute(1, 2, 0)
-    image = (255 * (mean / 255) ** BRIGHTEN).round().byte().numpy()
     world_from_camera = level_pose(view.eye, view.yaw)
     world_from_camera[:3, :3] @= turn_camera(lens.pitch, lens.roll)
-    return Frame(image, view, lens, np.linalg.inv(world_from_camera))
+    return np.linalg.inv(world_from_camera)
 
 
 def depth_map(space: FreeSpace, eye: np.ndarray, yaw: float, lens: Lens, width: int, height: int) -> np.ndarray:
@@ -149,18 +144,31 @@ def depth_map(space: FreeSpace, eye: np.ndarray, yaw: float, lens: Lens, width: 
         lens: rotation and field of view.
         width, height: of the depth map, in pixels.
     """
-    rays, share = _level_rays(lens, width, height, 1)
-    return cast(space, eye, yaw, rays) * share / UNITS_PER_METRE
+    rays = pixel_rays(lens, width, height, 1)
+    assert rays is not None, f"the lens {lens} does not fill the image"
+    rays = rays @ turn_camera(lens.pitch, lens.roll).T
+    return cast(space, eye, yaw, rays[..., :2] / rays[..., 2:]) / rays[..., 2] / UNITS_PER_METRE
 
 
-def _level_rays(lens: Lens, width: int, height: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rays of the turned camera's pixels in the level camera (x, y at depth 1), and the turned camera's depth where the
-    level one's is 1."""
-    turn, focal = turn_camera(lens.pitch, lens.roll), focal_over_width(lens.field_of_view)
+def pixel_rays(lens: Lens, width: int, height: int, samples: int) -> np.ndarray | None:
+    """Rays of pixels in the camera's own axes, (height, width, 3) with depth 1; None where the lens shows none.
+
+    Args:
+        lens: its field of view and distortion count.
+        width, height: of the image, in pixels.
+        samples: for each pixel along each axis.
+    """
+    focal = lens.focal_over_width
     u = ((np.arange(width * samples) + 0.5) / samples - width / 2) / (focal * width)
     v = ((np.arange(height * samples) + 0.5) / samples - height / 2) / (focal * width)
-    rays = np.stack([*np.meshgrid(u, v), np.ones((len(v), len(u)))], -1) @ turn.T
-    return rays[..., :2] / rays[..., 2:], 1 / rays[..., 2]
+    rays = np.stack([*np.meshgrid(u, v), np.ones((len(v), len(u)))], -1)
+    if lens.distortion != NO_DISTORTION:
+        radius = np.hypot(rays[..., 0], rays[..., 1])
+        tangent = lens.distortion.straighten(radius)
+        if tangent is None:
+            return None
+        rays[..., :2] *= (tangent / np.maximum(radius, 1e-9))[..., None]
+    return rays
 
 
 def write_video(file: Path, images: list[np.ndarray], rate: int, quality: int) -> None:
@@ -191,16 +199,26 @@ def write_cameras(file: Path, source: str, frames: list[Frame], rate: int) -> No
     Args:
         file: `.txt`.
         source: the first line.
-        frames: of one clip, with one lens.
+        frames: of one clip.
         rate: frames a second.
     """
     height, width, _ = frames[0].image.shape
-    focal = focal_over_width(frames[0].lens.field_of_view)
     lines = [source]
     for index, frame in enumerate(frames):
+        focal = frame.lens.focal_over_width
         numbers = [focal, focal * width / height, 0.5, 0.5, 0, 0, *frame.camera_from_world[:3].ravel()]
         lines.append(" ".join([str(round(index * 1e6 / rate)), *(f"{number:.9f}" for number in numbers)]))
     file.write_text("\n".join(lines) + "\n")
+
+
+def write_masks(file: Path, frames: list[Frame]) -> None:
+    """Writes `moving` (frame, height, width / 8) of bytes, eight pixels each (`np.packbits`): 1 is what moves.
+
+    Args:
+        file: `.npz`.
+        frames: of one clip, with what moves.
+    """
+    np.savez_compressed(file, moving=np.packbits(np.stack([frame.moving for frame in frames]), axis=-1))
 
 
 def write_depth(file: Path, space: FreeSpace, frames: list[Frame]) -> None:
@@ -217,14 +235,14 @@ def write_depth(file: Path, space: FreeSpace, frames: list[Frame]) -> None:
     np.savez_compressed(file, buffer=steps, scale=np.float32(DEPTH_STEP), offset=np.float32(DEPTH_START))
 
 
-def write_sheet(file: Path, frames: list[Frame], shown: int = 12) -> None:
+def write_sheet(file: Path, images: list[np.ndarray], shown: int = 12) -> None:
     """Writes a contact sheet of evenly spread frames, four a row.
 
     Args:
         file: `.png`.
-        frames: of one clip.
+        images: of one clip, (height, width, 3) of bytes each.
         shown: how many of them; a multiple of four.
     """
-    chosen = [frames[i].image for i in np.linspace(0, len(frames) - 1, shown).round().astype(int)]
+    chosen = [images[i] for i in np.linspace(0, len(images) - 1, shown).round().astype(int)]
     rows = [np.concatenate(chosen[i : i + 4], 1) for i in range(0, shown, 4)]
     Image.fromarray(np.concatenate(rows, 0)).save(file)

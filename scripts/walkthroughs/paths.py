@@ -1,5 +1,7 @@
 """Camera paths like a hand-held walk: smooth, in all six degrees of freedom, through the free space of a map."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,7 @@ STEP = 24  # map units that a Doom player climbs
 HEADROOM = 72
 EYE = 41.0  # above the floor
 CLEARANCE = 44.0  # from walls, in map units (1.4 m)
+SHAKE_PERIODS = (6, 16)  # frames: of a hand
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,47 @@ class Path:
     roll: np.ndarray
     field_of_view: float
 
-    def resampled(self, factor: float) -> "Path":
-        """The same walk in so many times as many frames, on straight lines between those of before.
+    def resampled(self, factor: float, smooth: bool = False) -> "Path":
+        """The same walk in so many times as many frames.
 
         Args:
-            factor: 1 or more.
+            factor: frames for each of those of before.
+            smooth: on a curve through them (Catmull-Rom), which moves steadily within a frame, not on straight lines.
         """
         frames = len(self.yaw)
         new = np.arange(round((frames - 1) * factor) + 1) / factor
+        return self._map(lambda values: _curve(values, new) if smooth else np.interp(new, np.arange(frames), values))
 
-        def between(values: np.ndarray) -> np.ndarray:
-            return np.interp(new, np.arange(frames), values)
+    def padded(self, frames: int) -> "Path":
+        """With frames before the first and after the last, as if the motion went on.
 
-        eye = np.stack([between(axis) for axis in self.eye.T], 1)
-        return Path(eye, between(self.yaw), between(self.pitch), between(self.roll), self.field_of_view)
+        Args:
+            frames: how many at each end.
+        """
+        return self._map(lambda values: np.pad(values, frames, mode="reflect", reflect_type="odd"))
+
+    def shaken(self, random: np.random.Generator, degrees: float) -> "Path":
+        """With the turns of a hand besides: up to two a second at 12 frames a second.
+
+        Args:
+            random: the generator.
+            degrees: standard deviation of the yaw; the pitch has 0.7 and the roll 0.4 of it.
+        """
+        frames = len(self.yaw)
+        yaw, pitch, roll = (wander(random, frames, degrees * part, SHAKE_PERIODS) for part in (1.0, 0.7, 0.4))
+        return Path(self.eye, self.yaw + yaw, self.pitch + pitch, self.roll + roll, self.field_of_view)
+
+    def _map(self, change: Callable[[np.ndarray], np.ndarray]) -> "Path":
+        eye = np.stack([change(axis) for axis in self.eye.T], 1)
+        return Path(eye, change(self.yaw), change(self.pitch), change(self.roll), self.field_of_view)
+
+
+def _curve(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """A curve through evenly spaced values, with a continuous slope, at some positions."""
+    slope, left = np.gradient(values), np.clip(at.astype(int), 0, len(values) - 2)
+    t, right = at - left, left + 1
+    rise = (values[right] - values[left]) * t**2 * (3 - 2 * t)
+    return values[left] + rise + slope[left] * t * (1 - t) ** 2 - slope[right] * t**2 * (1 - t)
 
 
 class FreeSpace:
@@ -123,8 +153,9 @@ def smooth(values: np.ndarray, width: float = 3.0) -> np.ndarray:
         values: (frame,).
         width: standard deviation of the Gaussian, in frames.
     """
-    taps = np.exp(-0.5 * (np.arange(-9, 10) / width) ** 2)
-    return np.convolve(np.pad(values, 9, mode="edge"), taps / taps.sum(), mode="valid")
+    reach = math.ceil(3 * width)
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    return np.convolve(np.pad(values, reach, mode="edge"), taps / taps.sum(), mode="valid")
 
 
 def propose_path(random: np.random.Generator, space: FreeSpace, frames: int) -> Path | None:
