@@ -190,6 +190,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add = effects.add_argument
     add("--lens", type=numbers, default=(), metavar="K1[,K2...]", help="radial distortion (OpenCV, COLMAP)")
     add("--fisheye", action="store_true", help="a lens that shows angles; --lens is then OPENCV_FISHEYE's")
+    add("--field-of-view", type=float, metavar="DEGREES", help="horizontal (default: the walk's, 55 to 85)")
     add("--readout", type=float, default=0.0, help="first row to last row over frame to frame, -1 to 1")
     add("--blur", type=float, default=0.0, help="time of exposure over frame to frame, 0 to 1")
     add("--zoom", type=float, default=1.0, help="focal length of the last frame over that of the first")
@@ -200,7 +201,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--steady", action="store_true", help="no effect, but the path of one: to compare with")
     options = parser.parse_args(arguments)
     o, lens = options, Distortion(options.lens, options.fisheye)
-    used = phone.Phone(lens, o.readout, o.blur, o.zoom, o.exposure, o.noise, o.people, o.shake)
+    used = phone.Phone(lens, o.field_of_view, o.readout, o.blur, o.zoom, o.exposure, o.noise, o.people, o.shake)
     options.phone = dataclasses.replace(used, steady=options.steady or used != phone.Phone())
     if options.fps < RATE and not options.phone.steady:
         parser.error(f"--fps {options.fps}: below {RATE} give --steady or an effect as well")

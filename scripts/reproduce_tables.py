@@ -44,6 +44,7 @@ WALKTHROUGHS = {
     "walkthroughs_transfer": ["transfer", *FEED_FORWARD],
     "walkthroughs_published_protocol": ["paper", "--weights", PAPER],
 }
+HARD = {"hard": ["hard", "--peers"]}
 DOCUMENTS = ["README.md", "docs/results.md", "docs/experiments.md"]
 
 
@@ -88,10 +89,11 @@ def main() -> None:
     parser.add_argument("--real", type=Path, metavar="ROOT", help="the real clips, in RealEstate10K's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the runs write, kept")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(REAL | WALKTHROUGHS)}")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(REAL | WALKTHROUGHS | HARD)}")
     given = parser.parse_args()
     runs = [(name, words, given.real) for name, words in REAL.items()] if given.real else []
     runs += [(name, words, Path("data/walkthroughs/test")) for name, words in WALKTHROUGHS.items()]
+    runs += [(name, words, Path("data/walkthroughs/hard")) for name, words in HARD.items()]
     if unknown := set(given.only or ()) - {name for name, *_ in runs}:
         parser.error(f"there is no run {sorted(unknown)[0]!r}: choose among {', '.join(name for name, *_ in runs)}")
     runs = [entry for entry in runs if not given.only or entry[0] in given.only]

@@ -3,7 +3,8 @@
     python tools/make_tables.py [--check] FILE.md ...
 
 A table stands between `<!-- table PATH KEY ... -->` and `<!-- /table -->`, or `<!-- clips PATH KEY ... -->` and
-`<!-- /clips -->` for the rows of the method's own clips. PATH is a results.json relative to the
+`<!-- /clips -->` for the rows of the method's own clips, or `<!-- groups PATH KEY ... -->` and `<!-- /groups -->` for a
+row per group of clips and method. PATH is a results.json relative to the
 markdown file; a KEY names a mean in it, with dots between levels: `ate_rmse_over_extent`, `pairs.5.rotation_deg`,
 `2.psnr`. A key that ends in `:median` takes the median, in `:NAME` the mean of that group of clips. A row per method, a
 column per key.
@@ -14,7 +15,7 @@ import json
 import re
 from pathlib import Path
 
-BLOCK = re.compile(r"(<!-- (table|clips) (\S+) ([^>]*?) ?-->\n).*?(<!-- /\2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|clips|groups) (\S+) ([^>]*?) ?-->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def table(content: dict, keys: list[str]) -> str:
@@ -36,6 +37,17 @@ def clips(content: dict, keys: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def groups(content: dict, keys: list[str]) -> str:
+    """A markdown table with a row per group of clips and method: means of the group."""
+    methods = {content["method"]: content} | content["baselines"]
+    lines = ["| clips | method | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
+    for group in content["groups"]:
+        for name, method in methods.items():
+            label = group if method is content else ""
+            lines.append("| " + " | ".join([label, name, *(cell(method, f"{key}:{group}") for key in keys)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def cell(method: dict, key: str) -> str:
     path, _, part = key.partition(":")
     value = method[part or "mean"] if part in ("", "mean", "median") else method["groups"][part]
@@ -53,7 +65,7 @@ def fill(text: str, folder: Path) -> str:
         path = folder / match[3]
         if not path.is_file():
             raise SystemExit(f"there are no results at {path}: run `video-ae evaluate` with --out {path.parent}")
-        write_rows = {"table": table, "clips": clips}[match[2]]
+        write_rows = {"table": table, "clips": clips, "groups": groups}[match[2]]
         return match[1] + write_rows(json.loads(path.read_text(encoding="utf-8")), match[4].split()) + match[5]
 
     return BLOCK.sub(write, text)

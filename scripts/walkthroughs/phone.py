@@ -30,6 +30,7 @@ class Phone:
 
     Args:
         distortion: of the lens.
+        field_of_view: horizontal, in degrees; None takes the path's.
         readout: time from the first row's exposure to the last row's over the time from frame to frame; -1 to 1,
             negative from the last row to the first. Poses are those of the middle row.
         blur: time of exposure over the time from frame to frame, 0 to 1.
@@ -43,6 +44,7 @@ class Phone:
     """
 
     distortion: Distortion = NO_DISTORTION
+    field_of_view: float | None = None
     readout: float = 0.0
     blur: float = 0.0
     zoom: float = 1.0
@@ -100,7 +102,9 @@ def _take(
     people: People | None,
 ) -> images.Frame | None:  # fmt: skip
     """The frame whose middle row was exposed at a tic, a share of the clip after its beginning."""
-    focal = NO_DISTORTION.focal_over_width(path.field_of_view) * phone.zoom ** (share**2 * (3 - 2 * share))
+    focal = NO_DISTORTION.focal_over_width(phone.field_of_view or path.field_of_view) * phone.zoom ** (
+        share**2 * (3 - 2 * share)
+    )
     field_of_view = 2 * math.degrees(math.atan(0.5 / focal))
     lens = images.Lens(float(path.pitch[middle]), float(path.roll[middle]), field_of_view, phone.distortion)
     rays = images.pixel_rays(lens, *size, SAMPLES)

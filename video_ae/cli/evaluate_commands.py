@@ -1,4 +1,4 @@
-"""`video-ae evaluate poses | views | reconstruction | transfer | peers | paper`, `latent` and `convert-checkpoint`.
+"""`video-ae evaluate poses | hard | views | reconstruction | transfer | peers | paper`, `latent`, `convert-checkpoint`.
 
 These look at weights: what they achieve, their codes, and those of the 2021 model, which are converted first.
 """
@@ -27,6 +27,11 @@ def add_to(commands: Any) -> None:
     parser.add_shared(*_DATA, "--focal", *_MODEL, "--beside")
     parser.add_argument("--peers", action="store_true", help="the installed peers stand in the table too")
     parser.add_argument("--diagnose", action="store_true", help="also look whether the poses encode nothing but time")
+
+    files = "results.md, results.json and poses"
+    parser = _add_kind(kinds, "hard", "cameras of walks as a phone films them, as `reconstruct` finds them", files)
+    parser.add_shared(*_DATA, *_MODEL, "--beside")
+    parser.add_argument("--peers", action="store_true", help="COLMAP stands in the table too, with two camera models")
 
     _add_views(_add_kind(kinds, "views", "held-out frames rendered from two contexts"))
 

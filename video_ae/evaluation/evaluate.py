@@ -15,8 +15,15 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.evaluation.methods import ModelMethods
 from video_ae.evaluation.metrics.lpips import image_metrics
-from video_ae.evaluation.peers.installed import HOW_TO_GET_THEM, PACKAGES, installed_peers, missing_peers
+from video_ae.evaluation.peers.installed import (
+    HOW_TO_GET_THEM,
+    PACKAGES,
+    installed_colmap,
+    installed_peers,
+    missing_peers,
+)
 from video_ae.evaluation.protocols.base import PoseEstimator, PoseObserver
+from video_ae.evaluation.protocols.hard_protocol import run_hard_protocol
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
 from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
 from video_ae.evaluation.protocols.reconstruction_protocol import run_reconstruction_protocol
@@ -122,6 +129,29 @@ def evaluate_peers(
     settings = PosesSettings(known_focal=focal == "true")
     result = run_pose_protocol(dataset, found, settings, [pose_writer(out, record.method), record], print_progress)
     return finish(result, out, seed, record, missing_peers=missing_peers())
+
+
+def evaluate_hard(
+    data: Path, out: Path, peers: bool = False, settings: ModelSettings = ModelSettings()
+) -> EvaluationResult:
+    """Measures the cameras that `reconstruct` finds in walks as a phone films them, one effect at a time.
+
+    See `video_ae.evaluation.protocols.hard_protocol`. Writes results.json, results.md and poses/*.json.
+
+    Args:
+        data: folder of a data set with true cameras, whose names say what was done: `WALK`, `WALK+zoom`.
+        out: folder of the results.
+        peers: whether COLMAP gets columns too, with its camera models SIMPLE_RADIAL and OPENCV.
+        settings: as in `evaluate_poses`.
+
+    Raises:
+        UserError: as `evaluate_poses`.
+    """
+    dataset, main, models, described = _prepare(data, out, settings)
+    methods = {label: model.reconstruct_poses for label, model in models.items()}
+    methods |= installed_colmap(settings.seed) if peers else {}
+    result = run_hard_protocol(dataset, methods, PosesSettings(), [pose_writer(out, main)], print_progress)
+    return finish(result, out, settings.seed, **described)
 
 
 def evaluate_views(

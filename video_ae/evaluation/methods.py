@@ -3,13 +3,15 @@
 The true focal length is used where the clip carries intrinsics, which it does only where the evaluation gives them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction, prediction_of
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene
 from video_ae.models.base import Options, VideoModel
+from video_ae.scene.source import open_source, read_source
+from video_ae.scene.undistort import UndistortedReader
 from video_ae.types import VideoClip
 
 
@@ -37,6 +39,24 @@ class ModelMethods:
         return PoseEstimate(
             found.cameras, found.confidence, covariance=found.covariance, inverse_depth=found.inverse_depth
         )
+
+    def reconstruct_poses(self, clip: VideoClip) -> PoseEstimate:
+        """The cameras as `reconstruct` finds them: without a focal length, of the frames without a lens's distortion.
+
+        The focal length is that of the frames as they were filmed, next to the axis: what a lens's own is.
+
+        Args:
+            clip: as a protocol hands it to a method.
+        """
+        source, options = open_source(replace(clip, cameras=None)), Options(refine_steps=self.refine)
+        reader, straight = self.model.without_lens(source, read_source(source, 1, None).to(self.device), options)
+        found = self.model.find_cameras(straight, options).to("cpu")
+        cameras = found.cameras
+        if isinstance(reader, UndistortedReader):
+            scale = reader.lens.focal[0] / reader.lens.size[0] / reader.focal_over_width
+            factors = torch.tensor([scale, scale, 1.0, 1.0], dtype=cameras.intrinsics.dtype)
+            cameras = replace(cameras, intrinsics=cameras.intrinsics * factors)
+        return PoseEstimate(cameras, found.confidence, covariance=found.covariance)
 
     def synthesize(self, contexts: VideoClip, target: VideoClip) -> Prediction:
         """`model.synthesize`: the target's pixels reach the camera encoder, never the structure.

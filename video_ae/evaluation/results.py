@@ -61,7 +61,7 @@ class EvaluationResult:
     """A method beside others under one protocol.
 
     Args:
-        protocol: "poses", "views", "reconstruction", "pose transfer" or "published".
+        protocol: "poses", "hard", "views", "reconstruction", "pose transfer" or "published".
         method: its name.
         settings: of the protocol and the run.
         result: of the method.

@@ -26,8 +26,16 @@ IMAGE_COLUMNS = {
     "lpips": ("LPIPS-VGG (lower is better), whole frame", 3),
     "vgg_cosine": ("VGG cosine distance, the 2021 paper's perceptual similarity (lower is better), whole frame", 3),
 }
+HARD_COLUMNS = {
+    "ate_rmse_over_extent": POSE_COLUMNS["ate_rmse_over_extent"],
+    "error_ratio": ("ATE over that of the same walk without the last effect", 2),
+    "rotation_deg": POSE_COLUMNS["rotation_deg"],
+    "focal_error_percent": ("error of the focal length, %, of the frame where it is largest", 1),
+    **{name: POSE_COLUMNS[name] for name in ("posed_percent", "confidence", "cpu_seconds")},
+}
 COLUMNS: dict[str, dict[str, tuple[str, int]]] = {
     "poses": POSE_COLUMNS,
+    "hard": HARD_COLUMNS,
     "views": IMAGE_COLUMNS,
     "published": IMAGE_COLUMNS
     | {

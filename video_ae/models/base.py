@@ -120,7 +120,7 @@ class VideoModel(Autoencoder):
         options.progress("reading the video", 1.0)
         device = next((one.device for one in self.parameters()), torch.device("cpu"))
         if searched:
-            reader, clip = self._without_lens(reader, clip.to(device), options, stride, frames)
+            reader, clip = self.without_lens(reader, clip.to(device), options, stride, frames)
         scene = self.encode_scene(clip.to(device), options)
         if searched and isinstance(reader, UndistortedReader):
             notes = (*scene.camera.notes, reader.note)
@@ -140,10 +140,17 @@ class VideoModel(Autoencoder):
         source = Source(reader.name, reader.image_size, lambda: reader, path, settings)
         return Reconstruction(self, scene, source)
 
-    def _without_lens(
-        self, reader: VideoReader, clip: VideoClip, options: Options, stride: int, frames: int | None
+    def without_lens(
+        self, reader: VideoReader, clip: VideoClip, options: Options, stride: int = 1, frames: int | None = None
     ) -> tuple[VideoReader, VideoClip]:
-        """The reader and the clip without the distortion of a lens, where one is found."""
+        """The reader and the clip without the distortion of a lens, where one is found (`find_lens`); else as given.
+
+        Args:
+            reader: of the video.
+            clip: that `read_source` took from it, on the model's device.
+            options: how the cameras are found.
+            stride, frames: that it was taken with.
+        """
         for _ in range(_LENS_ROUNDS):
             options.progress("lens", 0.0)
             if (offset := self.find_lens(clip, options)) is None:

@@ -242,6 +242,17 @@ def focal_ratio(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 
     return found / truth
 
 
+def focal_error(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 4"]) -> float | None:
+    """Largest error of any frame's focal length along x, as a part of the true one; None as in `focal_ratio`.
+
+    Args:
+        estimated, true: as in `Cameras`.
+    """
+    if focal_ratio(estimated, true) is None:
+        return None
+    return (estimated[:, 0].double() / true[:, 0].double() - 1).abs().max().item()
+
+
 def field_of_view_error(estimated: Float[Tensor, "frame 4"], true: Float[Tensor, "frame 4"]) -> float | None:
     """Absolute error of the horizontal field of view 2 atan(1 / (2 fx)), in degrees; None as in `focal_ratio`.
 

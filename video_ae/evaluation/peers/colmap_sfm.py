@@ -19,17 +19,18 @@ _CPU = pycolmap.Device.cpu
 class Colmap:
     """A `PoseEstimator`: SIFT, one camera for the whole clip, incremental mapping, the largest model.
 
-    If the clip carries intrinsics they are kept fixed (PINHOLE); otherwise SIMPLE_RADIAL is refined from a focal length
+    If the clip carries intrinsics they are kept fixed (PINHOLE); otherwise the camera is refined from a focal length
     of 1.2 times the longer side. One thread and a fixed seed, so that a run can be repeated. Raises UserError where
     COLMAP finds no model.
 
     Args:
+        model: of the camera, where no intrinsics are given: one of COLMAP's names.
         easy: whether weaker SIFT peaks and smaller angles are accepted, for short paths and small images.
         seed: of COLMAP's random numbers.
     """
 
-    def __init__(self, easy: bool = False, seed: int = 0) -> None:
-        self._easy, self._seed = easy, seed
+    def __init__(self, model: str = "SIMPLE_RADIAL", easy: bool = False, seed: int = 0) -> None:
+        self._model, self._easy, self._seed = model, easy, seed
 
     def __call__(self, clip: VideoClip) -> PoseEstimate:
         pycolmap.set_random_seed(self._seed)
@@ -46,6 +47,7 @@ class Colmap:
 
     def _extract(self, clip: VideoClip, database: Path, images: Path) -> None:
         reader, extraction = pycolmap.ImageReaderOptions(), pycolmap.FeatureExtractionOptions()
+        reader.camera_model = self._model
         if clip.cameras is not None:
             width, height = clip.image_size
             fx, fy, cx, cy = clip.cameras.intrinsics.double().mean(0).tolist()

@@ -28,6 +28,21 @@ def installed_peers(seed: int = 0) -> dict[str, PoseEstimator]:
     return peers
 
 
+def installed_colmap(seed: int = 0) -> dict[str, PoseEstimator]:
+    """COLMAP with its own camera model and with OPENCV's, if pycolmap is installed.
+
+    They are methods for `run_hard_protocol`.
+
+    Args:
+        seed: of its random numbers.
+    """
+    if find_spec("pycolmap") is None:
+        return {}
+    from video_ae.evaluation.peers.colmap_sfm import Colmap
+
+    return {f"COLMAP, {model}": Colmap(model, seed=seed) for model in ("SIMPLE_RADIAL", "OPENCV")}
+
+
 def missing_peers() -> list[str]:
     """A sentence for each peer that cannot run here."""
     return [

@@ -18,7 +18,7 @@ from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
 
 REASONS = {
-    "no frame has a pose": ("focal_ratio", "field_of_view_error_deg"),
+    "no frame has a pose": ("focal_ratio", "focal_error_percent", "field_of_view_error_deg"),
     "the true camera stands still": ("ate_rmse_over_extent",),
     "no such pair of frames, or none that truly moves": ("rotation_deg", "translation_direction_deg", "auc_30"),
 }
@@ -86,6 +86,8 @@ def score_poses(estimate: PoseEstimate, clip: VideoClip, settings: PosesSettings
     row |= _pairs(found, true, settings)
     own = posed.any()
     row["focal_ratio"] = metric.focal_ratio(cameras.intrinsics, truth.intrinsics) if own else None
+    error = metric.focal_error(cameras.intrinsics, truth.intrinsics) if own else None
+    row["focal_error_percent"] = None if error is None else 100 * error
     row["field_of_view_error_deg"] = metric.field_of_view_error(cameras.intrinsics, truth.intrinsics) if own else None
     row["confidence_rank_correlation"] = _confidence(estimate, found, true)
     if estimate.covariance is not None:
@@ -160,11 +162,32 @@ def run_pose_protocol(
         UserError: the data set has no true cameras.
     """
     every = {**methods, **POSE_BASELINES, **POSE_BOUNDS}
-    rows: dict[str, dict[str, Row]] = {label: {} for label in every}
+    rows = score_methods(dataset, every, settings, observers, progress)
+    described = asdict(settings) | {"quarantined": dataset.skipped}
+    return collect_result("poses", described, rows, POSE_BOUNDS, find_frozen(dataset.names))
+
+
+def score_methods(
+    dataset: ClipSource,
+    methods: Mapping[str, PoseEstimator],
+    settings: PosesSettings,
+    observers: Sequence[PoseObserver] = (),
+    progress: Notify = None,
+) -> dict[str, dict[str, Row]]:
+    """The rows of the table: method -> clip -> its numbers. Bounds (`POSE_BOUNDS`) get the truth.
+
+    Args:
+        dataset, settings, observers, progress: as in `run_pose_protocol`.
+        methods: all of them, by name.
+
+    Raises:
+        UserError: the data set has no true cameras.
+    """
+    rows: dict[str, dict[str, Row]] = {label: {} for label in methods}
     for name, clip in named_clips(dataset, progress, settings.frames, settings.size):
         true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
-        for label, run in every.items():
+        for label, run in methods.items():
             tried = attempt(run, clip if label in POSE_BOUNDS else seen)
             estimate = tried.answer or replace(standing_still(seen), posed=torch.zeros(len(clip), dtype=torch.bool))
             estimate = replace(estimate, cameras=estimate.cameras.to("cpu"))
@@ -172,5 +195,4 @@ def run_pose_protocol(
             cameras, posed = fill_missing(estimate, clip)
             for observe in observers:
                 observe(label, name, clip, cameras, replace(estimate, posed=posed))
-    described = asdict(settings) | {"quarantined": dataset.skipped}
-    return collect_result("poses", described, rows, POSE_BOUNDS, find_frozen(dataset.names))
+    return rows

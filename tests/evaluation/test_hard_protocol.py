@@ -1,0 +1,82 @@
+"""The hard protocol: each effect beside the same walk without it, and focal lengths of lenses as they were filmed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from evaluation_fakes import FakeSource, make_clip
+from test_evaluation_methods import CPU, SpyModel
+
+from video_ae.evaluation.methods import ModelMethods
+from video_ae.evaluation.metrics.pose_errors import focal_error
+from video_ae.evaluation.protocols.base import PoseEstimate
+from video_ae.evaluation.protocols.hard_protocol import effect_of, run_hard_protocol
+from video_ae.evaluation.protocols.pose_protocol import PosesSettings
+from video_ae.types import Cameras, LensOffset
+
+NAMES = ["a", "a+shake", "a+shake+readout", "b", "b+shake", "b+shake+readout"]
+NOISE = {"none": 0.01, "shake": 0.01, "shake+readout": 0.03}
+
+
+def noisy(source):
+    """The true cameras with noise along one direction, more of it the harder the effect."""
+    known = {clip.name: clip.cameras.to(torch.float64) for clip in source.clips}
+
+    def estimate(clip):
+        true = known[clip.name]
+        poses = true.world_from_camera.clone()
+        poses[::2, 0, 3] += NOISE[effect_of(clip.name)]
+        return PoseEstimate(Cameras(poses, true.intrinsics))
+
+    return estimate
+
+
+def test_an_effect_is_measured_beside_the_walk_without_it():
+    source = FakeSource()
+    source.clips = [make_clip(name, 12) for name in NAMES]  # one path
+    result = run_hard_protocol(source, {"noisy": noisy(source)}, PosesSettings())
+    ratios = {name: row["error_ratio"] for name, row in result.result.clips.items()}
+    assert ratios["a"] is None
+    assert ratios["a+shake"] == pytest.approx(1, abs=0.01)
+    assert ratios["b+shake+readout"] == pytest.approx(3, rel=0.05)
+    assert list(result.result.groups) == ["none", "shake", "shake+readout"]
+    assert result.result.groups["shake+readout"]["error_ratio"] == pytest.approx(3, rel=0.05)
+
+
+def test_the_worst_frame_counts_for_the_focal_length():
+    true = torch.tensor([[0.5, 0.5, 0.5, 0.5], [1.0, 1.0, 0.5, 0.5]])
+    found = torch.tensor([[0.55, 0.5, 0.5, 0.5], [0.8, 1.0, 0.5, 0.5]])
+    assert focal_error(found, true) == pytest.approx(0.2)
+    assert focal_error(torch.zeros(2, 4), true) is None
+
+
+class BentModel(SpyModel):
+    """Finds a lens once, and afterwards the focal length that the straight frames then have, times two."""
+
+    def find_lens(self, clip, options=None):
+        self.focals.append("lens")
+        return LensOffset(0.1, (0.0, 0.0), 0.6) if self.focals == ["lens"] else None
+
+    def find_cameras(self, clip, options):
+        found = super().find_cameras(clip, options)
+        cameras = found.cameras
+        factors = torch.tensor([2.0, 2.0, 1.0, 1.0])
+        return replace(found, cameras=Cameras(cameras.world_from_camera, cameras.intrinsics * factors))
+
+
+def test_the_focal_length_is_that_of_the_lens():
+    from video_ae.scene.source import open_source
+    from video_ae.scene.undistort import UndistortedReader
+
+    clip = make_clip("a", 4)
+    straight = UndistortedReader.correcting(open_source(clip), LensOffset(0.1, (0.0, 0.0), 0.6)).focal_over_width
+    assert straight > 0.61  # cropped to what the lens shows everywhere
+    found = ModelMethods(BentModel(), CPU, 0).reconstruct_poses(clip).cameras.intrinsics
+    # SpyModel finds 0.8, BentModel makes 1.6 of it; a straight frame of `straight` is a lens of 0.6.
+    torch.testing.assert_close(found[:, 0], torch.full((4,), 1.6 * 0.6 / straight))
+
+
+def test_without_a_lens_the_frames_are_those_of_the_clip():
+    found = ModelMethods(SpyModel(), CPU, 0).reconstruct_poses(make_clip("a", 4)).cameras
+    torch.testing.assert_close(found.intrinsics[0], torch.tensor([0.8, 1.0, 0.5, 0.5]))
+    torch.testing.assert_close(found.centers[:, 0], torch.arange(4.0))
