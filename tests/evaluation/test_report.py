@@ -131,6 +131,17 @@ def test_tables_are_written_from_results(tables, tmp_path):
     page.write_text("<!-- clips poses/results.json posed_percent -->\n<!-- /clips -->\n")
     tables.main([str(page)])
     assert "| clip0 | 100.0 |\n| clip1 | 100.0 |\n<!-- /clips -->" in page.read_text()
+    content = json.loads((tmp_path / "poses" / "results.json").read_text())
+    still = {"still": content["baselines"]["standing still"]}
+    for one in (content, *still.values()):
+        one["groups"] = {"zoom": one["clips"]["clip1"]}
+    (tmp_path / "groups.json").write_text(json.dumps(content | {"baselines": still}))
+    page.write_text("<!-- groups groups.json ate_rmse_over_extent posed_percent -->\n<!-- /groups -->\n")
+    tables.main([str(page)])
+    header, _, own, other = page.read_text().splitlines()[1:-1]
+    assert header == "| clips | method | ate_rmse_over_extent | posed_percent |"
+    assert re.fullmatch(r"\| zoom \| ours \| .* \| 100\.0 \|", own)
+    assert other == "|  | still | 1 | 100.0 |"
     page.write_text("<!-- table poses/results.json nonsense -->\n<!-- /table -->")
     with pytest.raises(SystemExit, match="possible names"):
         tables.main([str(page)])
