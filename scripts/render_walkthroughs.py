@@ -1,7 +1,9 @@
 """Renders video clips with exact cameras from Freedoom's maps.
 
     python scripts/render_walkthroughs.py --split train --clips 100 --out FOLDER
+    python scripts/render_walkthroughs.py --split train --clips 3 --out FOLDER --readout 0.4 --shake 1
 
+The second one films as a phone does.
 Needs vizdoom (`pip install -e .[walkthroughs]`), no display and no GPU. The same seed writes the same files; clip
 number i does not depend on how many clips are asked for. `data/README.md` describes the files.
 """

@@ -102,9 +102,8 @@ def _take(
     people: People | None,
 ) -> images.Frame | None:  # fmt: skip
     """The frame whose middle row was exposed at a tic, a share of the clip after its beginning."""
-    focal = NO_DISTORTION.focal_over_width(phone.field_of_view or path.field_of_view) * phone.zoom ** (
-        share**2 * (3 - 2 * share)
-    )
+    zoomed = phone.zoom ** (share**2 * (3 - 2 * share))
+    focal = zoomed * NO_DISTORTION.focal_over_width(phone.field_of_view or path.field_of_view)
     field_of_view = 2 * math.degrees(math.atan(0.5 / focal))
     lens = images.Lens(float(path.pitch[middle]), float(path.roll[middle]), field_of_view, phone.distortion)
     rays = images.pixel_rays(lens, *size, SAMPLES)
