@@ -45,7 +45,7 @@ def run_hard_protocol(
     for clips in rows.values():
         for clip, row in clips.items():
             row["error_ratio"] = _error_ratio(row, clips.get(clip.rpartition("+")[0]))
-    effects = dict.fromkeys(map(effect_of, dataset.names))
+    effects = dict.fromkeys((NO_EFFECT, *map(effect_of, dataset.names)))
     groups = {effect: [clip for clip in dataset.names if effect_of(clip) == effect] for effect in effects}
     described = asdict(settings) | {"quarantined": dataset.skipped}
     return collect_result("hard", described, rows, frozen=FrozenIndices("", {}, groups=groups))
