@@ -226,6 +226,9 @@ class CameraEstimate(CountedRecord):
         covariance: of each pose's left twist (three rotations in radians, three translations in the cameras' scale),
             relative to the first frame.
         notes: sentences for people: what could not be determined (no parallax, no texture) and why.
+        readout: time from the first row to the last, in intervals of the clip's frames, where the shutter rolls
+            (`geometry.rolling_shutter`); negative where the last row is read first. The cameras are those of the middle
+            rows.
     """
 
     cameras: Cameras
@@ -233,6 +236,7 @@ class CameraEstimate(CountedRecord):
     confidence: Float[Tensor, "*batch frame"]
     covariance: Float[Tensor, "*batch frame 6 6"]
     notes: tuple[str, ...] = ()
+    readout: float = 0.0
 
     @cached_property
     def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:

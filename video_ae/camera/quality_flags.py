@@ -49,6 +49,11 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
         frames: of the clip.
     """
     notes = list(estimate.notes)
+    if estimate.readout:
+        notes.append(
+            f"rolling shutter: rows are read over {abs(estimate.readout):.2f} of a frame's time, the "
+            f"{'first' if estimate.readout > 0 else 'last'} one first, so frames were straightened"
+        )
     if (lost := frames_with_little_overlap(estimate)) and not is_guess(notes):
         notes.append(f"little overlap: the next frame shows less than half of what {_listed(lost)} shows")
     if blurred := blurred_frames(frames):

@@ -24,12 +24,14 @@ from video_ae.camera.problem import (
 from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, is_guess, solver_notes
 from video_ae.camera.registration import register_frames
 from video_ae.camera.reprojection import frame_fit, match_costs
+from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
 from video_ae.geometry.resize import resize_to_floats
+from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.types import CameraEstimate, Cameras, LensOffset
 
 _REFINE_GAPS = (1, 3, 6, 10)
@@ -48,8 +50,9 @@ class CameraSolver(CameraEncoder):
     3. Submaps: a long clip is solved in windows that are merged by the frames that they share.
     4. Refinement: the same at a higher resolution and over wider gaps; of a long clip the keyframes at last together,
        with loop closures.
+    5. Rolling shutter: where the matches tell one, the frames are straightened, and refined and registered once more.
 
-    Solved are the frames that have moved far enough since the one before; the others are registered at the end.
+    Solved are the frames that have moved far enough since the one before; the others are registered after step 4.
 
     Args:
         size: working size, pixels of the shorter side.
@@ -113,13 +116,37 @@ class CameraSolver(CameraEncoder):
         images = _WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         solving = _Solving(self, images.select(selected), focal_over_width)
-        solved = solving.feed_forward()
+        solved, readout = solving.feed_forward(), 0.0
         if refine_steps:
             solved = solving.refine(solved, refine_steps)
-        if len(selected) < len(frames):
-            graph = images.graph(min(solved.grid.width, solved.grid.height), self.point_step)
-            solved = register_frames(solved, selected, graph, self.outer_loop)
-        return _estimate(solved, frames)
+        whole = self._register(images, selected, solved)
+        for rounds in (1, refine_steps) if refine_steps and len(frames) >= FEWEST_FRAMES else ():
+            more = self._find_readout(images, whole, focal_over_width, readout != 0)
+            if more is None:
+                break
+            readout += more
+            straight = as_global_shutter(frames, image_motion(_estimate(whole, frames)), readout)
+            images = _WorkingImages(straight, self.features, self.levels)
+            solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, rounds)
+            whole = self._register(images, selected, solved)
+        estimate = replace(_estimate(whole, frames), readout=readout)
+        return replace(estimate, notes=clip_notes(estimate, frames))
+
+    def _register(self, images: "_WorkingImages", selected: list[int], solved: Submap) -> Submap:
+        """All frames of a clip, some of which are solved."""
+        if len(selected) == len(images.frames):
+            return solved
+        graph = images.graph(min(solved.grid.width, solved.grid.height), self.point_step)
+        return register_frames(solved, selected, graph, self.outer_loop)
+
+    def _find_readout(
+        self, images: "_WorkingImages", whole: Submap, focal_over_width: float | None, rolls: bool
+    ) -> float | None:
+        if is_guess(whole.notes):
+            return None
+        stretch = turning_stretch(whole.state.camera_from_world)
+        graph = images.graph(_REFINE_SIZE, self.point_step, stretch)
+        return search_readout(whole, stretch, graph, self.outer_loop, focal_over_width, rolls)
 
     @torch.no_grad()
     @full_precision
@@ -312,14 +339,14 @@ class _Solving:
 
 
 def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:
-    """What the solver returns."""
+    """What the solver returns, without the notes on frames."""
     height, width = frames.shape[-2:]
-    intrinsics = pinhole_intrinsics(solved.focal_over_width.expand(len(solved)), width, height)
-    estimate = CameraEstimate(
-        Cameras(solved.world_from_camera, intrinsics),
+    return CameraEstimate(
+        Cameras(
+            solved.world_from_camera, pinhole_intrinsics(solved.focal_over_width.expand(len(solved)), width, height)
+        ),
         solved.state.inverse_depth.unflatten(1, (solved.grid.rows, solved.grid.columns)),
         solved.confidence,
         solved.covariance,
         solved.notes,
     )
-    return replace(estimate, notes=clip_notes(estimate, frames))

@@ -102,7 +102,7 @@ def _images(folder: Path, reconstruction: Reconstruction) -> list[str]:
     indices = reconstruction.trajectory.indices.tolist()
     names = [f"{index:06d}.jpg" for index in indices]
     if not all((folder / name).is_file() for name in names):
-        reader = reconstruction.source.open()
+        reader = reconstruction.source_video()
         for index, name in zip(indices, names, strict=True):
             image = Image.fromarray(reader.read([index])[0].permute(1, 2, 0).contiguous().numpy())
             write_atomically(folder / name, partial(image.save, quality=_QUALITY, subsampling=0))
@@ -125,7 +125,7 @@ def _colmap(model: Path, reconstruction: Reconstruction) -> None:
     points = no_points()
     inverse_depth = reconstruction.render_frames().inverse_depth
     if inverse_depth.isfinite().any():
-        clip = read_clip(reconstruction.source.open(), trajectory.indices.tolist(), reconstruction.image_size)
+        clip = read_clip(reconstruction.source_video(), trajectory.indices.tolist(), reconstruction.image_size)
         points = track_points(clip.frames, trajectory, inverse_depth, sorted(set(reconstruction.keyframes)))
     write_colmap(model / "sparse" / "0", trajectory, names, points)
 
