@@ -315,3 +315,26 @@ def test_frames_of_a_rolling_shutter_are_straightened_everywhere(inputs, tmp_pat
     assert (image.permute(2, 0, 1).float() - straight[0]).abs().mean() < 4  # a JPEG
     assert saved.scene.camera.readout == 0.5
     assert read_cameras_json(tmp_path / "out" / "cameras.json").readout == 0.5
+
+
+def test_what_moves_is_masked_for_other_programs(inputs, tmp_path, monkeypatch):
+    """White where the scene is still; nerfstudio is told the files, COLMAP and Brush look for them by name."""
+    found = FakeSceneModel.find_cameras
+    static = torch.ones(COUNT, 4, 6)
+    static[:, :, :2] = 0
+    monkeypatch.setattr(FakeSceneModel, "find_cameras", lambda *words: replace(found(*words), static=static))
+    made = video_ae.reconstruct(inputs / "walk.mp4", inputs / "weights.safetensors", refine=0)
+    out = made.save(tmp_path / "out", export=("nerfstudio", "colmap"))
+    assert torch.equal(Reconstruction.load(out).scene.camera.static, static)
+    frames = json.loads((out / "transforms.json").read_text())["frames"]
+    assert [Path(frame["mask_path"]).name for frame in frames] == [
+        f"{Path(frame['file_path']).name}.png" for frame in frames
+    ]
+    names = {f"{path.name}.png" for path in (out / "colmap" / "images").iterdir()}
+    assert {path.name for path in (out / "colmap" / "masks").iterdir()} == names
+    mask = np.array(Image.open(out / frames[0]["mask_path"]))
+    assert mask.shape == SIZE[::-1]
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) == {0, 255}
+    assert (mask[:, : SIZE[0] // 4] == 0).all()
+    assert (mask[:, SIZE[0] // 2 :] == 255).all()

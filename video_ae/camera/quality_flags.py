@@ -49,6 +49,9 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
         frames: of the clip.
     """
     notes = list(estimate.notes)
+    if estimate.static is not None:
+        moving = (estimate.static < 0.5).float().mean().item()
+        notes.append(f"moving: {100 * moving:.0f} % of the images move by themselves and do not count for the cameras")
     if estimate.readout:
         notes.append(
             f"rolling shutter: rows are read over {abs(estimate.readout):.2f} of a frame's time, the "

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation_confidence
@@ -14,6 +15,17 @@ from video_ae.camera.global_adjustment import KEYFRAME_GAPS, covisible_keyframes
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.lens_search import search_lens
+from video_ae.camera.moving_objects import (
+    BETTER,
+    CONVERGED,
+    PATIENCE,
+    ROUNDS,
+    UnguidedMatches,
+    looks_moving,
+    static_part,
+    trimmed_error,
+    with_borders,
+)
 from video_ae.camera.problem import (
     Correspondences,
     KnownParameters,
@@ -116,21 +128,47 @@ class CameraSolver(CameraEncoder):
         images = _WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         solving = _Solving(self, images.select(selected), focal_over_width)
-        solved, readout = solving.feed_forward(), 0.0
+        solved, readout, static = solving.feed_forward(), 0.0, None
         if refine_steps:
+            solving, solved = self._leave_out_moving(solving, solved)
             solved = solving.refine(solved, refine_steps)
         whole = self._register(images, selected, solved)
+        if solving.images.static is not None:
+            matches = UnguidedMatches.of(images.graph(self.search_size, self.point_step))
+            errors = matches.errors(whole)
+            static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
+            solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
+            whole = self._register(images, selected, solved)
         for rounds in (1, refine_steps) if refine_steps and len(frames) >= FEWEST_FRAMES else ():
             more = self._find_readout(images, whole, focal_over_width, readout != 0)
             if more is None:
                 break
             readout += more
             straight = as_global_shutter(frames, image_motion(_estimate(whole, frames)), readout)
-            images = _WorkingImages(straight, self.features, self.levels)
+            images = _WorkingImages(straight, self.features, self.levels, images.static)
             solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, rounds)
             whole = self._register(images, selected, solved)
-        estimate = replace(_estimate(whole, frames), readout=readout)
+        estimate = replace(_estimate(whole, frames), readout=readout, static=static)
         return replace(estimate, notes=clip_notes(estimate, frames))
+
+    def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
+        """Solved anew without what moves by itself, as long as the rest fits clearly better."""
+        matches = UnguidedMatches.of(solving.images.graph(self.search_size, self.point_step))
+        errors = with_borders(matches.errors(solved))
+        if not looks_moving(errors) or is_guess(solved.notes):
+            return solving, solved
+        best, least, first, waited = (solving, solved), trimmed_error(errors), trimmed_error(errors), 0
+        for _ in range(ROUNDS):
+            trial = _Solving(self, solving.images.showing(static_part(errors)), solving.focal)
+            found = trial.feed_forward()
+            errors = with_borders(matches.errors(found))
+            left = trimmed_error(errors)
+            waited = 0 if left < CONVERGED * least else waited + 1
+            if left < least:
+                best, least = (trial, found), left
+            if waited == PATIENCE:
+                break
+        return best if least < BETTER * first else (solving, solved)
 
     def _register(self, images: "_WorkingImages", selected: list[int], solved: Submap) -> Submap:
         """All frames of a clip, some of which are solved."""
@@ -179,15 +217,20 @@ class CameraSolver(CameraEncoder):
 class _WorkingImages:
     """The frames of a clip at their working sizes; feature pyramids are made once a size."""
 
-    def __init__(self, frames: Frames, features: nn.Module, levels: int) -> None:
-        self.frames, self._features, self._levels = frames, features, levels
+    def __init__(self, frames: Frames, features: nn.Module, levels: int, static: Tensor | None = None) -> None:
+        self.frames, self._features, self._levels, self.static = frames, features, levels, static
         self._graphs: dict[int, FrameGraph] = {}
 
     def select(self, kept: list[int]) -> "_WorkingImages":
         """Some of the frames."""
         if len(kept) == len(self.frames):
             return self
-        return _WorkingImages(self.frames[kept], self._features, self._levels)
+        static = None if self.static is None else self.static[kept]
+        return _WorkingImages(self.frames[kept], self._features, self._levels, static)
+
+    def showing(self, static: Float[Tensor, "frame rows columns"]) -> "_WorkingImages":
+        """The same frames, of which some parts are left out."""
+        return _WorkingImages(self.frames, self._features, self._levels, static)
 
     def graph(self, size: int, step: int, frames: list[int] | None = None) -> FrameGraph:
         """The frame graph of some frames whose shorter side has `size` pixels, points `step` pixels apart."""
@@ -195,7 +238,7 @@ class _WorkingImages:
             height, width = self.frames.shape[-2:]
             ratio = size / min(height, width)
             small = resize_to_floats(self.frames, (max(8, round(width * ratio)), max(8, round(height * ratio))))
-            self._graphs[size] = FrameGraph(small, self._features, self._levels, step)
+            self._graphs[size] = FrameGraph(small, self._features, self._levels, step, self.static)
         graph = self._graphs[size].with_step(step)
         return graph if frames is None else graph.part(frames)
 
