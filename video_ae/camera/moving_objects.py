@@ -17,7 +17,7 @@ from video_ae.camera.reprojection import predict_points
 
 BETTER = 0.9  # part of the error of what fits best that leaving the rest out leaves at most
 ROUNDS, CONVERGED, PATIENCE = 8, 0.98, 2  # of leaving out and solving; rounds that gain less are waited for
-_SUSPECT = 0.06  # part of a clip that moves by itself, from which it is looked at again
+_SUSPICIOUS_PART = 0.06  # part of a clip that moves by itself, from which it is looked at again
 _GAPS, _STRETCH = (1, 2, 4, 6), 32  # of the matches, and frames that are matched at once
 _OFF = 0.8 / 64  # of the shorter side: an error that no still scene has
 _KEPT = 0.55  # part of a clip that is never left out, however badly it fits: half and a margin
@@ -25,8 +25,8 @@ _LARGEST = 5 / 64  # of the shorter side: errors above it count as this much
 
 
 @dataclass(frozen=True)
-class UnguidedMatches:
-    """Matches of a clip that no solution has guided, so that what moves by itself is matched where it is.
+class UnguidedFlow:
+    """Correspondences of a clip that no solution has guided, so that what moves by itself is matched where it is.
 
     Args:
         graph: of all frames.
@@ -37,8 +37,8 @@ class UnguidedMatches:
     stretches: tuple[tuple[list[int], Correspondences], ...]
 
     @classmethod
-    def of(cls, graph: FrameGraph) -> "UnguidedMatches":
-        """Matches all frames of a graph with those near them.
+    def of(cls, graph: FrameGraph) -> "UnguidedFlow":
+        """All frames of a graph matched with those near them.
 
         Args:
             graph: of a clip.
@@ -72,16 +72,16 @@ def looks_moving(errors: Float[Tensor, "frame rows columns"]) -> bool:
     """Whether so much disagrees that the clip is worth a second look.
 
     Args:
-        errors: as of `UnguidedMatches.errors`.
+        errors: as of `UnguidedFlow.errors`.
     """
-    return (errors > _OFF).float().mean().item() > _SUSPECT
+    return (errors > _OFF).float().mean().item() > _SUSPICIOUS_PART
 
 
 def static_part(errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "frame rows columns"]:
     """How far each part of the frames stays where it is, 0 to 1.
 
     Args:
-        errors: as of `UnguidedMatches.errors`.
+        errors: as of `UnguidedFlow.errors`.
     """
     limit = max(_OFF, errors.flatten()[:: max(1, errors.numel() // 10**6)].quantile(_KEPT).item())
     return 1 - ((errors / limit - 0.7) / 0.6).clamp(0, 1)
@@ -91,7 +91,7 @@ def with_borders(errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "
     """Errors spread to the points around, since flow mixes what moves with what is beside it.
 
     Args:
-        errors: as of `UnguidedMatches.errors`.
+        errors: as of `UnguidedFlow.errors`.
     """
     smooth = F.avg_pool2d(errors[:, None], 3, 1, 1, count_include_pad=False)
     return F.max_pool2d(smooth, 3, 1, 1)[:, 0]
@@ -101,7 +101,7 @@ def trimmed_error(errors: Float[Tensor, "frame rows columns"]) -> float:
     """The mean of the part that fits best.
 
     Args:
-        errors: as of `UnguidedMatches.errors`.
+        errors: as of `UnguidedFlow.errors`.
     """
     sorted_errors = errors.flatten().sort().values
     return sorted_errors[: max(1, int(_KEPT * len(sorted_errors)))].mean().item()

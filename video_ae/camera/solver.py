@@ -20,7 +20,7 @@ from video_ae.camera.moving_objects import (
     CONVERGED,
     PATIENCE,
     ROUNDS,
-    UnguidedMatches,
+    UnguidedFlow,
     looks_moving,
     static_part,
     trimmed_error,
@@ -134,7 +134,7 @@ class CameraSolver(CameraEncoder):
             solved = solving.refine(solved, refine_steps)
         whole = self._register(images, selected, solved)
         if solving.images.static is not None:
-            matches = UnguidedMatches.of(images.graph(self.search_size, self.point_step))
+            matches = UnguidedFlow.of(images.graph(self.search_size, self.point_step))
             errors = matches.errors(whole)
             static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
             solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
@@ -153,7 +153,7 @@ class CameraSolver(CameraEncoder):
 
     def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""
-        matches = UnguidedMatches.of(solving.images.graph(self.search_size, self.point_step))
+        matches = UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
         errors = with_borders(matches.errors(solved))
         if not looks_moving(errors) or is_guess(solved.notes):
             return solving, solved
