@@ -226,6 +226,11 @@ class CameraEstimate(CountedRecord):
         covariance: of each pose's left twist (three rotations in radians, three translations in the cameras' scale),
             relative to the first frame.
         notes: sentences for people: what could not be determined (no parallax, no texture) and why.
+        readout: time from the first row to the last, in intervals of the clip's frames, where the shutter rolls
+            (`geometry.rolling_shutter`); negative where the last row is read first. The cameras are those of the middle
+            rows.
+        static: how far each part of a frame stays where it is, 0 to 1, where something moves by itself; None: nothing
+            was found to.
     """
 
     cameras: Cameras
@@ -233,6 +238,8 @@ class CameraEstimate(CountedRecord):
     confidence: Float[Tensor, "*batch frame"]
     covariance: Float[Tensor, "*batch frame 6 6"]
     notes: tuple[str, ...] = ()
+    readout: float = 0.0
+    static: Float[Tensor, "*batch frame rows2 columns2"] | None = None
 
     @cached_property
     def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:

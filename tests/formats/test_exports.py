@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import plyfile
@@ -60,9 +61,10 @@ def test_quaternions_round_trip_near_zero_and_near_half_a_turn():
 
 def test_cameras_json_round_trip(tmp_path):
     confidence = torch.linspace(0, 1, COUNT)
-    write_cameras_json(tmp_path / "cameras.json", trajectory_of(cameras(), clip(), confidence, (640, 480)))
+    written = replace(trajectory_of(cameras(), clip(), confidence, (640, 480)), readout=-0.25)
+    write_cameras_json(tmp_path / "cameras.json", written)
     content = json.loads((tmp_path / "cameras.json").read_text())
-    assert list(content) == ["convention", "scale", "image_size", "intrinsics", "frames"]
+    assert list(content) == ["convention", "scale", "image_size", "intrinsics", "readout", "frames"]
     assert content["convention"] == "opencv world_from_camera"
     assert content["scale"] == "arbitrary"
     assert content["image_size"] == [640, 480]
@@ -76,6 +78,7 @@ def test_cameras_json_round_trip(tmp_path):
     torch.testing.assert_close(track.times, clip().times)
     torch.testing.assert_close(track.confidence, confidence.double())
     assert track.image_size == (640, 480)
+    assert track.readout == -0.25
 
 
 def test_cameras_json_of_a_source_without_times_has_null(tmp_path):

@@ -3,19 +3,23 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from fake_scene_model import FakeSceneModel
 from PIL import Image
 from wave_walk import SIZE, waves, write_walk
 
+import video_ae
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.ply import read_ply
 from video_ae.formats.scene import read_scene
 from video_ae.formats.tum import read_tum
+from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.geometry.se3 import invert
 from video_ae.pipelines.reconstruct import reconstruct_video, render_path
 from video_ae.scene.reconstruction import Reconstruction
@@ -293,3 +297,44 @@ def test_a_lens_that_is_found_is_corrected_and_said(inputs, tmp_path, monkeypatc
     out = reconstruct_video(inputs / "walk.mp4", tmp_path / "as-is", inputs / "weights.safetensors", **pinhole)
     assert len(asked) == 2
     assert json.loads((out / "summary.json").read_text())["settings"]["camera"] is None
+
+
+def test_frames_of_a_rolling_shutter_are_straightened_everywhere(inputs, tmp_path, monkeypatch):
+    """In memory, after loading, and in what is exported; the files say so."""
+    found = FakeSceneModel.find_cameras
+    monkeypatch.setattr(FakeSceneModel, "find_cameras", lambda *words: replace(found(*words), readout=0.5))
+    made = video_ae.reconstruct(inputs / "walk.mp4", inputs / "weights.safetensors", refine=0)
+    saved = Reconstruction.load(made.save(tmp_path / "out", export=("nerfstudio",)))
+    raw = open_video(inputs / "walk.mp4").read([6])
+    motion = image_motion(made.scene.camera)[[6]]
+    for one in (made, saved):
+        straight = one.source_video().read([6])
+        assert torch.equal(straight, as_global_shutter(raw, motion, 0.5))
+        assert (straight.float() - raw.float()).abs().mean() > 0.5
+    image = torch.from_numpy(np.array(Image.open(sorted((tmp_path / "out" / "images").iterdir())[6])))
+    assert (image.permute(2, 0, 1).float() - straight[0]).abs().mean() < 4  # a JPEG
+    assert saved.scene.camera.readout == 0.5
+    assert read_cameras_json(tmp_path / "out" / "cameras.json").readout == 0.5
+
+
+def test_what_moves_is_masked_for_other_programs(inputs, tmp_path, monkeypatch):
+    """White where the scene is still; nerfstudio is told the files, COLMAP and Brush look for them by name."""
+    found = FakeSceneModel.find_cameras
+    static = torch.ones(COUNT, 4, 6)
+    static[:, :, :2] = 0
+    monkeypatch.setattr(FakeSceneModel, "find_cameras", lambda *words: replace(found(*words), static=static))
+    made = video_ae.reconstruct(inputs / "walk.mp4", inputs / "weights.safetensors", refine=0)
+    out = made.save(tmp_path / "out", export=("nerfstudio", "colmap"))
+    assert torch.equal(Reconstruction.load(out).scene.camera.static, static)
+    frames = json.loads((out / "transforms.json").read_text())["frames"]
+    assert [Path(frame["mask_path"]).name for frame in frames] == [
+        f"{Path(frame['file_path']).name}.png" for frame in frames
+    ]
+    names = {f"{path.name}.png" for path in (out / "colmap" / "images").iterdir()}
+    assert {path.name for path in (out / "colmap" / "masks").iterdir()} == names
+    mask = np.array(Image.open(out / frames[0]["mask_path"]))
+    assert mask.shape == SIZE[::-1]
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) == {0, 255}
+    assert (mask[:, : SIZE[0] // 4] == 0).all()
+    assert (mask[:, SIZE[0] // 2 :] == 255).all()

@@ -18,6 +18,7 @@ from video_ae.camera.problem import Correspondences, PointGrid, SceneState
 from video_ae.camera.reprojection import predict_points
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.pinhole import sample
+from video_ae.geometry.resize import resize_maps
 
 _EDGES_AT_ONCE = 64  # bounds the memory of the matching
 _GUIDED_ITERATIONS, _GUIDED_STIFFNESS = 4, 0.005
@@ -58,15 +59,22 @@ class FrameGraph:
         features: module from frames to feature maps.
         levels: of the feature pyramid.
         step: distance of the points in pixels.
+        static: how far each part of the frames stays where it is, 0 to 1; None: all of them do.
     """
 
     def __init__(
-        self, frames: Float[Tensor, "frame 3 height width"], features: nn.Module, levels: int, step: int
+        self,
+        frames: Float[Tensor, "frame 3 height width"],
+        features: nn.Module,
+        levels: int,
+        step: int,
+        static: Float[Tensor, "frame rows columns"] | None = None,
     ) -> None:
         self.count = len(frames)
         self.height, self.width = frames.shape[-2:]
         self.device = frames.device
         self.pyramid = feature_pyramid(features, frames, levels)
+        self.static = None if static is None else resize_maps(static[:, None], (self.width, self.height))
         self._place_points(step)
 
     def with_step(self, step: int) -> "FrameGraph":
@@ -88,6 +96,7 @@ class FrameGraph:
         part = copy(self)
         part.count = len(frames)
         part.pyramid = [maps[list(frames)] for maps in self.pyramid]
+        part.static = None if self.static is None else self.static[list(frames)]
         return part
 
     def _place_points(self, step: int) -> None:
@@ -133,6 +142,9 @@ class FrameGraph:
         back = sample(found.flow.unflatten(0, (-1, 2)).flip(1).flatten(0, 1), uv[:, None], "border").squeeze(2)
         distance = (flow + back).square().sum(1)
         trust = inside / (1 + distance).square() * (distance < THRESHOLDS.round_trip_pixels**2)
+        if self.static is not None:
+            here, there = self.static.flatten(1)[:, self.pixels], sample(self.static[edges[1]], uv[:, None], "border")
+            trust = trust * here[edges[0]] * there.flatten(1)
         information = _floored(structure / (error + _FEATURE_NOISE**2)[:, None]) * trust[:, None]
         information = information[:, [0, 1, 1, 2]].mT.contiguous().unflatten(-1, (2, 2))
         return Correspondences(edges[0], edges[1], self.points, matched, information)

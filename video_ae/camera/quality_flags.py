@@ -49,6 +49,14 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
         frames: of the clip.
     """
     notes = list(estimate.notes)
+    if estimate.static is not None:
+        moving = (estimate.static < 0.5).float().mean().item()
+        notes.append(f"moving: {100 * moving:.0f} % of the images move by themselves and do not count for the cameras")
+    if estimate.readout:
+        notes.append(
+            f"rolling shutter: rows are read over {abs(estimate.readout):.2f} of a frame's time, the "
+            f"{'first' if estimate.readout > 0 else 'last'} one first, so frames were straightened"
+        )
     if (lost := frames_with_little_overlap(estimate)) and not is_guess(notes):
         notes.append(f"little overlap: the next frame shows less than half of what {_listed(lost)} shows")
     if blurred := blurred_frames(frames):

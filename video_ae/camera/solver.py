@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation_confidence
@@ -14,6 +15,17 @@ from video_ae.camera.global_adjustment import KEYFRAME_GAPS, covisible_keyframes
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.lens_search import search_lens
+from video_ae.camera.moving_objects import (
+    BETTER,
+    CONVERGED,
+    PATIENCE,
+    ROUNDS,
+    UnguidedFlow,
+    looks_moving,
+    static_part,
+    trimmed_error,
+    with_borders,
+)
 from video_ae.camera.problem import (
     Correspondences,
     KnownParameters,
@@ -24,12 +36,14 @@ from video_ae.camera.problem import (
 from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, is_guess, solver_notes
 from video_ae.camera.registration import register_frames
 from video_ae.camera.reprojection import frame_fit, match_costs
+from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
 from video_ae.geometry.resize import resize_to_floats
+from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.types import CameraEstimate, Cameras, LensOffset
 
 _REFINE_GAPS = (1, 3, 6, 10)
@@ -48,8 +62,9 @@ class CameraSolver(CameraEncoder):
     3. Submaps: a long clip is solved in windows that are merged by the frames that they share.
     4. Refinement: the same at a higher resolution and over wider gaps; of a long clip the keyframes at last together,
        with loop closures.
+    5. Rolling shutter: where the matches tell one, the frames are straightened, and refined and registered once more.
 
-    Solved are the frames that have moved far enough since the one before; the others are registered at the end.
+    Solved are the frames that have moved far enough since the one before; the others are registered after step 4.
 
     Args:
         size: working size, pixels of the shorter side.
@@ -113,13 +128,63 @@ class CameraSolver(CameraEncoder):
         images = _WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         solving = _Solving(self, images.select(selected), focal_over_width)
-        solved = solving.feed_forward()
+        solved, readout, static = solving.feed_forward(), 0.0, None
         if refine_steps:
+            solving, solved = self._leave_out_moving(solving, solved)
             solved = solving.refine(solved, refine_steps)
-        if len(selected) < len(frames):
-            graph = images.graph(min(solved.grid.width, solved.grid.height), self.point_step)
-            solved = register_frames(solved, selected, graph, self.outer_loop)
-        return _estimate(solved, frames)
+        whole = self._register(images, selected, solved)
+        if solving.images.static is not None:
+            matches = UnguidedFlow.of(images.graph(self.search_size, self.point_step))
+            errors = matches.errors(whole)
+            static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
+            solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
+            whole = self._register(images, selected, solved)
+        for rounds in (1, refine_steps) if refine_steps and len(frames) >= FEWEST_FRAMES else ():
+            more = self._find_readout(images, whole, focal_over_width, readout != 0)
+            if more is None:
+                break
+            readout += more
+            straight = as_global_shutter(frames, image_motion(_estimate(whole, frames)), readout)
+            images = _WorkingImages(straight, self.features, self.levels, images.static)
+            solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, rounds)
+            whole = self._register(images, selected, solved)
+        estimate = replace(_estimate(whole, frames), readout=readout, static=static)
+        return replace(estimate, notes=clip_notes(estimate, frames))
+
+    def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
+        """Solved anew without what moves by itself, as long as the rest fits clearly better."""
+        matches = UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
+        errors = with_borders(matches.errors(solved))
+        if not looks_moving(errors) or is_guess(solved.notes):
+            return solving, solved
+        best, least, first, waited = (solving, solved), trimmed_error(errors), trimmed_error(errors), 0
+        for _ in range(ROUNDS):
+            trial = _Solving(self, solving.images.showing(static_part(errors)), solving.focal)
+            found = trial.feed_forward()
+            errors = with_borders(matches.errors(found))
+            left = trimmed_error(errors)
+            waited = 0 if left < CONVERGED * least else waited + 1
+            if left < least:
+                best, least = (trial, found), left
+            if waited == PATIENCE:
+                break
+        return best if least < BETTER * first else (solving, solved)
+
+    def _register(self, images: "_WorkingImages", selected: list[int], solved: Submap) -> Submap:
+        """All frames of a clip, some of which are solved."""
+        if len(selected) == len(images.frames):
+            return solved
+        graph = images.graph(min(solved.grid.width, solved.grid.height), self.point_step)
+        return register_frames(solved, selected, graph, self.outer_loop)
+
+    def _find_readout(
+        self, images: "_WorkingImages", whole: Submap, focal_over_width: float | None, rolls: bool
+    ) -> float | None:
+        if is_guess(whole.notes):
+            return None
+        stretch = turning_stretch(whole.state.camera_from_world)
+        graph = images.graph(_REFINE_SIZE, self.point_step, stretch)
+        return search_readout(whole, stretch, graph, self.outer_loop, focal_over_width, rolls)
 
     @torch.no_grad()
     @full_precision
@@ -152,15 +217,20 @@ class CameraSolver(CameraEncoder):
 class _WorkingImages:
     """The frames of a clip at their working sizes; feature pyramids are made once a size."""
 
-    def __init__(self, frames: Frames, features: nn.Module, levels: int) -> None:
-        self.frames, self._features, self._levels = frames, features, levels
+    def __init__(self, frames: Frames, features: nn.Module, levels: int, static: Tensor | None = None) -> None:
+        self.frames, self._features, self._levels, self.static = frames, features, levels, static
         self._graphs: dict[int, FrameGraph] = {}
 
     def select(self, kept: list[int]) -> "_WorkingImages":
         """Some of the frames."""
         if len(kept) == len(self.frames):
             return self
-        return _WorkingImages(self.frames[kept], self._features, self._levels)
+        static = None if self.static is None else self.static[kept]
+        return _WorkingImages(self.frames[kept], self._features, self._levels, static)
+
+    def showing(self, static: Float[Tensor, "frame rows columns"]) -> "_WorkingImages":
+        """The same frames, of which some parts are left out."""
+        return _WorkingImages(self.frames, self._features, self._levels, static)
 
     def graph(self, size: int, step: int, frames: list[int] | None = None) -> FrameGraph:
         """The frame graph of some frames whose shorter side has `size` pixels, points `step` pixels apart."""
@@ -168,7 +238,7 @@ class _WorkingImages:
             height, width = self.frames.shape[-2:]
             ratio = size / min(height, width)
             small = resize_to_floats(self.frames, (max(8, round(width * ratio)), max(8, round(height * ratio))))
-            self._graphs[size] = FrameGraph(small, self._features, self._levels, step)
+            self._graphs[size] = FrameGraph(small, self._features, self._levels, step, self.static)
         graph = self._graphs[size].with_step(step)
         return graph if frames is None else graph.part(frames)
 
@@ -312,14 +382,14 @@ class _Solving:
 
 
 def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:
-    """What the solver returns."""
+    """What the solver returns, without the notes on frames."""
     height, width = frames.shape[-2:]
-    intrinsics = pinhole_intrinsics(solved.focal_over_width.expand(len(solved)), width, height)
-    estimate = CameraEstimate(
-        Cameras(solved.world_from_camera, intrinsics),
+    return CameraEstimate(
+        Cameras(
+            solved.world_from_camera, pinhole_intrinsics(solved.focal_over_width.expand(len(solved)), width, height)
+        ),
         solved.state.inverse_depth.unflatten(1, (solved.grid.rows, solved.grid.columns)),
         solved.confidence,
         solved.covariance,
         solved.notes,
     )
-    return replace(estimate, notes=clip_notes(estimate, frames))

@@ -20,10 +20,12 @@ def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
     """Writes a trajectory, one entry a frame.
 
     `{"convention": "opencv world_from_camera", "scale": "arbitrary", "image_size": [width, height],
-    "intrinsics": {"fx", "fy", "cx", "cy"}, "frames": [{"index", "time_s", "world_from_camera", "confidence"}]}`:
-    `image_size` is the source's in pixels; intrinsics are divided by width (fx, cx) and height (fy, cy); `index` is the
-    frame's number in its source; `time_s` is null for sources without times; `world_from_camera` is 4x4 row by row, in
-    a world that is the first frame's camera; `confidence` runs from 0 to 1.
+    "intrinsics": {"fx", "fy", "cx", "cy"}, "readout": time, "frames": [{"index", "time_s", "world_from_camera",
+    "confidence"}]}`: `image_size` is the source's in pixels; intrinsics are divided by width (fx, cx) and height (fy,
+    cy); `readout` is the time that a rolling shutter takes from the first row to the last, in frame intervals (0: all
+    rows at once), and cameras are those of the middle row; `index` is the frame's number in its source; `time_s` is
+    null for sources without times; `world_from_camera` is 4x4 row by row, in a world that is the first frame's camera;
+    `confidence` runs from 0 to 1.
 
     Args:
         path: the file.
@@ -45,6 +47,7 @@ def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
         "scale": SCALE,
         "image_size": list(trajectory.image_size),
         "intrinsics": dict(zip(_NAMES, trajectory.cameras.intrinsics[0].tolist(), strict=True)),
+        "readout": trajectory.readout,
     }
     entries = ",\n".join("  " + json.dumps(frame, allow_nan=False) for frame in frames)  # a line a frame
     write_text_atomically(path, f'{json.dumps(head, allow_nan=False)[:-1]}, "frames": [\n{entries}\n]}}\n')
@@ -76,4 +79,5 @@ def read_cameras_json(path: str | Path) -> CameraTrajectory:
             times=torch.tensor(times, dtype=torch.float64),
             confidence=torch.tensor([float(frame["confidence"]) for frame in frames], dtype=torch.float64),
             image_size=(width, height),
+            readout=float(content.get("readout", 0.0)),  # files of before there was a search for it have none
         )

@@ -29,7 +29,11 @@ _PERSPECTIVE = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"
 
 
 def write_nerfstudio(
-    path: Path, trajectory: CameraTrajectory, images: Sequence[str], points: str | None = None
+    path: Path,
+    trajectory: CameraTrajectory,
+    images: Sequence[str],
+    points: str | None = None,
+    masks: Sequence[str] = (),
 ) -> None:
     """Writes `transforms.json`; the world stays the first frame's camera.
 
@@ -38,9 +42,12 @@ def write_nerfstudio(
         trajectory: the cameras.
         images: the frames' files relative to the folder of `path`, at the source's size.
         points: a PLY file relative to the same folder, from which nerfstudio's splatfacto starts.
+        masks: a file for each image, relative to the same folder, black where the image is to be left out; or none.
     """
     content = to_nerfstudio(trajectory.cameras, *trajectory.image_size, images)
     frames, undistorted = content.pop("frames"), dict.fromkeys(("k1", "k2", "p1", "p2"), 0.0)
+    for frame, mask in zip(frames, masks, strict=False):
+        frame["mask_path"] = mask
     ply = {} if points is None else {"ply_file_path": points}
     write_json_atomically(path, {**content, **undistorted, "frames": frames, **ply})
 

@@ -44,6 +44,8 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
         "camera.confidence": camera.confidence,
         "camera.covariance": camera.covariance,
     }
+    if camera.static is not None:
+        tensors["camera.static"] = camera.static
     deep = [code[None] for code in scene.structures if isinstance(code, DeepVoxels)]
     for number, code in enumerate(deep):
         tensors[f"voxels.{number}"] = code.voxels.clamp(-_LARGEST, _LARGEST).half()
@@ -65,6 +67,7 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
         "source_size": list(source_size),
         "keyframes": list(scene.keyframes),
         "notes": [list(camera.notes)],
+        "readout": camera.readout,
     }
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(folder / TENSORS, lambda temporary: save_file(plain, temporary))
@@ -102,6 +105,8 @@ def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
         tensors["camera.confidence"],
         tensors["camera.covariance"],
         tuple(note for notes in description["notes"] for note in notes),
+        float(description.get("readout", 0.0)),  # scenes of before there was a search for it have none
+        tensors.get("camera.static"),
     )[0]
     width, height = description["image_size"]
     indices, black = tensors["clip.indices"], torch.zeros(1, 1, 1, 1, dtype=torch.uint8)

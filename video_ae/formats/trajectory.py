@@ -20,6 +20,7 @@ class CameraTrajectory:
         times: seconds from the source's start; NaN where it has none.
         confidence: 0 to 1.
         image_size: (width, height) of the source in pixels.
+        readout: of a rolling shutter, as in `CameraEstimate`.
     """
 
     cameras: Cameras
@@ -27,6 +28,7 @@ class CameraTrajectory:
     times: Float64[Tensor, "frame"]
     confidence: Float64[Tensor, "frame"]
     image_size: tuple[int, int]
+    readout: float = 0.0
 
 
 def trajectory_of(

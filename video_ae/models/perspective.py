@@ -10,6 +10,7 @@ from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.cache import CameraCache
 from video_ae.geometry.frustum import inverse_depth_planes, widened_camera
 from video_ae.geometry.resize import resize_images, resize_to_floats, short_side_size
+from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.models.base import Options, VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes
 from video_ae.renderers.base import Renderer
@@ -226,6 +227,8 @@ class PerspectiveAutoencoder(VideoModel):
         options.progress("cameras", 0.0)
         estimate = self.find_cameras(clip, options)
         options.progress("cameras", 1.0)
+        if estimate.readout:
+            clip = replace(clip, frames=as_global_shutter(clip.frames, image_motion(estimate), estimate.readout))
         keyframes, batch = choose_keyframes(estimate), estimate[None]
         planes, volumes = self.choose_planes(batch), []
         for number, keyframe in enumerate(keyframes):

@@ -16,14 +16,15 @@ from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
 from video_ae.formats.ply import write_gaussians, write_ply
 from video_ae.formats.tum import write_tum
+from video_ae.geometry.resize import resize_maps
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.feature_tracks import track_points
 from video_ae.types import Scene
 from video_ae.videos.load import read_clip
 
-IMAGES = "images"
+IMAGES, MASKS = "images", "masks"
 POINTS = "points.ply"
-SHARED = (IMAGES, POINTS)  # what formats write beside their own product
+SHARED = (IMAGES, MASKS, POINTS)  # what formats write beside their own product
 Formats = Sequence[str]
 """Keys of `FORMATS`, `module.function` for formats of one's own (docs/extending.md), or `all`, or `none`."""
 _QUALITY = 95  # of JPEG, without subsampling of colour: within a few grey levels of the decoded video
@@ -102,30 +103,49 @@ def _images(folder: Path, reconstruction: Reconstruction) -> list[str]:
     indices = reconstruction.trajectory.indices.tolist()
     names = [f"{index:06d}.jpg" for index in indices]
     if not all((folder / name).is_file() for name in names):
-        reader = reconstruction.source.open()
+        reader = reconstruction.source_video()
         for index, name in zip(indices, names, strict=True):
             image = Image.fromarray(reader.read([index])[0].permute(1, 2, 0).contiguous().numpy())
             write_atomically(folder / name, partial(image.save, quality=_QUALITY, subsampling=0))
     return names
 
 
+def _masks(folder: Path, reconstruction: Reconstruction, images: list[str]) -> list[str]:
+    """Names of the images' masks, white where the scene is still, as COLMAP and Brush look for them; none where nothing
+    moves."""
+    static = reconstruction.scene.camera.static
+    if static is None:
+        return []
+    names = [f"{image}.png" for image in images]
+    for number, name in enumerate(names):
+        if not (folder / name).is_file():
+            still = resize_maps(static[number][None].cpu(), reconstruction.source.image_size)[0] > 0.5
+            mask = Image.fromarray(still.numpy())
+            write_atomically(folder / name, partial(mask.convert("L").save, format="PNG"))
+    return names
+
+
 def _nerfstudio(path: Path, reconstruction: Reconstruction) -> None:
-    files = [f"{IMAGES}/{name}" for name in _images(path.with_name(IMAGES), reconstruction)]
+    names = _images(path.with_name(IMAGES), reconstruction)
+    files = [f"{IMAGES}/{name}" for name in names]
+    masks = [f"{MASKS}/{name}" for name in _masks(path.with_name(MASKS), reconstruction, names)]
     if not path.with_name(POINTS).is_file():
         write_ply(path.with_name(POINTS), reconstruction.points())  # splatfacto starts from them
-    write_nerfstudio(path, reconstruction.trajectory, files, POINTS)
+    write_nerfstudio(path, reconstruction.trajectory, files, POINTS, masks)
 
 
 def _colmap(model: Path, reconstruction: Reconstruction) -> None:
-    """`colmap/sparse/0` and `colmap/images`: where nerfstudio and gsplat look for them."""
+    """`colmap/sparse/0`, `colmap/images` and `colmap/masks`: where nerfstudio, gsplat and Brush look for them."""
     images = model.with_name(IMAGES)
     names, trajectory = _images(images, reconstruction), reconstruction.trajectory
     for name in names:
         _link(images / name, model / IMAGES / name)
+    for name in _masks(model.with_name(MASKS), reconstruction, names):
+        _link(model.with_name(MASKS) / name, model / MASKS / name)
     points = no_points()
     inverse_depth = reconstruction.render_frames().inverse_depth
     if inverse_depth.isfinite().any():
-        clip = read_clip(reconstruction.source.open(), trajectory.indices.tolist(), reconstruction.image_size)
+        clip = read_clip(reconstruction.source_video(), trajectory.indices.tolist(), reconstruction.image_size)
         points = track_points(clip.frames, trajectory, inverse_depth, sorted(set(reconstruction.keyframes)))
     write_colmap(model / "sparse" / "0", trajectory, names, points)
 

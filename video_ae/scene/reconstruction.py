@@ -2,7 +2,7 @@
 
 import importlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -24,11 +24,13 @@ from video_ae.progress import Stages
 from video_ae.scene.annotations import VideoModel
 from video_ae.scene.exporters import Formats
 from video_ae.scene.gaussians import scene_gaussians
+from video_ae.scene.global_shutter import GlobalShutterReader
 from video_ae.scene.points import scene_points
 from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
 from video_ae.scene.source import FrameReader, Source, check_size, frame_rate
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
+from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_clip
 
 PATH_FRAMES = 96  # of a new path: four seconds
@@ -82,7 +84,9 @@ class Reconstruction:
     @cached_property
     def trajectory(self) -> CameraTrajectory:
         """The cameras as files hold them: float64, the first frame's camera is the world, one focal length."""
-        return trajectory_of(self.scene.cameras, self.scene.clip, self.scene.camera.confidence, self.source.image_size)
+        camera, size = self.scene.camera, self.source.image_size
+        trajectory = trajectory_of(camera.cameras, self.scene.clip, camera.confidence, size)
+        return replace(trajectory, readout=camera.readout)
 
     @property
     def cameras(self) -> Cameras:
@@ -168,6 +172,15 @@ class Reconstruction:
             raise UserError(f"The reconstruction in {str(self.folder)!r} has lost the video of its frames.")
         return frame
 
+    def source_video(self) -> VideoReader:
+        """The video, opened again; without the bend of a rolling shutter, where one was found.
+
+        Raises:
+            UserError: the video is gone.
+        """
+        reader, camera = self.source.open(), self.scene.camera
+        return GlobalShutterReader(reader, camera, self.scene.clip.indices) if camera.readout else reader
+
     def source_reader(self, size: tuple[int, int]) -> FrameReader:
         """A function that reads a frame of the clip from the video, by its position; it keeps the latest few.
 
@@ -177,7 +190,7 @@ class Reconstruction:
         Raises:
             UserError: the video is gone.
         """
-        reader, indices = self.source.open(), self.scene.clip.indices.tolist()
+        reader, indices = self.source_video(), self.scene.clip.indices.tolist()
         return lru_cache(maxsize=8)(lambda position: read_clip(reader, [indices[position]], size).frames[0])
 
     def path(self, name: str, frames: int | None = None) -> Cameras:

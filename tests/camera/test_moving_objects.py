@@ -1,0 +1,90 @@
+"""What moves by itself is found and left out."""
+
+import torch
+import torch.nn.functional as F
+
+from video_ae.camera.features import LocalContrast
+from video_ae.camera.frame_graph import FrameGraph, frame_pairs
+from video_ae.camera.moving_objects import (
+    UnguidedFlow,
+    looks_moving,
+    static_part,
+    trimmed_error,
+    with_borders,
+)
+from video_ae.camera.problem import SceneState, Submap
+
+COUNT, HEIGHT, WIDTH, FOCAL = 10, 64, 96, 80.0
+
+
+def texture(seed: int, size: tuple[int, int]) -> torch.Tensor:
+    noise = torch.rand(1, 3, size[0] // 3, size[1] // 3, generator=torch.Generator().manual_seed(seed))
+    return F.interpolate(noise, size=size, mode="bicubic")[0].clamp(0, 1)
+
+
+def walk(moving: bool) -> torch.Tensor:
+    """A camera moves right by a pixel a frame along a wall; a square walks to the right in the image."""
+    wall, person = texture(0, (HEIGHT, WIDTH + 4 * COUNT)), texture(1, (30, 30))
+    frames = torch.stack([wall[..., number : number + WIDTH] for number in range(COUNT)])
+    if moving:
+        for number in range(COUNT):
+            left = 4 + 4 * number
+            frames[number, :, 20:50, left : left + 30] = person
+    return frames
+
+
+def solution(graph: FrameGraph) -> Submap:
+    """The truth: a wall at depth 1."""
+    poses = torch.eye(4).repeat(COUNT, 1, 1)
+    poses[:, 0, 3] = -torch.arange(COUNT) / FOCAL
+    ones = torch.ones(COUNT, len(graph.points))
+    state = SceneState(poses, ones, torch.tensor(FOCAL).log())
+    return Submap(state, graph.grid, torch.zeros(COUNT, 6, 6), torch.ones(COUNT))
+
+
+def errors_of(moving: bool) -> tuple[torch.Tensor, FrameGraph]:
+    graph = FrameGraph(walk(moving), LocalContrast(), 4, 3)
+    return UnguidedFlow.of(graph).errors(solution(graph)), graph
+
+
+def test_a_still_scene_is_left_alone():
+    errors, _ = errors_of(moving=False)
+    assert not looks_moving(with_borders(errors))
+    assert static_part(errors).mean() > 0.95
+
+
+def test_what_moves_by_itself_is_found_where_it_is():
+    errors, graph = errors_of(moving=True)
+    assert looks_moving(errors)
+    found, true = static_part(errors) < 0.5, torch.zeros(COUNT, HEIGHT, WIDTH)
+    for number in range(COUNT):
+        left = 4 + 4 * number
+        true[number, 20:50, left : left + 30] = 1
+    true = true.flatten(1)[:, graph.pixels].view_as(found) > 0.5
+    assert (found & true).sum() / (found | true).sum() > 0.6
+    assert trimmed_error(errors) < 0.3 * errors.mean()
+
+
+def test_long_clips_are_matched_in_stretches_that_overlap():
+    frames = torch.cat([walk(True)] * 7)
+    matches = UnguidedFlow.of(FrameGraph(frames, LocalContrast(), 4, 6))
+    numbers = [part for part, _ in matches.stretches]
+    assert [part[0] for part in numbers] == [0, 26, 52]
+    assert numbers[-1][-1] == len(frames) - 1
+    assert set().union(*numbers) == set(range(len(frames)))
+
+
+def test_matches_of_and_to_what_moves_carry_no_information():
+    frames = walk(False)
+    static = torch.ones(COUNT, 4, 6)
+    static[:, :, :3] = 0  # the left half
+    graph = FrameGraph(frames, LocalContrast(), 4, 3, static)
+    whole = FrameGraph(frames, LocalContrast(), 4, 3)
+    edges = frame_pairs(COUNT, (2,))
+    left = graph.points[:, 0] < -12  # beyond the soft edge
+    kept, all_of = (one.correspondences(edges, one.flow(edges)).information for one in (graph, whole))
+    assert (kept[:, left] == 0).all()
+    right = graph.points[:, 0] > 16
+    torch.testing.assert_close(kept[:, right], all_of[:, right])
+    part = graph.part([3, 5]).correspondences(frame_pairs(2, (1,)), graph.part([3, 5]).flow(frame_pairs(2, (1,))))
+    assert (part.information[:, left] == 0).all()

@@ -1,0 +1,107 @@
+"""What moves by itself, and must not bend the path: where matches that nothing guided disagree with the solved scene.
+
+A person who fills a third of the image draws a whole solution after him. So the worst part of the image is left out,
+the clip is solved anew, and so on as long as what is left fits clearly better (least trimmed squares, Rousseeuw 1984).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.camera.frame_graph import FrameGraph
+from video_ae.camera.problem import Correspondences, Submap
+from video_ae.camera.reprojection import predict_points
+
+BETTER = 0.9  # part of the error of what fits best that leaving the rest out leaves at most
+ROUNDS, CONVERGED, PATIENCE = 8, 0.98, 2  # of leaving out and solving; rounds that gain less are waited for
+_SUSPICIOUS_PART = 0.06  # part of a clip that moves by itself, from which it is looked at again
+_GAPS, _STRETCH = (1, 2, 4, 6), 32  # of the matches, and frames that are matched at once
+_OFF = 0.8 / 64  # of the shorter side: an error that no still scene has
+_KEPT = 0.55  # part of a clip that is never left out, however badly it fits: half and a margin
+_LARGEST = 5 / 64  # of the shorter side: errors above it count as this much
+
+
+@dataclass(frozen=True)
+class UnguidedFlow:
+    """Correspondences of a clip that no solution has guided, so that what moves by itself is matched where it is.
+
+    Args:
+        graph: of all frames.
+        stretches: frames that were matched with each other, and their matches.
+    """
+
+    graph: FrameGraph
+    stretches: tuple[tuple[list[int], Correspondences], ...]
+
+    @classmethod
+    def of(cls, graph: FrameGraph) -> "UnguidedFlow":
+        """All frames of a graph matched with those near them.
+
+        Args:
+            graph: of a clip.
+        """
+        starts = range(0, max(1, graph.count - max(_GAPS)), _STRETCH - max(_GAPS))
+        parts = [list(range(start, min(start + _STRETCH, graph.count))) for start in starts]
+        return cls(graph, tuple((part, graph.part(part).initial_correspondences(_GAPS)) for part in parts))
+
+    def errors(self, solved: Submap) -> Float[Tensor, "frame rows columns"]:
+        """How far matches lie from where a solution sees them, in parts of the shorter side: means of 3 x 3 points.
+
+        Args:
+            solved: all frames of the clip.
+        """
+        graph, grid = self.graph, self.graph.grid
+        state = graph.resample(solved.state, solved.grid)
+        total, count = (torch.zeros(graph.count, len(graph.points), device=graph.device) for _ in range(2))
+        side = min(grid.width, grid.height)
+        for frames, matches in self.stretches:
+            seen = predict_points(state.select(frames), matches.points, matches.source, matches.target)
+            off = ((seen.image - matches.matched).norm(dim=-1) / side).clamp_max(_LARGEST)
+            weight, numbers = matches.reliable.to(off.dtype), torch.tensor(frames, device=graph.device)[matches.source]
+            total.index_add_(0, numbers, weight * off)
+            count.index_add_(0, numbers, weight)
+        mean = total / count.clamp_min(1)
+        maps, known = (one.view(-1, 1, grid.rows, grid.columns) for one in (mean, (count > 0).to(mean.dtype)))
+        return (F.avg_pool2d(maps * known, 3, 1, 1) / F.avg_pool2d(known, 3, 1, 1).clamp_min(1e-3))[:, 0]
+
+
+def looks_moving(errors: Float[Tensor, "frame rows columns"]) -> bool:
+    """Whether so much disagrees that the clip is worth a second look.
+
+    Args:
+        errors: as of `UnguidedFlow.errors`.
+    """
+    return (errors > _OFF).float().mean().item() > _SUSPICIOUS_PART
+
+
+def static_part(errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "frame rows columns"]:
+    """How far each part of the frames stays where it is, 0 to 1.
+
+    Args:
+        errors: as of `UnguidedFlow.errors`.
+    """
+    limit = max(_OFF, errors.flatten()[:: max(1, errors.numel() // 10**6)].quantile(_KEPT).item())
+    return 1 - ((errors / limit - 0.7) / 0.6).clamp(0, 1)
+
+
+def with_borders(errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "frame rows columns"]:
+    """Errors spread to the points around, since flow mixes what moves with what is beside it.
+
+    Args:
+        errors: as of `UnguidedFlow.errors`.
+    """
+    smooth = F.avg_pool2d(errors[:, None], 3, 1, 1, count_include_pad=False)
+    return F.max_pool2d(smooth, 3, 1, 1)[:, 0]
+
+
+def trimmed_error(errors: Float[Tensor, "frame rows columns"]) -> float:
+    """The mean of the part that fits best.
+
+    Args:
+        errors: as of `UnguidedFlow.errors`.
+    """
+    sorted_errors = errors.flatten().sort().values
+    return sorted_errors[: max(1, int(_KEPT * len(sorted_errors)))].mean().item()
