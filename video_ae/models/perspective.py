@@ -226,6 +226,10 @@ class PerspectiveAutoencoder(VideoModel):
         options.progress("cameras", 0.0)
         estimate = self.find_cameras(clip, options)
         options.progress("cameras", 1.0)
+        return self.encode_structures(clip, estimate, options)
+
+    @torch.no_grad()
+    def encode_structures(self, clip: VideoClip, estimate: CameraEstimate, options: Options = Options()) -> Scene:
         keyframes, batch = choose_keyframes(estimate), estimate[None]
         planes, volumes = self.choose_planes(batch), []
         for number, keyframe in enumerate(keyframes):
