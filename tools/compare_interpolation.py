@@ -21,6 +21,7 @@ from video_ae.pipelines.inputs import Settings
 from video_ae.pipelines.interpolate import render_between
 from video_ae.progress import Stages
 from video_ae.scene.rendering import render_chunks
+from video_ae.scene.source import result_size
 from video_ae.videos.load import read_clip
 
 
@@ -55,14 +56,14 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
     settings = Settings(stride=gap, frames=(frames - 1) // gap + 1, refine=refine)
     with Stages() as stages:
         walk = settings.reconstruct(video, model, stages)
-        size, reader = settings.result_size(walk.source.image_size), walk.source.open()
+        size, reader = result_size(walk.source.image_size, settings.size), walk.source.open()
         kept = walk.scene.clip.indices
         times = torch.arange(len(kept) - 1).double() + 0.5
         numbers = ((kept[:-1] + kept[1:]) // 2).tolist()
         held_out = read_clip(reader, numbers, size).frames
         inputs = read_clip(reader, kept.tolist(), size).frames
         before, after = inputs[:-1], inputs[1:]
-        sharp = render_between(walk, times, size, stages).float() / 255
+        sharp = torch.stack(list(render_between(walk, times, settings.size, stages))).float() / 255
         cameras = interpolate(walk.path("input"), times)
         alone = torch.cat([views.rgb.clamp(0, 1) for views in render_chunks(walk, cameras, size)])
     made = {"frame before": before, "blend of both": (before + after) / 2}

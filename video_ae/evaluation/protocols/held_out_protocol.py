@@ -20,6 +20,7 @@ from video_ae.evaluation.protocols.base import FrameObserver, Prediction
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
 from video_ae.evaluation.protocols.running import Attempt, Notify, Row, attempt, named_clips
 from video_ae.evaluation.results import EvaluationResult, collect_result
+from video_ae.geometry.resize import as_floats
 from video_ae.geometry.umeyama import align
 from video_ae.models.base import Options, VideoModel
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
@@ -108,7 +109,7 @@ def _with_own_depth(model: VideoModel, kept: VideoClip, found: CameraEstimate) -
 def _image_based(given: HeldOutClip) -> Tensor:
     size = given.clip.image_size
     renderer = ImageBasedRenderer(given.reconstruction, given.reconstruction.source_reader(size), size)
-    return renderer.images(given.cameras).float() / 255
+    return as_floats(torch.stack(list(renderer.images(given.cameras))))
 
 
 def _codes_alone(given: HeldOutClip) -> Tensor:
