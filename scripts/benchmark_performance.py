@@ -135,7 +135,8 @@ def processor() -> str:
 def main() -> None:
     """Measures and writes the page, or is one of the measuring processes."""
     both = ("feed_forward", "refined", "training_step", "new_views", "reconstruct")
-    alone = ("matcher", "views_again", "training_256", "paper_256", "two_processes", "busy_core", "sizes")
+    alone = ("matcher", "views_again", "large_views", "training_256", "paper_256", "two_processes", "busy_core")
+    alone += ("sizes",)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", default="73fe9c0", help="the older commit, which is checked out beside")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance.md")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from video_ae.compiled import kernel
 
-SLOPE = -0.75  # of the kernel one pixel from its middle: -0.5 reproduces parabolas, less makes edges crisper
+SLOPE = -1.0  # of the kernel one pixel from its middle: -0.5 reproduces parabolas, -1 keeps edges crisper
 _ONE, _SLOPE = np.float32(1), np.float32(SLOPE)
 _TWO, _THREE = np.float32(SLOPE + 2), np.float32(SLOPE + 3)
 

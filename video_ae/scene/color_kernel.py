@@ -10,7 +10,7 @@ from video_ae.geometry.bilinear import corner, mixed
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _WHITE = np.float32(255)
-LEAST_WEIGHT = 1e-3  # of a source view that is looked up
+LEAST_WEIGHT = 0.02  # of a source view that is looked up
 _LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
 
 
