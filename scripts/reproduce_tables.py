@@ -39,7 +39,7 @@ REAL = {
 }
 FULL_SIZE = {"held_out": ["views", "--protocol", "held-out", "--every", "4"]}  # the clips beside, at their own size
 WALKTHROUGHS = {
-    "walkthroughs_held_out": ["views", "--protocol", "held-out", "--every", "4"],
+    "walkthroughs_held_out": ["views", "--protocol", "held-out", "--every", "4", "--no-perceptual"],
     "walkthroughs_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
     "walkthroughs_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "walkthroughs_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
