@@ -76,7 +76,7 @@ def page(rows: dict[str, dict[str, float]], flow: dict[str, float], against: str
         f"| {name} | {before[name]:.3g} | {now[name]:.3g} | {now[name] / before[name]:.2f} | {note} |\n"
         for name, note in ROWS.items()
     )
-    others = "".join(f"| {name} | {flow[name]:.3g} | {note} |\n" for name, note in OTHERS.items())
+    others = "".join(f"| {name} | {flow[name]:.3g} | {note} |\n" for name, note in OTHERS.items() if name in flow)
     machine = f"{os.cpu_count()} cores of {processor()}"
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, Numba {numba.__version__}"
     slow, fast, floor = (1000 * flow[name] for name in ("tensor operations", "compiled", "floor"))
