@@ -189,6 +189,19 @@ class VideoModel(Autoencoder):
             options: how the cameras are found, and who is told how far it is.
         """
 
+    def encode_structures(self, clip: VideoClip, estimate: CameraEstimate, options: Options = Options()) -> Scene:
+        """A scene of frames whose cameras are known already.
+
+        Args:
+            clip: as in `encode_scene`.
+            estimate: of the same frames, on the model's device.
+            options: of which `progress` counts.
+
+        Raises:
+            UserError: the model finds cameras and structure in one.
+        """
+        raise UserError(f"{type(self).__name__} finds cameras and structure in one: give weights of another model.")
+
     @abstractmethod
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:
         """Views of a scene from the structure codes of its keyframes.
