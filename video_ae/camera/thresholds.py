@@ -27,6 +27,15 @@ class Thresholds:
             (quality_flags).
         keyframe_overlap: part of a keyframe's points that the next one sees at least (global_adjustment).
         loop_overlap: part of both frames' points that a loop closure shares at least (loop_closure).
+        loop_reliable: part of the points that two frames of one place have matched both ways (loop_verification).
+        loop_explained: part of the texture that both must see, which is found where it must be: 0.55 to 0.98 at true
+            loops, 0.46 at most where textures repeat, but for one of 0.59 (loop_verification).
+        loop_disagreement: between what two matches say of the same loop, in radians, mean depths and the logarithm of
+            the scale (loop_verification, loop_detection).
+        loop_drift: part of the path between two frames that the error at its end may be (loop_detection).
+        loop_closed: the same between a loop and the path, below which nothing needs closing (loop_detection, solver).
+        loop_cost_ratio: of the mean cost of the other matches, which closing loops may leave: true ones lower it by up
+            to 1 %, false ones raise it by 4 % to five times (solver).
         textured_fraction: part of the correspondences that must carry information (quality_flags).
         stationary_pixels: a camera is stationary where three quarters of the correspondences move by less
             (quality_flags).
@@ -49,6 +58,12 @@ class Thresholds:
     misfit_ratio: float = 1.3
     keyframe_overlap: float = 0.5
     loop_overlap: float = 0.5
+    loop_reliable: float = 0.1
+    loop_explained: float = 0.5
+    loop_disagreement: float = 0.1
+    loop_drift: float = 0.2
+    loop_closed: float = 0.03
+    loop_cost_ratio: float = 1.02
     textured_fraction: float = 0.05
     stationary_pixels: float = 0.2
     parallax_pixels: float = 0.75
