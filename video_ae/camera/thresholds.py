@@ -14,8 +14,8 @@ class Thresholds:
         reinit_cost: above it, the best initialization of all frames competes with an incremental one (initialization).
         prune_cost_ratio: an initialization whose cost is so many times the best one's after a few steps is given up
             (initialization).
-        resolve_cost_ratio: a submap whose cost is so many times its successor's is solved again, backwards from that
-            one: a wrong submap costs 1.4 times as much, right ones vary by 10 % (submaps).
+        resolve_cost_ratio: a submap whose cost is so many times its neighbour's is solved again, from nothing or
+            backwards from that one: a wrong submap costs 1.4 times as much, right ones vary by 10 % (submaps).
         lost_cost: above it, a submap that was started from the one before is initialized anew (solver).
         duplicate_cost: initializations whose costs differ by less than this part are one and the same (initialization).
         selection_pixels: a frame is solved where a quarter of the image has moved by more since the last one that is,
