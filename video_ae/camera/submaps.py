@@ -46,7 +46,7 @@ def solve_submaps(parts: list[list[int]], solve: Solve, continue_from: Continue,
     """The submaps of a video, each started from the one before; those that cost more than their neighbours once more.
 
     A wrong submap leads the ones after it astray, and is only seen beside others. Where a submap's reprojection cost
-    clearly exceeds that of the one before, it is also solved from nothing; then, from the last to the first, one whose
+    is high, or clearly exceeds that of the one before, it is also solved from nothing; then, from the last to the first, one whose
     cost exceeds its successor's is solved again, backwards from that one. The better of the two is kept each time.
 
     Args:
@@ -65,7 +65,7 @@ def solve_submaps(parts: list[list[int]], solve: Solve, continue_from: Continue,
     for number, (previous, part) in enumerate(pairwise(parts), 1):
         submaps.append(continue_from(part, submaps[-1], shared_frames(previous, part)))
         costs.append(cost(part, submaps[-1]))
-        if costs[-1] > THRESHOLDS.resolve_cost_ratio * costs[-2]:
+        if costs[-1] > min(THRESHOLDS.reinit_cost, THRESHOLDS.resolve_cost_ratio * costs[-2]):
             again = solve(part)
             if not again.state.is_pure_rotation:  # which would have lost the scale
                 keep_better(number, again)

@@ -11,7 +11,8 @@ class Thresholds:
         pure_rotation_cost_ratio: translation must leave less than this part of the cost of a pure rotation, in
             correspondences of wide gaps, where there is parallax to explain (initialization).
         pure_rotation_cost_ratio_neighbors: the same where only neighbouring frames were matched (initialization).
-        reinit_cost: above it, the best initialization of all frames competes with an incremental one (initialization).
+        reinit_cost: above it, the best initialization of all frames competes with an incremental one (initialization),
+            and a submap that was started from the one before with one from nothing (submaps).
         prune_cost_ratio: an initialization whose cost is so many times the best one's after a few steps is given up
             (initialization).
         resolve_cost_ratio: a submap whose cost is so many times its neighbour's is solved again, from nothing or
