@@ -46,8 +46,9 @@ def solve_submaps(parts: list[list[int]], solve: Solve, continue_from: Continue,
     """The submaps of a video, each started from the one before; those that cost more than their neighbours once more.
 
     A wrong submap leads the ones after it astray, and is only seen beside others. Where a submap's reprojection cost
-    is high, or clearly exceeds that of the one before, it is also solved from nothing; then, from the last to the first, one whose
-    cost exceeds its successor's is solved again, backwards from that one. The better of the two is kept each time.
+    is high, or clearly exceeds that of the one before, it is also solved from nothing; then, from the last to the
+    first, one whose cost exceeds its successor's is solved again, backwards from that one. The better of the two is
+    kept each time.
 
     Args:
         parts: frame numbers of each submap.
