@@ -93,7 +93,7 @@ def hold_out(clip: VideoClip, every: int, model: VideoModel, options: Options) -
     device = next(model.parameters()).device
     reader = FramesInMemory(to_bytes(clip.frames), clip.name, clip.times)
     small = read_source(reader, 1, None).to(device)
-    found = model.find_cameras(small, options)
+    found = replace(model.find_cameras(small, options), readout=0.0)  # frames are compared as the shutter shows them
     scene = model.encode_structures(small.select(kept), _with_own_depth(model, small.select(kept), found.select(kept)))
     source = Source(reader.name, reader.image_size, lambda: reader)
     return HeldOutClip(clip, held_out, Reconstruction(model, scene, source), found.cameras.select(held_out).to("cpu"))
