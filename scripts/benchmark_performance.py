@@ -76,7 +76,7 @@ def page(rows: dict[str, dict[str, float]], flow: dict[str, float], against: str
         f"| {name} | {before[name]:.3g} | {now[name]:.3g} | {now[name] / before[name]:.2f} | {note} |\n"
         for name, note in ROWS.items()
     )
-    others = "".join(f"| {name} | {flow[name]:.3g} | {note} |\n" for name, note in OTHERS.items())
+    others = "".join(f"| {name} | {flow[name]:.3g} | {note} |\n" for name, note in OTHERS.items() if name in flow)
     machine = f"{os.cpu_count()} cores of {processor()}"
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}, Numba {numba.__version__}"
     slow, fast, floor = (1000 * flow[name] for name in ("tensor operations", "compiled", "floor"))
@@ -135,7 +135,8 @@ def processor() -> str:
 def main() -> None:
     """Measures and writes the page, or is one of the measuring processes."""
     both = ("feed_forward", "refined", "training_step", "new_views", "reconstruct")
-    alone = ("matcher", "views_again", "training_256", "paper_256", "two_processes", "busy_core", "sizes")
+    alone = ("matcher", "views_again", "large_views", "training_256", "paper_256", "two_processes", "busy_core")
+    alone += ("sizes",)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", default="73fe9c0", help="the older commit, which is checked out beside")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance.md")

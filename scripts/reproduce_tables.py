@@ -37,7 +37,9 @@ REAL = {
     "real_poses_true_focal": ["poses", *FEED_FORWARD, "--focal", "true", "--peers"],
     "real_published_protocol": ["paper", "--weights", PAPER],
 }
+FULL_SIZE = {"held_out": ["views", "--protocol", "held-out", "--every", "4"]}  # the clips beside, at their own size
 WALKTHROUGHS = {
+    "walkthroughs_held_out": ["views", "--protocol", "held-out", "--every", "4", "--no-perceptual"],
     "walkthroughs_views_feed_forward": ["views", *FEED_FORWARD, "--beside", PAPER],
     "walkthroughs_poses_feed_forward": ["poses", *FEED_FORWARD, "--peers", "--beside", PAPER, "--diagnose"],
     "walkthroughs_reconstruction": ["reconstruction", *FEED_FORWARD, "--beside", PAPER],
@@ -66,7 +68,7 @@ def run(name: str, words: list[str], data: Path, out: Path) -> float:
     start = time.monotonic()
     command = [sys.executable, "-m", "video_ae", "evaluate", words[0], "--data", str(data), *words[1:]]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    if name in REAL:  # results name the folder of the clips so, wherever it lies
+    if name in REAL | FULL_SIZE:  # results name the folder of the clips so, wherever it lies
         environment |= {"REAL_CLIPS": str(data.parent)}
     with (out / f"{name}.log").open("w", encoding="utf-8") as log:
         ended = subprocess.run(
@@ -89,9 +91,11 @@ def main() -> None:
     parser.add_argument("--real", type=Path, metavar="ROOT", help="the real clips, in RealEstate10K's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the runs write, kept")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(REAL | WALKTHROUGHS | HARD)}")
+    known = REAL | FULL_SIZE | WALKTHROUGHS | HARD
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(known)}")
     given = parser.parse_args()
     runs = [(name, words, given.real) for name, words in REAL.items()] if given.real else []
+    runs += [(name, words, given.real.parent / "full_size") for name, words in FULL_SIZE.items()] if given.real else []
     runs += [(name, words, Path("data/walkthroughs/test")) for name, words in WALKTHROUGHS.items()]
     runs += [(name, words, Path("data/walkthroughs/hard")) for name, words in HARD.items()]
     if unknown := set(given.only or ()) - {name for name, *_ in runs}:

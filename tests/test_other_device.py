@@ -13,6 +13,7 @@ from video_ae.models.base import Options
 from video_ae.models.open import build_model, load_video_model
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.rendering import to_bytes
 from video_ae.scene.source import Source
 from video_ae.training.config import parse_run
 from video_ae.types import Cameras, VideoClip
@@ -103,7 +104,7 @@ def scene_and_views(device: torch.device) -> list[torch.Tensor]:
     beside.world_from_camera[0, 0, 3] += 0.01
     rendered = model.render(scene, beside.to(device), (96, 72))
     walk = Reconstruction(model, scene, Source("walk", (96, 72), lambda: pytest.fail("opened")))
-    sharp = ImageBasedRenderer(walk, frames.__getitem__, (96, 72)).images(beside)
+    sharp = next(ImageBasedRenderer(walk, to_bytes(frames).__getitem__, (96, 72)).images(beside))
     return [
         on_cpu(x) for x in (scene.cameras.world_from_camera, scene.camera.inverse_depth, rendered.rgb, sharp.float())
     ]

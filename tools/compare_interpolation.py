@@ -8,19 +8,20 @@ frames). OpenCV: `pip install -e .[peers]`.
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from video_ae.evaluation.metrics.images import psnr, ssim
+from video_ae.evaluation.peers.flow_interpolation import middle_image, optical_flows
 from video_ae.geometry.trajectories import interpolate
 from video_ae.models.open import load_video_model
 from video_ae.pipelines.inputs import Settings
 from video_ae.pipelines.interpolate import render_between
 from video_ae.progress import Stages
 from video_ae.scene.rendering import render_chunks
+from video_ae.scene.source import result_size
 from video_ae.videos.load import read_clip
 
 
@@ -55,53 +56,20 @@ def _clip(video: Path, model, frames: int, gap: int, refine: int) -> tuple[dict[
     settings = Settings(stride=gap, frames=(frames - 1) // gap + 1, refine=refine)
     with Stages() as stages:
         walk = settings.reconstruct(video, model, stages)
-        size, reader = settings.result_size(walk.source.image_size), walk.source.open()
+        size, reader = result_size(walk.source.image_size, settings.size), walk.source.open()
         kept = walk.scene.clip.indices
         times = torch.arange(len(kept) - 1).double() + 0.5
         numbers = ((kept[:-1] + kept[1:]) // 2).tolist()
         held_out = read_clip(reader, numbers, size).frames
         inputs = read_clip(reader, kept.tolist(), size).frames
         before, after = inputs[:-1], inputs[1:]
-        sharp = render_between(walk, times, size, stages).float() / 255
+        sharp = torch.stack(list(render_between(walk, times, settings.size, stages))).float() / 255
         cameras = interpolate(walk.path("input"), times)
         alone = torch.cat([views.rgb.clamp(0, 1) for views in render_chunks(walk, cameras, size)])
     made = {"frame before": before, "blend of both": (before + after) / 2}
-    for name, flow in _flows().items():
-        made[name] = torch.stack([_along(flow, a, b) for a, b in zip(before, after, strict=True)])
+    for name, flow in optical_flows().items():
+        made[name] = torch.stack([middle_image(flow, a, b) for a, b in zip(before, after, strict=True)])
     return made | {"structure alone": alone, "video-ae interpolate": sharp}, held_out
-
-
-def _flows() -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-    """Optical flow from one grey image to another, in pixels, by OpenCV where it is installed."""
-    try:
-        import cv2
-    except ImportError:
-        return {}
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-
-    def farneback(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 5, 15, 5, 5, 1.1, 0)
-
-    return {"Farneback flow": farneback, "DIS flow": lambda a, b: dis.calc(a, b, None)}
-
-
-def _along(flow: Callable[[np.ndarray, np.ndarray], np.ndarray], a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Both images drawn half the way towards each other along the flows between them, and averaged."""
-    grey = [(255 * one.mean(0)).round().numpy().astype(np.uint8) for one in (a, b)]
-    return (_drawn(a, flow(*grey)) + _drawn(b, flow(*grey[::-1]))) / 2
-
-
-def _drawn(image: torch.Tensor, flow: np.ndarray) -> torch.Tensor:
-    """Backward warping by half the flow, taken as if it were given at the middle time."""
-    import cv2
-
-    height, width = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    pixels = image.permute(1, 2, 0).contiguous().numpy()
-    drawn = cv2.remap(
-        pixels, x - 0.5 * flow[..., 0], y - 0.5 * flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
-    )
-    return torch.from_numpy(drawn).permute(2, 0, 1)
 
 
 def _sheet(path: Path, made: dict[str, torch.Tensor], held_out: torch.Tensor) -> None:

@@ -22,6 +22,7 @@ except ImportError:  # no wheel for this platform
     numba = None
 
 Floats: TypeAlias = NDArray[np.float32]
+Bytes: TypeAlias = NDArray[np.uint8]
 Doubles: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.signedinteger]
 

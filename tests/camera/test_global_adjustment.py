@@ -8,8 +8,14 @@ import torch
 
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.global_adjustment import covisible_keyframes, propagate_corrections
+from video_ae.camera.global_adjustment import (
+    close_loops,
+    covisible_keyframes,
+    loops_are_closed,
+    propagate_corrections,
+)
 from video_ae.camera.loop_closure import find_loop_closures
+from video_ae.camera.pose_graph import RelativePoses
 from video_ae.camera.problem import PointGrid, SceneState, Submap
 from video_ae.camera.submaps import scale_poses
 from video_ae.geometry.se3 import invert, se3_exp
@@ -68,6 +74,31 @@ def test_frames_follow_keyframes_that_undo_drift(scale):
     assert after < 0.05 * before
     torch.testing.assert_close(found.state.inverse_depth, truth.state.inverse_depth, atol=1e-4, rtol=0)
     assert found.notes == ("a note",)
+
+
+def test_a_loop_takes_back_drift_of_the_path_and_of_its_unit():
+    truth = submap_of(torch.cat([walk(40, 0.03), walk(40, 0.03).flip(0)]))  # there and back again
+    grows = 1.005 ** torch.arange(80)  # the same metre is ever more units
+    path, states = truth.world_from_camera, truth.state
+    steps = scale_poses(invert(path[:-1]) @ path[1:], grows[:-1])
+    drifted = [path[0]]
+    for step in se3_exp(torch.tensor([0.0, 0.001, 0.0, 0.0, 0.0, 0.0])) @ steps:
+        drifted.append(drifted[-1] @ step)
+    state = replace(
+        states, camera_from_world=invert(torch.stack(drifted)), inverse_depth=1 / grows[:, None].repeat(1, 48)
+    )
+    scale = grows[[77]] / grows[[2]]
+    loop = RelativePoses(torch.tensor([2]), torch.tensor([77]), torch.diag(torch.tensor([*scale.expand(3), 1.0]))[None])
+    whole = replace(truth, state=state)
+    assert not loops_are_closed(whole, loop, 0.05)
+    closed = close_loops(whole, loop)
+    assert loops_are_closed(closed, loop, 0.02)
+    centres = closed.world_from_camera[:, :3, 3] * closed.state.inverse_depth.mean()
+    assert (centres[2] - centres[77]).norm() < 0.01
+    spread = closed.state.inverse_depth.mean(1)
+    assert spread.max() / spread.min() < 1.03  # it was 1.48
+    nothing = RelativePoses(loop.source[:0], loop.target[:0], loop.target_from_source[:0])
+    assert loops_are_closed(whole, nothing, 0.0)
 
 
 def test_frames_between_are_as_sure_as_the_keyframes_around_them():

@@ -90,7 +90,7 @@ def test_one_wrong_focal_length_does_not_decide():
 
 @pytest.mark.parametrize("wrong", [0, 1, None])
 def test_a_wrong_submap_is_solved_again_backwards(wrong):
-    """Submap `wrong` comes out wrong forwards; what leans on it does not. Costs show it."""
+    """Submap `wrong` comes out wrong forwards and from nothing; what leans on it does not. Costs show it."""
     asked = []
 
     def continue_from(part, previous, shared):
@@ -105,11 +105,47 @@ def test_a_wrong_submap_is_solved_again_backwards(wrong):
     def cost(part, found):
         return 0.3 if error(part, found) > 1e-4 else 0.1 + 0.01 * (part[0] % 2)
 
-    submaps = solve_submaps(PARTS, lambda part: true_submap(part, 3.0 if wrong == 0 else 1.0), continue_from, cost)
+    def solve(part):
+        return true_submap(part, 3.0 if wrong is not None and part == PARTS[wrong] else 1.0)
+
+    submaps = solve_submaps(PARTS, solve, continue_from, cost)
     for part, submap in zip(PARTS, submaps, strict=True):
         assert error(part, submap) < 1e-5
     again = [part for part in asked if part[0] > part[-1]]
     assert again == ([] if wrong is None else [PARTS[wrong][::-1]])
+
+
+def test_a_submap_that_is_led_astray_is_solved_from_nothing():
+    asked = []
+
+    def solve(part):
+        asked.append(part)
+        return true_submap(part)
+
+    def continue_from(part, previous, shared):
+        return true_submap(part, 3.0 if part == PARTS[1] else 1.0)
+
+    def cost(part, found):
+        return 0.3 if error(part, found) > 1e-4 else 0.1
+
+    submaps = solve_submaps(PARTS, solve, continue_from, cost)
+    assert max(error(part, submap) for part, submap in zip(PARTS, submaps, strict=True)) < 1e-5
+    assert asked == [PARTS[0], PARTS[1]]
+
+
+def test_a_pure_rotation_does_not_take_the_place_of_a_submap_with_a_scale():
+    still = make_submap(len(PARTS[1]))
+    poses = still.state.camera_from_world.clone()
+    poses[:, :3, 3] = 0
+    still = replace(still, state=replace(still.state, camera_from_world=poses))
+
+    def cost(part, found):
+        return 0.05 if found is still else 0.3 if part == PARTS[1] else 0.2
+
+    submaps = solve_submaps(
+        PARTS, lambda part: still if part == PARTS[1] else true_submap(part), lambda part, *_: true_submap(part), cost
+    )
+    assert error(PARTS[1], submaps[1]) < 1e-5
 
 
 def test_a_second_attempt_that_is_no_better_is_dropped():

@@ -22,8 +22,10 @@ from video_ae.models.perspective import (
     resize_short_side,
 )
 from video_ae.renderers.frustum_renderer import FrustumRenderer
+from video_ae.scene.source import FramesInMemory
+from video_ae.scene.undistort import UndistortedReader
 from video_ae.structure.plane_sweep import PlaneSweepEncoder
-from video_ae.types import CameraEstimate, Cameras, VideoClip
+from video_ae.types import CameraEstimate, Cameras, LensOffset, VideoClip
 
 
 class GivenCameras(CameraEncoder):
@@ -240,3 +242,18 @@ def test_small_helpers():
     assert resize_short_side(clip(1, 30, 61).frames, 15).shape == (1, 3, 15, 30)
     untouched = clip(1, 10, 14).frames
     assert resize_short_side(untouched, 16) is untouched
+
+
+@pytest.mark.parametrize("readout", [0.0, 0.4])
+def test_a_rolling_shutter_is_not_taken_for_a_lens(model, monkeypatch, readout):
+    """Where a shutter rolls, the lens is searched for in straightened frames; this one is found in the others only."""
+    frames = (clip(6).frames * 255).round().byte()
+
+    def find_lens(given, options):
+        return LensOffset(-0.1, (0.0, 0.0), 0.8) if torch.equal(given.frames, frames) else None
+
+    found = replace(model.camera.solve(frames), readout=readout)
+    monkeypatch.setattr(model, "find_lens", find_lens)
+    monkeypatch.setattr(model, "find_cameras", lambda *words: found)
+    reader, _ = model.without_lens(FramesInMemory(frames), replace(clip(6), frames=frames), Options())
+    assert isinstance(reader, UndistortedReader) == (not readout)

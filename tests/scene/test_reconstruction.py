@@ -4,11 +4,13 @@ import math
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fake_scene_model import FakeSceneModel
 from PIL import Image
 from wave_walk import SIZE, write_walk
 
@@ -17,7 +19,9 @@ from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.ply import read_ply
 from video_ae.pipelines.reconstruct import reconstruct_video, render_path
+from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.source import FramesInMemory
 from video_ae.types import Cameras, VideoClip
 from video_ae.videos.open import open_video
 
@@ -265,3 +269,34 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     shown = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(shown) == 2  # the overview and a new view
     assert not any(output.output_type == "error" for output in outputs)
+
+
+def test_new_views_have_the_size_of_the_video_and_are_made_one_at_a_time(tmp_path):
+    """The model gets 192 pixels of 300; views take their colours from all of them, as long as the video is there."""
+    reads = []
+
+    class Counting(FramesInMemory):
+        def decode(self, numbers):
+            reads.extend(numbers)
+            return super().decode(numbers)
+
+    stripes = (torch.arange(400) // 2 % 2 * 255).to(torch.uint8).expand(9, 3, 300, 400)  # 192 pixels cannot hold them
+    made = FakeSceneModel(speed=0.0).reconstruct(Counting(stripes))
+    assert made.image_size == (256, 192)
+    renderer = ImageBasedRenderer.of(made)
+    assert renderer.size == (400, 300)
+    assert ImageBasedRenderer.of(made, 100).size == (134, 100)
+    reads.clear()
+    views = renderer.images(made.cameras)
+    view = next(views)
+    assert len(set(reads)) < len(made)
+    assert view.shape == (3, 300, 400)
+    assert view[:, 100:200, 100:300].float().std() > 100  # of 127.5 in the frames
+    gone = replace(made, source=replace(made.source, open=unavailable))
+    small = ImageBasedRenderer.of(gone)
+    assert small.size == (256, 192)
+    assert next(small.images(made.cameras))[:, 50:150, 50:200].float().std() < 85
+
+
+def unavailable():
+    raise UserError("gone")

@@ -5,6 +5,7 @@
 * features, optical_flow, reprojection, normal_equations, bundle_adjustment, frame_graph, loop_closure, iteration:
   frames are matched and a scene is solved on that;
 * direction_search, incremental, initialization: where a scene to begin with comes from;
+* pose_graph, place_recognition, loop_verification, loop_detection: loops that drift hides;
 * covariance, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
 * frame_selection, registration: which frames are solved, and where the others lie between them;
 * moving_objects: what moves by itself and is left out;

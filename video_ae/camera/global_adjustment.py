@@ -2,33 +2,38 @@
 
 Submaps that are merged one after another drift. A few dozen keyframes spread over the video can be solved at once
 however long it is, and pairs of them that see the same place at different times (loop closures) hold the ends of the
-path together: what keyframes and a pose graph do for SLAM, by the same bundle adjustment as everywhere else.
+path together. Where drift hides these, a pose graph over the loops that were recognised bends the path first.
 """
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from video_ae.camera.covariance import scale_covariance, transport_covariance
+from video_ae.camera.pose_graph import RelativePoses, optimise_pose_graph, split_similarity
 from video_ae.camera.problem import SceneState, Submap
 from video_ae.camera.submaps import scale_poses
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.covisibility import covisible_fraction
 from video_ae.geometry.pinhole import pinhole_intrinsics
-from video_ae.geometry.se3 import invert, se3_exp, se3_log
+from video_ae.geometry.se3 import invert, rigid, se3_exp, se3_log
+from video_ae.geometry.trajectories import spread_frames
 from video_ae.types import Cameras
 
 KEYFRAME_GAPS = (1, 2, 4)  # pairs of keyframes that are matched besides the loop closures
 _SPREAD = 48  # keyframes in a video in which neighbours always share enough
-_MOST = 80  # bounds memory and time
+KEYFRAMES, KEYFRAMES_OF_LOOPS = 80, 128  # at most, which bounds memory and time; where loops were closed
 
 
-def covisible_keyframes(whole: Submap) -> list[int]:
+def covisible_keyframes(whole: Submap, most: int = KEYFRAMES) -> list[int]:
     """Frames spread evenly, and more densely where the next one would see less than half of one.
 
     Empty where that takes too many: keyframes that do not see each other would hold nothing.
 
     Args:
         whole: all frames of a video.
+        most: number of keyframes.
     """
     grid, count = whole.grid, len(whole)
     intrinsics = pinhole_intrinsics(whole.focal_over_width.expand(count), grid.width, grid.height)
@@ -42,7 +47,48 @@ def covisible_keyframes(whole: Submap) -> list[int]:
         lost = (seen < THRESHOLDS.keyframe_overlap).nonzero()
         reach = int(lost[0]) if len(lost) else len(following)
         keyframes.append(last + max(1, reach))
-    return keyframes if len(keyframes) <= _MOST else []
+    return keyframes if len(keyframes) <= most else []
+
+
+def close_loops(whole: Submap, loops: RelativePoses) -> Submap:
+    """All frames of a video, its path bent and its scale changed so that loops close.
+
+    Args:
+        whole: all frames, before.
+        loops: pairs of frames that show the same place.
+    """
+    ends = {0, len(whole) - 1, *loops.source.tolist(), *loops.target.tolist()}
+    chosen = sorted(ends.union(spread_frames(len(whole), _SPREAD)))
+    start = whole.frames(chosen)
+    position = {frame: number for number, frame in enumerate(chosen)}
+    source, target = (
+        torch.tensor([position[frame] for frame in frames.tolist()], device=frames.device)
+        for frames in (loops.source, loops.target)
+    )
+    poses, numbers = start.state.camera_from_world, torch.arange(len(chosen), device=loops.source.device)
+    steps = RelativePoses(numbers[:-1], numbers[1:], poses[1:] @ invert(poses[:-1]))
+    loops = RelativePoses(source, target, loops.target_from_source)
+    closed = optimise_pose_graph(start.world_from_camera, RelativePoses.cat([steps, loops]))
+    closed, unit = split_similarity(closed)
+    state = SceneState(invert(closed), start.state.inverse_depth / unit[:, None], start.state.log_focal)
+    return propagate_corrections(whole, chosen, replace(start, state=state))
+
+
+def loops_are_closed(whole: Submap, loops: RelativePoses, tolerance: float) -> bool:
+    """Whether a path says what its loops do.
+
+    Args:
+        whole: all frames of a video.
+        loops: pairs of frames that show the same place; none are closed.
+        tolerance: in radians and mean depths.
+    """
+    if not len(loops.source):
+        return True
+    poses = whole.state.camera_from_world
+    wanted, unit = split_similarity(loops.target_from_source)
+    wanted = rigid(wanted[:, :3, :3], wanted[:, :3, 3] / unit[:, None])
+    error = se3_log(invert(wanted) @ poses[loops.target] @ invert(poses[loops.source]))
+    return bool(error.unflatten(1, (2, 3)).norm(dim=-1).max() < tolerance)
 
 
 def propagate_corrections(whole: Submap, keyframes: list[int], adjusted: Submap) -> Submap:

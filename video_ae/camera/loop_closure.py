@@ -1,7 +1,7 @@
 """Loop closures: frames far apart in time that see the same part of the scene are matched as well.
 
-There is no place recognition: a pair is accepted by its overlap as the solved scene predicts it, before it is matched.
-So a loop is closed where drift is less than that overlap, and stays open where it is more.
+A pair is accepted by its overlap as the solved scene predicts it, before it is matched: these are the edges of a path
+whose drift is less than that overlap. Where it is more, places are recognised first (`loop_detection`).
 """
 
 import torch

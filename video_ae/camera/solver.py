@@ -11,10 +11,19 @@ from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.frame_selection import FEWEST_FRAMES, select_frames
-from video_ae.camera.global_adjustment import KEYFRAME_GAPS, covisible_keyframes, propagate_corrections
+from video_ae.camera.global_adjustment import (
+    KEYFRAME_GAPS,
+    KEYFRAMES,
+    KEYFRAMES_OF_LOOPS,
+    close_loops,
+    covisible_keyframes,
+    loops_are_closed,
+    propagate_corrections,
+)
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.lens_search import search_lens
+from video_ae.camera.loop_detection import find_loops
 from video_ae.camera.moving_objects import (
     BETTER,
     CONVERGED,
@@ -44,11 +53,13 @@ from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
 from video_ae.geometry.resize import resize_to_floats
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
+from video_ae.geometry.trajectories import spread_frames
 from video_ae.types import CameraEstimate, Cameras, LensOffset
 
 _REFINE_GAPS = (1, 3, 6, 10)
 _REFINE_SIZE, _REFINE_SUBMAP_SIZE = 128, 96  # working sizes of refinement: of a whole clip, of submaps
 _LENS_STEP = 3  # of the selected frames, where there are enough: a lens shows in wide motion
+_COMPARED = 64  # frames whose matches tell what closing loops costs
 _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in submaps
 
 
@@ -60,8 +71,8 @@ class CameraSolver(CameraEncoder):
        further apart are matched from where each hypothesis predicts them; the one that explains them best wins.
     2. Iteration: the same at the working size, with growing gaps (the outer loop of DROID-SLAM, Teed & Deng 2021).
     3. Submaps: a long clip is solved in windows that are merged by the frames that they share.
-    4. Refinement: the same at a higher resolution and over wider gaps; of a long clip the keyframes at last together,
-       with loop closures.
+    4. Refinement: the same at a higher resolution and over wider gaps. Places that are seen again are recognised, and a
+       pose graph closes the loops; at last the keyframes of a long clip are adjusted together, with loop closures.
     5. Rolling shutter: where the matches tell one, the frames are straightened, and refined and registered once more.
 
     Solved are the frames that have moved far enough since the one before; the others are registered after step 4.
@@ -283,16 +294,35 @@ class _Solving:
             ]
             focal, rounds = common_focal(submaps), 1
         whole = self._polish_and_merge(submaps, rounds, focal, size, _REFINE_GAPS)
-        frames = list(range(len(whole)))
+        return self._close_loops(self._adjust(whole))
+
+    def _close_loops(self, adjusted: Submap) -> Submap:
+        """The same frames with their loops closed, where some are still open and the other matches do not mind."""
+        graph = self.images.graph(self.solver.search_size, self.solver.point_step + 1)
+        loops = find_loops(graph, graph.resample(adjusted.state, adjusted.grid))
+        if loops_are_closed(adjusted, loops, THRESHOLDS.loop_closed):
+            return adjusted
+        closed = self._adjust(close_loops(adjusted, loops), closed=True)
+        sample = spread_frames(len(adjusted), _COMPARED)
+        before, after = (self._cost(sample, one.frames(sample)) for one in (adjusted, closed))
+        holds = loops_are_closed(closed, loops, THRESHOLDS.loop_disagreement)
+        return closed if holds and after < THRESHOLDS.loop_cost_ratio * before else adjusted
+
+    def _adjust(self, whole: Submap, closed: bool = False) -> Submap:
+        """All frames adjusted together; of a long video the keyframes, which the others follow.
+
+        A path whose loops have been `closed` stays so: its ends are matched as well, and more keyframes are worth it.
+        """
+        frames, rounds = list(range(len(whole))), _JOINT_ROUNDS
         if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
-            return self._summary(self._polish(frames, whole, _JOINT_ROUNDS, self.focal, _REFINE_SIZE, _REFINE_GAPS))
-        if keyframes := covisible_keyframes(whole):  # submaps drift
-            start = whole.frames(keyframes)
-            adjusted = self._polish(
-                keyframes, start, _JOINT_ROUNDS, self.focal, size, KEYFRAME_GAPS, loop_closures=True
-            )
-            return propagate_corrections(whole, keyframes, self._summary(adjusted))
-        return whole
+            fine = self._polish(frames, whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS, loop_closures=closed)
+            return self._summary(fine)
+        keyframes = covisible_keyframes(whole, KEYFRAMES_OF_LOOPS if closed else KEYFRAMES)
+        if not keyframes:
+            return whole
+        start, size = whole.frames(keyframes), _REFINE_SUBMAP_SIZE  # submaps drift
+        adjusted = self._polish(keyframes, start, rounds, self.focal, size, KEYFRAME_GAPS, loop_closures=True)
+        return propagate_corrections(whole, keyframes, self._summary(adjusted))
 
     def _initialize(self, part: list[int]) -> _Solution:
         solver, coarse = self.solver, self._coarse_graph(part)

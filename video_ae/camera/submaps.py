@@ -43,11 +43,12 @@ def shared_frames(part: list[int], following: list[int]) -> int:
 
 
 def solve_submaps(parts: list[list[int]], solve: Solve, continue_from: Continue, cost: Cost) -> list[Submap]:
-    """The submaps of a video, one after another; those that cost more than their successor are solved again.
+    """The submaps of a video, each started from the one before; those that cost more than their neighbours once more.
 
-    A submap without one before it has nothing to lean on, and what is wrong with it is only seen beside the next: from
-    the last submap to the first, one whose reprojection cost clearly exceeds its successor's is solved once more,
-    backwards from that one, and the better of the two is kept.
+    A wrong submap leads the ones after it astray, and is only seen beside others. Where a submap's reprojection cost
+    is high, or clearly exceeds that of the one before, it is also solved from nothing; then, from the last to the
+    first, one whose cost exceeds its successor's is solved again, backwards from that one. The better of the two is
+    kept each time.
 
     Args:
         parts: frame numbers of each submap.
@@ -56,16 +57,23 @@ def solve_submaps(parts: list[list[int]], solve: Solve, continue_from: Continue,
         cost: of a submap's correspondences, on average.
     """
     submaps = [solve(parts[0])]
-    for previous, part in pairwise(parts):
+    costs = [cost(parts[0], submaps[0])]
+
+    def keep_better(number: int, other: Submap) -> None:
+        if (lower := cost(parts[number], other)) < costs[number]:
+            submaps[number], costs[number] = other, lower
+
+    for number, (previous, part) in enumerate(pairwise(parts), 1):
         submaps.append(continue_from(part, submaps[-1], shared_frames(previous, part)))
-    costs = [cost(part, submap) for part, submap in zip(parts, submaps, strict=True)]
+        costs.append(cost(part, submaps[-1]))
+        if costs[-1] > min(THRESHOLDS.reinit_cost, THRESHOLDS.resolve_cost_ratio * costs[-2]):
+            again = solve(part)
+            if not again.state.is_pure_rotation:  # which would have lost the scale
+                keep_better(number, again)
     for number in range(len(parts) - 2, -1, -1):
-        if costs[number] <= THRESHOLDS.resolve_cost_ratio * costs[number + 1]:
-            continue
-        part, shared = parts[number], shared_frames(parts[number], parts[number + 1])
-        again = continue_from(part[::-1], submaps[number + 1].reversed(), shared).reversed()
-        if (lower := cost(part, again)) < costs[number]:
-            submaps[number], costs[number] = again, lower
+        if costs[number] > THRESHOLDS.resolve_cost_ratio * costs[number + 1]:
+            part, shared = parts[number], shared_frames(parts[number], parts[number + 1])
+            keep_better(number, continue_from(part[::-1], submaps[number + 1].reversed(), shared).reversed())
     return submaps
 
 

@@ -11,11 +11,12 @@ class Thresholds:
         pure_rotation_cost_ratio: translation must leave less than this part of the cost of a pure rotation, in
             correspondences of wide gaps, where there is parallax to explain (initialization).
         pure_rotation_cost_ratio_neighbors: the same where only neighbouring frames were matched (initialization).
-        reinit_cost: above it, the best initialization of all frames competes with an incremental one (initialization).
+        reinit_cost: above it, the best initialization of all frames competes with an incremental one (initialization),
+            and a submap that was started from the one before with one from nothing (submaps).
         prune_cost_ratio: an initialization whose cost is so many times the best one's after a few steps is given up
             (initialization).
-        resolve_cost_ratio: a submap whose cost is so many times its successor's is solved again, backwards from that
-            one: a wrong submap costs 1.4 times as much, right ones vary by 10 % (submaps).
+        resolve_cost_ratio: a submap whose cost is so many times its neighbour's is solved again, from nothing or
+            backwards from that one: a wrong submap costs 1.4 times as much, right ones vary by 10 % (submaps).
         lost_cost: above it, a submap that was started from the one before is initialized anew (solver).
         duplicate_cost: initializations whose costs differ by less than this part are one and the same (initialization).
         selection_pixels: a frame is solved where a quarter of the image has moved by more since the last one that is,
@@ -27,6 +28,15 @@ class Thresholds:
             (quality_flags).
         keyframe_overlap: part of a keyframe's points that the next one sees at least (global_adjustment).
         loop_overlap: part of both frames' points that a loop closure shares at least (loop_closure).
+        loop_reliable: part of the points that two frames of one place have matched both ways (loop_verification).
+        loop_explained: part of the texture that both must see, which is found where it must be: 0.55 to 0.98 at true
+            loops, 0.46 at most where textures repeat, but for one of 0.59 (loop_verification).
+        loop_disagreement: between what two matches say of the same loop, in radians, mean depths and the logarithm of
+            the scale (loop_verification, loop_detection).
+        loop_drift: part of the path between two frames that the error at its end may be (loop_detection).
+        loop_closed: the same between a loop and the path, below which nothing needs closing (loop_detection, solver).
+        loop_cost_ratio: of the mean cost of the other matches, which closing loops may leave: true ones lower it by up
+            to 1 %, false ones raise it by 4 % to five times (solver).
         textured_fraction: part of the correspondences that must carry information (quality_flags).
         stationary_pixels: a camera is stationary where three quarters of the correspondences move by less
             (quality_flags).
@@ -49,6 +59,12 @@ class Thresholds:
     misfit_ratio: float = 1.3
     keyframe_overlap: float = 0.5
     loop_overlap: float = 0.5
+    loop_reliable: float = 0.1
+    loop_explained: float = 0.5
+    loop_disagreement: float = 0.1
+    loop_drift: float = 0.2
+    loop_closed: float = 0.03
+    loop_cost_ratio: float = 1.02
     textured_fraction: float = 0.05
     stationary_pixels: float = 0.2
     parallax_pixels: float = 0.75

@@ -84,7 +84,10 @@ def _add_views(parser: Parser) -> None:
     add("--hide-target", action="store_true", help="interpolate the target's camera: the model never sees the target")
     less = "leave out LPIPS and the VGG cosine, which take longer than most methods"
     add("--no-perceptual", dest="perceptual", action="store_const", const=False, help=less)
-    add("--save-frames", action="store_true", help="also write predictions/gap<g>/<clip>/<timestamp>.png")
+    add("--save-frames", action="store_true", help="also write the predicted frames, as PNG below predictions/")
+    how = "held-out: every n-th frame of a clip from all others, at its own size (default: contexts)"
+    add("--protocol", choices=("contexts", "held-out"), help=how)
+    add("--every", type=int, metavar="N", help="of the protocol held-out: one frame in N is kept out (default: 4)")
 
 
 def _report_plots(result: Path, **given: Any) -> None:

@@ -38,6 +38,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--camera", type=Path, metavar="FILE", help=calibration)
     names = f"{', '.join(EXPORTS)}, module.function of your own"
     parser.add_argument("--export", nargs="+", metavar="NAME", help=f"{names}; all (default) or none (docs/exports.md)")
+    smaller = "shorter side of new views (default: the video's, at most 1080)"
+    parser.add_argument("--size", type=int, metavar="PIXELS", help=smaller)
     parser.add_shared("--refine", "--device", "--overwrite", "--decoder")
 
     help = "new views of an earlier reconstruction"
@@ -45,7 +47,7 @@ def add_to(commands: Any) -> None:
     parser.add_shared("directory")
     parser.add_argument("--path", choices=PATHS, required=True, help="where the camera goes")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side of the frames")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help=smaller)
     parser.add_argument("--frames", type=int, metavar="N", help="length of the path")
     parser.add_shared("--device", "--overwrite")
 

@@ -22,8 +22,9 @@ from video_ae.evaluation.peers.installed import (
     installed_peers,
     missing_peers,
 )
-from video_ae.evaluation.protocols.base import PoseEstimator, PoseObserver
+from video_ae.evaluation.protocols.base import FrameObserver, PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.hard_protocol import run_hard_protocol
+from video_ae.evaluation.protocols.held_out_protocol import MAIN, held_out_methods, run_held_out_protocol
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
 from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
 from video_ae.evaluation.protocols.reconstruction_protocol import run_reconstruction_protocol
@@ -32,14 +33,15 @@ from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protoco
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.report.html_report import write_report
 from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, ViewRecord
-from video_ae.evaluation.results import EvaluationResult, pose_writer, prediction_writer, write_results
+from video_ae.evaluation.results import EvaluationResult, frame_writer, pose_writer, prediction_writer, write_results
 from video_ae.formats.atomic import claim_folder
-from video_ae.models.base import DEFAULT_REFINE_STEPS
+from video_ae.models.base import DEFAULT_REFINE_STEPS, Options
 from video_ae.models.open import load_model, load_video_model
 from video_ae.models.video_autoencoder.model import PaperVideoAutoencoder, predict_video
 
 Focal = Literal["found", "true"]
 Kind = Literal["middle", "onward"]
+Protocol = Literal["contexts", "held-out"]
 _GAPS = {"middle": (2, 4, 8), "onward": (1, 3, 5, 10)}
 
 
@@ -163,12 +165,14 @@ def evaluate_views(
     hide_target: bool = False,
     save_frames: bool = False,
     perceptual: bool = True,
+    protocol: Protocol = "contexts",
+    every: int | None = None,
     settings: ModelSettings = ModelSettings(),
 ) -> EvaluationResult:
     """Measures a model's renderings of held-out frames on all clips of a data set, at the frames' own size.
 
     Writes results.json, results.md, report.html and, with `save_frames`,
-    predictions/gap<g>/<clip>/<target timestamp>.png.
+    predictions/gap<g>/<clip>/<target timestamp>.png (predictions/<clip>/<frame>.png of the protocol "held-out").
 
     Args:
         data, out, focal, settings: as in `evaluate_poses`.
@@ -178,10 +182,20 @@ def evaluate_views(
             target.
         save_frames: whether the predicted frames are written.
         perceptual: whether LPIPS and the VGG cosine are computed, which take longer than most methods.
+        protocol: "contexts" renders each target from one or two frames, "held-out" every n-th frame of a clip from all
+            others, cameras found from all (`protocols.held_out_protocol`); it needs no true cameras.
+        every: of "held-out", n; by default 4.
 
     Raises:
-        UserError: the gaps or the kind are impossible, or as `evaluate_poses`.
+        UserError: the gaps, the kind or `every` are impossible or of the other protocol, or as `evaluate_poses`.
     """
+    if protocol == "held-out":
+        if gaps or kind != "middle" or focal != "found" or hide_target or settings.beside:
+            message = "The protocol 'held-out' has no gaps, kinds, hidden targets, true focal length or models beside"
+            raise UserError(f"{message}: give `every` instead.", argument="protocol")
+        return _evaluate_held_out(data, out, 4 if every is None else every, save_frames, perceptual, settings)
+    if every is not None:
+        raise UserError("Every n-th frame is held out by the protocol 'held-out' alone: ask for it.", argument="every")
     chosen = tuple(gaps or _GAPS[kind])
     if any(gap < 1 for gap in chosen):
         raise UserError(f"The gaps {list(chosen)} are not possible: give whole numbers of at least 1.", argument="gaps")
@@ -197,6 +211,24 @@ def evaluate_views(
     writer = [prediction_writer(out, dataset, main)] if save_frames else []
     result = run_view_protocol(dataset, methods, shown, image_metrics(perceptual), [*writer, record], print_progress)
     return finish(result, out, settings.seed, record, **described)
+
+
+def _evaluate_held_out(
+    data: Path, out: Path, every: int, save_frames: bool, perceptual: bool, settings: ModelSettings
+) -> EvaluationResult:
+    """`evaluate_views` by the protocol "held-out"."""
+    if every < 2:
+        raise UserError(f"Of every {every} frames none is left: give 2 or more, such as 4.", argument="every")
+    dataset, device = open_dataset(data), choose_device(settings.device)
+    model = load_video_model(settings.weights, device)
+    claim_folder(out, settings.overwrite)
+    torch.manual_seed(settings.seed)
+    record, methods = FrameRecord(MAIN), held_out_methods()
+    observers: list[FrameObserver] = [frame_writer(out, MAIN), record] if save_frames else [record]
+    options, metrics = Options(None, settings.refine), image_metrics(perceptual)
+    result = run_held_out_protocol(dataset, model, methods, every, options, metrics, observers, print_progress)
+    weights = str(settings.weights or "shipped")
+    return finish(result, out, settings.seed, record, weights=weights, refine=settings.refine)
 
 
 def evaluate_reconstruction(data: Path, out: Path, settings: ModelSettings = ModelSettings()) -> EvaluationResult:

@@ -24,7 +24,7 @@ import torch
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
-from video_ae.evaluation.protocols.base import PoseEstimate, PoseObserver, Prediction, ViewObserver
+from video_ae.evaluation.protocols.base import FrameObserver, PoseEstimate, PoseObserver, Prediction, ViewObserver
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices, View
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically, write_text_atomically
@@ -242,5 +242,21 @@ def prediction_writer(out: Path, dataset: ClipSource, method: str) -> ViewObserv
             if isinstance(dataset, RealEstate10K):
                 stem = dataset.timestamps(dataset.names.index(name))[view.target]
             write_atomically(out / "predictions" / f"gap{gap}" / name / f"{stem}.png", to_image(found.image).save)
+
+    return write
+
+
+def frame_writer(out: Path, method: str) -> FrameObserver:
+    """An observer of `run_held_out_protocol` that writes `predictions/<clip>/<frame number>.png` (8 bit).
+
+    Args:
+        out: folder of the results.
+        method: whose images are written.
+    """
+
+    def write(label: str, name: str, frame: int, clip: VideoClip, found: Prediction) -> None:
+        if label == method:
+            path = out / "predictions" / name / f"{clip.indices[frame].item():05d}.png"
+            write_atomically(path, to_image(found.image).save)
 
     return write

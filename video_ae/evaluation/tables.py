@@ -37,6 +37,11 @@ COLUMNS: dict[str, dict[str, tuple[str, int]]] = {
     "poses": POSE_COLUMNS,
     "hard": HARD_COLUMNS,
     "views": IMAGE_COLUMNS,
+    "held-out views": IMAGE_COLUMNS
+    | {
+        "gradient_energy": ("squared gradients of the view over those of the frame (1 is as sharp)", 3),
+        "views_per_cpu_second": ("views a CPU second", 1),
+    },
     "published": IMAGE_COLUMNS
     | {
         "ate_mean": ("ATE mean after Sim(3), the truth's unit", 4),

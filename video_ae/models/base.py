@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
+from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.geometry.trajectories import interpolate
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
@@ -20,6 +21,7 @@ from video_ae.videos.base import VideoReader
 
 PINHOLE = "pinhole"  # in place of a camera's file: no lens is searched for
 _LENS_ROUNDS = 3  # a strong lens is found in parts
+_LENS_FRAMES = 96  # in the middle of a clip, that tell a lens from a rolling shutter
 DEFAULT_REFINE_STEPS = 4
 """Rounds of test-time refinement that take about a minute for 25 frames on two cores; more gains little."""
 
@@ -151,9 +153,12 @@ class VideoModel(Autoencoder):
             options: how the cameras are found.
             stride, frames: that it was taken with.
         """
-        for _ in range(_LENS_ROUNDS):
+        for number in range(_LENS_ROUNDS):
             options.progress("lens", 0.0)
-            if (offset := self.find_lens(clip, options)) is None:
+            offset = self.find_lens(clip, options)
+            if offset is not None and number == 0:
+                offset = self._without_shutter(clip, options, offset)
+            if offset is None:
                 break
             try:
                 reader = UndistortedReader.correcting(reader, offset)
@@ -161,6 +166,16 @@ class VideoModel(Autoencoder):
                 break
             clip = read_source(reader, stride, frames).to(clip.frames.device)
         return reader, clip
+
+    def _without_shutter(self, clip: VideoClip, options: Options, found: LensOffset) -> LensOffset | None:
+        """The lens that was found; searched for anew where a shutter rolls, which can be taken for one."""
+        first = max(0, (len(clip) - _LENS_FRAMES) // 2)
+        part = clip.select(slice(first, first + _LENS_FRAMES))
+        camera = self.find_cameras(part, options)
+        if not camera.readout:
+            return found
+        straight = as_global_shutter(part.frames, image_motion(camera), camera.readout)
+        return self.find_lens(replace(part, frames=straight), options)
 
     @abstractmethod
     def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
@@ -188,6 +203,19 @@ class VideoModel(Autoencoder):
             clip: at least two frames, floats or bytes (`geometry.resize.as_floats`).
             options: how the cameras are found, and who is told how far it is.
         """
+
+    def encode_structures(self, clip: VideoClip, estimate: CameraEstimate, options: Options = Options()) -> Scene:
+        """A scene of frames whose cameras are known already.
+
+        Args:
+            clip: as in `encode_scene`.
+            estimate: of the same frames, on the model's device.
+            options: of which `progress` counts.
+
+        Raises:
+            UserError: the model finds cameras and structure in one.
+        """
+        raise UserError(f"{type(self).__name__} finds cameras and structure in one: give weights of another model.")
 
     @abstractmethod
     def render(self, scene: Scene, cameras: Cameras, size: tuple[int, int] | None = None) -> RenderedViews:

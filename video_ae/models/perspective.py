@@ -229,6 +229,10 @@ class PerspectiveAutoencoder(VideoModel):
         options.progress("cameras", 1.0)
         if estimate.readout:
             clip = replace(clip, frames=as_global_shutter(clip.frames, image_motion(estimate), estimate.readout))
+        return self.encode_structures(clip, estimate, options)
+
+    @torch.no_grad()
+    def encode_structures(self, clip: VideoClip, estimate: CameraEstimate, options: Options = Options()) -> Scene:
         keyframes, batch = choose_keyframes(estimate), estimate[None]
         planes, volumes = self.choose_planes(batch), []
         for number, keyframe in enumerate(keyframes):

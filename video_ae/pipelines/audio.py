@@ -1,5 +1,6 @@
 """Videos that a pipeline made, with the sound of the video that their timing comes from."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ _MICROSECOND = 1e-6
 
 
 def write_video_with_sound(
-    path: Path, frames: UInt8[Tensor, "frame 3 height width"], rate: float, source: Path | None
+    path: Path, frames: Iterable[UInt8[Tensor, "3 height width"]], rate: float, source: Path | None
 ) -> bool:
     """Writes frames as `write_video` does, with the sound of a video from its first frame on, as long as the frames.
 
@@ -25,7 +26,7 @@ def write_video_with_sound(
 
     Args:
         path: where to write.
-        frames: RGB in 0 .. 255.
+        frames: RGB in 0 .. 255, one after another.
         rate: frames a second.
         source: whose sound is taken: a folder of images, a silent video and None have none.
 
@@ -42,8 +43,8 @@ def write_video_with_sound(
     def write(temporary: Path) -> None:
         with TemporaryDirectory(dir=temporary.parent, prefix=f".{path.stem}-") as folder:
             silent = Path(folder) / "silent.mp4"
-            write_video(silent, frames, rate)
-            _mux(silent, source, temporary, len(frames) / rate)
+            count = write_video(silent, frames, rate)
+            _mux(silent, source, temporary, count / rate)
 
     write_atomically(path, write)
     return True

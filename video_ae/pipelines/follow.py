@@ -139,8 +139,7 @@ def render_along(
         settings: of which the size counts.
         stages: called with what is being done.
     """
-    size = settings.result_size(shown.source.image_size)
-    renderer = ImageBasedRenderer(shown, shown.source_reader(size), size)
+    renderer = ImageBasedRenderer.of(shown, settings.size)
     images = renderer.images(path, progress=lambda done: stages("rendering", done))
     return write_video_with_sound(out, images, rate, sound)
 

@@ -18,7 +18,6 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader
 from video_ae.videos.load import read_clip
 
-LARGEST_SIDE = 1080  # shorter side of results, in pixels, where nobody asked for more
 IMAGE_SIDE = 144  # shorter side, in pixels, of the layers of a single image
 _STILL_MOVEMENT = 2e-3  # of the scene's typical depth
 _STILL_ROTATION = math.radians(0.15)
@@ -62,14 +61,6 @@ class Settings:
             UserError: the device is not available, or the weights do not load.
         """
         return load_video_model(self.weights, choose_device(self.device))
-
-    def result_size(self, source: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of a result.
-
-        Args:
-            source: (width, height) of the input.
-        """
-        return even_size(source, self.size or LARGEST_SIDE)
 
     def reconstruct(self, source: Path, model: VideoModel, stages: Stages) -> Reconstruction:
         """The reconstruction of a video or a folder of images, as a pinhole: results show the source's own frames.

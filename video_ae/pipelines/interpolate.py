@@ -1,5 +1,6 @@
 """New frames between those of a video, rendered through its structure at cameras between the found ones."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -13,7 +14,6 @@ from video_ae.pipelines.inputs import Settings, checked_out
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.rendering import to_bytes
 
 MOST = 64  # new frames for each old one
 
@@ -39,18 +39,17 @@ def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settin
     model = settings.load_model()
     with Stages() as stages:
         video = settings.reconstruct(source, model, stages)
-        times = torch.arange((len(video) - 1) * factor + 1, dtype=torch.float64) / factor
-        images = render_between(video, times, settings.result_size(video.source.image_size), stages)
         # The last frame is shown as long as every other one of the source.
-        images = torch.cat([images, images[-1:].expand(factor - 1, -1, -1, -1)])
+        times = (torch.arange(len(video) * factor, dtype=torch.float64) / factor).clamp_max(len(video) - 1)
+        images = render_between(video, times, settings.size, stages)
         write_video_with_sound(out, images, video.frame_rate * factor, Path(source))
     return out
 
 
 def render_between(
-    video: Reconstruction, times: Float[Tensor, "time"], size: tuple[int, int], stages: Stages
-) -> UInt8[Tensor, "time 3 height width"]:
-    """Images at fractional positions in a clip; whole numbers give the frames themselves.
+    video: Reconstruction, times: Float[Tensor, "time"], size: int | None, stages: Stages
+) -> Iterator[UInt8[Tensor, "3 height width"]]:
+    """Images at fractional positions in a clip, one after another; whole numbers give the frames themselves.
 
     Each new image takes its colours from the frames before and after it, the nearer one more, where they see what the
     structure shows.
@@ -58,19 +57,15 @@ def render_between(
     Args:
         video: reconstructed.
         times: positions in the clip.
-        size: (width, height) of the images.
+        size: shorter side of the images, as in `result_size`.
         stages: called with what is being done.
     """
-    frame = video.source_reader(size)
-    renderer = ImageBasedRenderer(video, frame, size)
+    renderer = ImageBasedRenderer.of(video, size)
     new = (times != times.round()).nonzero()[:, 0]
     before = times[new].floor().long().clamp(0, len(video) - 2)
     shares = (times[new] - before).tolist()
     neighbours = [{left: 1 - share, left + 1: share} for left, share in zip(before.tolist(), shares, strict=True)]
     cameras = interpolate(video.path("input"), times[new])
     rendered = renderer.images(cameras, neighbours, lambda done: stages("rendering new frames", done))
-    images = torch.empty(len(times), 3, size[1], size[0], dtype=torch.uint8)
-    images[new] = rendered
-    for number in (times == times.round()).nonzero()[:, 0].tolist():
-        images[number] = to_bytes(frame(int(times[number]))[None])[0]
-    return images
+    for time in times.tolist():
+        yield renderer.frame(int(time)) if time.is_integer() else next(rendered)

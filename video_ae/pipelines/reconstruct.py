@@ -1,10 +1,14 @@
 """A video in; cameras, structure and new views out. New views and other programs' formats of an earlier result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from jaxtyping import UInt8
+from torch import Tensor
 
 from video_ae.device import choose_device
 from video_ae.errors import UserError
@@ -17,9 +21,10 @@ from video_ae.progress import Stages
 from video_ae.scene.exporters import chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.rendering import PartDone, render_chunks, to_bytes
 from video_ae.scene.result_files import NOVEL_RATE, write_results
-from video_ae.scene.source import Video
-from video_ae.types import Progress
+from video_ae.scene.source import Video, check_size, result_size
+from video_ae.types import Cameras, Progress
 from video_ae.videos.writer import write_video
 
 
@@ -76,6 +81,7 @@ def reconstruct_video(
     export: Sequence[str] = ("all",),
     fov: float | None = None,
     camera: Path | None = None,
+    size: int | None = None,
 ) -> Path:
     """Reconstructs a video and writes the results into a folder, which appears when it is complete.
 
@@ -90,16 +96,18 @@ def reconstruct_video(
         export: names of `video_ae.scene.exporters.FORMATS`, `all` that the model has something for, or `none`.
         fov: the horizontal field of view in degrees, in place of `focal`.
         camera: the file of a calibration, in place of `focal`, or `pinhole`.
+        size: shorter side of novel_view.mp4 in pixels; by default the source's, at most 1080.
 
     Raises:
         UserError: bad input, weights that do not load, or a folder that is in the way or cannot be written.
     """
     chosen_formats(export)
+    check_size(size)
     with output_folder(out, overwrite) as folder, Stages() as stages:
         made = reconstruct(
             source, weights, stride, frames, focal, refine, device, decoder, stages, fov_degrees=fov, camera=camera
         )
-        write_results(folder, made, export, stages)
+        write_results(folder, made, export, stages, size)
     return Path(out)
 
 
@@ -114,14 +122,15 @@ def render_path(
 ) -> Path:
     """Writes an mp4 of an earlier reconstruction, seen along a path.
 
-    New paths take their colours from the frames in `reconstruction.mp4` where these see the same point; `input` shows
-    the codes alone, as the frames would show nothing but themselves, and so does everything where that file is gone.
+    New paths take their colours from the frames of the video where these see the same point; where the video is gone,
+    from the small ones in `reconstruction.mp4`. `input` shows the codes alone, as the frames would show nothing but
+    themselves, and so does everything where that file is gone too.
 
     Args:
         directory: that `reconstruct_video` wrote.
         path: `input` (the found cameras), or `orbit`, `spiral`, `dolly` about what the middle keyframe looks at.
         out: the .mp4 that is written.
-        size: shorter side of the images in pixels, at most the source's; by default 192.
+        size: shorter side of the images in pixels, at most the source's; by default that of the frames, at most 1080.
         frames: length of the path.
         device: to compute on: "auto", "cpu", "cuda", ...
         overwrite: whether an earlier file is replaced.
@@ -133,18 +142,23 @@ def render_path(
     if frames is not None and frames < 2:
         raise UserError(f"A path of {frames} frames is out of range: give 2 or more.")
     out = checked_out(out, overwrite)
+    check_size(size)
     saved = Reconstruction.load(directory, device)
-    cameras = saved.path(path, frames)
-    frame = None if path == "input" else saved.frame_reader()
     with Stages() as stages:
-        report = partial(stages, f"rendering {path}")
-        if frame is None:
-            images = saved.render_path(cameras, size=size, progress=report)
-        else:
-            renderer = ImageBasedRenderer(saved, frame, saved.size_of(size))
-            images = renderer.images(cameras, progress=report)
-    write_video(out, images, saved.frame_rate if path == "input" else NOVEL_RATE)
+        images = _images_along(saved, path, saved.path(path, frames), size, partial(stages, f"rendering {path}"))
+        write_video(out, images, saved.frame_rate if path == "input" else NOVEL_RATE)
     return out
+
+
+def _images_along(
+    saved: Reconstruction, path: str, cameras: Cameras, size: int | None, report: PartDone
+) -> Iterator[UInt8[Tensor, "3 height width"]]:
+    """The views of a path, one after another."""
+    if path != "input":
+        with suppress(UserError):
+            return ImageBasedRenderer.of(saved, size).images(cameras, progress=report)
+    chunks = render_chunks(saved, cameras, result_size(saved.source.image_size, size), report)
+    return (image for views in chunks for image in to_bytes(views.rgb))
 
 
 def export_reconstruction(

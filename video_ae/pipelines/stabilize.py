@@ -92,8 +92,7 @@ def stabilize_video(
         seconds = None if lock else smooth_seconds or DEFAULT_SECONDS
         found, rate = video.path("input"), video.frame_rate
         steady = locked_trajectory(video) if seconds is None else smoothed_trajectory(found, seconds * rate)
-        size = settings.result_size(video.source.image_size)
-        renderer = ImageBasedRenderer(video, video.source_reader(size), size)
+        renderer = ImageBasedRenderer.of(video, settings.size)
         stages("looking at the borders", 0)
         zoom, unseen = choose_zoom(renderer.coverage(steady))
         stages("looking at the borders", 1)

@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from video_ae.compiled import Floats, kernel
+from video_ae.compiled import Bytes, Floats, kernel
+from video_ae.geometry.bicubic import bicubic_color
 from video_ae.geometry.bilinear import corner, mixed
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+_WHITE = np.float32(255)
+LEAST_WEIGHT = 0.02  # of a source view that is looked up
 _LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
 
 
@@ -99,13 +102,13 @@ def color_rows(
     known: Floats,
     base: Floats,
     agreement: Floats,
-    frames: Floats,
+    frames: Bytes,
     poses: Floats,
     view: Floats,
     own: Floats,
     base_weight: float,
     nearest: float,
-    image: Floats,
+    image: Bytes,
     first: int,
     last: int,
 ) -> None:
@@ -113,39 +116,44 @@ def color_rows(
 
     Args:
         known: [2, row, column]: inverse depth of the view, and 1 where it is known.
-        base: [3, row, column], the rendered colours.
+        base: [3, row, column], the rendered colours, 0 to 1.
         agreement: [source, row, column], times each source's share.
-        frames: [source, 3, height, width].
+        frames: [source, height, width, 3].
         poses, view, own: as in `agree_rows`.
         base_weight: of the rendered colours.
         nearest: depth; what lies nearer to a source is projected as if it lay there.
-        image: [3, height, width] is filled.
+        image: [height, width, 3] is filled.
         first, last: the rows are those from the first to before the last.
     """
-    count, _, source_height, source_width = frames.shape
+    count, source_height, source_width, _ = frames.shape
     rows, columns = known.shape[1:]
-    _, height, width = image.shape
+    height, width, _ = image.shape
     depth_maps, colors = known.reshape(2, rows * columns), base.reshape(3, rows * columns)
-    trust, pixels = agreement.reshape(count, rows * columns), frames.reshape(3 * count, source_height * source_width)
+    trust = agreement.reshape(count, rows * columns)
     across, down = min(columns - 1, 1), min(rows - 1, 1) * columns
-    right, below = min(source_width - 1, 1), min(source_height - 1, 1) * source_width
     for y in range(first, last):
         v = (np.float32(y) + _HALF) / np.float32(height)
         for x in range(width):
             u, total = (np.float32(x) + _HALF) / np.float32(width), np.float32(base_weight)
             i, du, dv = _corner_at(u, v, rows, columns)
-            red = total * mixed(colors, 0, i, du, dv, across, down)
-            green = total * mixed(colors, 1, i, du, dv, across, down)
-            blue = total * mixed(colors, 2, i, du, dv, across, down)
+            red = total * mixed(colors, 0, i, du, dv, across, down) * _WHITE
+            green = total * mixed(colors, 1, i, du, dv, across, down) * _WHITE
+            blue = total * mixed(colors, 2, i, du, dv, across, down) * _WHITE
             if mixed(depth_maps, 1, i, du, dv, across, down) > np.float32(0.999):
                 q = mixed(depth_maps, 0, i, du, dv, across, down)
                 for n in range(count):
                     weight = mixed(trust, n, i, du, dv, across, down)
-                    if weight > _ZERO:
+                    if weight > np.float32(LEAST_WEIGHT):
                         a, b, _ = project_pixel(u, v, q, np.float32(nearest), poses[n], view, own[n])
-                        j, au, av = _corner_at(a, b, source_height, source_width)
-                        red += weight * mixed(pixels, 3 * n, j, au, av, right, below)
-                        green += weight * mixed(pixels, 3 * n + 1, j, au, av, right, below)
-                        blue += weight * mixed(pixels, 3 * n + 2, j, au, av, right, below)
+                        a, b = a * np.float32(source_width) - _HALF, b * np.float32(source_height) - _HALF
+                        r, g, b = bicubic_color(frames[n], a, b)
+                        red, green, blue = red + weight * r, green + weight * g, blue + weight * b
                         total += weight
-            image[0, y, x], image[1, y, x], image[2, y, x] = red / total, green / total, blue / total
+            pixel, part = image[y, x], _ONE / total
+            pixel[0], pixel[1], pixel[2] = _byte(red * part), _byte(green * part), _byte(blue * part)
+
+
+@kernel
+def _byte(value: Any) -> Any:
+    """The nearest byte."""
+    return np.uint8(min(max(value, _ZERO), _WHITE) + _HALF)

@@ -9,7 +9,7 @@ around it. Where depth jumps from pixel to pixel, a source view would be torn: e
 along the tear, as thin lines on plain walls. There the warped image stays as well.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -19,23 +19,26 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from video_ae.compiled import arrays, spread, usable
+from video_ae.errors import UserError
+from video_ae.geometry.bicubic import sample_bicubic
 from video_ae.geometry.covisibility import viewpoint_distance
-from video_ae.geometry.pinhole import MINIMUM_DEPTH, sample
-from video_ae.geometry.resize import even_size, resize_images, resize_maps
+from video_ae.geometry.pinhole import MINIMUM_DEPTH
+from video_ae.geometry.resize import as_floats, even_size, resize_images, resize_maps
 from video_ae.scene.annotations import Reconstruction
-from video_ae.scene.color_kernel import color_rows
+from video_ae.scene.color_kernel import LEAST_WEIGHT, color_rows
 from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
 from video_ae.scene.forward_warping import warp_frames
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
-from video_ae.scene.source import FrameReader
+from video_ae.scene.source import FrameReader, result_size
 from video_ae.types import Cameras, RenderedViews, Scene
 
 AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
-RENDERED_WEIGHT = 0.03  # of the warped image beside source views that see a point
+RENDERED_WEIGHT = 0.01  # of the warped image beside source views that see a point
 COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looked for what is unseen
 GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
-NEAREST = 3  # frames that are warped, and source views where nobody chooses them
+NEAREST = 3  # frames that are warped
+SOURCES, SHARPNESS = 4, 3  # source views where nobody chooses them, and the power of nearness by which they count
 NEIGHBOURS = 4  # frames that the depth of each of these is compared with
 UNSEEN, MOSTLY_UNSEEN = 0.01, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
 _SAME, _TEAR = 0.05, 0.3  # as AGREEMENT and TEAR, between depth maps of frames
@@ -50,7 +53,7 @@ class ImageBasedRenderer:
 
     Args:
         reconstruction: of a video.
-        frame: reads a frame of the clip by its position, RGB in [0, 1], of any size.
+        frame: reads a frame of the clip by its position, of any size.
         size: (width, height) of the images.
         inverse_depth: 1 / z seen by each frame (NaN where it is not known), where it has been rendered already.
     """
@@ -60,28 +63,44 @@ class ImageBasedRenderer:
     size: tuple[int, int]
     inverse_depth: Float[Tensor, "frame rows columns"] | None = None
 
+    @classmethod
+    def of(cls, reconstruction: Reconstruction, size: int | None = None) -> "ImageBasedRenderer":
+        """Views in the colours of the video, at its size.
+
+        Where the video of a loaded reconstruction is gone, the small frames that were kept beside it take its place.
+
+        Args:
+            reconstruction: of a video.
+            size: shorter side in pixels, as in `result_size`; by default that of the frames, at most 1080.
+
+        Raises:
+            UserError: the video is gone, and so are the small frames.
+        """
+        shape = result_size(reconstruction.source.image_size, size)
+        try:
+            return cls(reconstruction, reconstruction.source_reader(shape), shape)
+        except UserError:
+            small = reconstruction.need_frame_reader()
+            return cls(reconstruction, small, reconstruction.image_size if size is None else shape)
+
     def images(
         self, cameras: Cameras, source_views: Sequence[dict[int, float]] | None = None, progress: PartDone = unreported
-    ) -> UInt8[Tensor, "view 3 height width"]:
-        """All views of a path, as bytes.
+    ) -> Iterator[UInt8[Tensor, "3 height width"]]:
+        """The views of a path one after another, as bytes: each is made when it is asked for.
 
         Args:
             cameras: of the views, in the scene's world.
             source_views: for each view, the positions of the frames that give it colour, with their weights; by
-                default the three that see most alike.
+                default the four that see most alike.
             progress: called with the part done, from 0 to 1.
         """
         progress(0.0)
         distances = view_distances(self.reconstruction.scene, cameras)
         chosen = nearest_source_views(distances) if source_views is None else source_views
-        width, height = self.size
-        images = torch.empty(len(cameras), 3, height, width, dtype=torch.uint8)
         for number, sources in enumerate(chosen):
             camera = cameras.select([number]).to("cpu", torch.float32)
-            colored = self._colored(self._warped(camera, distances[number]), camera, sources)
-            images[number] = to_bytes(colored[None])[0]
+            yield self._colored(self._warped(camera, distances[number]), camera, sources)
             progress((number + 1) / len(cameras))
-        return images
 
     def coverage(self, cameras: Cameras) -> Float[Tensor, "view height width"]:
         """How much of small views any code has seen, 0 to 1.
@@ -137,7 +156,8 @@ class ImageBasedRenderer:
             view = known, self._camera(frame), there, cameras
             agreeing, seeing = depth_agreement(*view, _SAME, _TEAR).sum(0), depth_agreement(*view, _ANY, _ANY).sum(0)
             trust = _smoothed(((agreeing + _PRIOR / 2) / (seeing + _PRIOR))[None])[0]
-            return resize_images(self.frame(frame), (known.shape[1], known.shape[0])), known, trust
+            small = resize_images(self.frame(frame), (known.shape[1], known.shape[0]))
+            return as_floats(small), known, trust
 
         return lru_cache(_KEPT)(points)
 
@@ -153,17 +173,19 @@ class ImageBasedRenderer:
     def _camera(self, frame: int) -> Cameras:
         return self.reconstruction.scene.cameras.select([frame]).to("cpu", torch.float32)
 
-    def _colored(self, views: RenderedViews, camera: Cameras, weights: dict[int, float]) -> Tensor:
+    def _colored(
+        self, views: RenderedViews, camera: Cameras, weights: dict[int, float]
+    ) -> UInt8[Tensor, "3 height width"]:
         """A rendered view in the colours of its source views."""
         known, base = views.inverse_depth[0], fill_unseen(views.rgb, views.opacity)[0]
         if not weights:
-            return resize_maps(base, self.size)
+            return to_bytes(resize_maps(base, self.size))
         sources = Cameras.cat([self._camera(frame) for frame in weights])
         there = torch.stack([self._inverse_depth_of(frame) for frame in weights])
         frames = torch.stack([self.frame(frame) for frame in weights])
         agreement = depth_agreement(known, camera, there, sources, AGREEMENT, TEAR)
         agreement = _smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
-        work = _compiled_colors if usable(known, base, frames) else _colors
+        work = _compiled_colors if usable(known, base) else _colors
         return work(known, base, agreement, frames, camera, sources, self.size)
 
 
@@ -177,28 +199,29 @@ def _smoothed(maps: Float[Tensor, "map rows columns"]) -> Float[Tensor, "map row
 def _colors(
     known: Tensor, base: Tensor, agreement: Tensor, frames: Tensor, view: Cameras, sources: Cameras,
     size: tuple[int, int],
-) -> Float[Tensor, "3 height width"]:  # fmt: skip
+) -> UInt8[Tensor, "3 height width"]:  # fmt: skip
     """The rendered colours `base`, and those of the source views by their agreement."""
     inverse_depth = resize_maps(known.nan_to_num(0.0)[None], size)[0]
     seen = (resize_maps(known.isfinite().float()[None], size)[0] > 0.999).float()
     total, color = torch.full(inverse_depth.shape, RENDERED_WEIGHT), RENDERED_WEIGHT * resize_maps(base, size)
     for i, weight in enumerate(seen * resize_maps(agreement, size)):
+        weight = weight * (weight > LEAST_WEIGHT)
         uv, _ = reproject(view, sources.select([i]), inverse_depth)
-        color = color + weight * sample(frames[i][None], uv[None], "border")[0]
+        color = color + weight * sample_bicubic(as_floats(frames[i][None]), uv[None])[0]
         total = total + weight
-    return color / total
+    return to_bytes(color / total)
 
 
 def _compiled_colors(
     known: Tensor, base: Tensor, agreement: Tensor, frames: Tensor, view: Cameras, sources: Cameras,
     size: tuple[int, int],
-) -> Float[Tensor, "3 height width"]:  # fmt: skip
+) -> UInt8[Tensor, "3 height width"]:  # fmt: skip
     """The same by a compiled loop."""
-    image = torch.empty(3, size[1], size[0])
+    image = torch.empty(size[1], size[0], 3, dtype=torch.uint8)
     depth = torch.stack([known.nan_to_num(0.0), known.isfinite().float()])
-    inputs = *arrays(depth, base, agreement, frames), *for_kernels(view, sources), RENDERED_WEIGHT, MINIMUM_DEPTH
-    spread(size[1], color_rows, *inputs, *arrays(image))
-    return image
+    inputs = *arrays(depth, base, agreement, frames.permute(0, 2, 3, 1)), *for_kernels(view, sources)
+    spread(size[1], color_rows, *inputs, RENDERED_WEIGHT, MINIMUM_DEPTH, *arrays(image))
+    return image.permute(2, 0, 1)
 
 
 def nearest_source_views(distances: Float[Tensor, "view frame"]) -> list[dict[int, float]]:
@@ -209,8 +232,8 @@ def nearest_source_views(distances: Float[Tensor, "view frame"]) -> list[dict[in
     """
     source_views = []
     for row in distances:
-        nearest = row.argsort()[:NEAREST].tolist()
-        shares = {i: 1 / (row[i].item() + 0.02) ** 2 for i in nearest}
+        nearest = row.argsort()[:SOURCES].tolist()
+        shares = {i: 1 / (row[i].item() + 0.02) ** SHARPNESS for i in nearest}
         total = sum(shares.values())
         source_views.append({i: share / total for i, share in shares.items()})
     return source_views

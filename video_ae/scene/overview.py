@@ -14,7 +14,6 @@ from matplotlib.gridspec import GridSpec
 from video_ae.formats.ply import PointCloud
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.scene.annotations import Reconstruction
-from video_ae.scene.rendering import to_bytes
 
 SHOWN = 6  # frames
 _WIDTH, _TALLEST = 14.4, 2.0  # inches: of the whole, of one frame
@@ -71,7 +70,7 @@ def _images(figure: Figure, grid: GridSpec, reconstruction: Reconstruction, posi
     low, high = np.quantile(disparity, [0.02, 0.98])
     colours = {"cmap": "magma", "vmin": low, "vmax": max(high, low + 1e-6)}  # images in colour ignore them
     rows = {
-        "input": to_bytes(torch.stack([frame(position) for position in positions])).movedim(1, -1).numpy(),
+        "input": torch.stack([frame(position) for position in positions]).movedim(1, -1).numpy(),
         "rendered": rendered.rgb.movedim(1, -1).numpy(),
         "disparity": disparity,
     }

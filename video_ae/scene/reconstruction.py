@@ -33,6 +33,7 @@ from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, Rend
 from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_clip
 
+FRAME_BYTES, LEAST_FRAMES, MOST_FRAMES = 2**27, 8, 48  # of the source in memory: views in a row share them
 PATH_FRAMES = 96  # of a new path: four seconds
 
 
@@ -152,17 +153,17 @@ class Reconstruction:
         if self.folder is None:
             return as_floats(self.scene.clip.frames.cpu())
         frame = self.need_frame_reader()
-        return torch.stack([frame(position) for position in range(len(self))])
+        return torch.stack([as_floats(frame(position)) for position in range(len(self))])
 
     def frame_reader(self) -> FrameReader | None:
         """A function that reads one of `frames` by its position; None where a loaded reconstruction has lost them."""
         if self.folder is not None:
             return recorded_frames(self.folder, self.scene.clip)
         frames = self.scene.clip.frames.cpu()
-        return lambda position: as_floats(frames[position])
+        return (frames if frames.dtype == torch.uint8 else to_bytes(frames)).__getitem__
 
     def need_frame_reader(self) -> FrameReader:
-        """A function that reads one of `frames` (RGB in [0, 1]) by its position.
+        """A function that reads one of `frames` by its position, as bytes.
 
         Raises:
             UserError: a loaded reconstruction has lost its frames.
@@ -182,7 +183,9 @@ class Reconstruction:
         return GlobalShutterReader(reader, camera, self.scene.clip.indices) if camera.readout else reader
 
     def source_reader(self, size: tuple[int, int]) -> FrameReader:
-        """A function that reads a frame of the clip from the video, by its position; it keeps the latest few.
+        """A function that reads a frame of the clip from the video, by its position.
+
+        It keeps the latest ones: 128 MB of them, at least eight and at most 48.
 
         Args:
             size: (width, height) to which frames are brought.
@@ -191,7 +194,8 @@ class Reconstruction:
             UserError: the video is gone.
         """
         reader, indices = self.source_video(), self.scene.clip.indices.tolist()
-        return lru_cache(maxsize=8)(lambda position: read_clip(reader, [indices[position]], size).frames[0])
+        kept = max(LEAST_FRAMES, min(MOST_FRAMES, FRAME_BYTES // (3 * size[0] * size[1])))
+        return lru_cache(kept)(lambda position: read_clip(reader, [indices[position]], size, as_bytes=True).frames[0])
 
     def path(self, name: str, frames: int | None = None) -> Cameras:
         """Cameras along a path.
@@ -354,7 +358,12 @@ class Reconstruction:
         return viewer
 
     def save(
-        self, folder: str | Path, export: Formats = ("all",), overwrite: bool = False, progress: Progress | None = None
+        self,
+        folder: str | Path,
+        export: Formats = ("all",),
+        overwrite: bool = False,
+        progress: Progress | None = None,
+        size: int | None = None,
     ) -> Path:
         """Writes what `video-ae reconstruct` writes, for `load` and the commands `render`, `view` and `export`.
 
@@ -364,12 +373,13 @@ class Reconstruction:
                 that the scene has something for, or `none`.
             overwrite: whether an earlier reconstruction is replaced.
             progress: called with what is being done and the part done, from 0 to 1.
+            size: shorter side of `novel_view.mp4` in pixels; by default the video's, at most 1080.
 
         Raises:
             UserError: the folder is in the way or cannot be written, or there is no export of a name.
         """
         with output_folder(Path(folder), overwrite) as out, Stages(progress or (lambda stage, done: None)) as stages:
-            write_results(out, self, export, stages)
+            write_results(out, self, export, stages, size)
         return Path(folder)
 
     @classmethod

@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from video_ae.progress import Stages
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, Formats, chosen_formats
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
-from video_ae.scene.rendering import to_bytes
 from video_ae.scene.source import FrameReader, Source
 from video_ae.scene.undistort import UndistortedReader
 from video_ae.types import Scene, VideoClip
@@ -37,7 +37,9 @@ SCENE = "scene"
 WEIGHTS = f"{SCENE}/weights.safetensors"
 
 
-def write_results(folder: Path, reconstruction: Reconstruction, export: Formats, stages: Stages) -> None:
+def write_results(
+    folder: Path, reconstruction: Reconstruction, export: Formats, stages: Stages, size: int | None = None
+) -> None:
     """Writes all files of a reconstruction: cameras.json, reconstruction.mp4, novel_view.mp4, overview.png,
     summary.json, the folder scene/, and exports.
 
@@ -46,6 +48,7 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Formats,
         reconstruction: what is written.
         export: names of formats, as in `chosen_formats`.
         stages: called with what is being done; its times are written into summary.json.
+        size: shorter side of novel_view.mp4 in pixels, as in `result_size`.
 
     Raises:
         UserError: there is no format of a name, or the scene has nothing for it.
@@ -56,11 +59,10 @@ def write_results(folder: Path, reconstruction: Reconstruction, export: Formats,
     write_cameras_json(folder / "cameras.json", reconstruction.trajectory)
     stages("rendering the input path", 0)
     rendered = reconstruction.render_frames(None, lambda done: stages("rendering the input path", done))
-    frame, size = reconstruction.need_frame_reader(), reconstruction.image_size
-    pairs = (torch.cat([to_bytes(frame(number)), shown], -1) for number, shown in enumerate(rendered.rgb))
+    frame = reconstruction.need_frame_reader()
+    pairs = (torch.cat([frame(number), shown], -1) for number, shown in enumerate(rendered.rgb))
     write_video(folder / INPUT_VIDEO, pairs, reconstruction.frame_rate)
-    # Colours from the frames as the model got them: of that size is the video too, and they are in memory anyway.
-    renderer = ImageBasedRenderer(reconstruction, frame, size, rendered.inverse_depth)
+    renderer = replace(ImageBasedRenderer.of(reconstruction, size), inverse_depth=rendered.inverse_depth)
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
     write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)
     stages("writing", 0)
@@ -163,7 +165,7 @@ def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
         clip: of its scene, whose size and number of frames count.
 
     Returns:
-        RGB in [0, 1] by the frame's position; None where the video is missing or another one.
+        RGB by the frame's position; None where the video is missing or another one.
     """
     try:
         reader = open_video(folder / INPUT_VIDEO)
@@ -172,7 +174,7 @@ def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
     width, height = clip.image_size
     if len(reader) != len(clip) or reader.image_size != (2 * width, height):
         return None
-    return lru_cache(_FRAMES_KEPT)(lambda position: reader.read([position])[0, :, :, :width].float() / 255)
+    return lru_cache(_FRAMES_KEPT)(lambda position: reader.read([position])[0, :, :, :width])
 
 
 def export_into(folder: Path, reconstruction: Reconstruction, names: Formats, overwrite: bool) -> list[Path]:

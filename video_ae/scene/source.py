@@ -21,6 +21,7 @@ from video_ae.videos.load import load_clip
 from video_ae.videos.open import open_video
 
 SHORTER_SIDE = 192  # of the frames that the model gets, in pixels
+LARGEST_SIDE = 1080  # shorter side of results, in pixels, where nobody asked for another
 DEFAULT_RATE = 10.0  # frames a second where the source has no times
 FOCAL_RANGE = (0.1, 20.0)  # fx / width
 FORMS = (
@@ -31,8 +32,8 @@ FORMS = (
 Video = str | Path | VideoReader | VideoClip | Tensor | np.ndarray | Sequence[Any]
 """What `open_source` takes."""
 
-FrameReader = Callable[[int], Float[Tensor, "3 height width"]]
-"""Reads a frame of a clip by its position, RGB in [0, 1]."""
+FrameReader = Callable[[int], UInt8[Tensor, "3 height width"]]
+"""Reads a frame of a clip by its position, RGB in 0 .. 255."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,19 @@ def check_size(size: int | None) -> None:
     """
     if size is not None and size < 16:
         raise UserError(f"A size of {size} pixels is out of range: give 16 or more.")
+
+
+def result_size(source: tuple[int, int], size: int | None = None) -> tuple[int, int]:
+    """(width, height) of the images of a result: the source's own, with even sides, as video codecs want them.
+
+    Args:
+        source: (width, height) of the source.
+        size: shorter side in pixels, at most the source's; by default the source's, at most 1080.
+
+    >>> result_size((3840, 2160)), result_size((641, 361)), result_size((640, 360), 180)
+    ((1920, 1080), (640, 360), (320, 180))
+    """
+    return even_size(source, size or LARGEST_SIDE)
 
 
 def known_focal(focal: float | None, fov_degrees: float | None, K: Any, width: int) -> float | None:

@@ -21,7 +21,7 @@ def write_video(
     path: str | Path,
     frames: Iterable[UInt8[Tensor, "3 height width"] | Float[Tensor, "3 height width"]],
     fps: float | int = 30.0,
-) -> None:
+) -> int:
     """Writes frames as H.264, yuv420p. The same frames give the same bytes.
 
     Odd widths and heights get one more column or row, a copy of the last one, since yuv420p requires even sides. The
@@ -31,6 +31,9 @@ def write_video(
         path: of the file; missing folders are made.
         frames: RGB, bytes or floats in [0, 1] (clamped); a tensor [frame, 3, height, width], or one after another.
         fps: frames per second.
+
+    Returns:
+        How many frames were written.
 
     Raises:
         UserError: there are no frames, the rate is not positive, or the folder cannot be written.
@@ -42,21 +45,27 @@ def write_video(
     if not fps > 0:
         raise UserError(f"A video needs a frame rate above zero, not {fps}.")
     rate = Fraction(fps).limit_denominator(1001)
-    write_atomically(path, lambda temporary: _encode(temporary, first, following, rate))
+    written: list[int] = []
+    write_atomically(path, lambda temporary: written.append(_encode(temporary, first, following, rate)))
+    return written[0]
 
 
-def _encode(path: Path, first: Tensor, following: Iterator[Tensor], rate: Fraction) -> None:
+def _encode(path: Path, first: Tensor, following: Iterator[Tensor], rate: Fraction) -> int:
+    """How many frames were written."""
     import av
 
     height, width = first.shape[-2:]
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        for number, frame in enumerate(chain([first], following)):
+        count = 0
+        for frame in chain([first], following):
             encoded = av.VideoFrame.from_ndarray(_even_rgb(frame), format="rgb24")
-            encoded.pts, encoded.time_base = number, 1 / rate
+            encoded.pts, encoded.time_base = count, 1 / rate
             container.mux(stream.encode(encoded))
+            count += 1
         container.mux(stream.encode())
+    return count
 
 
 def _even_rgb(frame: Tensor) -> np.ndarray:

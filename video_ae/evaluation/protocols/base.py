@@ -68,3 +68,4 @@ a grey image.
 
 PoseObserver = Callable[[str, str, VideoClip, Cameras, PoseEstimate], object]
 ViewObserver = Callable[[str, str, int, VideoClip, View, Prediction], object]
+FrameObserver = Callable[[str, str, int, VideoClip, Prediction], object]

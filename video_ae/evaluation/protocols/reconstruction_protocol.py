@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from video_ae.datasets.base import ClipSource
 from video_ae.evaluation.metrics.depth import depth_error
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
-from video_ae.evaluation.protocols.base import Prediction, prediction_of
+from video_ae.evaluation.protocols.base import FrameObserver, prediction_of
 from video_ae.evaluation.protocols.frozen_frames import EVERY, find_frozen
 from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
@@ -41,7 +41,6 @@ class RenderableScene:
 
 
 SceneBuilder = Callable[[VideoClip], RenderableScene]
-FrameObserver = Callable[[str, str, int, VideoClip, Prediction], object]
 
 
 def _flat(rgb: Float[Tensor, "view 3 height width"], value: float) -> RenderedViews:
