@@ -10,7 +10,6 @@ from video_ae.camera.moving_objects import (
     looks_moving,
     static_part,
     trimmed_error,
-    with_borders,
 )
 from video_ae.camera.problem import SceneState, Submap
 
@@ -49,7 +48,7 @@ def errors_of(moving: bool) -> tuple[torch.Tensor, FrameGraph]:
 
 def test_a_still_scene_is_left_alone():
     errors, _ = errors_of(moving=False)
-    assert not looks_moving(with_borders(errors))
+    assert not looks_moving(errors)
     assert static_part(errors).mean() > 0.95
 
 

@@ -17,7 +17,7 @@ from video_ae.camera.reprojection import predict_points
 
 BETTER = 0.9  # part of the error of what fits best that leaving the rest out leaves at most
 ROUNDS, CONVERGED, PATIENCE = 8, 0.98, 2  # of leaving out and solving; rounds that gain less are waited for
-_SUSPICIOUS_PART = 0.06  # part of a clip that moves by itself, from which it is looked at again
+_SUSPICIOUS_PART = 0.1  # of a clip: still ones have up to 0.05, those with people 0.23 and more
 _GAPS, _STRETCH = (1, 2, 4, 6), 32  # of the matches, and frames that are matched at once
 _OFF = 0.8 / 64  # of the shorter side: an error that no still scene has
 _KEPT = 0.55  # part of a clip that is never left out, however badly it fits: half and a margin

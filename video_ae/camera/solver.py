@@ -165,9 +165,10 @@ class CameraSolver(CameraEncoder):
     def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""
         matches = UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
-        errors = with_borders(matches.errors(solved))
+        errors = matches.errors(solved)
         if not looks_moving(errors) or is_guess(solved.notes):
             return solving, solved
+        errors = with_borders(errors)
         best, least, first, waited = (solving, solved), trimmed_error(errors), trimmed_error(errors), 0
         for _ in range(ROUNDS):
             trial = _Solving(self, solving.images.showing(static_part(errors)), solving.focal)
