@@ -255,5 +255,5 @@ def test_a_rolling_shutter_is_not_taken_for_a_lens(model, monkeypatch, readout):
     found = replace(model.camera.solve(frames), readout=readout)
     monkeypatch.setattr(model, "find_lens", find_lens)
     monkeypatch.setattr(model, "find_cameras", lambda *words: found)
-    reader, _ = model.without_lens(FramesInMemory(frames), replace(clip(6), frames=frames), Options())
+    reader, _ = model.without_lens(FramesInMemory(frames), replace(clip(6), frames=frames), Options(refine_steps=1))
     assert isinstance(reader, UndistortedReader) == (not readout)

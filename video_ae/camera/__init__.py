@@ -4,6 +4,7 @@
 * kernels: three loops compiled for the processor, each the twin of a function in a file below that is read instead;
 * features, optical_flow, reprojection, normal_equations, bundle_adjustment, frame_graph, loop_closure, iteration:
   frames are matched and a scene is solved on that;
+* working_images: the frame graphs of a clip at each size;
 * direction_search, incremental, initialization: where a scene to begin with comes from;
 * pose_graph, place_recognition, loop_verification, loop_detection: loops that drift hides;
 * covariance, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation_confidence
@@ -48,10 +47,10 @@ from video_ae.camera.reprojection import frame_fit, match_costs
 from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
+from video_ae.camera.working_images import WorkingImages
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
-from video_ae.geometry.resize import resize_to_floats
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.types import CameraEstimate, Cameras, LensOffset
@@ -136,7 +135,7 @@ class CameraSolver(CameraEncoder):
     ) -> CameraEstimate:
         if len(frames) < 2:
             raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
-        images = _WorkingImages(frames, self.features, self.levels)
+        images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         solving = _Solving(self, images.select(selected), focal_over_width)
         solved, readout, static = solving.feed_forward(), 0.0, None
@@ -156,7 +155,7 @@ class CameraSolver(CameraEncoder):
                 break
             readout += more
             straight = as_global_shutter(frames, image_motion(_estimate(whole, frames)), readout)
-            images = _WorkingImages(straight, self.features, self.levels, images.static)
+            images = WorkingImages(straight, self.features, self.levels, images.static)
             solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, rounds)
             whole = self._register(images, selected, solved)
         estimate = replace(_estimate(whole, frames), readout=readout, static=static)
@@ -182,7 +181,7 @@ class CameraSolver(CameraEncoder):
                 break
         return best if least < BETTER * first else (solving, solved)
 
-    def _register(self, images: "_WorkingImages", selected: list[int], solved: Submap) -> Submap:
+    def _register(self, images: WorkingImages, selected: list[int], solved: Submap) -> Submap:
         """All frames of a clip, some of which are solved."""
         if len(selected) == len(images.frames):
             return solved
@@ -190,7 +189,7 @@ class CameraSolver(CameraEncoder):
         return register_frames(solved, selected, graph, self.outer_loop)
 
     def _find_readout(
-        self, images: "_WorkingImages", whole: Submap, focal_over_width: float | None, rolls: bool
+        self, images: WorkingImages, whole: Submap, focal_over_width: float | None, rolls: bool
     ) -> float | None:
         if is_guess(whole.notes):
             return None
@@ -212,7 +211,7 @@ class CameraSolver(CameraEncoder):
         """
         if len(frames) < FEWEST_FRAMES:
             return None
-        images = _WorkingImages(frames, self.features, self.levels)
+        images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         selected = selected[:: max(1, min(_LENS_STEP, len(selected) // self.window))]
         first = max(0, (len(selected) - self.window) // 2)
@@ -224,35 +223,6 @@ class CameraSolver(CameraEncoder):
         graph, state = solved.graph, solved.state
         priors = self.outer_loop.priors(graph, state, solved.known)
         return search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
-
-
-class _WorkingImages:
-    """The frames of a clip at their working sizes; feature pyramids are made once a size."""
-
-    def __init__(self, frames: Frames, features: nn.Module, levels: int, static: Tensor | None = None) -> None:
-        self.frames, self._features, self._levels, self.static = frames, features, levels, static
-        self._graphs: dict[int, FrameGraph] = {}
-
-    def select(self, kept: list[int]) -> "_WorkingImages":
-        """Some of the frames."""
-        if len(kept) == len(self.frames):
-            return self
-        static = None if self.static is None else self.static[kept]
-        return _WorkingImages(self.frames[kept], self._features, self._levels, static)
-
-    def showing(self, static: Float[Tensor, "frame rows columns"]) -> "_WorkingImages":
-        """The same frames, of which some parts are left out."""
-        return _WorkingImages(self.frames, self._features, self._levels, static)
-
-    def graph(self, size: int, step: int, frames: list[int] | None = None) -> FrameGraph:
-        """The frame graph of some frames whose shorter side has `size` pixels, points `step` pixels apart."""
-        if size not in self._graphs:
-            height, width = self.frames.shape[-2:]
-            ratio = size / min(height, width)
-            small = resize_to_floats(self.frames, (max(8, round(width * ratio)), max(8, round(height * ratio))))
-            self._graphs[size] = FrameGraph(small, self._features, self._levels, step, self.static)
-        graph = self._graphs[size].with_step(step)
-        return graph if frames is None else graph.part(frames)
 
 
 @dataclass(frozen=True)
@@ -268,7 +238,7 @@ class _Solution:
 class _Solving:
     """One clip on its way from frames to a submap of all of them."""
 
-    def __init__(self, solver: CameraSolver, images: _WorkingImages, focal_over_width: float | None) -> None:
+    def __init__(self, solver: CameraSolver, images: WorkingImages, focal_over_width: float | None) -> None:
         self.solver, self.images, self.focal = solver, images, focal_over_width
         count = len(images.frames)
         self.parts = split_frames(count, count if count <= solver.longest else solver.window, solver.overlap)

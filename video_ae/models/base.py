@@ -156,7 +156,7 @@ class VideoModel(Autoencoder):
         for number in range(_LENS_ROUNDS):
             options.progress("lens", 0.0)
             offset = self.find_lens(clip, options)
-            if offset is not None and number == 0:
+            if offset is not None and number == 0 and options.refine_steps:
                 offset = self._without_shutter(clip, options, offset)
             if offset is None:
                 break
