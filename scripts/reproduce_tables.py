@@ -46,7 +46,7 @@ WALKTHROUGHS = {
     "walkthroughs_transfer": ["transfer", *FEED_FORWARD],
     "walkthroughs_published_protocol": ["paper", "--weights", PAPER],
 }
-HARD = {"hard": ["hard", "--peers"]}
+HARD = {"hard": ["hard", "--peers"], "slow": ["hard"], "rates": ["hard", "--peers"]}  # folders of the same names
 DOCUMENTS = ["README.md", "docs/results.md", "docs/experiments.md"]
 
 
@@ -97,7 +97,7 @@ def main() -> None:
     runs = [(name, words, given.real) for name, words in REAL.items()] if given.real else []
     runs += [(name, words, given.real.parent / "full_size") for name, words in FULL_SIZE.items()] if given.real else []
     runs += [(name, words, Path("data/walkthroughs/test")) for name, words in WALKTHROUGHS.items()]
-    runs += [(name, words, Path("data/walkthroughs/hard")) for name, words in HARD.items()]
+    runs += [(name, words, Path("data/walkthroughs", name)) for name, words in HARD.items()]
     if unknown := set(given.only or ()) - {name for name, *_ in runs}:
         parser.error(f"there is no run {sorted(unknown)[0]!r}: choose among {', '.join(name for name, *_ in runs)}")
     runs = [entry for entry in runs if not given.only or entry[0] in given.only]

@@ -6,13 +6,14 @@ A table stands between `<!-- table PATH KEY ... -->` and `<!-- /table -->`, or `
 `<!-- /clips -->` for the rows of the method's own clips, or `<!-- groups PATH KEY ... -->` and `<!-- /groups -->` for a
 row per group of clips and method. PATH is a results.json relative to the
 markdown file; a KEY names a mean in it, with dots between levels: `ate_rmse_over_extent`, `pairs.5.rotation_deg`,
-`2.psnr`. A key that ends in `:median` takes the median, in `:NAME` the mean of that group of clips. A row per method, a
-column per key.
+`2.psnr`. A key that ends in `:median` takes the median, in `:NAME` the mean of that group of clips; of groups
+in their table `:median` and `:largest`. A row per method, a column per key.
 """
 
 import argparse
 import json
 import re
+import statistics
 from pathlib import Path
 
 BLOCK = re.compile(r"(<!-- (table|clips|groups) (\S+) ([^>]*?) ?-->\n).*?(<!-- /\2 -->)", re.DOTALL)
@@ -38,19 +39,31 @@ def clips(content: dict, keys: list[str]) -> str:
 
 
 def groups(content: dict, keys: list[str]) -> str:
-    """A markdown table with a row per group of clips and method: means of the group."""
+    """A markdown table with a row per group of clips and method: means of the group, medians or largest values."""
     methods = {content["method"]: content} | content["baselines"]
-    lines = ["| clips | method | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
+    titles = [key.replace(":", ", ") for key in keys]
+    lines = ["| clips | method | " + " | ".join(titles) + " |", "|---" * (len(keys) + 2) + "|"]
     for group in content["groups"]:
         for name, method in methods.items():
-            label = group if method is content else ""
-            lines.append("| " + " | ".join([label, name, *(cell(method, f"{key}:{group}") for key in keys)]) + " |")
+            label, shown = group if method is content else "", grouped(method, group)
+            lines.append("| " + " | ".join([label, name, *(cell(shown, key) for key in keys)]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def grouped(method: dict, group: str) -> dict:
+    """Mean, median and largest values of the clips of a group, whose names end in `+GROUP`."""
+    rows = [row for name, row in method["clips"].items() if (name.partition("+")[2] or "none") == group]
+    mean = method["groups"][group]
+    known = {key: [row[key] for row in rows if row.get(key) is not None] for key in mean if key != "pairs"}
+    median, largest = (
+        {key: pick(values) if values else None for key, values in known.items()} for pick in (statistics.median, max)
+    )
+    return {"mean": mean, "median": median, "largest": largest}
 
 
 def cell(method: dict, key: str) -> str:
     path, _, part = key.partition(":")
-    value = method[part or "mean"] if part in ("", "mean", "median") else method["groups"][part]
+    value = method[part or "mean"] if part in ("", "mean", "median", "largest") else method["groups"][part]
     for step in path.split("."):
         if step not in value:
             raise SystemExit(f"{key!r} is not in the results: the possible names there are {', '.join(value)}")

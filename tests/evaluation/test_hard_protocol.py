@@ -1,13 +1,17 @@
 """The hard protocol: each effect beside the same walk without it, and focal lengths of lenses as they were filmed."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from evaluation_fakes import FakeSource, make_clip
 from test_evaluation_methods import CPU, SpyModel
 
+from video_ae.errors import UserError
 from video_ae.evaluation.methods import ModelMethods
+from video_ae.evaluation.metrics.masks import mask_overlap
 from video_ae.evaluation.metrics.pose_errors import focal_error
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.evaluation.protocols.hard_protocol import effect_of, run_hard_protocol
@@ -15,7 +19,7 @@ from video_ae.evaluation.protocols.pose_protocol import PosesSettings
 from video_ae.types import Cameras, LensOffset
 
 NAMES = ["a", "a+shake", "a+shake+readout", "b", "b+shake", "b+shake+readout"]
-NOISE = {"none": 0.01, "shake": 0.01, "shake+readout": 0.03}
+NOISE = {"none": 0.01, "shake": 0.01, "shake+readout": 0.03, "person": 0.01}
 
 
 def noisy(source):
@@ -34,13 +38,45 @@ def noisy(source):
 def test_an_effect_is_measured_beside_the_walk_without_it():
     source = FakeSource()
     source.clips = [make_clip(name, 12) for name in NAMES]  # one path
-    result = run_hard_protocol(source, {"noisy": noisy(source)}, PosesSettings())
+    result = run_hard_protocol(source, Path(), {"noisy": noisy(source)}, PosesSettings())
     ratios = {name: row["error_ratio"] for name, row in result.result.clips.items()}
     assert ratios["a"] is None
     assert ratios["a+shake"] == pytest.approx(1, abs=0.01)
     assert ratios["b+shake+readout"] == pytest.approx(3, rel=0.05)
     assert list(result.result.groups) == ["none", "shake", "shake+readout"]
     assert result.result.groups["shake+readout"]["error_ratio"] == pytest.approx(3, rel=0.05)
+
+
+def test_masks_are_compared_where_the_truth_is_known(tmp_path):
+    source = FakeSource()
+    source.clips = [make_clip("a", 12), make_clip("a+person", 12)]  # frames of 20 x 16
+    moving = np.zeros((12, 16, 24), bool)
+    moving[:, 4:12, :8] = True
+    (tmp_path / "masks").mkdir()
+    np.savez_compressed(tmp_path / "masks" / "a+person.npz", moving=np.packbits(moving, -1))
+    static = torch.ones(12, 16, 24)
+    static[:, 4:12, :4] = 0
+
+    def method(clip):
+        return replace(noisy(source)(clip), static=static)
+
+    moved = {"moved": method, "peer": noisy(source)}
+    result = run_hard_protocol(source, tmp_path, moved, PosesSettings())
+    assert result.result.clips["a"]["mask_iou"] is None
+    assert result.result.clips["a+person"]["mask_iou"] == pytest.approx(0.5)
+    assert "mask_iou" not in result.baselines["peer"].clips["a+person"]
+    np.savez_compressed(tmp_path / "masks" / "a+person.npz", other=moving)
+    with pytest.raises(UserError, match="not a mask file"):
+        run_hard_protocol(source, tmp_path, moved, PosesSettings())
+
+
+def test_overlap_of_masks():
+    moving = torch.zeros(1, 4, 4, dtype=torch.bool)
+    assert mask_overlap(None, moving) is None
+    assert mask_overlap(torch.zeros(1, 4, 4), moving) == 0
+    moving[:, :, :2] = True
+    assert mask_overlap(None, moving) == 0
+    assert mask_overlap(torch.tensor([[[0.0, 1.0]]]), moving) == 1
 
 
 def test_the_worst_frame_counts_for_the_focal_length():

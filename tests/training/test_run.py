@@ -23,7 +23,7 @@ def test_a_run_leaves_everything_that_its_folder_promises(arguments):
         "config.yaml", "weights.safetensors", "model.yaml", "checkpoints", "pictures", "metrics", ".lock"
     }  # fmt: skip
     assert {path.name for path in (run / "pictures").iterdir()} == {"step_4.png", "step_8.png"}
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", "previous.ckpt", "best.ckpt"}
     with open(run / "metrics" / "version_0" / "metrics.csv") as file:
         rows = list(csv.DictReader(file))
     assert {"train/loss", "train/l1", "train/edges", "train/psnr", "train/gradient_norm", "validation/psnr"} <= set(

@@ -152,7 +152,7 @@ def evaluate_hard(
     dataset, main, models, described = _prepare(data, out, settings)
     methods = {label: model.reconstruct_poses for label, model in models.items()}
     methods |= installed_colmap(settings.seed) if peers else {}
-    result = run_hard_protocol(dataset, methods, PosesSettings(), [pose_writer(out, main)], print_progress)
+    result = run_hard_protocol(dataset, data, methods, PosesSettings(), [pose_writer(out, main)], print_progress)
     return finish(result, out, settings.seed, **described)
 
 

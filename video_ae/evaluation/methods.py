@@ -51,12 +51,13 @@ class ModelMethods:
         source, options = open_source(replace(clip, cameras=None)), Options(refine_steps=self.refine)
         reader, straight = self.model.without_lens(source, read_source(source, 1, None).to(self.device), options)
         found = self.model.find_cameras(straight, options).to("cpu")
-        cameras = found.cameras
+        cameras, static = found.cameras, found.static
         if isinstance(reader, UndistortedReader):
             scale = reader.lens.focal[0] / reader.lens.size[0] / reader.focal_over_width
             factors = torch.tensor([scale, scale, 1.0, 1.0], dtype=cameras.intrinsics.dtype)
             cameras = replace(cameras, intrinsics=cameras.intrinsics * factors)
-        return PoseEstimate(cameras, found.confidence, covariance=found.covariance)
+            static = None  # of the undistorted frames, not of those that were filmed
+        return PoseEstimate(cameras, found.confidence, covariance=found.covariance, static=static)
 
     def synthesize(self, contexts: VideoClip, target: VideoClip) -> Prediction:
         """`model.synthesize`: the target's pixels reach the camera encoder, never the structure.

@@ -29,6 +29,7 @@ IMAGE_COLUMNS = {
 HARD_COLUMNS = {
     "ate_rmse_over_extent": POSE_COLUMNS["ate_rmse_over_extent"],
     "error_ratio": ("ATE over that of the same walk without the last effect", 2),
+    "mask_iou": ("masks of what moves: intersection over union", 3),
     "rotation_deg": POSE_COLUMNS["rotation_deg"],
     "focal_error_percent": ("error of the focal length, %, of the frame where it is largest", 1),
     **{name: POSE_COLUMNS[name] for name in ("posed_percent", "confidence", "cpu_seconds")},

@@ -1,4 +1,4 @@
-"""What happens around the steps: figures, the mean of the weights, checkpoints, progress, a stop that loses nothing."""
+"""What happens around the steps: figures, progress, a stop that loses nothing."""
 
 import math
 import signal
@@ -9,22 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, Timer, WeightAveraging
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import WandbLogger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from torch import Tensor
 
 from video_ae.formats.atomic import write_atomically
-from video_ae.formats.weights import WEIGHTS
-from video_ae.models.base import Autoencoder
-from video_ae.models.open import save_weights
-from video_ae.training.module import TrainingModule
 from video_ae.training.validation_figure import camera_plot, comparison, validation_figure
 from video_ae.types import VideoClip
 from video_ae.videos.writer import write_video
 
-LAST = "checkpoints/last.ckpt"
 VIDEO_RATE = 3.0  # frames a second: clips are short
 
 
@@ -59,64 +53,6 @@ class ValidationFigures(Callback):
             wandb.log_video("validation_clip", [str(video)], step=step, format=["mp4"])
         if plot := camera_plot(output):
             wandb.log_image("validation_cameras", [plot], step=step)
-
-
-class WeightMean(WeightAveraging):
-    """Exponential moving mean of parameters and buffers (Polyak and Juditsky 1992), kept by Lightning.
-
-    It averages over more and more steps, so that the random weights of the start soon lose their influence. Validation
-    uses the mean; the steps themselves do not.
-
-    Args:
-        decay: how much of the mean stays at each step; 0.98 averages over about 50 steps.
-    """
-
-    def __init__(self, decay: float) -> None:
-        def mean(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-            if not averaged.is_floating_point():  # counters, as of batch normalisation
-                return current
-            count = float(steps)
-            return averaged.lerp(current, 1 - min(decay, (1 + count) / (10 + count)))
-
-        super().__init__(avg_fn=mean)
-
-    def model(self) -> Autoencoder:
-        """The autoencoder with the mean of the weights."""
-        assert self._average_model is not None, "there is a mean only while a run goes on"
-        module = self._average_model.module
-        assert isinstance(module, TrainingModule)
-        return module.model
-
-
-class LastCheckpoint(Checkpoint):
-    """Writes checkpoints/last.ckpt and the weights every `every` steps and at the end, each complete or not at all.
-
-    It derives from Lightning's `Checkpoint` because those come after all other callbacks: a stop that another callback
-    asks for at this step is seen here.
-
-    Args:
-        run: the folder of the run.
-        every: steps between two checkpoints.
-    """
-
-    def __init__(self, run: Path, every: int) -> None:
-        self._run, self._every, self._written = run, every, -1
-
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: VideoClip, batch_idx: int
-    ) -> None:
-        if (batch_idx + 1) % trainer.accumulate_grad_batches:
-            trainer.should_stop = False  # the step ends first: whoever asked for a stop asks again after its last batch
-            return
-        step = trainer.global_step
-        ends = trainer.should_stop or step == trainer.max_steps
-        if (step % self._every == 0 or ends) and step != self._written:
-            self._written = step
-            trainer.save_checkpoint(self._run / LAST)
-            if trainer.is_global_zero:
-                assert isinstance(module, TrainingModule)
-                mean = next((each for each in trainer.callbacks if isinstance(each, WeightMean)), None)  # type: ignore[attr-defined]
-                save_weights(mean.model() if mean else module.model, self._run / WEIGHTS)
 
 
 class StopSignals(Callback):

@@ -19,11 +19,13 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, remove_from, write_text_atomically
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
-from video_ae.training.callbacks import LAST, LastCheckpoint, RunProgress, StopSignals, ValidationFigures, WeightMean
+from video_ae.training.averaging import WeightMean
+from video_ae.training.callbacks import RunProgress, StopSignals, ValidationFigures
+from video_ae.training.checkpoints import LastCheckpoint, checkpoint_to_resume
 from video_ae.training.collapse_signs import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
-from video_ae.training.settings import RunSettings, file_to_resume
+from video_ae.training.settings import RunSettings
 
 CONFIG = "config.yaml"
 HANDED_ON = ("accelerator", "devices", "num_nodes", "strategy", "precision", "max_steps", "max_time")  # to Lightning
@@ -32,8 +34,9 @@ HANDED_ON = ("accelerator", "devices", "num_nodes", "strategy", "precision", "ma
 def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     """Trains, and returns the run's folder.
 
-    It contains config.yaml (the complete settings), weights.safetensors and model.yaml, checkpoints/{last,best}.ckpt,
-    pictures/step_N.png, metrics/version_K/metrics.csv (one K for each start) and a lock against other trainings.
+    It contains config.yaml (the complete settings), weights.safetensors and model.yaml,
+    checkpoints/{last,previous,best}.ckpt, pictures/step_N.png, metrics/version_K/metrics.csv (one K for each start) and
+    a lock against other trainings.
 
     Args:
         settings: of the run.
@@ -46,7 +49,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     """
     _check_wandb(settings)
     run = Path(settings.out)
-    checkpoint = file_to_resume(run, LAST) if settings.resume else None
+    checkpoint = checkpoint_to_resume(run) if settings.resume else None
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
     if first and not settings.resume:
         _check_out(run, settings.overwrite)

@@ -18,7 +18,7 @@ class PoseEstimate:
         cameras: of all frames.
         confidence: 0 to 1 per frame, if the method gives one.
         posed: which frames got a pose at all; None means all. The cameras of the others are ignored.
-        covariance, inverse_depth: as in `CameraEstimate`, if the method gives them.
+        covariance, inverse_depth, static: as in `CameraEstimate`, if the method gives them.
     """
 
     cameras: Cameras
@@ -26,6 +26,7 @@ class PoseEstimate:
     posed: Bool[Tensor, "frame"] | None = None
     covariance: Float[Tensor, "frame 6 6"] | None = None
     inverse_depth: Float[Tensor, "frame rows columns"] | None = None
+    static: Float[Tensor, "frame rows2 columns2"] | None = None
 
 
 PoseEstimator = Callable[[VideoClip], PoseEstimate]

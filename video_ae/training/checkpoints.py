@@ -1,0 +1,100 @@
+"""The checkpoints of a run: each complete or not at all, and the one before kept in case the last one is damaged."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from rich.console import Console
+
+from video_ae.errors import UserError
+from video_ae.formats.weights import WEIGHTS
+from video_ae.models.open import save_weights
+from video_ae.training.averaging import WeightMean
+from video_ae.training.module import TrainingModule
+
+LAST = "checkpoints/last.ckpt"
+PREVIOUS = "checkpoints/previous.ckpt"
+_PARTIAL = "checkpoints/.partial.ckpt"
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes checkpoints/last.ckpt and the weights every `every` steps and at the end, each complete or not at all.
+
+    The checkpoint before stays as checkpoints/previous.ckpt.
+    It derives from Lightning's `Checkpoint` because those come after all other callbacks: a stop that another callback
+    asks for at this step is seen here.
+
+    Args:
+        run: the folder of the run.
+        every: steps between two checkpoints.
+    """
+
+    def __init__(self, run: Path, every: int) -> None:
+        self._run, self._every, self._written = run, every, -1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            trainer.should_stop = False  # the step ends first: whoever asked for a stop asks again after its last batch
+            return
+        step = trainer.global_step
+        ends = trainer.should_stop or step == trainer.max_steps
+        if (step % self._every == 0 or ends) and step != self._written:
+            self._written = step
+            self._write(trainer, module)
+
+    def _write(self, trainer: Trainer, module: LightningModule) -> None:
+        # Under a name of its own first: Lightning copies onto a file where temporary files lie on another file system
+        # (findings/lightning_checkpoint_is_copied_into_place.sh).
+        partial = self._run / _PARTIAL
+        try:
+            trainer.save_checkpoint(partial)  # by all processes
+        except BaseException:
+            partial.unlink(missing_ok=True)  # of a full disk
+            raise
+        if not trainer.is_global_zero:
+            return
+        last = self._run / LAST
+        if last.is_file():
+            last.replace(self._run / PREVIOUS)
+        partial.replace(last)
+        assert isinstance(module, TrainingModule)
+        mean = next((each for each in trainer.callbacks if isinstance(each, WeightMean)), None)  # type: ignore[attr-defined]
+        save_weights(mean.model() if mean else module.model, self._run / WEIGHTS)
+
+
+def checkpoint_to_resume(run: Path) -> Path:
+    """The last checkpoint of a run, or the one before where that is damaged or missing, which is said.
+
+    Args:
+        run: its folder.
+
+    Raises:
+        UserError: neither is there and whole.
+    """
+    last, previous = run / LAST, run / PREVIOUS
+    if is_whole(last):
+        return last
+    if is_whole(previous):
+        state = "damaged" if last.is_file() else "missing"
+        Console(stderr=True).print(f"{LAST} is {state}: the run goes on from the checkpoint before.", highlight=False)
+        return previous
+    if last.is_file():
+        raise UserError(f"The checkpoint {str(last)!r} is damaged, and there is none before it: start the run anew.")
+    raise UserError(f"There is no run to resume in {str(run)!r}, since {LAST} is not there: start it anew.")
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint is there and as it was written: torch writes zip archives, which hold checksums.
+
+    Args:
+        checkpoint: its path.
+    """
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError):
+        return False
