@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "render_walkthroughs.py"
 DATA = ROOT / "data" / "walkthroughs"
+FROZEN = ("test", "dense", "hard", "slow", "rates")
 SPLITS = ("train", "validation", "test")
 
 sys.path.insert(0, str(SCRIPT.parent))
@@ -81,7 +82,7 @@ def test_committed_clips_have_a_camera_for_each_frame(split: str) -> None:
 def test_test_clips_are_the_frozen_ones() -> None:
     lines = (DATA / "SHA256SUMS").read_text().splitlines()
     listed = {name: digest for digest, name in (line.split("  ") for line in lines)}
-    files = [file for split in ("test", "dense", "hard") for file in (DATA / split).rglob("*") if file.is_file()]
+    files = [file for split in FROZEN for file in (DATA / split).rglob("*") if file.is_file()]
     present = {str(file.relative_to(DATA)) for file in files}
     assert set(listed) == present
     for name, digest in listed.items():
