@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 # What libraries raise at files that are missing, cut off, damaged or of another kind.
 _UNREADABLE: tuple[type[Exception], ...] = (
-    OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError, struct.error,
+    OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError, MemoryError,
+    struct.error,
 )  # fmt: skip
 
 
@@ -40,5 +41,6 @@ def unreadable_as(message: str, advice: str | None = None, *others: type[Excepti
     except UserError:
         raise
     except _UNREADABLE + others as error:
-        full = message if advice is None else f"{message} ({type(error).__name__}: {error}): {advice}"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        full = message if advice is None else f"{message} ({reason}): {advice}"
         raise UserError(full) from error
