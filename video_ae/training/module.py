@@ -39,6 +39,7 @@ class TrainingModule(LightningModule):
         self.optimizer_settings, self.seed = optimizer, seed
         self.samples_seen = 0  # by all devices together: the next step's samples start here
         self.skipped = self.skipped_in_a_row = self.bad_in_a_row = 0
+        self._latest: tuple[str, dict[str, Tensor]] = "", {}  # clips and values of the last batch
 
     def _measured(self, clip: VideoClip, group: str) -> tuple[ModelOutput, Tensor, dict[str, Tensor]]:
         """The model's output, its loss (the weighted sum of the terms), and the values to log (terms unweighted)."""
@@ -56,6 +57,7 @@ class TrainingModule(LightningModule):
 
     def training_step(self, clip: VideoClip, batch_idx: int) -> Tensor:
         _, total, values = self._measured(clip, "train")
+        self._latest = clip.name, values
         self.samples_seen += len(clip.frames) * self.trainer.world_size
         self.log_dict(values, batch_size=len(clip.frames))
         return total
@@ -71,9 +73,12 @@ class TrainingModule(LightningModule):
         finite = bool(norm.isfinite())
         self.bad_in_a_row = 0 if finite else self.bad_in_a_row + 1
         if self.bad_in_a_row >= BAD_STEPS_IN_A_ROW:
+            clips, values = self._latest
+            terms = ", ".join(name.partition("/")[2] for name in values if not values[name].isfinite()) or "no term"
             raise UserError(
-                f"The last {BAD_STEPS_IN_A_ROW} steps had gradients that are not finite: resume from an earlier "
-                "checkpoint with a smaller optimizer.lr."
+                f"The last {BAD_STEPS_IN_A_ROW} steps had gradients that are not finite, so the weights are as they "
+                f"were before them (last clips: {clips or 'without a name'}; not finite: {terms}): resume with a "
+                "smaller optimizer.lr, or without those clips."
             )
         too_long = settings.skip_norm is not None and float(norm) > settings.skip_norm
         too_long = too_long and self.global_step >= settings.warmup_steps and self.skipped_in_a_row < SKIPS_IN_A_ROW
