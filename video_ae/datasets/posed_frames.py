@@ -3,7 +3,7 @@
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +17,7 @@ from video_ae.datasets.skipped import usable
 from video_ae.datasets.video_folder import VIDEO_SUFFIXES
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
-from video_ae.geometry.se3 import is_rotation
+from video_ae.geometry.se3 import is_rigid
 from video_ae.types import Cameras
 from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_order
 
@@ -31,7 +31,8 @@ class PosedFrames:
 
     Args:
         files: one image a frame, all of one size.
-        world_from_camera: rigid, OpenCV axes (x right, y down, z forward); None where they are unknown.
+        world_from_camera: OpenCV axes (x right, y down, z forward); NaN, or whatever the file has, where a frame has no
+            pose: it is left out. None where poses are unknown.
         intrinsics: (fx, fy, cx, cy) in pixels of the images; the centre of the top-left pixel is (0.5, 0.5). None
             where they are unknown or no pinholes: the clips have frames and no cameras.
         times: seconds; None where the data set has none.
@@ -42,13 +43,26 @@ class PosedFrames:
     intrinsics: Float64[Tensor, "frame 4"] | None = None
     times: Float64[Tensor, "frame"] | None = None
 
+    def select(self, frames: Sequence[int]) -> "PosedFrames":
+        """Some of the frames, in the given order.
+
+        Args:
+            frames: their numbers.
+        """
+        numbers = list(frames)
+        poses, lenses, times = (
+            None if one is None else one[numbers] for one in (self.world_from_camera, self.intrinsics, self.times)
+        )
+        return PosedFrames([self.files[number] for number in numbers], poses, lenses, times)
+
 
 class PosedVideos(ClipSource, ABC):
     """A data set of frames with cameras; a format says where its videos are and how to read one (`read`).
 
     A video is a scene, and a scene is a folder with all `marks` (or by its own `is_scene`), unless the format overrides
-    `recognises` and `find`. Skipped are videos that cannot be read, with fewer than two frames, with frames of several
-    sizes or with matrices that are no rotations.
+    `recognises` and `find`. Skipped are videos that cannot be read, have fewer than two frames or several sizes.
+    Frames without a pose (NaN, infinity, zeros, a matrix that is no rotation) are left out, and a warning says
+    how many.
 
     Args:
         root: the folder of the data set.
@@ -100,7 +114,7 @@ class PosedVideos(ClipSource, ABC):
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
         videos = self.find(Path(root))
-        found, self.skipped = usable(videos, lambda path: _checked(self.read(path)))
+        found, self.skipped = usable(videos, lambda path: _checked(with_poses(self.read(path), str(path))))
         if not found:
             reason = next(iter(self.skipped.values()), "no video was found")
             raise UserError(f"{str(root)!r} holds no usable video of the format {self.format}: {reason}")
@@ -114,6 +128,51 @@ class PosedVideos(ClipSource, ABC):
         return self._known[number]
 
 
+def with_poses(video: PosedFrames, name: str) -> PosedFrames:
+    """The frames that have a pose (`is_rigid`); all where poses are unknown. A warning says what is left out.
+
+    Args:
+        video: as a format reads it.
+        name: of the video, for the warning.
+
+    Raises:
+        UserError: when fewer than two frames have one.
+    """
+    if video.world_from_camera is None:
+        return video
+    names = [file.name for file in video.files]
+    return video.select(frames_with_pose(video.world_from_camera, name, names))
+
+
+def frames_with_pose(world_from_camera: Float64[Tensor, "frame 4 4"], name: str, frames: Sequence[str]) -> list[int]:
+    """The numbers of the frames whose matrix is a pose (`is_rigid`). A warning says what is left out.
+
+    Args:
+        world_from_camera: any matrices.
+        name: of the video, for the warning.
+        frames: their names, for the warning.
+
+    Raises:
+        UserError: when fewer than two frames have one.
+    """
+    posed = is_rigid(world_from_camera)
+    found, lost = posed.nonzero()[:, 0].tolist(), (~posed).nonzero()[:, 0].tolist()
+    if len(found) < 2:
+        raise UserError(
+            f"{len(found)} of its {len(posed)} frames have a pose (finite, a rotation and a translation), a video "
+            "needs at least two."
+        )
+    if lost:
+        log.warning(
+            "%s: %d of %d frames have no pose and are left out, such as %s",
+            name,
+            len(lost),
+            len(posed),
+            frames[lost[0]],
+        )
+    return found
+
+
 def _checked(video: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
     if len(video.files) < 2:
         raise UserError(f"It has {len(video.files)} frames with a camera, a video needs at least two.")
@@ -122,8 +181,6 @@ def _checked(video: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
         raise UserError(f"The image {str(missing)!r} does not exist.")
     reader = ImageFolderReader(video.files[0].parent, video.files)  # one size
     pose, intrinsics = video.world_from_camera, video.intrinsics
-    if pose is not None and not (pose.isfinite().all() and is_rotation(pose[:, :3, :3]).all()):
-        raise UserError("A camera's matrix is not made of a rotation and a translation.")
     times = reader.times if video.times is None else video.times - video.times[0]
     if pose is None or intrinsics is None:
         return reader, KnownCameras(None, times)
@@ -162,7 +219,20 @@ def pinhole_intrinsics(
     Raises:
         UserError: when the first frame cannot be read or has another aspect ratio than the lenses.
     """
-    shifts = [math.inf if lens is None else lens.corner_shift() for lens in set(lenses)]
+    if not are_pinholes(name, set(lenses)):
+        return None
+    image_size = image_size_of(files)
+    return torch.tensor([lens.intrinsics_at(image_size) for lens in lenses if lens is not None], dtype=torch.float64)
+
+
+def are_pinholes(name: str, lenses: Collection[Lens | None]) -> bool:
+    """Whether lenses move a corner by at most `LARGEST_SHIFT` of the width; a warning says where one does not.
+
+    Args:
+        name: of the video, for the warning.
+        lenses: as in `pinhole_intrinsics`.
+    """
+    shifts = [math.inf if lens is None else lens.corner_shift() for lens in lenses]
     if not all(shift <= LARGEST_SHIFT for shift in shifts):  # so that a coefficient that is no number counts as well
         reason = "its lens is no pinhole"
         if math.isfinite(max(shifts)):
@@ -173,9 +243,8 @@ def pinhole_intrinsics(
             "--output_path NEW` (colmap/sparse/0 in a folder of `ns-process-data`), and give the folder NEW.",
             name, reason,
         )  # fmt: skip
-        return None
-    image_size = image_size_of(files)
-    return torch.tensor([lens.intrinsics_at(image_size) for lens in lenses if lens is not None], dtype=torch.float64)
+        return False
+    return True
 
 
 def check_lines(file: Path, rows: Sized, images: list[Path]) -> None:

@@ -61,7 +61,7 @@ def _has_frames(folder: Path) -> bool:
 
 
 def _pose(file: Path) -> Float64[Tensor, "1 4 4"]:
-    rows = read_table(file, 4)
+    rows = read_table(file, 4, finite=False)
     if len(rows) != 4:
         raise UserError(f"{str(file)!r} has {len(rows)} rows, but a matrix of 4x4 numbers is expected.")
     return poses_of_rows(file, rows.reshape(1, 16))
