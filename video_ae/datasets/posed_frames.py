@@ -61,8 +61,8 @@ class PosedVideos(ClipSource, ABC):
 
     A video is a scene, and a scene is a folder with all `marks` (or by its own `is_scene`), unless the format overrides
     `recognises` and `find`. Skipped are videos that cannot be read, have fewer than two frames or several sizes.
-    Frames without a pose (NaN, infinity, zeros, a matrix that is no rotation) are left out, and a warning says
-    how many.
+    Frames without a pose (NaN, infinity, zeros, no rotation) are left out, and a warning says how many.
+    Pixels are read as they are stored, whatever an EXIF flag says: the cameras belong to these.
 
     Args:
         root: the folder of the data set.
@@ -179,7 +179,7 @@ def _checked(video: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
     missing = next((file for file in video.files if not file.is_file()), None)
     if missing is not None:
         raise UserError(f"The image {str(missing)!r} does not exist.")
-    reader = ImageFolderReader(video.files[0].parent, video.files)  # one size
+    reader = ImageFolderReader(video.files[0].parent, video.files, upright=False)  # one size
     pose, intrinsics = video.world_from_camera, video.intrinsics
     times = reader.times if video.times is None else video.times - video.times[0]
     if pose is None or intrinsics is None:
@@ -199,7 +199,7 @@ def image_size_of(files: Sequence[Path]) -> tuple[int, int]:
     Raises:
         UserError: when the first one cannot be read.
     """
-    return ImageFolderReader(files[0].parent, files[:1]).image_size
+    return ImageFolderReader(files[0].parent, files[:1], upright=False).image_size
 
 
 def pinhole_intrinsics(

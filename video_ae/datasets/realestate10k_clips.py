@@ -91,7 +91,7 @@ class RealEstate10K(ClipSource):
         clip = self._clips[number]
         if isinstance(clip.frames, dict):
             files = [clip.frames[stamp] for stamp in clip.cameras.timestamps]
-            return ImageFolderReader(self._root / "frames" / clip.name, files)
+            return ImageFolderReader(self._root / "frames" / clip.name, files, upright=False)
         reader = open_video(clip.frames, self._decoder)
         if len(reader) != clip.count:
             raise UserError(
