@@ -12,6 +12,7 @@ from video_ae.evaluation.protocols.base import PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, score_methods
 from video_ae.evaluation.protocols.running import Notify, Row
+from video_ae.evaluation.protocols.with_truth import clips_with_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 
 NO_EFFECT = "none"
@@ -41,6 +42,7 @@ def run_hard_protocol(
     Raises:
         UserError: the data set has no true cameras.
     """
+    dataset = clips_with_truth(dataset)
     rows = score_methods(dataset, methods, settings, observers, progress)
     for clips in rows.values():
         for clip, row in clips.items():
