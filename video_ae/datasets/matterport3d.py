@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, image_size_of
+from video_ae.datasets.pinholes import image_size_of
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.interop import OPENCV_FROM_OPENGL
 from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines

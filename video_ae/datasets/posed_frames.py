@@ -1,9 +1,8 @@
 """Frames with a camera each: what research data sets come down to, once their files are read."""
 
 import logging
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,15 +12,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.datasets.base import ClipSource, KnownCameras
+from video_ae.datasets.scene_folders import frames_alone, scenes_in
 from video_ae.datasets.skipped import usable
-from video_ae.datasets.video_folder import VIDEO_SUFFIXES
 from video_ae.errors import UserError
-from video_ae.formats.lens import Lens
 from video_ae.geometry.se3 import is_rigid
 from video_ae.types import Cameras
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_order
+from video_ae.videos.image_folder import ImageFolderReader, natural_order
 
-LARGEST_SHIFT = 0.01  # of the image's width: a lens that moves a corner further is no pinhole to evaluate with
 log = logging.getLogger(__name__)
 
 
@@ -114,12 +111,40 @@ class PosedVideos(ClipSource, ABC):
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
         videos = self.find(Path(root))
-        found, self.skipped = usable(videos, lambda path: _checked(with_poses(self.read(path), str(path))))
+        read, self.skipped = usable(videos, self.clips)
+        names = [name for name in videos if name not in self.skipped]
+        clips = {
+            f"{name}/{part}" if part else name: frames
+            for name, parts in zip(names, read, strict=True)
+            for part, frames in parts.items()
+        }
+        clips |= self._without_cameras(Path(root))
+        found, unusable = usable(clips, _checked)
+        self.skipped |= unusable
         if not found:
             reason = next(iter(self.skipped.values()), "no video was found")
             raise UserError(f"{str(root)!r} holds no usable video of the format {self.format}: {reason}")
-        self.names = [name for name in videos if name not in self.skipped]
+        self.names = [name for name in clips if name not in unusable]
         self._readers, self._known = map(list, zip(*found, strict=True))
+
+    def clips(self, path: Path) -> Mapping[str, PosedFrames]:
+        """The clips of one video, each with its part of the name: one, without such ("") unless a format overrides it.
+
+        Args:
+            path: that `find` gave for the video.
+
+        Raises:
+            UserError: when it cannot be used.
+        """
+        return {"": self.read(path)}
+
+    def _without_cameras(self, root: Path) -> dict[str, PosedFrames]:
+        """The folders among the scenes that are none: their images have no cameras."""
+        scenes = set(scenes_in(root, self.is_scene).values())
+        if not scenes or root in scenes:
+            return {}
+        folders = natural_order(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+        return {path.name: PosedFrames(frames_alone(path) or []) for path in folders if path not in scenes}
 
     def open(self, number: int) -> ImageFolderReader:
         return self._readers[number]
@@ -128,20 +153,19 @@ class PosedVideos(ClipSource, ABC):
         return self._known[number]
 
 
-def with_poses(video: PosedFrames, name: str) -> PosedFrames:
+def with_poses(video: PosedFrames) -> PosedFrames:
     """The frames that have a pose (`is_rigid`); all where poses are unknown. A warning says what is left out.
 
     Args:
         video: as a format reads it.
-        name: of the video, for the warning.
 
     Raises:
         UserError: when fewer than two frames have one.
     """
     if video.world_from_camera is None:
         return video
-    names = [file.name for file in video.files]
-    return video.select(frames_with_pose(video.world_from_camera, name, names))
+    folder = str(video.files[0].parent) if video.files else ""
+    return video.select(frames_with_pose(video.world_from_camera, folder, [file.name for file in video.files]))
 
 
 def frames_with_pose(world_from_camera: Float64[Tensor, "frame 4 4"], name: str, frames: Sequence[str]) -> list[int]:
@@ -173,9 +197,10 @@ def frames_with_pose(world_from_camera: Float64[Tensor, "frame 4 4"], name: str,
     return found
 
 
-def _checked(video: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
+def _checked(given: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
+    video = with_poses(given)
     if len(video.files) < 2:
-        raise UserError(f"It has {len(video.files)} frames with a camera, a video needs at least two.")
+        raise UserError(f"It has {len(video.files)} frames, a video needs at least two.")
     missing = next((file for file in video.files if not file.is_file()), None)
     if missing is not None:
         raise UserError(f"The image {str(missing)!r} does not exist.")
@@ -188,63 +213,6 @@ def _checked(video: PosedFrames) -> tuple[ImageFolderReader, KnownCameras]:
         raise UserError("A focal length is not a positive number.")
     normalised = intrinsics / torch.tensor([*reader.image_size, *reader.image_size], dtype=torch.float64)
     return reader, KnownCameras(Cameras(pose, normalised), times)
-
-
-def image_size_of(files: Sequence[Path]) -> tuple[int, int]:
-    """(width, height) in pixels of images that have one size, from the first of them.
-
-    Args:
-        files: the images.
-
-    Raises:
-        UserError: when the first one cannot be read.
-    """
-    return ImageFolderReader(files[0].parent, files[:1], upright=False).image_size
-
-
-def pinhole_intrinsics(
-    name: str, lenses: Sequence[Lens | None], files: Sequence[Path]
-) -> Float64[Tensor, "frame 4"] | None:
-    """(fx, fy, cx, cy) of each frame in pixels; None, with a warning, where a lens is no pinhole.
-
-    A lens that moves a corner by at most `LARGEST_SHIFT` of the width counts as a pinhole: its distortion is ignored.
-    Evaluation against a camera with more would call a right estimate wrong, while training, which reads no cameras, can
-    use the frames.
-
-    Args:
-        name: of the video, for the warning.
-        lenses: one a frame; None for a fisheye or another model that is no pinhole with distortion.
-        files: the frames, which may have been scaled.
-
-    Raises:
-        UserError: when the first frame cannot be read or has another aspect ratio than the lenses.
-    """
-    if not are_pinholes(name, set(lenses)):
-        return None
-    image_size = image_size_of(files)
-    return torch.tensor([lens.intrinsics_at(image_size) for lens in lenses if lens is not None], dtype=torch.float64)
-
-
-def are_pinholes(name: str, lenses: Collection[Lens | None]) -> bool:
-    """Whether lenses move a corner by at most `LARGEST_SHIFT` of the width; a warning says where one does not.
-
-    Args:
-        name: of the video, for the warning.
-        lenses: as in `pinhole_intrinsics`.
-    """
-    shifts = [math.inf if lens is None else lens.corner_shift() for lens in lenses]
-    if not all(shift <= LARGEST_SHIFT for shift in shifts):  # so that a coefficient that is no number counts as well
-        reason = "its lens is no pinhole"
-        if math.isfinite(max(shifts)):
-            reason = f"its lens moves a corner of the image by {max(shifts):.1%} of the width"
-        log.warning(
-            "%s: %s, and cameras here are pinholes; its clips come without cameras, which training does not need. To "
-            "evaluate with them, undistort: `colmap image_undistorter --image_path images --input_path sparse/0 "
-            "--output_path NEW` (colmap/sparse/0 in a folder of `ns-process-data`), and give the folder NEW.",
-            name, reason,
-        )  # fmt: skip
-        return False
-    return True
 
 
 def check_lines(file: Path, rows: Sized, images: list[Path]) -> None:
@@ -260,22 +228,3 @@ def check_lines(file: Path, rows: Sized, images: list[Path]) -> None:
     """
     if len(rows) != len(images):
         raise UserError(f"{str(file)!r} has {len(rows)} lines, but there are {len(images)} images.")
-
-
-def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:
-    """Name -> folder of each scene: the root alone where it is a scene, else the folders right below it.
-
-    These are in natural order. Empty where one of them is no scene, or where videos or images lie beside them, which
-    would be lost.
-
-    Args:
-        root: a folder.
-        is_scene: whether a folder is one.
-    """
-    if is_scene(root):
-        return {root.resolve().name: root}
-    entries = [path for path in root.iterdir() if not path.name.startswith(".")]
-    if any(path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES for path in entries):
-        return {}
-    folders = natural_order(path for path in entries if path.is_dir())
-    return {path.name: path for path in folders} if all(map(is_scene, folders)) else {}

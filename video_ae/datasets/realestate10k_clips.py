@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from video_ae.datasets.base import ClipSource, KnownCameras
-from video_ae.datasets.posed_frames import are_pinholes, frames_with_pose
+from video_ae.datasets.pinholes import are_pinholes
+from video_ae.datasets.posed_frames import frames_with_pose
 from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
 from video_ae.formats.realestate10k import CameraFile, read_realestate10k

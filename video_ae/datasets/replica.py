@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines, pinhole_intrinsics
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, pinhole_intrinsics
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table

@@ -135,6 +135,22 @@ def read_colmap_cameras(folder: Path) -> dict[int, ColmapCamera]:
     return {camera.number: camera for camera in cameras}
 
 
+def count_colmap_images(folder: Path) -> int:
+    """How many images a model has, without reading a binary file as a whole.
+
+    Args:
+        folder: of the model.
+
+    Raises:
+        UserError: when they are missing, cut off or damaged.
+    """
+    binary = folder / "images.bin"
+    if not binary.is_file():
+        return len(read_colmap_images(folder))
+    with unreadable_as(f"{str(binary)!r} is cut off: export the model anew."), binary.open("rb") as content:
+        return int(struct.unpack(_COUNT, content.read(struct.calcsize(_COUNT)))[0])
+
+
 def read_colmap_images(folder: Path) -> list[ColmapImage]:
     """The images of a model in the order of the file.
 

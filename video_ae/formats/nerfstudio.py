@@ -20,6 +20,7 @@ from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.atomic import write_json_atomically
 from video_ae.formats.interop import OPENCV_FROM_OPENGL, to_nerfstudio
 from video_ae.formats.lens import Lens
+from video_ae.formats.nerfstudio_intrinsics import values_of_frames
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import rigid
 from video_ae.videos.image_folder import natural_key
@@ -92,13 +93,11 @@ def read_nerfstudio(path: Path) -> Transforms:
     """
     with unreadable_as(f"{str(path)!r} is no usable transforms.json", _EXPECTED):
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-        frames = sorted(content["frames"], key=lambda frame: natural_key(frame["file_path"]))
+        frames = sorted(values_of_frames(content), key=lambda frame: natural_key(frame["file_path"]))
         if not frames:
             raise UserError(f"{str(path)!r} has no frames.")
         poses = _poses([frame["transform_matrix"] for frame in frames])
-        return Transforms(
-            path, [frame["file_path"] for frame in frames], poses, [{**content, **frame} for frame in frames]
-        )
+        return Transforms(path, [frame["file_path"] for frame in frames], poses, frames)
 
 
 def _poses(matrices: list[Any]) -> Float64[Tensor, "frame 4 4"]:
@@ -134,8 +133,8 @@ def read_nerfstudio_lens(path: Path, image_size: tuple[int, int]) -> Lens | None
     expected = "fl_x or camera_angle_x, and w and h, are expected (k1, k2, k3, k4, p1, p2, cx, cy where there are any)."
     with unreadable_as(f"{str(path)!r} is no usable transforms.json", expected):
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-        shared = content.keys() & {"fl_x", "camera_angle_x"}
-        return _lens(content if shared else {**content, **next(iter(content.get("frames", [])), {})}, image_size)
+        shared = content.keys() & {"fl_x", "camera_angle_x"} and not isinstance(content.get("fl_x"), list)
+        return _lens(content if shared else values_of_frames({"frames": [{}], **content})[0], image_size)
 
 
 def _lens(values: dict[str, Any], image_size: tuple[int, int]) -> Lens | None:
