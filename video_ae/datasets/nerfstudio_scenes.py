@@ -53,8 +53,10 @@ def _transforms(scene: Path) -> list[Path]:
 
 def _image(transforms: Path, name: str) -> Path:
     """The file of a frame: as it is named, with a suffix, with slashes for Windows' backslashes, or a scaled copy."""
-    for named in dict.fromkeys((name, name.replace("\\", "/"))):
-        path = transforms.parent / named
+    named = transforms.parent / name
+    if named.suffix.lower() in IMAGE_SUFFIXES and named.is_file():
+        return named
+    for path in (named, transforms.parent / name.replace("\\", "/")):
         for folder in (path.parent, *(path.parent.with_name(scaled) for scaled in _scaled(path))):
             if (found := _with_suffix(folder / path.name)) is not None:
                 return found

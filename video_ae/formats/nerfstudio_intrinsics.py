@@ -21,16 +21,17 @@ def values_of_frames(content: Any) -> list[dict[str, Any]]:
     """
     frames = content["frames"]
     shared = {key: value for key, value in content.items() if key != "frames"}
+    lists = {name: value for name, value in shared.items() if isinstance(value, list)}
+    if not lists:
+        return [shared | _with_numbers(frame) for frame in frames]
     return [
-        _with_numbers({name: _of_frame(name, value, number, len(frames)) for name, value in shared.items()})
+        _with_numbers(shared | {name: _of_frame(name, value, number, len(frames)) for name, value in lists.items()})
         | _with_numbers(frame)
         for number, frame in enumerate(frames)
     ]
 
 
-def _of_frame(name: str, value: Any, number: int, count: int) -> Any:
-    if not isinstance(value, list):
-        return value
+def _of_frame(name: str, value: list[Any], number: int, count: int) -> Any:
     depth = 2 if value and isinstance(value[0], list) else 1
     if name in NUMBERS:
         listed = depth == 1
