@@ -170,3 +170,67 @@ def test_what_no_pinhole_took_has_frames_and_no_cameras(root, lens, kept, caplog
     assert len(clip) == COUNT
     assert (clip.cameras is not None) == kept
     assert [("image_undistorter" in record.getMessage()) for record in caplog.records] == ([] if kept else [True])
+
+
+@pytest.mark.parametrize(
+    "name", [lambda name: ".\\" + name.replace("/", "\\"), lambda name: name.removesuffix(".png").replace("/", "\\")]
+)
+def test_paths_of_windows(root, name) -> None:
+    write(root, {**SHARED, "frames": frames(names=[name(one) for one in NAMES])})
+    assert dot_error(open_dataset(root).load(0)) < 1
+
+
+@pytest.mark.parametrize("which", ["all entries", "the rotation", "a factor of its own for each"])
+def test_scales_of_the_matrices_are_taken_out(root, which) -> None:
+    matrices = torch.tensor(opengl(), dtype=torch.float64)
+    if which == "the rotation":
+        matrices[:, :3, :3] *= 1.07
+    else:
+        own = torch.arange(COUNT)[:, None, None] if "own" in which else 0
+        matrices *= 1.07 + own
+    write(root, {**SHARED, "frames": frames(matrices.tolist())})
+    clip = open_dataset(root).load(0)
+    assert dot_error(clip) < 1
+    torch.testing.assert_close(clip.cameras.world_from_camera, poses(), atol=1e-5, rtol=0)
+
+
+K = [[FX, 0, CX], [0, FY, CY], [0, 0, 1]]
+K4 = [[FX, 0, CX, 0], [0, FY, CY, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+BARE = {"w": WIDTH, "h": HEIGHT}
+
+
+@pytest.mark.parametrize(
+    ("shared", "own"),
+    [
+        ({**BARE, "fl_x": [FX] * COUNT, "fl_y": [FY] * COUNT, "cx": [CX] * COUNT, "cy": [CY] * COUNT}, {}),
+        (BARE, {"intrinsics": [FX, FY, CX, CY]}),
+        (BARE, {"intrinsics": K}),
+        (BARE, {"intrinsic_matrix": K4}),
+        (BARE, {"K": [entry for row in K for entry in row]}),
+        ({**BARE, "intrinsics": [K4] * COUNT}, {}),
+        ({**BARE, "intrinsics": [[FX, FY, CX, CY]] * COUNT}, {}),
+        ({**BARE, "camera_matrix": K4}, {}),
+        ({**BARE, "intrinsics": [9.0, 9, 9, 9]}, {"fl_x": FX, "fl_y": FY, "cx": CX, "cy": CY}),
+    ],
+)
+def test_intrinsics_as_others_write_them(root, shared, own) -> None:
+    write(root, {**shared, "frames": [{**frame, **own} for frame in frames()]})
+    assert dot_error(open_dataset(root).load(0)) < 1
+
+
+def test_lists_belong_to_the_frames_in_the_order_of_the_file(root) -> None:
+    focal = [50.0 + number for number in range(COUNT)]
+    write(root, {**BARE, "fl_x": focal, "frames": frames()})
+    found = open_dataset(root).load(0).cameras.intrinsics[:, 0] * WIDTH
+    assert found.tolist() == pytest.approx(focal[::-1]), "frames stand in the reverse order of the video"
+    write(root, {**BARE, "fl_x": focal[1:], "frames": frames()})
+    with pytest.raises(UserError, match="fl_x has 4 entries for 5 frames"):
+        open_dataset(root)
+
+
+@pytest.mark.parametrize("size", [{"w": 4 * WIDTH, "h": 4 * HEIGHT}, {}])
+def test_only_a_scaled_copy_of_the_images_is_there(root, size) -> None:
+    (root / "images").rename(root / "images_4")
+    values = {"fl_x": 4 * FX, "fl_y": 4 * FY, "cx": 4 * CX, "cy": 4 * CY, **size}
+    write(root, {**values, "frames": frames()})
+    assert dot_error(open_dataset(root).load(0)) < 1

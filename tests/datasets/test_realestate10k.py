@@ -10,7 +10,6 @@ from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.errors import UserError
-from video_ae.formats.realestate10k import read_realestate10k
 from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.videos.writer import write_video
@@ -107,12 +106,6 @@ def test_a_video_must_have_as_many_frames_as_cameras(root: Path) -> None:
     _write_cameras(root, "video", count=4)
     with pytest.raises(UserError, match="has 5 frames, but its camera file has 4 lines"):
         RealEstate10K(root).load(1)
-
-
-def test_a_matrix_that_is_no_rotation(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("source\n0 1 1 .5 .5 0 0 2 0 0 0 0 1 0 0 0 0 1 0\n")
-    with pytest.raises(UserError, match="no rotation"):
-        read_realestate10k(tmp_path / "a.txt")
 
 
 def test_nothing_left(tmp_path: Path) -> None:

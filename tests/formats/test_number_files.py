@@ -42,6 +42,6 @@ def test_matrices_are_read_row_by_row(tmp_path: Path) -> None:
         pose = poses_of_rows(tmp_path, rows)[0]
         assert pose[1].tolist() == [4, 5, 6, 7]
         assert pose[3].tolist() == [0, 0, 0, 1]
-    transposed = whole.reshape(4, 4).mT.reshape(1, 16)
+    transposed = torch.tensor([[1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 5, 6, 7, 1]], dtype=torch.float64)
     with pytest.raises(UserError, match="last row"):
         poses_of_rows(tmp_path, transposed)

@@ -1,54 +1,136 @@
 """Images with the cameras that COLMAP found for them."""
 
-from pathlib import Path
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, pinhole_intrinsics
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
+from video_ae.datasets.scaled_images import SCALED_FOLDERS
 from video_ae.errors import UserError
-from video_ae.formats.colmap import colmap_poses, has_colmap_model, read_colmap_cameras, read_colmap_images
-from video_ae.videos.image_folder import natural_key
+from video_ae.formats.colmap import (
+    ColmapCamera,
+    ColmapImage,
+    colmap_poses,
+    count_colmap_images,
+    has_colmap_model,
+    read_colmap_cameras,
+    read_colmap_images,
+)
+from video_ae.formats.colmap_rigs import read_colmap_rigs
+from video_ae.videos.image_folder import natural_key, natural_order
 
-MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")  # the first of these that has one is a scene's model
+PIECES = ("sparse", "colmap/sparse")  # folders of the pieces 0, 1, ... of a model, or of the model itself
+log = logging.getLogger(__name__)
 
 
 class ColmapModels(PosedVideos):
     """A COLMAP model, binary or text, beside its images, or a folder of such.
 
     The model is in `sparse/0`, as COLMAP itself and 3D Gaussian Splatting's scenes have it, in `sparse`, in
-    `colmap/sparse/0` (nerfstudio) or in the root itself. Only registered images are frames, in natural order of their
-    names; those of a rig's cameras follow one another. Names are looked up in `images`, beside the model, and in
-    `images` beside `sparse`. Images that were scaled are fine. Conventions: `video_ae.formats.colmap`. Lenses with
-    distortion: `pinhole_intrinsics`.
+    `colmap/sparse/0` (nerfstudio) or in the root itself. Where COLMAP could not connect all images, the pieces are
+    models of their own (`sparse/1`, ...): the one with the most images is taken, and a warning names the others. Only
+    registered images are frames, in natural order of their names. Those of different folders (`front/0.png`,
+    `back/0.png`) or of different cameras of a rig are clips of their own. Names are looked up in `images`, beside the
+    model, in `images` beside `sparse`, and in `images_2`, `images_4`, ... Images that were scaled are fine.
+    Conventions: `video_ae.formats.colmap`. Lenses with distortion: `pinhole_intrinsics`.
     """
 
     format = "COLMAP (sparse/0, images)"
 
     @classmethod
     def is_scene(cls, folder: Path) -> bool:
-        return _model_in(folder) is not None
+        return bool(_models_in(folder))
 
     def read(self, path: Path) -> PosedFrames:
-        model = _model_in(path)
-        assert model is not None, path
-        cameras = read_colmap_cameras(model)
-        images = sorted(read_colmap_images(model), key=lambda image: natural_key(image.name))
-        if not images:
-            raise UserError(f"The COLMAP model {str(model)!r} has no images.")
-        folder = _image_folder(path, model, images[0].name)
-        files = [folder / image.name for image in images]
-        unknown = next((image for image in images if image.camera not in cameras), None)
-        if unknown is not None:
-            raise UserError(f"{str(model)!r}: {unknown.name} has the camera {unknown.camera}, which is not there.")
-        lenses = {number: camera.lens() for number, camera in cameras.items()}
-        intrinsics = pinhole_intrinsics(str(path), [lenses[image.camera] for image in images], files)
-        return PosedFrames(files, colmap_poses(images), intrinsics)
+        """All images of a scene, one after another.
+
+        Args:
+            path: the folder of the scene.
+        """
+        model = _largest_model_in(path)
+        return _frames(path, model, read_colmap_cameras(model), _images_of(model))
+
+    def clips(self, path: Path) -> Mapping[str, PosedFrames]:
+        """A clip for each folder of images, and for each camera of a rig.
+
+        Args:
+            path: the folder of the scene.
+        """
+        model = _largest_model_in(path)
+        cameras, images = read_colmap_cameras(model), _images_of(model)
+        parts = _by_camera(images, read_colmap_rigs(model))
+        return {name: _frames(path, model, cameras, part) for name, part in parts.items()}
 
 
-def _model_in(scene: Path) -> Path | None:
-    return next((scene / name for name in MODEL_FOLDERS if has_colmap_model(scene / name)), None)
+def _models_in(scene: Path) -> list[Path]:
+    """The models of a scene in the first place that has any."""
+    for name in PIECES:
+        folder = scene / name
+        if not folder.is_dir():
+            continue
+        if pieces := natural_order(
+            path for path in folder.iterdir() if path.name.isdecimal() and has_colmap_model(path)
+        ):
+            return pieces
+        if has_colmap_model(folder):
+            return [folder]
+    return [scene] if has_colmap_model(scene) else []
+
+
+def _largest_model_in(scene: Path) -> Path:
+    models = _models_in(scene)
+    assert models, scene
+    if len(models) == 1:
+        return models[0]
+    counts = {model: count_colmap_images(model) for model in models}
+    largest = max(models, key=counts.__getitem__)
+    pieces = ", ".join(f"{model.name} has {count}" for model, count in counts.items())
+    log.warning(
+        "%s: COLMAP left %d models that are not connected (images: %s); %s is taken, and the images of the others are "
+        "no frames.", scene, len(models), pieces, largest.relative_to(scene),
+    )  # fmt: skip
+    return largest
+
+
+def _images_of(model: Path) -> list[ColmapImage]:
+    images = sorted(read_colmap_images(model), key=lambda image: natural_key(image.name))
+    if not images:
+        raise UserError(f"The COLMAP model {str(model)!r} has no images.")
+    return images
+
+
+def _by_camera(images: Iterable[ColmapImage], rigs: Sequence[set[int]]) -> dict[str, list[ColmapImage]]:
+    """The images by folder, and by camera within it where a rig has several; "" where all belong together."""
+    mounted = set().union(*rigs)
+    groups: dict[tuple[str, int | None], list[ColmapImage]] = {}
+    for image in images:
+        folder = PurePosixPath(image.name).parent.as_posix()
+        groups.setdefault((folder, image.camera if image.camera in mounted else None), []).append(image)
+    if len(groups) == 1:
+        return {"": next(iter(groups.values()))}
+    folders = [folder for folder, _ in groups]
+    names = {
+        (folder, camera): folder if folders.count(folder) == 1 else f"{folder}/camera{camera}"
+        for folder, camera in groups
+    }
+    return {names[key].removeprefix("./"): images for key, images in groups.items()}
+
+
+def _frames(scene: Path, model: Path, cameras: Mapping[int, ColmapCamera], images: list[ColmapImage]) -> PosedFrames:
+    folder = _image_folder(scene, model, images[0].name)
+    files = [folder / image.name for image in images]
+    unknown = next((image for image in images if image.camera not in cameras), None)
+    if unknown is not None:
+        raise UserError(f"{str(model)!r}: {unknown.name} has the camera {unknown.camera}, which is not there.")
+    lenses = {number: cameras[number].lens() for number in {image.camera for image in images}}
+    intrinsics = pinhole_intrinsics(str(scene), [lenses[image.camera] for image in images], files)
+    return PosedFrames(files, colmap_poses(images), intrinsics)
 
 
 def _image_folder(scene: Path, model: Path, name: str) -> Path:
     folders = [scene / "images", model, model / "images", model.parent / "images", model.parent.parent / "images"]
+    folders += [scene / scaled for scaled in SCALED_FOLDERS]
     for folder in folders:
         if (folder / name).is_file():
             return folder

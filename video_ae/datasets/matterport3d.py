@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, image_size_of
+from video_ae.datasets.pinholes import image_size_of
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.interop import OPENCV_FROM_OPENGL
 from video_ae.formats.number_files import as_numbers, poses_of_rows, read_lines
@@ -60,7 +61,7 @@ class Matterport3D(PosedVideos):
         seen.sort(key=lambda scan: _order(scan[1]))
         files = [conf.parent.parent / IMAGES / entry[0] for _, entry, _, _ in seen]
         height = image_size_of(files)[1]
-        poses = [as_numbers(conf, line, words, 16) for line, _, words, _ in seen]
+        poses = [as_numbers(conf, line, words, 16, finite=False) for line, _, words, _ in seen]
         intrinsics = [_intrinsics(conf, line, words, height) for _, _, _, (line, words) in seen]
         world_from_camera = poses_of_rows(conf, torch.tensor(poses, dtype=torch.float64)) * OPENCV_FROM_OPENGL
         return PosedFrames(files, world_from_camera, torch.tensor(intrinsics, dtype=torch.float64))

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines, pinhole_intrinsics
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
@@ -31,7 +32,7 @@ class Replica(PosedVideos):
 
     def read(self, path: Path) -> PosedFrames:
         files = natural_order((path / "results").glob("frame*.jpg"))
-        rows = read_table(path / "traj.txt", 16)
+        rows = read_table(path / "traj.txt", 16, finite=False)
         check_lines(path / "traj.txt", rows, files)
         intrinsics = pinhole_intrinsics(str(path), [_lens(path)] * len(files), files)
         return PosedFrames(files, poses_of_rows(path / "traj.txt", rows), intrinsics)
@@ -42,7 +43,7 @@ def _lens(scene: Path) -> Lens:
     if file is None:
         raise UserError(f"There is no {CAMERA} beside or in {str(scene)!r}.")
     with unreadable_as(f"{str(file)!r} is no usable {CAMERA}", _EXPECTED):
-        values = json.loads(file.read_text(encoding="utf-8"))["camera"]
+        values = json.loads(file.read_text(encoding="utf-8-sig"))["camera"]
         width, height = int(values["w"]), int(values["h"])
         fx, fy, cx, cy = (float(values[name]) for name in ("fx", "fy", "cx", "cy"))
     return Lens((width, height), (fx, fy), (cx + 0.5, cy + 0.5))

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, pinhole_intrinsics
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
@@ -61,7 +62,7 @@ def _has_frames(folder: Path) -> bool:
 
 
 def _pose(file: Path) -> Float64[Tensor, "1 4 4"]:
-    rows = read_table(file, 4)
+    rows = read_table(file, 4, finite=False)
     if len(rows) != 4:
         raise UserError(f"{str(file)!r} has {len(rows)} rows, but a matrix of 4x4 numbers is expected.")
     return poses_of_rows(file, rows.reshape(1, 16))

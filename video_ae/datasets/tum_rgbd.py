@@ -7,10 +7,12 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, pinhole_intrinsics
+from video_ae.datasets.pinholes import pinhole_intrinsics
+from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.tum import read_tum, read_tum_images
+from video_ae.geometry.se3 import is_rigid
 
 LARGEST_TIME_GAP = 0.02  # seconds between an image and its pose, as in the benchmark's associate.py
 SIZE = (640, 480)  # pixels of the images that the values below are for
@@ -44,14 +46,18 @@ class TumRgbd(PosedVideos):
         if not truth.is_file():
             return PosedFrames(files, times=times)
         stamps, poses = read_tum(truth)
-        nearest, near = nearest_in_time(times, stamps)
+        known = is_rigid(poses) & stamps.isfinite()  # as the benchmark's own scripts pass over the others
+        if not known.any():
+            raise UserError(f"{str(truth)!r} has no line with a pose.")
+        nearest, near = nearest_in_time(times, stamps[known])
         if not near.any():
             raise UserError(f"No image of {str(path)!r} has a pose in groundtruth.txt within {LARGEST_TIME_GAP} s.")
-        files = [file for file, is_near in zip(files, near.tolist(), strict=True) if is_near]
+        world_from_camera = poses[known][nearest]
+        world_from_camera[~near] = torch.nan
         fx, fy, cx, cy = intrinsics_of(path.resolve().name)
         lens = Lens(SIZE, (fx, fy), (cx + 0.5, cy + 0.5))
         intrinsics = pinhole_intrinsics(str(path), [lens] * len(files), files)
-        return PosedFrames(files, poses[nearest[near]], intrinsics, times[near])
+        return PosedFrames(files, world_from_camera, intrinsics, times)
 
 
 def intrinsics_of(name: str) -> tuple[float, float, float, float]:

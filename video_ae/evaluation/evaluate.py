@@ -28,9 +28,9 @@ from video_ae.evaluation.protocols.held_out_protocol import MAIN, held_out_metho
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
 from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
 from video_ae.evaluation.protocols.reconstruction_protocol import run_reconstruction_protocol
-from video_ae.evaluation.protocols.running import true_cameras
 from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
+from video_ae.evaluation.protocols.with_truth import clips_with_truth
 from video_ae.evaluation.report.html_report import write_report
 from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, ViewRecord
 from video_ae.evaluation.results import EvaluationResult, frame_writer, pose_writer, prediction_writer, write_results
@@ -333,9 +333,10 @@ def _prepare(
 
 
 def _open_posed_clips(data: Path) -> ClipSource:
-    """The clips of a data set, which must have true cameras."""
-    dataset = open_dataset(data)
-    true_cameras(dataset.load(0, indices=[0]))
+    """The clips of a data set that have true cameras, of which there must be one."""
+    dataset = clips_with_truth(open_dataset(data))
+    if dataset.skipped:
+        print_progress(f"{len(dataset)} clips are measured, {len(dataset.skipped)} are left out (results.md says why)")
     return dataset
 
 

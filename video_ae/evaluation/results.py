@@ -26,6 +26,7 @@ from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.evaluation.metrics.statistics import bootstrap_interval, summarise
 from video_ae.evaluation.protocols.base import FrameObserver, PoseEstimate, PoseObserver, Prediction, ViewObserver
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices, View
+from video_ae.evaluation.protocols.with_truth import ClipsWithTruth
 from video_ae.evaluation.tables import markdown_tables
 from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.formats.cameras_json import write_cameras_json
@@ -235,12 +236,13 @@ def prediction_writer(out: Path, dataset: ClipSource, method: str) -> ViewObserv
         dataset: of the clips.
         method: whose images are written.
     """
+    whole = dataset.source if isinstance(dataset, ClipsWithTruth) else dataset
 
     def write(label: str, name: str, gap: int, clip: VideoClip, view: View, found: Prediction) -> None:
         if label == method:
             stem = str(clip.indices[view.target].item())
-            if isinstance(dataset, RealEstate10K):
-                stem = dataset.timestamps(dataset.names.index(name))[view.target]
+            if isinstance(whole, RealEstate10K):
+                stem = whole.timestamps(whole.names.index(name))[view.target]
             write_atomically(out / "predictions" / f"gap{gap}" / name / f"{stem}.png", to_image(found.image).save)
 
     return write

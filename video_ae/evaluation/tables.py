@@ -74,7 +74,7 @@ def markdown_tables(content: Mapping[str, Any]) -> str:
     settings = content["settings"]
     lines = [f"# Evaluation of {content['protocol']}: {content['method']}", ""]
     lines += [f"`{settings['command']}`", ""] if settings.get("command") else []
-    lines += [_settings_line(settings), ""]
+    lines += [_settings_line(settings), "", *_left_out(settings)]
     views = content["protocol"] == "views"
     for gap in map(str, settings["gaps"]) if views else (None,):
         for key, (title, digits) in COLUMNS[content["protocol"]].items():
@@ -101,9 +101,16 @@ def _diagnostics(content: Mapping[str, Any]) -> list[str]:
     return ["## Signs of collapse", "", counted, "", *(lines or ["* none found"]), ""]
 
 
+def _left_out(settings: Mapping[str, Any]) -> list[str]:
+    """A line for each clip that could not be measured."""
+    reasons = settings.get("quarantined", {})
+    lines = [f"* {clip}: {reason}" for clip, reason in reasons.items()]
+    return [f"Left out of the data set ({len(reasons)}):", "", *lines, ""] if lines else []
+
+
 def _settings_line(settings: Mapping[str, Any]) -> str:
     """The settings in one line, without those that are written elsewhere or in another form."""
-    elsewhere = ("command", "versions", "hardware", "apart")
+    elsewhere = ("command", "versions", "hardware", "apart", "quarantined")
     parts = [f"{key} {value}" for key, value in settings.items() if key not in elsewhere]
     parts += [f"{name} {number}" for name, number in settings.get("versions", {}).items()]
     hardware = settings.get("hardware", {})

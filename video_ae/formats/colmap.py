@@ -22,7 +22,7 @@ from video_ae.errors import unreadable_as
 from video_ae.formats.atomic import write_bytes_atomically, write_text_atomically
 from video_ae.formats.lens import Lens
 from video_ae.formats.trajectory import CameraTrajectory
-from video_ae.geometry.se3 import invert, quaternion_from_rotation, rigid, rotation_from_quaternion
+from video_ae.geometry.se3 import invert, pose_from_quaternion, quaternion_from_rotation
 
 # COLMAP's camera models in the order of their numbers, each with the number of its parameters.
 MODELS = {
@@ -135,6 +135,22 @@ def read_colmap_cameras(folder: Path) -> dict[int, ColmapCamera]:
     return {camera.number: camera for camera in cameras}
 
 
+def count_colmap_images(folder: Path) -> int:
+    """How many images a model has, without reading a binary file as a whole.
+
+    Args:
+        folder: of the model.
+
+    Raises:
+        UserError: when they are missing, cut off or damaged.
+    """
+    binary = folder / "images.bin"
+    if not binary.is_file():
+        return len(read_colmap_images(folder))
+    with unreadable_as(f"{str(binary)!r} is cut off: export the model anew."), binary.open("rb") as content:
+        return int(struct.unpack(_COUNT, content.read(struct.calcsize(_COUNT)))[0])
+
+
 def read_colmap_images(folder: Path) -> list[ColmapImage]:
     """The images of a model in the order of the file.
 
@@ -148,13 +164,13 @@ def read_colmap_images(folder: Path) -> list[ColmapImage]:
 
 
 def colmap_poses(images: Sequence[ColmapImage]) -> Float64[Tensor, "image 4 4"]:
-    """world_from_camera of each image.
+    """world_from_camera of each image; NaN where it has no pose.
 
     Args:
         images: at least one.
     """
     rows = torch.tensor([image.pose for image in images], dtype=torch.float64)
-    return invert(rigid(rotation_from_quaternion(rows[:, :4].roll(-1, -1)), rows[:, 4:]))
+    return invert(pose_from_quaternion(rows[:, :4].roll(-1, -1), rows[:, 4:]))
 
 
 def write_colmap(folder: Path, trajectory: CameraTrajectory, images: Sequence[str], points: TrackedPoints) -> None:
@@ -231,7 +247,7 @@ def _read(
         "the model anew (`colmap model_converter`)."
     ):
         if file is text:
-            return from_text([line for line in file.read_text("utf-8").splitlines() if not line.startswith("#")])
+            return from_text([line for line in file.read_text("utf-8-sig").splitlines() if not line.startswith("#")])
         content = BytesIO(file.read_bytes())
         records = [from_bytes(content) for _ in range(*_take(content, _COUNT))]
         if content.tell() != len(content.getvalue()):

@@ -29,7 +29,7 @@ def write_kitti(path: Path, trajectory: CameraTrajectory) -> None:
 
 
 def read_kitti(path: str | Path) -> Float64[Tensor, "frame 4 4"]:
-    """world_from_camera of each frame.
+    """world_from_camera of each frame; no pose (`is_rigid`) where a line has none.
 
     Args:
         path: a file of poses.
@@ -37,7 +37,7 @@ def read_kitti(path: str | Path) -> Float64[Tensor, "frame 4 4"]:
     Raises:
         UserError: when the file is missing, or a line has other than twelve numbers.
     """
-    return poses_of_rows(path, read_table(path, 12))
+    return poses_of_rows(path, read_table(path, 12, finite=False))
 
 
 def read_kitti_projection(path: str | Path, camera: int) -> tuple[Float64[Tensor, "4"], Float64[Tensor, "4 4"]]:

@@ -104,6 +104,6 @@ class Lens:
         if abs(image_size[0] * height - image_size[1] * width) > max(width, height):  # a pixel, for rounding
             raise UserError(
                 f"Its images are {image_size[0]}x{image_size[1]}, and its cameras are for {width}x{height}: give "
-                "images of that shape (their EXIF flag may have turned them)."
+                "images of that shape (an EXIF flag may turn them in one program and not in another)."
             )
         return [self.focal[0] * x, self.focal[1] * y, self.centre[0] * x, self.centre[1] * y]

@@ -20,6 +20,7 @@ from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.atomic import write_json_atomically
 from video_ae.formats.interop import OPENCV_FROM_OPENGL, to_nerfstudio
 from video_ae.formats.lens import Lens
+from video_ae.formats.nerfstudio_intrinsics import values_of_frames
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import rigid
 from video_ae.videos.image_folder import natural_key
@@ -91,18 +92,29 @@ def read_nerfstudio(path: Path) -> Transforms:
         UserError: when the file is missing, damaged or has no frames.
     """
     with unreadable_as(f"{str(path)!r} is no usable transforms.json", _EXPECTED):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        frames = sorted(content["frames"], key=lambda frame: natural_key(frame["file_path"]))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        frames = sorted(values_of_frames(content), key=lambda frame: natural_key(frame["file_path"]))
         if not frames:
             raise UserError(f"{str(path)!r} has no frames.")
-        rows = [frame["transform_matrix"][:3] for frame in frames]
-        matrices = torch.tensor(rows, dtype=torch.float64)
-        if matrices.shape != (len(rows), 3, 4):
-            raise ValueError("a transform_matrix has other than 3 or 4 rows of 4")
-        poses = rigid(matrices[:, :, :3] * OPENCV_FROM_OPENGL[:3], matrices[:, :, 3])
-        return Transforms(
-            path, [frame["file_path"] for frame in frames], poses, [{**content, **frame} for frame in frames]
-        )
+        poses = _poses([frame["transform_matrix"] for frame in frames])
+        return Transforms(path, [frame["file_path"] for frame in frames], poses, frames)
+
+
+def _poses(matrices: list[Any]) -> Float64[Tensor, "frame 4 4"]:
+    """world_from_camera in OpenCV's axes, from each frame's transform_matrix; null becomes NaN.
+
+    Some programs scale them. Both ways are undone: of all entries, the last row included, which says the same in
+    homogeneous coordinates; and of the rotation alone, which nerfstudio and instant-ngp pass over, since a viewing ray
+    has no length.
+    """
+    rows = [[[math.nan if value is None else value for value in row] for row in matrix[:3]] for matrix in matrices]
+    top = torch.tensor(rows, dtype=torch.float64)
+    if top.shape != (len(matrices), 3, 4):
+        raise ValueError("a transform_matrix has other than 3 or 4 rows of 4")
+    corner = torch.tensor([(matrix[3][3] or 1.0) if len(matrix) > 3 else 1.0 for matrix in matrices]).double()
+    top = top / corner[:, None, None]
+    scale = torch.linalg.det(top[:, :, :3]).clamp_min(0) ** (1 / 3)
+    return rigid(top[:, :, :3] / scale[:, None, None] * OPENCV_FROM_OPENGL[:3], top[:, :, 3])
 
 
 def read_nerfstudio_lens(path: Path, image_size: tuple[int, int]) -> Lens | None:
@@ -120,9 +132,9 @@ def read_nerfstudio_lens(path: Path, image_size: tuple[int, int]) -> Lens | None
     """
     expected = "fl_x or camera_angle_x, and w and h, are expected (k1, k2, k3, k4, p1, p2, cx, cy where there are any)."
     with unreadable_as(f"{str(path)!r} is no usable transforms.json", expected):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        shared = content.keys() & {"fl_x", "camera_angle_x"}
-        return _lens(content if shared else {**content, **next(iter(content.get("frames", [])), {})}, image_size)
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        shared = content.keys() & {"fl_x", "camera_angle_x"} and not isinstance(content.get("fl_x"), list)
+        return _lens(content if shared else values_of_frames({"frames": [{}], **content})[0], image_size)
 
 
 def _lens(values: dict[str, Any], image_size: tuple[int, int]) -> Lens | None:

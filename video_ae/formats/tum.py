@@ -15,7 +15,7 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import write_text_atomically
 from video_ae.formats.number_files import as_numbers, read_lines, read_table
 from video_ae.formats.trajectory import CameraTrajectory
-from video_ae.geometry.se3 import quaternion_from_rotation, rigid, rotation_from_quaternion
+from video_ae.geometry.se3 import pose_from_quaternion, quaternion_from_rotation
 
 
 def write_tum(path: Path, trajectory: CameraTrajectory) -> None:
@@ -33,7 +33,7 @@ def write_tum(path: Path, trajectory: CameraTrajectory) -> None:
 
 
 def read_tum(path: str | Path) -> tuple[Float64[Tensor, "frame"], Float64[Tensor, "frame 4 4"]]:
-    """Timestamps in seconds, and world_from_camera.
+    """Timestamps in seconds, and world_from_camera; NaN in lines that hold no pose.
 
     Args:
         path: a trajectory.
@@ -41,8 +41,8 @@ def read_tum(path: str | Path) -> tuple[Float64[Tensor, "frame"], Float64[Tensor
     Raises:
         UserError: when the file is missing, or a line has other than eight numbers.
     """
-    rows = read_table(path, 8)
-    return rows[:, 0], rigid(rotation_from_quaternion(rows[:, 4:]), rows[:, 1:4])
+    rows = read_table(path, 8, finite=False)
+    return rows[:, 0], pose_from_quaternion(rows[:, 4:], rows[:, 1:4])
 
 
 def read_tum_images(path: Path) -> tuple[Float64[Tensor, "image"], list[Path]]:

@@ -233,6 +233,22 @@ def is_rotation(matrix: Float[Tensor, "*batch 3 3"], tolerance: float = 1e-2) ->
     return orthonormal_columns & right_handed
 
 
+def is_rigid(pose: Float[Tensor, "*batch 4 4"]) -> Bool[Tensor, "*batch"]:
+    """Whether a matrix is a pose: finite, and made of a rotation and a translation.
+
+    Programs that lose a frame write NaN, infinity or zeros in its place.
+
+    Args:
+        pose: any 4x4 matrices.
+
+    >>> poses = torch.stack([torch.eye(4), torch.zeros(4, 4), torch.full((4, 4), torch.nan)])
+    >>> is_rigid(poses).tolist()
+    [True, False, False]
+    """
+    finite: Tensor = pose.isfinite().all(-1).all(-1)
+    return finite & is_rotation(pose[..., :3, :3])
+
+
 def quaternion_from_rotation(rotation: Float64[Tensor, "*batch 3 3"]) -> Float64[Tensor, "*batch 4"]:
     """The unit quaternion (x, y, z, w), with w >= 0, of a rotation.
 
@@ -259,3 +275,17 @@ def rotation_from_quaternion(quaternion: Float64[Tensor, "*batch 4"]) -> Float64
     sine = vector.norm(dim=-1, keepdim=True)
     angle = 2 * torch.atan2(sine, w)
     return so3_exp(torch.where(sine > 0, angle * vector / sine.clamp_min(1e-300), torch.zeros_like(vector)))
+
+
+def pose_from_quaternion(
+    quaternion: Float64[Tensor, "*batch 4"], translation: Float64[Tensor, "*batch 3"]
+) -> Float64[Tensor, "*batch 4 4"]:
+    """The 4x4 matrix of a pose as files keep it; NaN where the quaternion is zero, as it is written for a lost frame.
+
+    Args:
+        quaternion: (x, y, z, w), of any length and sign.
+        translation: applied after the rotation.
+    """
+    rotation = rotation_from_quaternion(quaternion)
+    none = quaternion.norm(dim=-1)[..., None, None] < 1e-6
+    return rigid(rotation.masked_fill(none, torch.nan), translation)

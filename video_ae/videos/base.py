@@ -54,6 +54,23 @@ class VideoReader(ABC):
         """
 
 
+class ChosenFrames(VideoReader):
+    """Some frames of a video, read as a video of their own.
+
+    Args:
+        reader: the video.
+        numbers: of the frames, in the wanted order; at least one.
+    """
+
+    def __init__(self, reader: VideoReader, numbers: Sequence[int]) -> None:
+        self._reader, self._numbers = reader, list(numbers)
+        times = reader.times[self._numbers]
+        super().__init__(reader.name, reader.image_size, times - times[0])
+
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        return self._reader.read([self._numbers[number] for number in numbers])
+
+
 def check_indices(indices: Sequence[int], count: int) -> list[int]:
     """The indices as plain integers.
 

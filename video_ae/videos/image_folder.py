@@ -52,26 +52,29 @@ def images_in(folder: Path) -> list[Path]:
 
 
 class ImageFolderReader(VideoReader):
-    """The images of a folder in natural order, turned upright by their EXIF flag; they have no times (NaN).
+    """The images of a folder in natural order; they have no times (NaN).
 
     Args:
         folder: where they lie.
         files: the images in the wanted order; by default all that lie in the folder.
+        upright: whether they are turned as their EXIF flag says; else the pixels are as they are stored, to which the
+            cameras of COLMAP, instant-ngp and the research data sets belong.
 
     Raises:
         UserError: there are no images, a file is no image, or sizes differ.
     """
 
-    def __init__(self, folder: str | Path, files: Sequence[Path] | None = None) -> None:
+    def __init__(self, folder: str | Path, files: Sequence[Path] | None = None, upright: bool = True) -> None:
+        self._upright = upright
         self.files = images_in(Path(folder)) if files is None else list(files)
         if not self.files:
             raise UserError(
                 f"The folder {str(folder)!r} holds no images (jpg, png, webp, bmp, tif): "
                 "give a video file or a folder of images."
             )
-        first = _upright_size(self.files[0])
+        first = _size(self.files[0], upright)
         for file in self.files[1:]:
-            size = _upright_size(file)
+            size = _size(file, upright)
             if size != first:
                 raise UserError(
                     f"The images in {str(folder)!r} differ in size: {self.files[0].name} is {first[0]}x{first[1]}, "
@@ -81,7 +84,7 @@ class ImageFolderReader(VideoReader):
         super().__init__(Path(folder).resolve().name, first, unknown)
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
-        frames = np.stack([_upright_rgb(self.files[number]) for number in numbers])
+        frames = np.stack([_rgb(self.files[number], self._upright) for number in numbers])
         return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
 
@@ -92,16 +95,17 @@ def _opened(file: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def _upright_size(file: Path) -> tuple[int, int]:
-    """(width, height) after the EXIF flag, from the header alone."""
+def _size(file: Path, upright: bool) -> tuple[int, int]:
+    """(width, height), from the header alone."""
     with _opened(file) as image:
-        return image.size[::-1] if image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS else image.size
+        turned = upright and image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
+        return image.size[::-1] if turned else image.size
 
 
-def _upright_rgb(file: Path) -> np.ndarray:
+def _rgb(file: Path, upright: bool) -> np.ndarray:
     with _opened(file) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
-            grey = (np.asarray(upright) >> 8).astype(np.uint8)
+        shown = ImageOps.exif_transpose(image) if upright else image
+        if shown.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
+            grey = (np.asarray(shown) >> 8).astype(np.uint8)
             return np.repeat(grey[..., None], 3, -1)
-        return np.array(upright.convert("RGB"))
+        return np.array(shown.convert("RGB"))

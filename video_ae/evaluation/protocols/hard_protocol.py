@@ -14,6 +14,7 @@ from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, Pose
 from video_ae.evaluation.protocols.frozen_frames import FrozenIndices
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, score_methods
 from video_ae.evaluation.protocols.running import Notify, Row
+from video_ae.evaluation.protocols.with_truth import clips_with_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_masks import load_true_masks
 from video_ae.types import Cameras, VideoClip
@@ -47,6 +48,7 @@ def run_hard_protocol(
     Raises:
         UserError: the data set has no true cameras, or a file of its masks is of another kind.
     """
+    dataset = clips_with_truth(dataset)
     main, overlaps = next(iter(methods)), dict[str, float | None]()
 
     def compare_masks(method: str, name: str, clip: VideoClip, cameras: Cameras, estimate: PoseEstimate) -> None:

@@ -13,6 +13,7 @@ from video_ae.evaluation.metrics.statistics import rank_correlation
 from video_ae.evaluation.protocols.base import PoseEstimate, PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
 from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
+from video_ae.evaluation.protocols.with_truth import clips_with_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.geometry.umeyama import align
 from video_ae.types import Cameras, VideoClip
@@ -161,6 +162,7 @@ def run_pose_protocol(
     Raises:
         UserError: the data set has no true cameras.
     """
+    dataset = clips_with_truth(dataset)
     every = {**methods, **POSE_BASELINES, **POSE_BOUNDS}
     rows = score_methods(dataset, every, settings, observers, progress)
     described = asdict(settings) | {"quarantined": dataset.skipped}
@@ -185,7 +187,6 @@ def score_methods(
     """
     rows: dict[str, dict[str, Row]] = {label: {} for label in methods}
     for name, clip in named_clips(dataset, progress, settings.frames, settings.size):
-        true_cameras(clip)  # a source without them is refused before any work
         seen = without_truth(clip, settings.known_focal)
         for label, run in methods.items():
             tried = attempt(run, clip if label in POSE_BOUNDS else seen)

@@ -21,7 +21,8 @@ from video_ae.evaluation.metrics.depth import depth_error
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.protocols.base import FrameObserver, prediction_of
 from video_ae.evaluation.protocols.frozen_frames import EVERY, find_frozen
-from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
+from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, without_truth
+from video_ae.evaluation.protocols.with_truth import clips_with_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import TrueDepth, load_true_depth
 from video_ae.types import Cameras, RenderedViews, VideoClip
@@ -84,11 +85,11 @@ def run_reconstruction_protocol(
     Raises:
         UserError: the data set has no true cameras.
     """
+    dataset = clips_with_truth(dataset)
     every = {**methods, **RECONSTRUCTION_BASELINES}
     rows: dict[str, dict[str, Row]] = {label: {} for label in every}
     steps: set[float] = set()
     for name, clip in named_clips(dataset, progress):
-        true_cameras(clip)
         truth = load_true_depth(root, name)
         steps |= {truth.step} if truth else set()
         chosen = list(range(0, len(clip), EVERY))

@@ -55,17 +55,31 @@ def named_clips(
 ) -> Iterator[tuple[str, VideoClip]]:
     """The clips of a data set with their names, each loaded when it is asked for.
 
+    A clip that turns out to be damaged is skipped, and `dataset.skipped` says why.
+
     Args:
         dataset: of the clips.
         progress: called with a clip's name before it is loaded.
         frames: only the first so many of each clip; None takes all.
         size: (width, height) to which the frames are resized; None leaves them as they are.
+
+    Raises:
+        UserError: when no clip can be loaded.
     """
+    count = 0
     for i, name in enumerate(dataset.names):
         if progress:
             progress(name)
-        chosen = None if frames is None else range(min(frames, dataset.frame_count(i)))
-        yield name, dataset.load(i, indices=chosen, size=size)
+        try:
+            chosen = None if frames is None else range(min(frames, dataset.frame_count(i)))
+            clip = dataset.load(i, indices=chosen, size=size)
+        except UserError as error:
+            if count == 0 and i == len(dataset) - 1:
+                raise
+            dataset.skipped[name] = str(error)
+            continue
+        count += 1
+        yield name, clip
 
 
 def without_truth(clip: VideoClip, known_focal: bool) -> VideoClip:

@@ -23,6 +23,7 @@ from video_ae.evaluation.metrics.images import Images
 from video_ae.evaluation.protocols.base import PoseEstimator
 from video_ae.evaluation.protocols.reconstruction_protocol import RenderableScene, SceneBuilder
 from video_ae.evaluation.protocols.running import Notify, Row, attempt, true_cameras, without_truth
+from video_ae.evaluation.protocols.with_truth import clips_with_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.geometry.pinhole import camera_rays, project, sample, transform
@@ -62,6 +63,7 @@ def run_transfer_protocol(
     Raises:
         UserError: the data set has no true cameras or no true depth.
     """
+    dataset = clips_with_truth(dataset)
     rows: dict[str, dict[str, Row]] = {}
     for i, name in enumerate(dataset.names):
         driver = dataset.names[i - 1]

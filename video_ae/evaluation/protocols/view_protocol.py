@@ -11,7 +11,8 @@ from video_ae.evaluation.baselines import VIEW_BASELINES, VIEW_BOUNDS
 from video_ae.evaluation.metrics.images import IMAGE_METRICS, ImageMetrics
 from video_ae.evaluation.protocols.base import Prediction, ViewObserver, ViewSynthesizer
 from video_ae.evaluation.protocols.frozen_frames import find_frozen, views_of_clip
-from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, true_cameras, without_truth
+from video_ae.evaluation.protocols.running import Notify, Row, attempt, named_clips, without_truth
+from video_ae.evaluation.protocols.with_truth import clips_with_truth
 from video_ae.evaluation.results import EvaluationResult, collect_result
 from video_ae.types import VideoClip
 
@@ -75,11 +76,11 @@ def run_view_protocol(
     Raises:
         UserError: the data set has no true cameras.
     """
+    dataset = clips_with_truth(dataset)
     every = {**methods, **VIEW_BASELINES, **VIEW_BOUNDS}
     frozen, sources = find_frozen(dataset.names), set()
     rows: dict[str, dict[str, dict]] = {label: {} for label in every}
     for name, clip in named_clips(dataset, progress):
-        true_cameras(clip)
         for gap in settings.gaps:
             views, source = views_of_clip(name, len(clip), gap, frozen, settings.kind)
             sources.add(source)

@@ -1,0 +1,46 @@
+"""Where the scenes of a data set are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from video_ae.datasets.video_folder import VIDEO_SUFFIXES
+from video_ae.videos.image_folder import IMAGE_SUFFIXES, images_in, natural_order
+
+
+def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:
+    """Name -> folder of each scene: the root alone where it is a scene, else the folders right below it.
+
+    These are in natural order. Empty where more than half of the folders are no scenes, or where something would be
+    lost: videos or images beside the folders, or in a folder that is no scene (but see `frames_alone`).
+
+    Args:
+        root: a folder.
+        is_scene: whether a folder is one.
+    """
+    if is_scene(root):
+        return {root.resolve().name: root}
+    entries = [path for path in root.iterdir() if not path.name.startswith(".")]
+    if any(path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES for path in entries):
+        return {}
+    folders = natural_order(path for path in entries if path.is_dir())
+    found, others = {}, []
+    for folder in folders:
+        if is_scene(folder):
+            found[folder.name] = folder
+        else:
+            others.append(folder)
+            if 2 * len(others) > len(folders):
+                return {}
+    return {} if any(frames_alone(folder) is None for folder in others) else found
+
+
+def frames_alone(folder: Path) -> list[Path] | None:
+    """The images of a folder that is no scene, in it or in its folder `images`; None where more is to be seen in it.
+
+    Args:
+        folder: such as one for which no cameras were found.
+    """
+    below = folder / "images"
+    files = images_in(folder) or (images_in(below) if below.is_dir() else [])
+    seen = [path for path in folder.rglob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
+    return files if len(seen) == len(files) else None
