@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 bad input (one sentence), 130 stopped by Ctrl-C, 1 anything else (traceback: VIDEO_AE_DEBUG=1).
 """
 
+import io
 import os
 import sys
 import warnings
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = os.environ.get("VIDEO_AE_DEBUG", "") not in ("", "0")
     if not debug:
         warnings.filterwarnings("ignore")  # notes from libraries to their programmers
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no sign for a letter of a name shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         _run(arguments)
     except UserError as error:
