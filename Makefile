@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint bench pytorch3d browser docs clean
+.PHONY: demo test test-slow lint bench findings pytorch3d browser docs clean
 
 # One to three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
@@ -27,6 +27,13 @@ lint: $(VENV)/installed
 # Times of this checkout beside an older commit, about twenty minutes; writes docs/performance.md.
 bench: $(VENV)/installed
 	$(BIN)/python scripts/benchmark_performance.py
+
+# What surprised us of other libraries, one script after the other: each installs the versions that it speaks of.
+findings:
+	@ended=0; for script in findings/*.sh; do \
+		if said=$$(sh $$script 2>&1); then echo "holds: $$script"; \
+		else ended=1; echo "no longer holds: $$script"; echo "$$said"; fi; \
+	done; exit $$ended
 
 # The pure-Python part of PyTorch3D, a reference for our ray marcher: no wheel of the whole runs here, and an extra of
 # the package cannot carry these flags.

@@ -2,5 +2,6 @@
 
 from importlib.util import find_spec
 
-OPTIONAL = {"pycolmap": "video_ae/evaluation/peers/colmap_sfm.py", "cv2": "video_ae/evaluation/peers/odometry.py"}
-collect_ignore = [file for package, file in OPTIONAL.items() if find_spec(package) is None]
+_PEERS = "video_ae/evaluation/peers"
+OPTIONAL = {"colmap_process": "pycolmap", "colmap_sfm": "pycolmap", "odometry": "cv2"}
+collect_ignore = [f"{_PEERS}/{file}.py" for file, package in OPTIONAL.items() if find_spec(package) is None]

@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,18 +91,19 @@ def measure(method: str, root: str, first: int, frames: int) -> dict[str, list[f
 
     from video_ae.datasets.open import open_dataset
     from video_ae.errors import UserError
+    from video_ae.evaluation.protocols.running import cpu_seconds
 
     torch.set_num_threads(1)
     data = open_dataset(root)
     clips = [data.load(i).select(slice(first, first + frames)) for i in range(len(data))]
     run, rows = colmap() if method == "colmap" else solver(int(method)), {}
     for number, clip in enumerate([clips[0], *clips]):
-        begin, found = time.process_time(), None
+        begin, found = cpu_seconds(), None
         try:
             found = run(clip)
         except UserError as error:
             print(f"{clip.name}: {error}", file=sys.stderr)
-        seconds = time.process_time() - begin
+        seconds = cpu_seconds() - begin
         if number:
             rows[clip.name] = [seconds, *(errors(*found, clip) if found else [float("nan")] * 4)]
     return rows

@@ -10,7 +10,7 @@ import torch
 from packed_folder import COUNTS, frames_of, positions_of, write_packed
 
 from video_ae.datasets import clip_sampler as sampling
-from video_ae.datasets.byte_clips import augment, finish_batch
+from video_ae.datasets.byte_clips import finish_batch
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS, OverlapCurriculum
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.packed_videos import PackedVideos
@@ -131,19 +131,6 @@ def test_batches_of_clips_of_several_sizes_become_one(root: Path) -> None:
     assert batch.frames.shape == (2, 4, 3, 16, 16)
     expected = dataset[1].frames.float().mean((1, 2, 3)) / 255
     torch.testing.assert_close(batch.frames[1].mean((1, 2, 3)), expected, atol=1 / 255, rtol=0)
-
-
-def test_augmentation_is_one_for_a_clip_and_a_function_of_its_position() -> None:
-    frames = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0)).expand(3, -1, -1, -1)
-    changed = [augment(frames, seed=0, position=position) for position in range(20)]
-    for clip in changed:
-        assert torch.equal(clip[0], clip[2])
-        assert 0 <= clip.min() <= clip.max() <= 1
-    torch.manual_seed(5)
-    assert torch.equal(augment(frames, 0, 7), changed[7])
-    assert len({round(float(clip.mean()), 5) for clip in changed}) == 20
-    left = [float(clip[..., :16].mean() - clip[..., 16:].mean()) for clip in changed]
-    assert 0 < sum(value * left[0] > 0 for value in left) < 20, "some are mirrored, some are not"
 
 
 def test_gaps_in_seconds_follow_the_rate(root: Path) -> None:

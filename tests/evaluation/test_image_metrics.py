@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from video_ae.evaluation.metrics.images import HIGHEST_PSNR, ms_ssim, psnr, ssim
 
@@ -74,3 +75,12 @@ def test_no_picture_is_too_small_or_too_plain(metric, size):
     black, white = torch.zeros(1, 3, *size), torch.ones(1, 3, *size)
     assert metric(black, white).isfinite().all()
     assert metric(black, black).item() >= 0.999
+
+
+def test_ssim_is_that_of_torchmetrics_without_its_border():
+    """torchmetrics 1.9.0 counts a border of reflections (findings/torchmetrics_ssim_counts_the_border.sh)."""
+    one, other = pictures()
+    other[:, :, :2] = 0  # beside this it hardly matters
+    theirs, full = structural_similarity_index_measure(one, other, data_range=1.0, return_full_image=True)
+    torch.testing.assert_close(ssim(one, other).mean(), full[..., 5:-5, 5:-5].mean(), atol=1e-5, rtol=0)
+    assert ssim(one, other).mean() - theirs > 0.02

@@ -1,7 +1,10 @@
 """Peers: absent without their package, and never silent about a clip they cannot do."""
 
 import importlib.util
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 from evaluation_fakes import FakeSource, make_clip
@@ -11,8 +14,11 @@ from video_ae.evaluation import evaluate
 from video_ae.evaluation.baselines import POSE_BASELINES, POSE_BOUNDS, standing_still, straight_line
 from video_ae.evaluation.peers import installed
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol, score_poses
+from video_ae.evaluation.protocols.running import attempt
 from video_ae.geometry.se3 import invert, rigid, so3_exp
 from video_ae.types import Cameras, VideoClip
+
+needs_pycolmap = pytest.mark.skipif(importlib.util.find_spec("pycolmap") is None, reason="pycolmap is not installed")
 
 
 def test_no_peer_without_its_package(monkeypatch):
@@ -81,7 +87,57 @@ def test_odometry_without_matches_is_refused():
         installed.installed_peers()["two-view odometry"](plain)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pycolmap") is None, reason="pycolmap is not installed")
+@pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
+@pytest.mark.parametrize("centre", [(80.0, 60.0), (70.3, 55.6), (81.5, 64.25)])
+def test_keypoints_of_odometry_lie_on_what_they_mark(centre):
+    """In OpenCV 5.0 SIFT's own setting is 0.23 to 0.28 pixels off (findings/opencv_sift_a_quarter_pixel_off.sh)."""
+    y, x = np.mgrid[:120, :160]
+    blob = 40 + 180 * np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 32)
+    points = installed.installed_peers()["two-view odometry"]._sift.detect(blob.round().astype(np.uint8), None)
+    assert min(np.linalg.norm(np.subtract(point.pt, centre)) for point in points) < 0.05
+
+
+@needs_pycolmap
+def test_colmap_matches_by_powers_of_two_or_in_a_window(tmp_path, monkeypatch):
+    """pycolmap 3.11 to 4.2.1: `overlap` alone is no window (findings/pycolmap_overlap_is_no_window.sh)."""
+    import pycolmap
+
+    from video_ae.evaluation.peers import colmap_process
+
+    database = pycolmap.Database.open(tmp_path / "database.db")
+    camera = database.write_camera(pycolmap.Camera.create_from_model_name(1, "PINHOLE", 100, 64, 48))
+    numbers = [database.write_image(pycolmap.Image(name=f"{n:02d}", camera_id=camera)) for n in range(70)]
+
+    def apart(path, options, pairs, device):
+        found = pycolmap.SequentialPairGenerator(pairs, database).all_pairs()
+        seen.append({abs(numbers.index(a) - numbers.index(b)) for a, b in found})
+
+    seen: list[set[int]] = []
+    monkeypatch.setattr(pycolmap, "match_sequential", apart)
+    for linear in (False, True):
+        colmap_process._match(tmp_path / "database.db", 70, linear)
+    assert seen == [{1, 2, 4, 8, 16, 32, 64}, set(range(1, 11))]
+    database.close()
+
+
+@needs_pycolmap
+def test_the_end_of_colmap_s_process_is_one_sentence():
+    from video_ae.evaluation.peers.colmap_sfm import run_program
+
+    run_program("-c", "pass")
+    with pytest.raises(UserError, match=r"^COLMAP's process ended by signal 9 on this clip\.$"):
+        run_program("-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(UserError, match="exit code 1 on this clip: ValueError: no such camera"):
+        run_program("-c", "raise ValueError('no such camera')")
+
+
+def test_the_time_of_a_process_of_its_own_is_counted():
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    found = attempt(lambda: subprocess.run([sys.executable, "-c", burn], check=True))
+    assert found.cost["cpu_seconds"] > 0.25
+
+
+@needs_pycolmap
 def test_colmap_without_a_model_is_counted():
     peers = installed.installed_peers()
     assert {"COLMAP", "COLMAP, easy"} <= set(peers)

@@ -2,9 +2,13 @@
 
 import math
 
+import kornia
 import pytest
 import torch
+from kornia.geometry.conversions import axis_angle_to_rotation_matrix
+from kornia.geometry.liegroup import Se3
 from torch.autograd import gradcheck
+from torch.autograd.functional import jacobian
 
 from video_ae.geometry.se3 import (
     adjoint,
@@ -152,3 +156,15 @@ def test_relative_to_first_moves_the_world_and_nothing_else(dtype):
 def test_relative_to_first_has_gradients():
     twist = twists(0.5, 3).requires_grad_()
     assert gradcheck(lambda t: relative_to_first(se3_exp(t)), twist)
+
+
+@pytest.mark.skipif(kornia.__version__ < "0.9", reason="kornia 0.8.1 gives NaN at zero and no gradient through Se3")
+def test_kornia_0_9_agrees_where_0_8_failed():
+    """What the head of `video_ae/geometry/se3.py` says of it."""
+    small = torch.tensor([0.0, 3e-4, -1e-4], dtype=torch.float64)
+    for vector in (torch.zeros(3, dtype=torch.float64), small):
+        theirs = jacobian(lambda value: axis_angle_to_rotation_matrix(value[None])[0], vector)
+        torch.testing.assert_close(theirs, jacobian(so3_exp, vector), atol=1e-9, rtol=0)
+    twist = torch.tensor([[0.1, 0.2, 0.3, 0.1, 0.2, 0.3]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(Se3.exp(twist).matrix()[0, 0, 3], twist)
+    assert gradient[0, 0] != 0

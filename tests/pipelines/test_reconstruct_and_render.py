@@ -208,7 +208,7 @@ def test_an_error_half_way_leaves_nothing_behind(inputs, tmp_path, monkeypatch):
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr("video_ae.scene.overview.write_overview", fail)
+    monkeypatch.setattr("video_ae.scene.result_files.write_scene", fail)
     with pytest.raises(MemoryError):
         reconstruct_video(inputs / "walk.mp4", tmp_path / "a" / "b", inputs / "weights.safetensors", frames=3, refine=0)
     assert list(tmp_path.iterdir()) == []

@@ -50,6 +50,14 @@ def test_interrupted_and_resumed_equals_uninterrupted(arguments, tmp_path, step,
     assert same(weights(whole), weights(run))
 
 
+def test_resumed_without_the_mean_goes_on_from_the_last_weights(arguments, tmp_path):
+    """Lightning 2.6.6 puts the mean into a checkpoint's "state_dict", which is all that a run without one looks at."""
+    whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
+    run = train(parse_run([*arguments, AVERAGED, "--trainer.max_steps=5"]))
+    train(parse_run(["--resume", "--out", str(run), "--trainer.averaging=null", "--trainer.max_steps=8"]))
+    assert same(weights(whole), weights(run))
+
+
 def test_checkpoint_holds_the_mean_like_the_kept_weights(arguments):
     run = train(parse_run([*arguments, AVERAGED]))
     last = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]

@@ -122,6 +122,12 @@ def test_unknown_key_in_yaml(tmp_path, arguments):
             "trainer: {max_stepz: 3}\n",
             "There is no setting 'trainer.max_stepz' (did you mean 'trainer.max_steps'?): the names",
         ),
+        ("trainer: {max_time: 12:00:30:00}\n", "2593800 was given, str or null is needed (put quotes around it"),
+        ("data: null\n", "data is null, and a group of values is needed: leave the line out for their defaults."),
+        ("trainer: 5\n", "trainer is 5, and a group of values is needed"),
+        ("data: {size: null}\n", "data.size has a value that does not fit: null was given, tuple[int, int] is needed."),
+        ("losses: {l1: null}\n", "losses.l1 names no LossTerm: the names are "),
+        ("model: null\n", "model names no Autoencoder: the names are "),
         ("model: {class_path: Nothing}\n", "There is no Autoencoder 'Nothing' for model: the names are"),
         (
             "losses: {l1: {class_path: L1, init_args: {wait: 3}}}\n",

@@ -110,6 +110,23 @@ def test_resume_may_train_longer(arguments, tmp_path):
     assert same(weights(longer), weights(run))
 
 
+TASKS = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "video-ae", "SLURM_NTASKS": "4"}  # as `salloc -n 4` sets them
+
+
+def test_a_single_process_trains_inside_a_job_of_several_tasks(arguments, monkeypatch):
+    """Lightning 2.6.6 ends with a RuntimeError, as if srun had started four."""
+    for name, value in TASKS.items():
+        monkeypatch.setenv(name, value)
+    assert (train(parse_run(arguments)) / "weights.safetensors").is_file()
+
+
+def test_tasks_that_srun_started_and_lightning_refuses_are_one_sentence(arguments, monkeypatch):
+    for name, value in {**TASKS, "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=r"settings do not work here: .*ntasks"):
+        train(parse_run(arguments))
+
+
 def test_folder_that_is_not_empty_is_refused_and_only_runs_are_replaced(arguments, tmp_path):
     run = train(parse_run(arguments))
     with pytest.raises(UserError, match="not empty"):

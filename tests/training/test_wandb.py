@@ -99,6 +99,15 @@ def test_an_offline_run_holds_numbers_pictures_videos_and_the_configuration(offl
     assert len(list(offline.glob("files/media/images/*.png"))) == 2
 
 
+def test_a_resumed_training_goes_on_in_the_same_run(offline):
+    """wandb 0.31 draws a new id unless it is told one: the two halves would stand beside one another as two runs."""
+    run = offline.parents[1]
+    train(parse_run(["--resume", "--out", str(run), "--trainer.max_steps=10"]))
+    folders = list((run / "wandb").glob("offline-run-*"))
+    assert len(folders) == 2
+    assert len({folder.name.rpartition("-")[2] for folder in folders}) == 1
+
+
 def test_sync_reads_the_run_and_asks_only_for_a_key(offline, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))  # nobody's own key, and nobody's server
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))

@@ -4,6 +4,7 @@ Exit codes: 0 done, 2 bad input (one sentence), 130 stopped by Ctrl-C, 1 anythin
 """
 
 import errno
+import io
 import os
 import re
 import sys
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = os.environ.get("VIDEO_AE_DEBUG", "") not in ("", "0")
     if not debug:
         warnings.filterwarnings("ignore")  # notes from libraries to their programmers
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no sign for a letter of a name shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         _run(arguments)
     except UserError as error:

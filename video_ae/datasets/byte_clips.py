@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from einops import rearrange
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
@@ -61,7 +62,9 @@ def augment(
 ) -> Float[Tensor, "frame 3 height width"]:
     """The frames with random brightness, contrast, saturation and hue, the same for all, and mirrored half of the time.
 
-    A mirrored video is a video of the mirrored world, so its motion stays rigid.
+    Brightness, contrast and saturation are those of Pillow's ImageEnhance (and torchvision's ColorJitter): contrast
+    about the mean luma, here the clip's, and saturation about each pixel's. A mirrored video is a video of the mirrored
+    world, so its motion stays rigid.
 
     Args:
         frames: RGB in [0, 1].
@@ -71,8 +74,12 @@ def augment(
     from kornia import enhance
 
     draw = random.Random(f"augment {seed} {position}")
-    frames = enhance.adjust_brightness_accumulative(frames, 1 + draw.uniform(-BRIGHTNESS, BRIGHTNESS))
-    frames = enhance.adjust_contrast(frames, 1 + draw.uniform(-CONTRAST, CONTRAST))
-    frames = enhance.adjust_saturation(frames, 1 + draw.uniform(-SATURATION, SATURATION))
-    frames = enhance.adjust_hue(frames, draw.uniform(-HUE, HUE))
-    return frames.flip(-1) if draw.random() < 0.5 else frames
+    # One tall image, so that its mean is that of all frames. In kornia, `adjust_contrast` is a brightness, and
+    # `adjust_saturation` keeps the largest channel in place of the luma.
+    tall = rearrange(frames, "frame rgb height width -> rgb (frame height) width")
+    tall = enhance.adjust_brightness_accumulative(tall, 1 + draw.uniform(-BRIGHTNESS, BRIGHTNESS))
+    tall = enhance.adjust_contrast_with_mean_subtraction(tall, 1 + draw.uniform(-CONTRAST, CONTRAST))
+    tall = enhance.adjust_saturation_with_gray_subtraction(tall, 1 + draw.uniform(-SATURATION, SATURATION))
+    tall = enhance.adjust_hue(tall, draw.uniform(-HUE, HUE))
+    changed = rearrange(tall, "rgb (frame height) width -> frame rgb height width", frame=len(frames))
+    return changed.flip(-1) if draw.random() < 0.5 else changed

@@ -1,7 +1,7 @@
 """Rotations and rigid motions as matrices, with exponential and logarithm maps that are smooth at the identity.
 
-kornia's counterparts are not used for learned poses: `axis_angle_to_rotation_matrix` is not orthogonal near zero and
-`Se3` hides the translation from the gradient.
+kornia's counterparts are not used: in 0.8.1, which we accept, `axis_angle_to_rotation_matrix` is not orthogonal near
+zero and has no gradient at zero, and `Se3` hides the translation from the gradient; 0.9.0 has mended all three.
 """
 
 import math

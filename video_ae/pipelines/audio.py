@@ -36,6 +36,8 @@ def write_video_with_sound(
     Raises:
         UserError: the sound cannot be read, or the folder cannot be written.
     """
+    path = path.absolute()  # in a relative path FFmpeg takes what stands before a colon for a protocol
+    source = None if source is None else source.absolute()
     if source is None or not has_sound(source):
         write_video(path, frames, rate)
         return False

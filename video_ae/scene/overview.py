@@ -4,6 +4,7 @@ import math
 import textwrap
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,15 +53,16 @@ def _title(figure: Figure, reconstruction: Reconstruction, notes: list[str], tot
     focal = reconstruction.focal
     angle = 2 * math.degrees(math.atan(0.5 / focal))
     width, height = reconstruction.source.image_size
-    figure.text(0.045, 1 - 0.2 / total, reconstruction.name, size=17, weight="bold", color=_INK, va="top")
+    as_it_is: dict[str, Any] = {"x": 0.045, "va": "top", "parse_math": False}  # names and notes may have dollar signs
+    figure.text(y=1 - 0.2 / total, s=reconstruction.name, size=17, weight="bold", color=_INK, **as_it_is)
     facts = (
         f"{len(reconstruction)} frames of {width} × {height} · focal length {focal:.3f} × width "
         f"({focal * width:.0f} px, {angle:.0f}° horizontal field of view) · "
         f"mean confidence {reconstruction.confidence.mean().item():.2f} · scale arbitrary"
     )
-    figure.text(0.045, 1 - 0.55 / total, facts, size=11, color=_INK, va="top")
+    figure.text(y=1 - 0.55 / total, s=facts, size=11, color=_INK, **as_it_is)
     if notes:
-        figure.text(0.045, 1 - 0.8 / total, "\n".join(notes), size=9.5, color="#a33b20", va="top")
+        figure.text(y=1 - 0.8 / total, s="\n".join(notes), size=9.5, color="#a33b20", **as_it_is)
 
 
 def _images(figure: Figure, grid: GridSpec, reconstruction: Reconstruction, positions: list[int]) -> None:

@@ -53,8 +53,6 @@ def write_results(
     Raises:
         UserError: there is no format of a name, or the scene has nothing for it.
     """
-    from video_ae.scene.overview import write_overview  # brings matplotlib
-
     formats = chosen_formats(export, reconstruction.scene)
     write_cameras_json(folder / "cameras.json", reconstruction.trajectory)
     stages("rendering the input path", 0)
@@ -65,18 +63,31 @@ def write_results(
     renderer = replace(ImageBasedRenderer.of(reconstruction, size), inverse_depth=rendered.inverse_depth)
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
     write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)
-    stages("writing", 0)
-    write_overview(folder / "overview.png", reconstruction)
     stages("exports", 0)
     for one in formats.values():
         one.write(folder, reconstruction)
     stages("exports", 1)
+    stages("writing", 0)
     (folder / SCENE).mkdir()
     write_scene(folder / SCENE, reconstruction.scene, reconstruction.source.image_size)
     write_weights(folder / WEIGHTS, reconstruction.model.settings, reconstruction.model.state_dict())
+    missing = _draw_overview(folder / "overview.png", reconstruction)
     stages("writing", 1)
     stages.flush_timer()
-    write_json_atomically(folder / MARK, _summary(reconstruction, list(formats), stages.seconds))
+    summary = _summary(reconstruction, list(formats), stages.seconds)
+    write_json_atomically(folder / MARK, {**summary, "notes": [*summary["notes"], *missing]})
+
+
+def _draw_overview(path: Path, reconstruction: Reconstruction) -> list[str]:
+    """Draws it, and returns what to note: whatever goes wrong with a image, minutes of work are not lost for it."""
+    from video_ae.scene.overview import write_overview  # brings matplotlib
+
+    try:
+        write_overview(path, reconstruction)
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        return [f"{path.name} could not be drawn ({type(error).__name__}: {' '.join(str(error).split())})"]
+    return []
 
 
 def _summary(reconstruction: Reconstruction, export: list[str], seconds: dict[str, float]) -> dict[str, Any]:

@@ -115,17 +115,24 @@ def _check(value: Any, kind: Any, name: str) -> None:
     if isinstance(value, str) and value.startswith("{"):
         value = _flattened(yaml.safe_load(value))
     parts = [one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, nn.Module)]
-    if value is None or kind is Any:
+    if kind is Any or (value is None and NoneType in get_args(kind)):
         return
-    if is_dataclass(kind) and isinstance(value, dict):
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise UserError(
+                f"{name} is {_shown(value)}, and a group of values is needed: leave the line out for their defaults."
+            )
         _check_names(value, get_type_hints(kind), f"{name}.")
     elif parts and get_origin(kind) is dict and isinstance(value, dict):
         for key, one in value.items():
             _check(one, parts[0], f"{name}.{key}")
-    elif parts and isinstance(value, dict | str):
-        _check_part({"class_path": value} if isinstance(value, str) else value, parts[0], name)
-    elif not _fits(value, kind):
-        raise UserError(f"{name} has a value that does not fit: {value} was given, {_described(kind)} is needed.")
+    elif parts and isinstance(value, dict | str | NoneType):
+        _check_part({"class_path": value} if isinstance(value, str) else value or {}, parts[0], name)
+    elif value is None or not _fits(value, kind):
+        raise UserError(
+            f"{name} has a value that does not fit: {_shown(value)} was given, {_described(kind)} is needed"
+            f"{_quotes(value, kind)}."
+        )
 
 
 def _check_part(value: dict[str, Any], base: type[nn.Module], name: str) -> None:
@@ -186,6 +193,21 @@ def _described(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {list(get_args(kind))}"
     return "null" if kind is NoneType else str(kind) if get_origin(kind) else getattr(kind, "__name__", str(kind))
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
+def _quotes(value: Any, kind: Any) -> str:
+    """What helps where text was needed and YAML read a number, such as 45000 from 12:30:00 (digits to the base 60).
+
+    >>> _quotes(45000, str), _quotes(45000, Literal["a"]), _quotes("x", int)
+    (' (put quotes around it: without them YAML reads a number, also from 12:30:00)', '', '')
+    """
+    if isinstance(value, int | float) and _fits(str(value), kind):
+        return " (put quotes around it: without them YAML reads a number, also from 12:30:00)"
+    return ""
 
 
 def _hint(given: str, names: Iterable[str]) -> str:

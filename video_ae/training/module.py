@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 from video_ae.errors import UserError
@@ -105,6 +106,9 @@ class TrainingModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.samples_seen = checkpoint["samples_seen"]
         self.skipped, self.skipped_in_a_row, self.bad_in_a_row = checkpoint["skips"]
+        averaged = any(isinstance(callback, WeightAveraging) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if "current_model_state" in checkpoint and not averaged:  # where "state_dict" is the mean of another training
+            checkpoint["state_dict"] = checkpoint["current_model_state"]
 
 
 def learning_rate_factor(settings: OptimizerSettings, step: int) -> float:

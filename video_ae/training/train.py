@@ -12,6 +12,7 @@ import yaml
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -105,7 +106,8 @@ def build_trainer(
     if settings.wandb != "disabled":
         config = yaml.safe_load(settings.text)
         offline = settings.wandb == "offline"
-        loggers.append(WandbLogger(run.name, run, offline=offline, project="video-ae", config=config))
+        known = _wandb_id(run) if settings.resume else None
+        loggers.append(WandbLogger(run.name, run, offline=offline, id=known, project="video-ae", config=config))
     try:
         return pl.Trainer(
             **{name: getattr(values, name) for name in HANDED_ON},
@@ -116,15 +118,32 @@ def build_trainer(
             num_sanity_val_steps=0,
             log_every_n_steps=values.log_every,
             callbacks=callbacks,
+            plugins=_own_processes(),
             logger=loggers,
             default_root_dir=run,
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, RuntimeError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise UserError(f"The trainer's settings do not work here: {reason}.") from error
+
+
+def _own_processes() -> LightningEnvironment | None:
+    """Lightning's own launcher, in a job of SLURM whose tasks were not started by srun, as inside `salloc -n 4`.
+
+    Lightning 2.6 takes the tasks that a job may start for processes that run, and refuses a single one.
+    """
+    started = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    alone = "SLURM_NTASKS" in os.environ and started == 1 and not TorchElasticEnvironment.detect()
+    return LightningEnvironment() if alone else None
+
+
+def _wandb_id(run: Path) -> str | None:
+    """Of the run that the last training into this folder logged, by the name of wandb's own folder."""
+    folders = sorted((run / "wandb").glob("*run-*-*"), key=lambda path: path.stat().st_mtime)
+    return folders[-1].name.rpartition("-")[2] if folders else None
 
 
 def _check_wandb(settings: RunSettings) -> None:

@@ -33,6 +33,8 @@ def open_video(path: str | Path, decoder: str = "auto") -> VideoReader:
     if decoder not in DECODERS:
         raise UserError(f"There is no decoder {decoder!r}: choose one of {', '.join(DECODERS)}.")
     path = Path(path)
+    if ":" in str(path):  # FFmpeg takes what stands before it for a protocol, unless the path is absolute
+        path = path.absolute()
     if path.is_dir():
         return ImageFolderReader(path)
     index = index_video(path)

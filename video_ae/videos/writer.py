@@ -38,7 +38,7 @@ def write_video(
     Raises:
         UserError: there are no frames, the rate is not positive, or the folder cannot be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # in a relative path FFmpeg takes what stands before a colon for a protocol
     following = iter(frames)
     if (first := next(following, None)) is None:
         raise UserError(f"There are no frames to write to {str(path)!r}.")

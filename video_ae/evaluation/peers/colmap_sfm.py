@@ -1,84 +1,74 @@
 """COLMAP (Schönberger and Frahm 2016, "Structure-from-Motion Revisited") through pycolmap, an optional package."""
 
+import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pycolmap
 import torch
 
 from video_ae.errors import UserError
+from video_ae.evaluation.peers import colmap_process
 from video_ae.evaluation.protocols.base import PoseEstimate
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.scene.rendering import to_image
 from video_ae.types import Cameras, VideoClip
-
-MOST_FRAMES_EXHAUSTIVE = 60  # longer clips are matched sequentially
-_CPU = pycolmap.Device.cpu
 
 
 class Colmap:
     """A `PoseEstimator`: SIFT, one camera for the whole clip, incremental mapping, the largest model.
 
     If the clip carries intrinsics they are kept fixed (PINHOLE); otherwise the camera is refined from a focal length
-    of 1.2 times the longer side. One thread and a fixed seed, so that a run can be repeated. Raises UserError where
-    COLMAP finds no model.
+    of 1.2 times the longer side. One thread and a fixed seed, so that a run can be repeated; a process of its own.
+    Raises UserError where COLMAP finds no model or its process ends.
 
     Args:
         model: of the camera, where no intrinsics are given: one of COLMAP's names.
         easy: whether weaker SIFT peaks and smaller angles are accepted, for short paths and small images.
         seed: of COLMAP's random numbers.
+        linear: how clips of more than 60 frames are matched, as in `colmap_process.find_models`.
     """
 
-    def __init__(self, model: str = "SIMPLE_RADIAL", easy: bool = False, seed: int = 0) -> None:
-        self._model, self._easy, self._seed = model, easy, seed
+    def __init__(self, model: str = "SIMPLE_RADIAL", easy: bool = False, seed: int = 0, linear: bool = False) -> None:
+        self._model, self._common = model, {"easy": easy, "seed": seed, "linear": linear}
 
     def __call__(self, clip: VideoClip) -> PoseEstimate:
-        pycolmap.set_random_seed(self._seed)
-        pycolmap.logging.minloglevel = 2
         with tempfile.TemporaryDirectory() as folder:
-            images, database = Path(folder) / "images", Path(folder) / "database.db"
-            _write_images(clip, images)
-            self._extract(clip, database, images)
-            self._match(len(clip), database)
-            models = pycolmap.incremental_mapping(database, images, Path(folder) / "models", self._mapping(clip))
+            _write_images(clip, Path(folder) / "images")
+            options = {**_camera(clip, self._model), **self._common}
+            run_program(colmap_process.__file__, folder, json.dumps(options))
+            models = [pycolmap.Reconstruction(path) for path in (Path(folder) / "models").iterdir()]
         if not models:
             raise UserError("COLMAP found no model of this clip.")
-        return _estimate(max(models.values(), key=lambda model: model.num_reg_images()), clip)
+        return _estimate(max(models, key=lambda model: model.num_reg_images()), clip)
 
-    def _extract(self, clip: VideoClip, database: Path, images: Path) -> None:
-        reader, extraction = pycolmap.ImageReaderOptions(), pycolmap.FeatureExtractionOptions()
-        reader.camera_model = self._model
-        if clip.cameras is not None:
-            width, height = clip.image_size
-            fx, fy, cx, cy = clip.cameras.intrinsics.double().mean(0).tolist()
-            reader.camera_model = "PINHOLE"
-            reader.camera_params = f"{fx * width},{fy * height},{cx * width},{cy * height}"
-        extraction.num_threads = 1
-        if self._easy:
-            extraction.sift.peak_threshold = 0.002
-        pycolmap.extract_features(
-            database, images, [], pycolmap.CameraMode.SINGLE, reader_options=reader, extraction_options=extraction,
-            device=_CPU,
-        )  # fmt: skip
 
-    def _match(self, frames: int, database: Path) -> None:
-        options = pycolmap.FeatureMatchingOptions()
-        options.num_threads = 1
-        match = pycolmap.match_exhaustive if frames <= MOST_FRAMES_EXHAUSTIVE else pycolmap.match_sequential
-        match(database, options, device=_CPU)
+def run_program(*arguments: str) -> None:
+    """Runs a Python program and waits for its end.
 
-    def _mapping(self, clip: VideoClip) -> pycolmap.IncrementalPipelineOptions:
-        options = pycolmap.IncrementalPipelineOptions()
-        options.min_model_size, options.num_threads, options.random_seed = 3, 1, self._seed
-        if clip.cameras is not None:
-            options.ba_refine_focal_length = options.ba_refine_extra_params = False
-            options.mapper.abs_pose_refine_focal_length = options.mapper.abs_pose_refine_extra_params = False
-        if self._easy:
-            mapper, triangulation = options.mapper, options.triangulation
-            mapper.init_min_tri_angle, mapper.init_min_num_inliers = 4.0, 30
-            mapper.abs_pose_min_num_inliers, mapper.init_max_forward_motion = 15, 0.99
-            mapper.filter_min_tri_angle = triangulation.min_angle = 0.5
-        return options
+    Args:
+        *arguments: its file, and what it is given.
+
+    Raises:
+        UserError: it ended by a signal or an error.
+    """
+    ended = subprocess.run([sys.executable, "-P", *arguments], capture_output=True, text=True, errors="replace")
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines()
+        how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"exit code {ended.returncode}"
+        raise UserError(f"COLMAP's process ended by {how} on this clip{f': {lines[-1]}' if lines else ''}.")
+
+
+def _camera(clip: VideoClip, model: str) -> dict[str, Any]:
+    """The camera as `find_models` takes it."""
+    if clip.cameras is None:
+        return {"camera": model}
+    width, height = clip.image_size
+    fx, fy, cx, cy = clip.cameras.intrinsics.double().mean(0).tolist()
+    return {"camera": "PINHOLE", "parameters": f"{fx * width},{fy * height},{cx * width},{cy * height}"}
 
 
 def _write_images(clip: VideoClip, folder: Path) -> None:

@@ -35,7 +35,7 @@ def plot_trajectories(paths: Mapping[str, Mapping[str, Tensor]], main: str) -> s
             x, z = centres[:, 0].tolist(), centres[:, 2].tolist()
             axes.plot(x, z, label=name, **_style(name, main, names))  # type: ignore[arg-type]
         axes.plot(*(methods["truth"][:1, i].tolist() for i in (0, 2)), "ko", markersize=4)
-        axes.set_title(clip, fontsize=9)
+        axes.set_title(clip, fontsize=9, parse_math=False)  # names may have dollar signs
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("x, true unit", fontsize=8)
         axes.set_ylabel("z, true unit", fontsize=8)
@@ -137,7 +137,9 @@ def _svg(figure: Figure, panels: list[Axes]) -> str:
     """The figure with a legend of all that its first panel shows."""
     named = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
     columns = max(1, int(figure.get_figwidth() // 2))  # names are up to two inches wide
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize=8)
+    legend = figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize=8)
+    for name in legend.get_texts():
+        name.set_parse_math(False)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
