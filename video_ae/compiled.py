@@ -35,10 +35,25 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     Args:
         function: a loop over numpy arrays; it may call other kernels.
     """
+    return _compiled(function, {})
+
+
+def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that becomes a part of each one that calls it.
+
+    A compiler that knows where arrays lie in memory need not ask, before each short loop, whether they overlap.
+
+    Args:
+        function: as for `kernel`.
+    """
+    return _compiled(function, {"forceinline": True})
+
+
+def _compiled(function: Callable[..., Any], inlining: dict[str, bool]) -> Callable[..., Any]:
     if numba is None:
         return function
     plain = inspect.unwrap(function)  # without the shape checker of the tests
-    options = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
+    options = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"} | inlining
     try:
         return numba.njit(cache=True, **options)(plain)
     except RuntimeError:  # neither the package's folder nor the user's can be written: each process compiles

@@ -14,17 +14,22 @@ _C2, _C3, _C4, _C5, _C6 = (np.float32(1 / math.factorial(i)) for i in range(2, 7
 
 
 @kernel
-def _opacity(density: np.float32) -> np.float32:
-    """1 - exp(-density), the exponential to 4e-6 of its value: a polynomial of a 64th and six squarings, which can be
-    done for several values at a time."""
-    t = -min(density, np.float32(40)) / np.float32(64)
+def decay(depth: np.float32) -> np.float32:
+    """exp(-depth) to 4e-6 of its value: a polynomial of a 64th and six squarings, which can be done for several values
+    at a time.
+
+    Args:
+        depth: at least 0; above 40 it counts as 40.
+    """
+    t = -min(depth, np.float32(40)) / np.float32(64)
     e = _ONE + t * (_ONE + t * (_C2 + t * (_C3 + t * (_C4 + t * (_C5 + t * _C6)))))
     e *= e
     e *= e
     e *= e
     e *= e
     e *= e
-    return _ONE - e * e
+    e *= e
+    return e
 
 
 @kernel
@@ -80,7 +85,7 @@ def _march(
         for x in range(length):
             weight[x] *= mixed(densities, 0, index[x], u[x], v[x], across, down)
         for x in range(length):
-            weight[x] = left[x] * _opacity(weight[x])
+            weight[x] = left[x] * (_ONE - decay(weight[x]))
         for x in range(length):
             left[x] -= weight[x]
         for x in range(length):
