@@ -231,6 +231,8 @@ class CameraEstimate(CountedRecord):
             rows.
         static: how far each part of a frame stays where it is, 0 to 1, where something moves by itself; None: nothing
             was found to.
+        focal_deviation: standard deviation of the logarithm of the focal length (0.1: about 10 %); None where it was
+            given, or is not known.
     """
 
     cameras: Cameras
@@ -240,6 +242,7 @@ class CameraEstimate(CountedRecord):
     notes: tuple[str, ...] = ()
     readout: float = 0.0
     static: Float[Tensor, "*batch frame rows2 columns2"] | None = None
+    focal_deviation: float | None = None
 
     @cached_property
     def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:

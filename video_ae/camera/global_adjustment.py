@@ -127,4 +127,5 @@ def propagate_corrections(whole: Submap, keyframes: list[int], adjusted: Submap)
     confidence = torch.lerp(adjusted.confidence[before], adjusted.confidence[before + 1], share)
     log_focal = (adjusted.focal_over_width * whole.grid.width).log()
     state = SceneState(invert(scale_poses(poses, mean)), inverse_depth / mean, log_focal)
-    return Submap(state, whole.grid, scale_covariance(covariance, mean), confidence, whole.notes)
+    covariance, variance = scale_covariance(covariance, mean), adjusted.focal_variance
+    return Submap(state, whole.grid, covariance, confidence, whole.notes, variance)

@@ -163,6 +163,7 @@ class Submap(TensorRecord):
         covariance: of each pose's left twist relative to the first frame.
         confidence: 0 (a guess) to 1 (well determined), per frame.
         notes: what could not be determined and why, a flag and a sentence each.
+        focal_variance: of the logarithm of the focal length, as far as correspondences tell.
     """
 
     state: SceneState
@@ -170,6 +171,7 @@ class Submap(TensorRecord):
     covariance: Float[Tensor, "frame 6 6"]
     confidence: Float[Tensor, "frame"]
     notes: tuple[str, ...] = ()
+    focal_variance: float = 0.0
 
     def __len__(self) -> int:
         return len(self.state)

@@ -14,7 +14,7 @@ from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate
 
 NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
-MISFIT = "poor fit"
+MISFIT, UNSURE_FOCAL = "poor fit", "focal length"
 _NAMED = 3  # frames that a note names
 
 
@@ -49,6 +49,12 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
         frames: of the clip.
     """
     notes = list(estimate.notes)
+    if estimate.focal_deviation is not None and estimate.focal_deviation > THRESHOLDS.uncertain_focal:
+        percent = f"{100 * estimate.focal_deviation:.0f} %"
+        notes.append(
+            f"{UNSURE_FOCAL}: the video tells it to {percent} only, as where the camera goes straight ahead or hardly "
+            "moves; give it if you know it"
+        )
     if estimate.static is not None:
         moving = (estimate.static < 0.5).float().mean().item()
         notes.append(f"moving: {100 * moving:.0f} % of the images move by themselves and do not count for the cameras")

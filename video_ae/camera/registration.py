@@ -60,7 +60,8 @@ def register_frames(solved: Submap, selected: list[int], graph: FrameGraph, oute
     covariance = torch.lerp(spreads[0], spreads[1], share[:, None, None])
     confidence = torch.lerp(solved.confidence[before], solved.confidence[before + 1], share)
     state = SceneState(invert(scale_poses(poses, mean)), state.inverse_depth / mean, state.log_focal)
-    return Submap(state, graph.grid, scale_covariance(covariance, mean), confidence, solved.notes)
+    covariance = scale_covariance(covariance, mean)
+    return Submap(state, graph.grid, covariance, confidence, solved.notes, solved.focal_variance)
 
 
 def _parts(selected: list[int]) -> list[list[int]]:

@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from video_ae.camera.base import CameraEncoder, Frames
-from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation_confidence
+from video_ae.camera.covariance import (
+    error_covariance,
+    fit_confidence,
+    focal_deviation,
+    pose_covariance,
+    rotation_confidence,
+)
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.frame_selection import FEWEST_FRAMES, select_frames
@@ -158,7 +164,8 @@ class CameraSolver(CameraEncoder):
             images = WorkingImages(straight, self.features, self.levels, images.static)
             solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, rounds)
             whole = self._register(images, selected, solved)
-        estimate = replace(_estimate(whole, frames), readout=readout, static=static)
+        deviation = None if focal_over_width else focal_deviation(whole)
+        estimate = replace(_estimate(whole, frames), readout=readout, static=static, focal_deviation=deviation)
         return replace(estimate, notes=clip_notes(estimate, frames))
 
     def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
@@ -372,14 +379,14 @@ class _Solving:
     def _summary(self, solution: _Solution) -> Submap:
         """A solution with its covariances and notes."""
         priors = self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
-        covariance = pose_covariance(solution.state, solution.matches, priors)
+        covariance, variance = pose_covariance(solution.state, solution.matches, priors)
         costs, size = frame_fit(solution.state, solution.matches), min(solution.graph.width, solution.graph.height)
         confidence = rotation_confidence(covariance) * fit_confidence(costs, size)
         notes = solver_notes(solution.state, solution.matches, size)
         if any(note.startswith(NO_TEXTURE) for note in notes):
             confidence = confidence * 0.1
         state = solution.state.relative_to_first()
-        return Submap(state, solution.graph.grid, covariance, confidence.clamp(0, 1), notes)
+        return Submap(state, solution.graph.grid, covariance, confidence.clamp(0, 1), notes, variance)
 
 
 def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:
@@ -391,6 +398,6 @@ def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:
         ),
         solved.state.inverse_depth.unflatten(1, (solved.grid.rows, solved.grid.columns)),
         solved.confidence,
-        solved.covariance,
+        error_covariance(solved),
         solved.notes,
     )

@@ -120,7 +120,9 @@ def merge_submaps(submaps: list[Submap], parts: list[list[int]]) -> Submap:
         confidence = torch.cat([confidence[:keep], certain[cut:]])
     mean = depth.mean()
     state = SceneState(invert(scale_poses(poses, mean)), depth / mean, first.state.log_focal)
-    return Submap(state, first.grid, scale_covariance(covariance, mean), confidence, _merged_notes(submaps, parts))
+    variance = 1 / sum(1 / max(submap.focal_variance, 1e-12) for submap in submaps)
+    notes = _merged_notes(submaps, parts)
+    return Submap(state, first.grid, scale_covariance(covariance, mean), confidence, notes, variance)
 
 
 def scale_poses(poses: Float[Tensor, "frame 4 4"], scale: Tensor) -> Float[Tensor, "frame 4 4"]:

@@ -41,6 +41,8 @@ class Thresholds:
         stationary_pixels: a camera is stationary where three quarters of the correspondences move by less
             (quality_flags).
         parallax_pixels: below it, translation and depth are called a guess (quality_flags).
+        uncertain_focal: standard deviation of the logarithm of the focal length, above which a note says so
+            (quality_flags).
         blurred_ratio: of the steepness of a sharp frame's edges, below which a frame is called blurred (quality_flags).
         little_overlap: part of a frame in the next one, below which overlap is called little (quality_flags).
         round_trip_pixels: matches that come back further away than this are dropped (frame_graph).
@@ -68,6 +70,7 @@ class Thresholds:
     textured_fraction: float = 0.05
     stationary_pixels: float = 0.2
     parallax_pixels: float = 0.75
+    uncertain_focal: float = 0.08
     blurred_ratio: float = 0.5
     little_overlap: float = 0.5
     round_trip_pixels: float = 2.0

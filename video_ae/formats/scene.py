@@ -68,6 +68,7 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
         "keyframes": list(scene.keyframes),
         "notes": [list(camera.notes)],
         "readout": camera.readout,
+        "focal_deviation": camera.focal_deviation,
     }
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(folder / TENSORS, lambda temporary: save_file(plain, temporary))
@@ -107,6 +108,7 @@ def _scene(description: dict[str, Any], tensors: dict[str, Tensor]) -> Scene:
         tuple(note for notes in description["notes"] for note in notes),
         float(description.get("readout", 0.0)),  # scenes of before there was a search for it have none
         tensors.get("camera.static"),
+        description.get("focal_deviation"),
     )[0]
     width, height = description["image_size"]
     indices, black = tensors["clip.indices"], torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
