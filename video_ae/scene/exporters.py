@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from video_ae.formats.depth_maps import write_depth
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
 from video_ae.formats.ply import write_gaussians, write_ply
+from video_ae.formats.splat_page import write_splat_page
 from video_ae.formats.tum import write_tum
 from video_ae.geometry.resize import resize_maps
+from video_ae.geometry.trajectories import frustum_scale
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.feature_tracks import track_points
+from video_ae.scene.points import draw
 from video_ae.types import Scene
 from video_ae.videos.load import read_clip
 
@@ -27,6 +30,7 @@ POINTS = "points.ply"
 SHARED = (IMAGES, MASKS, POINTS)  # what formats write beside their own product
 Formats = Sequence[str]
 """Keys of `FORMATS`, `module.function` for formats of one's own (docs/extending.md), or `all`, or `none`."""
+MOST_ON_A_PAGE = 300_000  # Gaussians of an HTML page: about 10 MB, and what a phone draws
 _QUALITY = 95  # of JPEG, without subsampling of colour: within a few grey levels of the decoded video
 
 
@@ -160,12 +164,26 @@ def _link(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes())
 
 
+def _page(path: Path, reconstruction: Reconstruction) -> None:
+    reconstruction.need_volumes()
+    cameras, depth = reconstruction.cameras, reconstruction.scene_depth
+    about = {
+        "name": reconstruction.name, "size": reconstruction.source.image_size, "rate": reconstruction.frame_rate,
+        "depth": depth, "frustum": frustum_scale(cameras, depth), "sharpness": reconstruction.image_size[0],
+    }  # fmt: skip
+    gaussians = reconstruction.gaussians()
+    drawn = draw(gaussians, MOST_ON_A_PAGE)
+    wider = (len(gaussians) / max(len(drawn), 1)) ** 0.5  # closes the gaps
+    write_splat_page(path, replace(drawn, scale=drawn.scale * wider), cameras, about)
+
+
 # A new one also stands in docs/exports.md and in EXPORTS of the command line, which must not import torch.
 FORMATS: dict[str, ExportFormat] = {
     "kitti": ExportFormat(lambda path, made: write_kitti(path, made.trajectory), "cameras_kitti.txt"),
     "tum": ExportFormat(lambda path, made: write_tum(path, made.trajectory), "cameras_tum.txt"),
     "points": ExportFormat(lambda path, made: write_ply(path, made.points()), POINTS),
     "gaussians": ExportFormat(lambda path, made: write_gaussians(path, made.gaussians()), "gaussians.ply", True),
+    "html": ExportFormat(_page, "scene.html", True),
     "depth": ExportFormat(_depth, "depth", True),
     "nerfstudio": ExportFormat(_nerfstudio, "transforms.json"),
     "colmap": ExportFormat(_colmap, "colmap"),
