@@ -10,7 +10,7 @@ from plyfile import PlyData
 REACH = 4  # pixels to each side that a Gaussian can cover
 
 
-def render_splats(path, camera_from_world, fx, fy, cx, cy, width, height) -> torch.Tensor:
+def render_splats(path, camera_from_world, fx, fy, cx, cy, width, height, reach=REACH) -> torch.Tensor:
     """[height, width, 3] over black; intrinsics in pixels, (0.5, 0.5) at the centre of the top-left pixel."""
     v = PlyData.read(str(path))["vertex"]
     column = lambda *names: torch.from_numpy(np.stack([v[n] for n in names], -1).astype(np.float64))  # noqa: E731
@@ -28,7 +28,7 @@ def render_splats(path, camera_from_world, fx, fy, cx, cy, width, height) -> tor
     half = jacobian @ world[:3, :3] @ rotation[front]
     conic = torch.linalg.inv(half @ half.mT + 0.3 * torch.eye(2, dtype=torch.float64))
     mean = torch.stack([fx * x / z + cx, fy * y / z + cy], -1)
-    window = torch.stack(torch.meshgrid(*[torch.arange(-REACH, REACH + 1)] * 2, indexing="xy"), -1).view(1, -1, 2)
+    window = torch.stack(torch.meshgrid(*[torch.arange(-reach, reach + 1)] * 2, indexing="xy"), -1).view(1, -1, 2)
     pixel = mean.floor().long()[:, None] + window
     offset = pixel + 0.5 - mean[:, None]
     alpha = opacity[:, None] * torch.exp(-0.5 * torch.einsum("npi,nij,npj->np", offset, conic, offset))

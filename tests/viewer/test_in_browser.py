@@ -150,6 +150,25 @@ def test_controls_show_and_hide(page, viewer):
     assert changed(without, shot(page)) > 1
 
 
+def test_splats_are_drawn_where_the_rendering_is(page, viewer):
+    session = session_of(viewer)
+    before = settle(page)
+    page.get_by_role("checkbox", name="Rendering").click()
+    page.get_by_role("checkbox", name="Splats").click()
+    until(lambda: session._splats_handle is not None and session._splats_handle.visible)
+    splats = settle(page)
+    below = slice(200, None)  # of the note on slow graphics
+    assert changed(before[below], splats[below]) < 0.5 * changed(np.roll(before, 60, 1)[below], splats[below])
+    page.get_by_role("checkbox", name="Rendering").click()
+    until(lambda: not session._splats_handle.visible)  # at rest the model's image takes their place
+    page.mouse.move(150, 400)
+    page.mouse.down()
+    page.mouse.move(230, 420, steps=4)
+    until(lambda: session._splats_handle.visible)
+    page.mouse.up()
+    until(lambda: not session._splats_handle.visible)
+
+
 def test_playback_moves_on_and_stops(page, viewer):
     session = session_of(viewer)
     page.get_by_text("Play", exact=True).click()

@@ -7,14 +7,13 @@ import torch
 
 from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, se3_exp
-from video_ae.geometry.trajectories import spread_frames
+from video_ae.geometry.trajectories import frustum_scale, spread_frames
 from video_ae.types import Cameras
 from video_ae.viewer.views import (
     CameraFollow,
     View,
     camera_of_view,
     frame_at,
-    frustum_scale,
     start_view,
     view_of_camera,
 )

@@ -284,3 +284,14 @@ def _rotation_to(direction: Tensor) -> Tensor:
     sine = axis.norm(dim=-1, keepdim=True)
     angle = torch.atan2(sine, direction[:, 2:])
     return so3_exp(torch.where(sine > 0, angle * axis / sine.clamp_min(1e-30), torch.zeros_like(axis)))
+
+
+def frustum_scale(cameras: Cameras, depth: float) -> float:
+    """Length of the drawn cameras: small beside the scene, and beside the path where there is one.
+
+    Args:
+        cameras: the path.
+        depth: a typical depth of the scene.
+    """
+    extent = (cameras.centers - cameras.centers[:1]).norm(dim=-1).max().item()
+    return min(max(0.25 * extent, 0.04 * depth), 0.07 * depth)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import camera_rays, transform
+from video_ae.geometry.trajectories import frustum_scale
 from video_ae.renderers.compositing import march
 from video_ae.scene.rendering import to_bytes
 from video_ae.training.settings import RunSettings
@@ -23,7 +24,7 @@ from video_ae.training.train import train
 from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, TensorRecord, VideoClip
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, Page, PortInUse, close_page, open_page, set_start, welcome
-from video_ae.viewer.views import as_array, frustum_scale
+from video_ae.viewer.views import as_array
 
 PORTS = 20  # are tried, so that two trainings can be watched at once
 _LEAST_OPACITY = 0.5

@@ -83,17 +83,6 @@ def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
     return _vector(first[:3, 3] + back), _vector(ahead)
 
 
-def frustum_scale(cameras: Cameras, depth: float) -> float:
-    """Length of the drawn cameras: small beside the scene, and beside the path where there is one.
-
-    Args:
-        cameras: the path.
-        depth: a typical depth of the scene.
-    """
-    extent = (cameras.centers - cameras.centers[:1]).norm(dim=-1).max().item()
-    return min(max(0.25 * extent, 0.04 * depth), 0.07 * depth)
-
-
 @dataclass(frozen=True)
 class CameraFollow:
     """A client whose view was set to a camera of the path. Earlier positions are still reported until it arrives.
