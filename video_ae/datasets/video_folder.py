@@ -6,7 +6,8 @@ from video_ae.datasets.base import ClipSource
 from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
 from video_ae.videos.base import VideoReader
-from video_ae.videos.image_folder import images_in, natural_order
+from video_ae.videos.image_folder import images_in
+from video_ae.videos.natural_order import natural_order
 from video_ae.videos.open import open_video
 
 COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}

@@ -46,6 +46,7 @@ class Source:
         open: opens the video again; raises UserError where it is gone.
         path: None where the frames were given in memory.
         settings: what the reconstruction was asked for, as `summary.json` holds it.
+        start: the clock's time of the first frame in seconds (`VideoReader`).
     """
 
     name: str
@@ -53,6 +54,7 @@ class Source:
     open: Callable[[], VideoReader]
     path: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    start: float = 0.0
 
 
 class FramesInMemory(VideoReader):
