@@ -12,7 +12,8 @@ from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
 from video_ae.formats.realestate10k import CameraFile, read_realestate10k
 from video_ae.videos.base import ChosenFrames, VideoReader
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader
+from video_ae.videos.image_folder import ImageFolderReader
+from video_ae.videos.image_kinds import IMAGE_SUFFIXES
 from video_ae.videos.natural_order import natural_order
 from video_ae.videos.open import open_video
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.base import VideoReader
+from video_ae.videos.image_kinds import HEIF, choose_images, register_heif
 from video_ae.videos.natural_order import natural_order
 from video_ae.videos.time_stamps import time_stamps
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 
@@ -26,8 +26,7 @@ def images_in(folder: Path) -> list[Path]:
     Args:
         folder: where to look.
     """
-    found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
-    return natural_order(found)
+    return natural_order(choose_images(folder.iterdir())[0])
 
 
 class ImageFolderReader(VideoReader):
@@ -48,9 +47,10 @@ class ImageFolderReader(VideoReader):
         self._upright = upright
         self.files = images_in(Path(folder)) if files is None else list(files)
         if not self.files:
+            passed = "; ".join(choose_images(Path(folder).iterdir())[1])
             raise UserError(
-                f"The folder {str(folder)!r} holds no images (jpg, png, webp, bmp, tif): "
-                "give a video file or a folder of images."
+                f"The folder {str(folder)!r} holds no images (jpg, png, webp, bmp, tif, heic): "
+                f"{passed or 'give a video file or a folder of images'}."
             )
         first = _size(self.files[0], upright)
         for file in self.files[1:]:
@@ -82,6 +82,8 @@ class ImageFolderReader(VideoReader):
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     message = f"{str(file)!r} cannot be read as an image: remove or replace it."
+    if file.suffix.lower() in HEIF:
+        register_heif()
     with unreadable_as(message, None, SyntaxError), Image.open(file) as image:
         yield image
 
