@@ -25,7 +25,7 @@ from video_ae.errors import UserError
 from video_ae.formats.tum import read_tum
 from video_ae.geometry.se3 import invert
 from video_ae.types import VideoClip
-from video_ae.videos.image_folder import natural_order
+from video_ae.videos.natural_order import natural_order
 from video_ae.videos.writer import write_video
 
 INTRINSICS = (70.0, 66.0, 41.0, 29.0)

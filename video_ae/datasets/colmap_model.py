@@ -18,7 +18,7 @@ from video_ae.formats.colmap import (
     read_colmap_images,
 )
 from video_ae.formats.colmap_rigs import read_colmap_rigs
-from video_ae.videos.image_folder import natural_key, natural_order
+from video_ae.videos.natural_order import natural_order
 
 PIECES = ("sparse", "colmap/sparse")  # folders of the pieces 0, 1, ... of a model, or of the model itself
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _largest_model_in(scene: Path) -> Path:
 
 
 def _images_of(model: Path) -> list[ColmapImage]:
-    images = sorted(read_colmap_images(model), key=lambda image: natural_key(image.name))
+    images = natural_order(read_colmap_images(model), lambda image: image.name)
     if not images:
         raise UserError(f"The COLMAP model {str(model)!r} has no images.")
     return images

@@ -7,7 +7,8 @@ from video_ae.errors import UserError
 from video_ae.formats.kitti import read_kitti, read_kitti_projection
 from video_ae.formats.number_files import read_table
 from video_ae.geometry.se3 import invert
-from video_ae.videos.image_folder import images_in, natural_order
+from video_ae.videos.image_folder import images_in
+from video_ae.videos.natural_order import natural_order
 
 CAMERAS = (2, 0)  # left in colour, left in grey: the first whose images are there
 

@@ -7,7 +7,8 @@ from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.datasets.scaled_images import SCALED_FOLDERS
 from video_ae.errors import UserError
 from video_ae.formats.nerfstudio import read_nerfstudio
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, natural_order
+from video_ae.videos.image_kinds import IMAGE_SUFFIXES
+from video_ae.videos.natural_order import natural_order
 
 
 class Nerfstudio(PosedVideos):

@@ -17,7 +17,8 @@ from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
 from video_ae.geometry.se3 import is_rigid
 from video_ae.types import Cameras
-from video_ae.videos.image_folder import ImageFolderReader, natural_order
+from video_ae.videos.image_folder import ImageFolderReader
+from video_ae.videos.natural_order import natural_order
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,9 @@ from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
 from video_ae.formats.realestate10k import CameraFile, read_realestate10k
 from video_ae.videos.base import ChosenFrames, VideoReader
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader, natural_key
+from video_ae.videos.image_folder import ImageFolderReader
+from video_ae.videos.image_kinds import IMAGE_SUFFIXES
+from video_ae.videos.natural_order import natural_order
 from video_ae.videos.open import open_video
 
 
@@ -33,7 +35,7 @@ class RealEstate10K(ClipSource):
 
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
         self._root, self._decoder = Path(root), decoder
-        files = sorted((self._root / "cameras").glob("*.txt"), key=lambda path: natural_key(path.stem))
+        files = natural_order((self._root / "cameras").glob("*.txt"), lambda path: path.stem)
         clips, self.skipped = usable({file.stem: file for file in files}, self._find)
         if not clips:
             reason = next(iter(self.skipped.values()), "there is no cameras/<clip>.txt")

@@ -8,7 +8,7 @@ from video_ae.datasets.posed_frames import PosedFrames, PosedVideos, check_lines
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
-from video_ae.videos.image_folder import natural_order
+from video_ae.videos.natural_order import natural_order
 
 CAMERA = "cam_params.json"
 _EXPECTED = '{"camera": {"w", "h", "fx", "fy", "cx", "cy"}} is expected.'

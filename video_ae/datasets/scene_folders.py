@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from video_ae.datasets.video_folder import VIDEO_SUFFIXES
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, images_in, natural_order
+from video_ae.videos.image_folder import images_in
+from video_ae.videos.image_kinds import IMAGE_SUFFIXES
+from video_ae.videos.natural_order import natural_order
 
 
 def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:

@@ -11,7 +11,7 @@ from video_ae.datasets.posed_frames import PosedFrames, PosedVideos
 from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.formats.number_files import poses_of_rows, read_table
-from video_ae.videos.image_folder import natural_order
+from video_ae.videos.natural_order import natural_order
 
 LENS = Lens((640, 480), (525, 525), (320, 240))  # of the colour camera
 SUFFIX = ".pose.txt"

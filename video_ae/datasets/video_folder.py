@@ -1,16 +1,22 @@
 """Any folder with videos and folders of frames in it."""
 
+import logging
 from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.skipped import usable
 from video_ae.errors import UserError
 from video_ae.videos.base import VideoReader
-from video_ae.videos.image_folder import images_in, natural_order
+from video_ae.videos.image_kinds import choose_images
+from video_ae.videos.natural_order import natural_order
 from video_ae.videos.open import open_video
 
+log = logging.getLogger(__name__)
 COMMON_SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif"}
-VIDEO_SUFFIXES = COMMON_SUFFIXES | {".mpg", ".mpeg", ".ts", ".mts", ".3gp", ".wmv", ".flv", ".ogv"}
+VIDEO_SUFFIXES = COMMON_SUFFIXES | {
+    ".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2t", ".m2ts", ".3gp", ".3g2", ".mxf", ".y4m", ".wmv", ".asf",
+    ".flv", ".f4v", ".ogv", ".divx", ".dv", ".rm", ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc",
+}  # fmt: skip
 
 
 class VideoFolder(ClipSource):
@@ -30,9 +36,10 @@ class VideoFolder(ClipSource):
     def __init__(self, root: str | Path, decoder: str = "auto") -> None:
         root = Path(root)
         self._decoder = decoder
-        paths = find_videos(root)
+        paths, passed = search_videos(root)
         names = [path.name if path == root else path.relative_to(root).as_posix() for path in paths]
         found, self.skipped = usable(dict(zip(names, paths, strict=True)), self._admit)
+        self.skipped |= passed
         if not found:
             example = "".join(f"; {name}: {reason}" for name, reason in list(self.skipped.items())[:1])
             raise UserError(
@@ -56,11 +63,14 @@ class VideoFolder(ClipSource):
         return open_video(self._paths[number], self._decoder)
 
 
-def find_videos(root: Path) -> list[Path]:
+def search_videos(root: Path) -> tuple[list[Path], dict[str, str]]:
     """Video files and folders of at least two images at or below a path; names that start with a dot are left out.
 
     Args:
         root: a folder, or a file, which is taken as a video.
+
+    Returns:
+        The videos, and name -> reason of the images that are passed over, which a warning says too.
 
     Raises:
         UserError: it does not exist.
@@ -68,16 +78,27 @@ def find_videos(root: Path) -> list[Path]:
     if not root.exists():
         raise UserError(f"{str(root)!r} does not exist: give a folder with videos in it.")
     if root.is_file():
-        return [root]
-    found = [root] if len(images_in(root)) > 1 else []
-    for path in natural_order(root.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            found += find_videos(path)
-        elif path.suffix.lower() in VIDEO_SUFFIXES:
+        return [root], {}
+    found: list[Path] = []
+    passed: dict[str, str] = {}
+    _search(root, root, found, passed)
+    for name, reason in passed.items():
+        log.warning("%s: %s", name, reason)
+    return found, passed
+
+
+def _search(root: Path, folder: Path, found: list[Path], passed: dict[str, str]) -> None:
+    entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    images, reasons = choose_images(entries)
+    if len(images) > 1:
+        found.append(folder)
+    if reasons:
+        passed[f"images in {folder.relative_to(root.parent).as_posix()}"] = "; ".join(reasons)
+    for path in natural_order(entries):
+        if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
             found.append(path)
-    return found
+        elif path.is_dir():
+            _search(root, path, found, passed)
 
 
 def short_names(root: Path, paths: list[Path]) -> list[str]:

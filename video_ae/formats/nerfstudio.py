@@ -23,7 +23,7 @@ from video_ae.formats.lens import Lens
 from video_ae.formats.nerfstudio_intrinsics import values_of_frames
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.se3 import rigid
-from video_ae.videos.image_folder import natural_key
+from video_ae.videos.natural_order import natural_order
 
 _EXPECTED = "a list `frames` of file_path and transform_matrix, and fl_x or camera_angle_x, are expected."
 _PERSPECTIVE = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"}  # what nerfstudio takes for one
@@ -93,7 +93,7 @@ def read_nerfstudio(path: Path) -> Transforms:
     """
     with unreadable_as(f"{str(path)!r} is no usable transforms.json", _EXPECTED):
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-        frames = sorted(values_of_frames(content), key=lambda frame: natural_key(frame["file_path"]))
+        frames = natural_order(values_of_frames(content), lambda frame: frame["file_path"])
         if not frames:
             raise UserError(f"{str(path)!r} has no frames.")
         poses = _poses([frame["transform_matrix"] for frame in frames])

@@ -21,6 +21,7 @@ class CameraTrajectory:
         confidence: 0 to 1.
         image_size: (width, height) of the source in pixels.
         readout: of a rolling shutter, as in `CameraEstimate`.
+        start: the clock's time at the source's start in seconds, where that is known; else 0.
     """
 
     cameras: Cameras
@@ -29,6 +30,7 @@ class CameraTrajectory:
     confidence: Float64[Tensor, "frame"]
     image_size: tuple[int, int]
     readout: float = 0.0
+    start: float = 0.0
 
 
 def trajectory_of(

@@ -23,10 +23,10 @@ def write_tum(path: Path, trajectory: CameraTrajectory) -> None:
 
     Args:
         path: the file.
-        trajectory: its times are the timestamps; the frames' numbers where the source has no times.
+        trajectory: its times by the clock are the timestamps; the frames' numbers where the source has no times.
     """
     pose = trajectory.cameras.world_from_camera
-    stamps = trajectory.times if trajectory.times.isfinite().all() else trajectory.indices.double()
+    stamps = trajectory.start + trajectory.times if trajectory.times.isfinite().all() else trajectory.indices.double()
     rows = torch.cat([stamps[:, None], pose[:, :3, 3], quaternion_from_rotation(pose[:, :3, :3])], -1)
     lines = [" ".join(f"{value:.9f}" for value in row) for row in rows.tolist()]
     write_text_atomically(path, "\n".join(["# timestamp tx ty tz qx qy qz qw", *lines, ""]))

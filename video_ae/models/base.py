@@ -13,6 +13,7 @@ from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.geometry.trajectories import interpolate
+from video_ae.scene.fingerprint import fingerprint
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
 from video_ae.scene.undistort import UndistortedReader, undistorted
@@ -109,6 +110,7 @@ class VideoModel(Autoencoder):
         """
         check_numbers(stride, frames, focal, refine_iterations)
         reader = open_source(video, stride, frames, decoder)
+        start = reader.start
         known = known_focal(focal, fov_degrees, K, reader.image_size[0])
         searched = camera is None and known is None and not isinstance(reader, UndistortedReader)
         if camera is not None and str(camera) != PINHOLE:
@@ -127,9 +129,11 @@ class VideoModel(Autoencoder):
         if searched and isinstance(reader, UndistortedReader):
             notes = (*scene.camera.notes, reader.note)
             scene = replace(scene, camera=replace(scene.camera, notes=notes))
-        path = Path(video) if isinstance(video, str | Path) else None
+        path = Path(video).absolute() if isinstance(video, str | Path) else None
         settings = {
-            "source": str(video) if path else None,
+            "source": None if path is None else str(path),
+            "fingerprint": None if path is None else fingerprint(path),
+            "start": start,
             "weights": None,
             "stride": stride,
             "frames": frames,
@@ -139,7 +143,7 @@ class VideoModel(Autoencoder):
             "device": str(device),
             "decoder": decoder,
         }
-        source = Source(reader.name, reader.image_size, lambda: reader, path, settings)
+        source = Source(reader.name, reader.image_size, lambda: reader, path, settings, start)
         return Reconstruction(self, scene, source)
 
     def without_lens(

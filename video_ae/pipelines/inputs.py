@@ -15,7 +15,8 @@ from video_ae.progress import Stages
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, check_numbers, check_size
 from video_ae.videos.base import VideoReader
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, ImageFolderReader
+from video_ae.videos.image_folder import ImageFolderReader
+from video_ae.videos.image_kinds import AVIF, IMAGE_SUFFIXES
 from video_ae.videos.load import read_clip
 
 IMAGE_SIDE = 144  # shorter side, in pixels, of the layers of a single image
@@ -101,12 +102,12 @@ class Settings:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a path names a single image rather than a video or a folder.
+    """Whether a path names a single image rather than a video, as which AVIF counts, or a folder.
 
     Args:
         path: of the user's.
     """
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES and not Path(path).is_dir()
+    return Path(path).suffix.lower() in IMAGE_SUFFIXES - AVIF and not Path(path).is_dir()
 
 
 def open_image(path: Path) -> VideoReader:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from video_ae.datasets.video_folder import find_videos, short_names
+from video_ae.datasets.video_folder import search_videos, short_names
 from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, remove_from
 from video_ae.preparation.pack import ABOUT, TABLE, Packed, pack, write_about
@@ -54,7 +54,8 @@ def prepare(
     if size < 8 or workers < 1:
         raise UserError(f"Size {size} and {workers} workers were given: give at least 8 pixels and one worker.")
     ShotDetector()  # raises now where PySceneDetect is not installed
-    paths = [path for path in find_videos(root) if out.absolute() not in (path.absolute(), *path.absolute().parents)]
+    found, passed = search_videos(root)
+    paths = [path for path in found if out.absolute() not in (path.absolute(), *path.absolute().parents)]
     if not paths:
         raise UserError(f"{str(root)!r} contains no videos: give a folder with videos or folders of images.")
     _claim(out, overwrite)
@@ -68,6 +69,7 @@ def prepare(
         raise KeyboardInterrupt("stopped; the same command goes on with the videos that are left.") from None
     remove_from(out, *RESULTS)  # of an earlier attempt that was stopped while it packed
     packed = pack([job.folder / RECORD for job in jobs], out)
+    packed.skipped.update(passed)
     if not packed.kept:
         name, reason = next(iter(packed.skipped.items()))
         raise UserError(f"None of {len(jobs)} videos below {str(root)!r} can be used; {name}: {reason}")

@@ -87,7 +87,7 @@ class Reconstruction:
         """The cameras as files hold them: float64, the first frame's camera is the world, one focal length."""
         camera, size = self.scene.camera, self.source.image_size
         trajectory = trajectory_of(camera.cameras, self.scene.clip, camera.confidence, size)
-        return replace(trajectory, readout=camera.readout)
+        return replace(trajectory, readout=camera.readout, start=self.source.start)
 
     @property
     def cameras(self) -> Cameras:

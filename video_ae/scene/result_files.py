@@ -1,6 +1,7 @@
 """The folder of a reconstruction: how its files are written and read again."""
 
 import json
+import logging
 import platform
 import shutil
 import sys
@@ -22,6 +23,7 @@ from video_ae.formats.weights import write_weights
 from video_ae.progress import Stages
 from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, Formats, chosen_formats
+from video_ae.scene.fingerprint import fingerprint
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.source import FrameReader, Source
 from video_ae.scene.undistort import UndistortedReader
@@ -30,6 +32,7 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
+log = logging.getLogger(__name__)
 INPUT_VIDEO = "reconstruction.mp4"  # input beside rendering
 _FRAMES_KEPT = 48  # since neighbouring views share them
 NOVEL_RATE = 24.0  # frames a second of new paths
@@ -147,9 +150,21 @@ def read_results(folder: Path, video: Path | None = None) -> tuple[Scene, Source
                 f"{reader.image_size[1]}, {len(reader)} frames): name the right one.",
                 argument="source",
             )
+        if settings.get("fingerprint") not in (None, fingerprint(path)):
+            _refuse_other_bytes(path, named=video is not None)
         return reader if lens is None else UndistortedReader(reader, lens)
 
-    return scene, Source(scene.clip.name, image_size, open_again, path, settings)
+    return scene, Source(scene.clip.name, image_size, open_again, path, settings, float(settings.get("start", 0.0)))
+
+
+def _refuse_other_bytes(path: Path, named: bool) -> None:
+    """Refuses another video of the same name, size and length; where a person named it, a warning has to do."""
+    if not named:
+        raise UserError(
+            f"{str(path)!r} is not the video that was reconstructed (its bytes differ): say where that is.",
+            argument="source",
+        )
+    log.warning("%s has other bytes than the video that was reconstructed; it is taken, since it was named", path)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

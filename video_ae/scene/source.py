@@ -1,5 +1,6 @@
 """The video that a reconstruction is made from: a file, a folder of images, or frames in memory."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from video_ae.geometry.resize import even_size
 from video_ae.scene.rendering import to_bytes
 from video_ae.types import VideoClip
 from video_ae.videos.base import VideoReader
+from video_ae.videos.image_kinds import choose_images
 from video_ae.videos.load import load_clip
 from video_ae.videos.open import open_video
 
+log = logging.getLogger(__name__)
 SHORTER_SIDE = 192  # of the frames that the model gets, in pixels
 LARGEST_SIDE = 1080  # shorter side of results, in pixels, where nobody asked for another
 DEFAULT_RATE = 10.0  # frames a second where the source has no times
@@ -46,6 +49,7 @@ class Source:
         open: opens the video again; raises UserError where it is gone.
         path: None where the frames were given in memory.
         settings: what the reconstruction was asked for, as `summary.json` holds it.
+        start: the clock's time of the first frame in seconds (`VideoReader`).
     """
 
     name: str
@@ -53,6 +57,7 @@ class Source:
     open: Callable[[], VideoReader]
     path: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    start: float = 0.0
 
 
 class FramesInMemory(VideoReader):
@@ -97,6 +102,9 @@ def open_source(video: Video, stride: int = 1, frames: int | None = None, decode
         reader = video
     else:
         reader = open_video(video, decoder) if isinstance(video, str | Path) else _in_memory(video)
+        if isinstance(video, str | Path) and Path(video).is_dir():
+            for reason in choose_images(Path(video).iterdir())[1]:
+                log.warning("%s: %s", video, reason)
     if len(range(0, len(reader), stride)[:frames]) < 2:
         name = str(video) if isinstance(video, str | Path) else reader.name
         raise UserError(

@@ -18,12 +18,16 @@ class VideoReader(ABC):
         name: file or folder name without suffix, for messages.
         image_size: (width, height) in pixels, after the rotation flag.
         times: seconds from the first frame at which each frame is shown; NaN where the source has no times.
+        start: the clock's time of the first frame in seconds, where its name or a list of time stamps says it, else 0.
     """
 
-    def __init__(self, name: str, image_size: tuple[int, int], times: Float64[Tensor, "frame"]) -> None:
+    def __init__(
+        self, name: str, image_size: tuple[int, int], times: Float64[Tensor, "frame"], start: float = 0.0
+    ) -> None:
         self.name = name
         self.image_size = image_size
         self.times = times
+        self.start = start
 
     def __len__(self) -> int:
         """Number of frames."""

@@ -1,44 +1,23 @@
 """A folder of images, read as a video."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.base import VideoReader
+from video_ae.videos.image_kinds import HEIF, choose_images, register_heif
+from video_ae.videos.natural_order import natural_order
+from video_ae.videos.time_stamps import time_stamps
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
-
-
-def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
-    """Sorting key by which numbers in names are compared as numbers.
-
-    Args:
-        path: a file name or path.
-
-    >>> sorted(["frame10", "frame9", "Frame2"], key=natural_key)
-    ['Frame2', 'frame9', 'frame10']
-    """
-    parts = re.split(r"(\d+)", str(path).casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part] + [(1, 0, str(path))]
-
-
-def natural_order(paths: Iterable[Path]) -> list[Path]:
-    """Paths sorted by `natural_key` of their last parts.
-
-    Args:
-        paths: files and folders.
-    """
-    return sorted(paths, key=lambda path: natural_key(path.name))
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -47,16 +26,16 @@ def images_in(folder: Path) -> list[Path]:
     Args:
         folder: where to look.
     """
-    found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
-    return natural_order(found)
+    return natural_order(choose_images(folder.iterdir())[0])
 
 
 class ImageFolderReader(VideoReader):
-    """The images of a folder in natural order; they have no times (NaN).
+    """The images of a folder, by the time at which they were taken where that is known (`time_stamps`), else in natural
+    order and without times (NaN).
 
     Args:
         folder: where they lie.
-        files: the images in the wanted order; by default all that lie in the folder.
+        files: the images in the wanted order, which have no times; by default all that lie in the folder.
         upright: whether they are turned as their EXIF flag says; else the pixels are as they are stored, to which the
             cameras of COLMAP, instant-ngp and the research data sets belong.
 
@@ -68,9 +47,10 @@ class ImageFolderReader(VideoReader):
         self._upright = upright
         self.files = images_in(Path(folder)) if files is None else list(files)
         if not self.files:
+            passed = "; ".join(choose_images(Path(folder).iterdir())[1])
             raise UserError(
-                f"The folder {str(folder)!r} holds no images (jpg, png, webp, bmp, tif): "
-                "give a video file or a folder of images."
+                f"The folder {str(folder)!r} holds no images (jpg, png, webp, bmp, tif, heic): "
+                f"{passed or 'give a video file or a folder of images'}."
             )
         first = _size(self.files[0], upright)
         for file in self.files[1:]:
@@ -80,8 +60,19 @@ class ImageFolderReader(VideoReader):
                     f"The images in {str(folder)!r} differ in size: {self.files[0].name} is {first[0]}x{first[1]}, "
                     f"{file.name} is {size[0]}x{size[1]}; give a folder in which all have one size."
                 )
-        unknown = torch.full((len(self.files),), torch.nan, dtype=torch.float64)
-        super().__init__(Path(folder).resolve().name, first, unknown)
+        times = self._sort_by_time(Path(folder)) if files is None else None
+        if times is None:
+            times = torch.full((len(self.files),), torch.nan, dtype=torch.float64)
+        start = 0.0 if times[0].isnan() else times[0].item()
+        super().__init__(Path(folder).resolve().name, first, times - start, start)
+
+    def _sort_by_time(self, folder: Path) -> Float64[Tensor, "frame"] | None:
+        stamps = time_stamps(folder, self.files)
+        if stamps is None:
+            return None
+        pairs = sorted(zip(stamps, self.files, strict=True))
+        self.files = [file for _, file in pairs]
+        return torch.tensor([stamp for stamp, _ in pairs], dtype=torch.float64)
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         frames = np.stack([_rgb(self.files[number], self._upright) for number in numbers])
@@ -91,6 +82,8 @@ class ImageFolderReader(VideoReader):
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     message = f"{str(file)!r} cannot be read as an image: remove or replace it."
+    if file.suffix.lower() in HEIF:
+        register_heif()
     with unreadable_as(message, None, SyntaxError), Image.open(file) as image:
         yield image
 
