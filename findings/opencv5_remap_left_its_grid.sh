@@ -1,10 +1,11 @@
 #!/bin/sh
 # opencv-python-headless 5.0.0.93 and 4.12.0.88.
 #
-# Guess: `cv2.remap` and `cv2.warpAffine` round places to 1/32 of a pixel, as they always have, also for images of floats.
-# In fact OpenCV 5 interpolates where it is asked to, linear and cubic: along one pixel 4.12 returns 33 values, 5.0 a new
-# one for each place. On noise, images of bytes change by up to 4 levels. Numbers that were frozen with OpenCV 4, such as
-# frames warped along a flow, do not come out again.
+# Guess: `cv2.remap` and `cv2.warpAffine` round places to 1/32 of a pixel, as they always have, also for images of
+# floats.
+# In fact OpenCV 5 interpolates where it is asked to, linear and cubic: along one pixel 4.12 returns 33 values, 5.0 a
+# new one for each place. On noise, images of bytes change by up to 4 levels. Numbers that were frozen with OpenCV 4,
+# such as frames warped along a flow, do not come out again.
 #
 # Output seen:
 #   4.12.0 linear: 33 values along a pixel, off by up to 1/64 of a step
