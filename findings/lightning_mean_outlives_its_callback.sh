@@ -1,10 +1,11 @@
 #!/bin/sh
 # lightning 2.6.6 with torch 2.13.0.
 #
-# Guess: a checkpoint of a training with the callback `EMAWeightAveraging` has the weights in "state_dict" and the mean with
-# the callback's own state, so that resuming without the callback goes on from the weights.
-# In fact "state_dict" is the mean, and the weights lie under "current_model_state", which the callback alone reads: without
-# it a run goes on, with a warning that only names the callback, from the mean of its weights, with the optimizer's state of others.
+# Guess: a checkpoint of a training with the callback `EMAWeightAveraging` has the weights in "state_dict" and the mean
+# with the callback's own state, so that resuming without the callback goes on from the weights.
+# In fact "state_dict" is the mean, and the weights lie under "current_model_state", which the callback alone reads:
+# without it a run goes on, with a warning that only names the callback, from the mean of its weights, with the
+# optimizer's state of others.
 #
 # So whoever takes the callback away copies "current_model_state" to "state_dict" in `on_load_checkpoint`.
 #

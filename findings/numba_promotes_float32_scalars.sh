@@ -37,7 +37,8 @@ for function in (tenth, float32_tenth):
     kinds = function(three).dtype, compiled.nopython_signatures[0].return_type
     print(f"{function.__name__}: NumPy {kinds[0]}, Numba {kinds[1]}")
 product = np.float32(3) * np.float32(0.1)
-print("equal to the product of two float32: NumPy", float(tenth(three)) == float(product), "Numba", numba.njit(tenth)(three) == float(product))
+equal = [bool(float(function(three)) == float(product)) for function in (tenth, numba.njit(tenth))]
+print("equal to the product of two float32: NumPy", equal[0], "Numba", equal[1])
 PYTHON
 cat "$folder/seen.txt"
 diff "$folder/seen.txt" - <<'SEEN'

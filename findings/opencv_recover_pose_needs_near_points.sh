@@ -3,9 +3,9 @@
 #
 # Guess: `cv2.recoverPose` finds the pose of exact matches, whatever the scale, since that is free.
 # In fact points farther than 50 baselines do not count when it asks which of the four poses has them in front of both
-# cameras (`distanceThresh`, which only the overload that triangulates shows). Between neighbouring frames of a video all
-# points are often farther: then no pose has any, and one of the four is returned that goes backwards here, and is turned by
-# half a circle elsewhere. Only the number of inliers, 0, tells.
+# cameras (`distanceThresh`, which only the overload that triangulates shows). Between neighbouring frames of a video
+# all points are often farther: then no pose has any, and one of the four is returned that goes backwards here, and is
+# turned by half a circle elsewhere. Only the number of inliers, 0, tells.
 #
 # So `distanceThresh=1e4` or so is given, with `triangulatedPoints` or an unpacked fifth value.
 #

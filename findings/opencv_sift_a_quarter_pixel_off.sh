@@ -1,11 +1,11 @@
 #!/bin/sh
 # opencv-python-headless 5.0.0.93.
 #
-# Guess: the centre of a smooth round blob is found to some hundredths of a pixel, in coordinates where the middle of the
-# first pixel is (0, 0), as everywhere in OpenCV.
+# Guess: the centre of a smooth round blob is found to some hundredths of a pixel, in coordinates where the middle of
+# the first pixel is (0, 0), as everywhere in OpenCV.
 # In fact SIFT's keypoints lie 0.23 to 0.28 pixels to the right and below, since the image is doubled at first and the
-# shift of that is not taken back. `enable_precise_upscale`, off by default, does. Matches between SIFT keypoints hide it;
-# a principal point, another detector or a rendered point does not.
+# shift of that is not taken back. `enable_precise_upscale`, off by default, does. Matches between SIFT keypoints hide
+# it; a principal point, another detector or a rendered point does not.
 #
 # Output seen:
 #   enable_precise_upscale=False: 0.25 pixels to the right and below, within 0.03

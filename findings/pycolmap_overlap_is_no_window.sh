@@ -1,8 +1,8 @@
 #!/bin/sh
 # pycolmap 4.2.1.
 #
-# Guess: sequential matching with `overlap = 10` matches each image with the ten that follow it, and `quadratic_overlap`,
-# which is on by default, adds some that are farther.
+# Guess: sequential matching with `overlap = 10` matches each image with the ten that follow it, and
+# `quadratic_overlap`, which is on by default, adds some that are farther.
 # In fact it replaces them: matched are neighbours 1, 2, 4, ... 2 ** 9 apart, and never those 3, 5, 6, 7, 9 or 10 apart.
 # Of a video of 100 frames that leaves 573 pairs, not 945 and more, seven a frame.
 #

@@ -1,11 +1,11 @@
 #!/bin/sh
 # pycolmap 4.2.1.
 #
-# Guess: the upper left block of `BACovariance.get_cam_cov_from_world` is the covariance of a rotation vector in radians,
-# as the lower right one is that of the translation.
-# In fact it is in the tangent space of Ceres' quaternions, whose unit is half an angle: variances are a quarter, standard
-# deviations half of those of the rotation. Below, one pose and all points are free; the same covariance is computed from
-# the numerical derivatives of the reprojection by rotation vector, translation and points.
+# Guess: the upper left block of `BACovariance.get_cam_cov_from_world` is the covariance of a rotation vector in
+# radians, as the lower right one is that of the translation.
+# In fact it is in the tangent space of Ceres' quaternions, whose unit is half an angle: variances are a quarter,
+# standard deviations half of those of the rotation. Below, one pose and all points are free; the same covariance is
+# computed from the numerical derivatives of the reprojection by rotation vector, translation and points.
 #
 # So the block is multiplied by 4 (and the two mixed ones by 2) before it is compared with a rotation error.
 #

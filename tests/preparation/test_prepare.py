@@ -53,6 +53,18 @@ def packed(root: Path, tmp_path_factory: pytest.TempPathFactory):
     return prepare(root, out, size=48), out
 
 
+def test_frames_are_packed_even_where_the_report_cannot_be_drawn(tmp_path: Path, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no fonts")
+
+    (tmp_path / "raw").mkdir()
+    write(tmp_path / "raw" / "pan.mp4", pan(0, 30))
+    monkeypatch.setattr("video_ae.preparation.prepare.write_report", fail)
+    with pytest.raises(RuntimeError, match="no fonts"):
+        prepare(tmp_path / "raw", tmp_path / "packed", size=48)
+    assert open_dataset(tmp_path / "packed").frame_count(0) == 30
+
+
 def test_shots_are_cut_and_rests_black_parts_copies_and_repeats_are_left_out(packed) -> None:
     found, _ = packed
     assert {segment.name: (segment.frames[0], segment.frames[-1]) for segment in found.kept} == {

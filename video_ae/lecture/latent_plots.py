@@ -84,9 +84,9 @@ def plot_latent(
     out = claim_folder(out, overwrite)
     codes = [model.encode_frames(part) for part in parts]
     figures, numbers = _draw_images(model, frames, torch.cat(codes), clips)
+    write_text_atomically(out / NUMBERS, json.dumps(numbers, indent=1))
     for name, figure in (_draw_maps(codes, seed) | figures).items():
         write_atomically(out / f"{name}.png", partial(figure.savefig, format="png", dpi=110))
-    write_text_atomically(out / NUMBERS, json.dumps(numbers, indent=1))
     return out
 
 

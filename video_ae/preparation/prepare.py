@@ -73,8 +73,8 @@ def prepare(
     if not packed.kept:
         name, reason = next(iter(packed.skipped.items()))
         raise UserError(f"None of {len(jobs)} videos below {str(root)!r} can be used; {name}: {reason}")
+    write_about(packed, out, {"size": size})  # before the report: hours of work are not lost for an image of them
     write_report(packed, {job.name: job.folder for job in jobs}, out)
-    write_about(packed, out, {"size": size})
     shutil.rmtree(out / PARTS)
     return packed
 
