@@ -68,7 +68,7 @@ def test_pixels_of_held_out_frames_reach_no_image():
     changed[[2, 6]] = 0.0
     given = [hold_out(one, 4, OneWall(), Options()) for one in (clip, replace(clip, frames=changed))]
     assert given[0].held_out == [2, 6]
-    for name, method in held_out_methods().items():
+    for name, method in held_out_methods(refine_steps=5).items():
         with torch.no_grad():
             first, second = (method(one) for one in given)
         assert first.shape == (2, 3, 16, 20), name
@@ -76,7 +76,7 @@ def test_pixels_of_held_out_frames_reach_no_image():
 
 
 def test_scores_of_the_truth_and_of_copies():
-    methods = {"oracle": lambda given: given.clip.frames[given.held_out], **held_out_methods()}
+    methods = {"oracle": lambda given: given.clip.frames[given.held_out], **held_out_methods(refine_steps=5)}
     result = run(FakeSource((9, 13)), methods)
     row = result.result.clips["clip0"]
     assert row["psnr"] == 100
@@ -90,7 +90,7 @@ def test_scores_of_the_truth_and_of_copies():
 
 
 def test_a_clip_that_is_too_short_fails_and_is_said():
-    row = run(FakeSource((3,)), held_out_methods()).result.clips["clip0"]
+    row = run(FakeSource((3,)), held_out_methods(refine_steps=5)).result.clips["clip0"]
     assert "give a longer one" in row["failure"]
     assert row["psnr"] is None
 

@@ -19,10 +19,11 @@ from video_ae.formats.atomic import output_folder
 from video_ae.formats.ply import GaussianCloud, PointCloud
 from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import as_floats, even_size
-from video_ae.geometry.trajectories import PATHS, novel, scene_depth
+from video_ae.geometry.trajectories import PATHS, novel, scene_depth, spread_frames
 from video_ae.progress import Stages
 from video_ae.scene.annotations import VideoModel
 from video_ae.scene.exporters import Formats
+from video_ae.scene.gaussian_refinement import DEFAULT_STEPS, refined_gaussians
 from video_ae.scene.gaussians import scene_gaussians
 from video_ae.scene.global_shutter import GlobalShutterReader
 from video_ae.scene.points import scene_points
@@ -35,6 +36,7 @@ from video_ae.videos.load import read_clip
 
 FRAME_BYTES, LEAST_FRAMES, MOST_FRAMES = 2**27, 8, 48  # of the source in memory: views in a row share them
 PATH_FRAMES = 96  # of a new path: four seconds
+REFINED_FRAMES, REFINED_SIDE = 200, 540  # of a clip, and their shorter side in pixels, that Gaussians are refined on
 
 
 @dataclass(frozen=True)
@@ -306,10 +308,34 @@ class Reconstruction:
     def gaussians(self) -> GaussianCloud:
         """3D Gaussians in the world, made of the structure codes; computed once.
 
+        After `refine_gaussians` they are the refined ones, in exports as well.
+
         Raises:
             UserError: the codes of the model have no depth.
         """
         return self._gaussians
+
+    def refine_gaussians(self, steps: int = DEFAULT_STEPS, progress: PartDone = unreported) -> GaussianCloud:
+        """`gaussians()` refined on the frames of the video: about a minute for 25 frames of 576x320 on a laptop.
+
+        They are never worse than before on frames that are kept out for that.
+
+        Args:
+            steps: more of them make Gaussians better, each time by less.
+            progress: called with the part done, from 0 to 1.
+
+        Raises:
+            UserError: the codes of the model have no depth, the video is gone, or there are fewer than 0 steps.
+        """
+        if steps < 0:
+            raise UserError(f"{steps} steps of refinement are not possible: give 0 or more.", argument="steps")
+        start, size = self.gaussians(), even_size(self.source.image_size, REFINED_SIDE)
+        frame, chosen = self.source_reader(size), spread_frames(len(self), REFINED_FRAMES)
+        cameras = self._found.select(chosen).to(torch.float32)
+        with torch.enable_grad():
+            refined = refined_gaussians(start, [frame(position) for position in chosen], cameras, steps, progress)
+        self.__dict__["_gaussians"] = refined
+        return refined
 
     @cached_property
     def _gaussians(self) -> GaussianCloud:
@@ -401,7 +427,14 @@ class Reconstruction:
         model = models.load_video_model(Path(folder) / WEIGHTS, target)
         return cls(model, scene.to(target), source_video, Path(folder))
 
-    def export(self, folder: str | Path, formats: Formats = ("all",), overwrite: bool = False) -> list[Path]:
+    def export(
+        self,
+        folder: str | Path,
+        formats: Formats = ("all",),
+        overwrite: bool = False,
+        refine_steps: int = 0,
+        progress: PartDone = unreported,
+    ) -> list[Path]:
         """Writes the reconstruction in the formats of other programs.
 
         Args:
@@ -409,6 +442,8 @@ class Reconstruction:
             formats: their names (docs/exports.md), `module.function` for one of your own (docs/extending.md), or `all`
                 that the scene has something for.
             overwrite: whether earlier files of these formats are replaced.
+            refine_steps: of `refine_gaussians`, before Gaussians are written.
+            progress: called with the part of the refinement that is done, from 0 to 1.
 
         Returns:
             What was written.
@@ -417,4 +452,4 @@ class Reconstruction:
             UserError: there is no format of a name, or the scene has nothing for it; the video is gone and its images
                 are needed; or a file is in the way.
         """
-        return export_into(Path(folder), self, formats, overwrite)
+        return export_into(Path(folder), self, formats, overwrite, refine_steps, progress)

@@ -25,6 +25,7 @@ from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, Formats, chosen_formats
 from video_ae.scene.fingerprint import fingerprint
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
+from video_ae.scene.rendering import PartDone, unreported
 from video_ae.scene.source import FrameReader, Source
 from video_ae.scene.undistort import UndistortedReader
 from video_ae.types import Scene, VideoClip
@@ -204,7 +205,14 @@ def recorded_frames(folder: Path, clip: VideoClip) -> FrameReader | None:
     return lru_cache(_FRAMES_KEPT)(lambda position: reader.read([position])[0, :, :, :width])
 
 
-def export_into(folder: Path, reconstruction: Reconstruction, names: Formats, overwrite: bool) -> list[Path]:
+def export_into(
+    folder: Path,
+    reconstruction: Reconstruction,
+    names: Formats,
+    overwrite: bool,
+    refine_steps: int = 0,
+    progress: PartDone = unreported,
+) -> list[Path]:
     """Writes formats into a folder that may hold other files; they appear when all are complete.
 
     Args:
@@ -212,6 +220,8 @@ def export_into(folder: Path, reconstruction: Reconstruction, names: Formats, ov
         reconstruction: what is written.
         names: of formats, as in `chosen_formats`.
         overwrite: whether earlier files of these formats are replaced.
+        refine_steps: of the Gaussians on the frames of the video, before they are written.
+        progress: called with the part of the refinement that is done, from 0 to 1.
 
     Returns:
         What was written.
@@ -226,6 +236,8 @@ def export_into(folder: Path, reconstruction: Reconstruction, names: Formats, ov
     products = [one.product for one in chosen.values() if one.product]
     _check_free(folder, products, overwrite)
     claim_folder(folder, overwrite=True)
+    if refine_steps and "gaussians" in chosen:
+        reconstruction.refine_gaussians(refine_steps, progress)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-", ignore_cleanup_errors=True) as temporary:
         new = Path(temporary)
         for one in chosen.values():

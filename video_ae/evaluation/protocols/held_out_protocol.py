@@ -6,6 +6,7 @@ that comes with them is found once more from the frames that are not held out.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,9 +21,11 @@ from video_ae.evaluation.protocols.base import FrameObserver, Prediction
 from video_ae.evaluation.protocols.frozen_frames import find_frozen
 from video_ae.evaluation.protocols.running import Attempt, Notify, Row, attempt, named_clips
 from video_ae.evaluation.results import EvaluationResult, collect_result
+from video_ae.formats.ply import GaussianCloud
 from video_ae.geometry.resize import as_floats
 from video_ae.geometry.umeyama import align
 from video_ae.models.base import Options, VideoModel
+from video_ae.scene.gaussian_refinement import DEFAULT_STEPS, render_gaussians
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import render_chunks, to_bytes
@@ -117,11 +120,30 @@ def _codes_alone(given: HeldOutClip) -> Tensor:
     return RenderedViews.cat(list(chunks)).rgb.clamp(0, 1)
 
 
-def held_out_methods() -> dict[str, HeldOutMethod]:
-    """Image-based rendering first, then what stands beside it; flow interpolation where OpenCV is installed."""
+def _gaussians(given: HeldOutClip) -> Tensor:
+    return _splatted(given, given.reconstruction.gaussians())
+
+
+def _refined_gaussians(given: HeldOutClip, steps: int) -> Tensor:
+    return _splatted(given, replace(given.reconstruction).refine_gaussians(steps))
+
+
+def _splatted(given: HeldOutClip, cloud: GaussianCloud) -> Tensor:
+    cameras = given.cameras.to(torch.float32)
+    return render_gaussians(cloud, cameras, given.clip.image_size).rgb.clamp(0, 1)
+
+
+def held_out_methods(refine_steps: int = DEFAULT_STEPS) -> dict[str, HeldOutMethod]:
+    """Image-based rendering first, then what stands beside it; flow interpolation where OpenCV is installed.
+
+    Args:
+        refine_steps: of Gaussians, on the frames that are not held out.
+    """
     methods: dict[str, HeldOutMethod] = {
         MAIN: _image_based,
         "structure codes": _codes_alone,
+        "Gaussians": _gaussians,
+        "Gaussians, refined": partial(_refined_gaussians, steps=refine_steps),
         "frame before": lambda given: given.neighbours[0],
         "blend of both neighbours": lambda given: torch.stack(given.neighbours).mean(0),
     }

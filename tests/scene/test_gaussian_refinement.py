@@ -1,0 +1,74 @@
+"""Gaussians refined on frames that Gaussians made: they come closer, also on frames that were kept out."""
+
+import pytest
+import torch
+
+from video_ae import compiled
+from video_ae.formats.ply import GaussianCloud
+from video_ae.geometry.se3 import se3_exp, so3_exp
+from video_ae.scene.gaussian_refinement import refined_gaussians, render_gaussians
+from video_ae.scene.rendering import to_bytes
+from video_ae.types import Cameras
+
+SIZE = (48, 36)
+
+pytestmark = pytest.mark.skipif(compiled.numba is None, reason="Numba is not installed: it would take minutes")
+
+
+def cameras(count: int = 12) -> Cameras:
+    """A camera that moves to the right and turns back."""
+    twist = torch.zeros(count, 6)
+    twist[:, 3], twist[:, 1] = torch.linspace(-0.4, 0.4, count), torch.linspace(0.2, -0.2, count)
+    return Cameras(se3_exp(twist), torch.tensor([0.8, 1.07, 0.5, 0.5]).expand(count, 4))
+
+
+def wall(count: int = 300) -> GaussianCloud:
+    """Coloured discs about a wall at depth 2."""
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.rand(count, 3, generator=generator) * torch.tensor([4.0, 3.0, 0.4]) + torch.tensor([-2, -1.5, 1.8])
+    colors, scale = torch.rand(count, 3, generator=generator), 0.1 + 0.15 * torch.rand(count, 3, generator=generator)
+    return GaussianCloud(centres, colors, torch.full((count,), 0.8), scale, so3_exp(torch.zeros(count, 3)))
+
+
+def disturbed(cloud: GaussianCloud) -> GaussianCloud:
+    generator = torch.Generator().manual_seed(1)
+    noise = [torch.randn(len(cloud), 3, generator=generator) for _ in range(3)]
+    colors, scale = (cloud.colors + 0.2 * noise[1]).clamp(0, 1), cloud.scale * (0.3 * noise[2]).exp()
+    return GaussianCloud(cloud.centres + 0.05 * noise[0], colors, 0.5 * cloud.opacity, scale, cloud.rotation)
+
+
+def psnr(cloud: GaussianCloud, views: Cameras, frames: torch.Tensor) -> float:
+    return -10 * (render_gaussians(cloud, views, SIZE).rgb - frames.float() / 255).square().mean().log10().item()
+
+
+@pytest.fixture(scope="module")
+def frames() -> torch.Tensor:
+    return to_bytes(render_gaussians(wall(), cameras(), SIZE).rgb)
+
+
+def test_frames_are_explained_better_and_so_are_views_that_nobody_saw(frames):
+    start, done = disturbed(wall()), []
+    refined = refined_gaussians(start, list(frames[::2]), cameras()[::2], 150, done.append)
+    assert psnr(refined, cameras()[::2], frames[::2]) > psnr(start, cameras()[::2], frames[::2]) + 6
+    assert psnr(refined, cameras()[1::2], frames[1::2]) > psnr(start, cameras()[1::2], frames[1::2]) + 4
+    torch.testing.assert_close(torch.linalg.det(refined.rotation), torch.ones(len(refined)), atol=1e-4, rtol=0)
+    assert 0 < refined.opacity.min() < refined.opacity.max() < 1
+    assert done == pytest.approx([(step + 1) / 150 for step in range(150)])
+
+
+def test_frames_that_contradict_what_is_kept_out_leave_the_start(frames):
+    """Of nine frames the fifth is kept out; all others are noise."""
+    noise = [torch.randint(256, frame.shape, dtype=torch.uint8) for frame in frames[:9]]
+    noise[4] = frames[4]
+    start = wall()
+    assert refined_gaussians(start, noise, cameras()[:9], 100) is start
+
+
+def test_the_same_every_time(frames):
+    first, second = (refined_gaussians(disturbed(wall()), list(frames), cameras(), 20) for _ in range(2))
+    assert all(torch.equal(getattr(first, name), getattr(second, name)) for name in vars(first))
+
+
+def test_no_step_is_the_start(frames):
+    start = wall()
+    assert refined_gaussians(start, list(frames), cameras(), 0) is start
