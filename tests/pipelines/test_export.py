@@ -24,7 +24,7 @@ from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
 COUNT = 7
-PRODUCTS = {one.product for one in FORMATS.values()}
+PRODUCTS = {one.product for one in FORMATS.values() if one.in_all}
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
 
 

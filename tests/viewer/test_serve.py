@@ -78,6 +78,7 @@ def test_downloads_are_what_the_exporters_write(contents, walk, tmp_path):
     (tmp_path / "points.ply").write_bytes(download("points.ply", contents))
     assert (tmp_path / "points.ply").read_bytes() == (walk / "points.ply").read_bytes()
     assert json.loads(download("cameras.json", contents)) == json.loads((walk / "cameras.json").read_text())
+    assert download("scene.html", contents).startswith(b"<!doctype html>")
     with zipfile.ZipFile(io.BytesIO(download("colmap.zip", contents))) as archive:
         names = set(archive.namelist())
     assert {"colmap/sparse/0/cameras.bin", "colmap/sparse/0/images.txt", "colmap/images/000007.jpg"} <= names

@@ -7,7 +7,10 @@ from typing import Any
 from video_ae.cli.arguments import add_command
 
 PATHS = ("input", "orbit", "spiral", "dolly")  # both are repeated here, since their modules need torch
-EXPORTS = ("kitti", "tum", "points", "gaussians", "html", "depth", "nerfstudio", "colmap")
+EXPORTS = (
+    "kitti", "tum", "points", "gaussians", "gaussians-sh3", "compressed-ply", "spz", "gltf", "html", "depth",
+    "nerfstudio", "colmap",
+)  # fmt: skip
 
 
 def _say_what_was_found(result: Path, **given: Any) -> None:

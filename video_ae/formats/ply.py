@@ -5,8 +5,9 @@ order.
 
 Points have a position, a colour and a confidence each. Gaussians are in the layout of 3D Gaussian Splatting (Kerbl et
 al. 2023): float32 x y z, nx ny nz (zero), f_dc_0..2 (spherical harmonics of degree 0: colour = 0.5 + 0.28209479 f_dc),
-opacity (logit), scale_0..2 (natural logarithm of the standard deviations), rot_0..3 (quaternion, w first). No f_rest:
-colours do not depend on the direction. Files of other programs are read as well; their f_rest is ignored.
+opacity (logit), scale_0..2 (natural logarithm of the standard deviations), rot_0..3 (quaternion, w first). Colours do
+not depend on the direction: f_rest_0..44 are left out, or zero. Files of other programs are read as well; their f_rest
+is ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,6 @@ _NORMAL = ("nx", "ny", "nz")
 _HARMONIC = tuple(f"f_dc_{i}" for i in range(3))
 _SCALE = tuple(f"scale_{i}" for i in range(3))
 _QUATERNION = tuple(f"rot_{i}" for i in range(4))
-_GAUSSIAN = np.dtype([(name, "<f4") for name in (*_POSITION, *_NORMAL, *_HARMONIC, "opacity", *_SCALE, *_QUATERNION)])
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,23 @@ def read_ply(path: str | Path) -> PointCloud:
     return PointCloud(columns(vertices, _POSITION), colors, torch.from_numpy(confidence.astype(np.float32)))
 
 
-def write_gaussians(path: Path, cloud: GaussianCloud) -> None:
-    """Writes Gaussians; 68 bytes each.
+def write_gaussians(path: Path, cloud: GaussianCloud, degree: int = 0) -> None:
+    """Writes Gaussians; 68 bytes each, or 248 with harmonics of degree 3.
 
     Args:
         path: the file.
         cloud: the Gaussians.
+        degree: of the spherical harmonics, 0 or 3. Those above degree 0 are zero: programs that insist on f_rest_0 to
+            f_rest_44, as the reference implementation writes them, show the same.
     """
     colors, opacity = (cloud.colors - 0.5) / SH_DEGREE_0, torch.logit(cloud.opacity)[:, None]
     quaternion = quaternion_from_rotation(cloud.rotation.double()).roll(1, -1)
-    columns = [cloud.centres, torch.zeros_like(cloud.centres), colors, opacity, cloud.scale.log(), quaternion]
+    rest = tuple(f"f_rest_{i}" for i in range(3 * ((degree + 1) ** 2 - 1)))
+    zeros = torch.zeros_like(cloud.centres), cloud.centres.new_zeros(len(cloud), len(rest))
+    columns = [cloud.centres, zeros[0], colors, zeros[1], opacity, cloud.scale.log(), quaternion]
     values = torch.cat([column.float() for column in columns], 1).cpu().numpy()
-    write_vertices(path, np.ascontiguousarray(values, "<f4").view(_GAUSSIAN).reshape(-1))
+    names = (*_POSITION, *_NORMAL, *_HARMONIC, *rest, "opacity", *_SCALE, *_QUATERNION)
+    write_vertices(path, np.ascontiguousarray(values, "<f4").view([(name, "<f4") for name in names]).reshape(-1))
 
 
 def read_gaussians(path: str | Path) -> GaussianCloud:

@@ -14,8 +14,9 @@ from video_ae.formats.colmap import no_points, write_colmap
 from video_ae.formats.depth_maps import write_depth
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
-from video_ae.formats.ply import write_gaussians, write_ply
+from video_ae.formats.ply import GaussianCloud, write_gaussians, write_ply
 from video_ae.formats.splat_page import write_splat_page
+from video_ae.formats.splats import write_compressed_ply, write_gltf, write_spz
 from video_ae.formats.tum import write_tum
 from video_ae.geometry.resize import resize_maps
 from video_ae.geometry.trajectories import frustum_scale
@@ -43,11 +44,13 @@ class ExportFormat:
             UserError where it has nothing for the format.
         product: the file or folder that belongs to this format alone; None where only the function knows.
         needs_volumes: whether the structure codes must have a depth.
+        in_all: whether `all` means it too; not the same scene once more in another form.
     """
 
     function: Callable[[Path, Reconstruction], object]
     product: str | None = None
     needs_volumes: bool = False
+    in_all: bool = True
 
     def write(self, folder: Path, reconstruction: Reconstruction) -> None:
         """Writes a reconstruction in this format.
@@ -80,7 +83,7 @@ def chosen_formats(given: Formats, scene: Scene | None = None) -> dict[str, Expo
         raise UserError("`all` and `none` stand alone: give one of them, or names.")
     if "all" in given:
         flat = scene is not None and not scene.volumes
-        return {name: one for name, one in FORMATS.items() if not (flat and one.needs_volumes)}
+        return {name: one for name, one in FORMATS.items() if one.in_all and not (flat and one.needs_volumes)}
     own = {name: _own_format(name) for name in given if "." in name}
     return {name: one for name, one in FORMATS.items() if name in given} | own
 
@@ -177,12 +180,20 @@ def _page(path: Path, reconstruction: Reconstruction) -> None:
     write_splat_page(path, replace(drawn, scale=drawn.scale * wider), cameras, about)
 
 
+def _as_gaussians(write: Callable[[Path, GaussianCloud], None], product: str) -> ExportFormat:
+    return ExportFormat(lambda path, made: write(path, made.gaussians()), product, needs_volumes=True, in_all=False)
+
+
 # A new one also stands in docs/exports.md and in EXPORTS of the command line, which must not import torch.
 FORMATS: dict[str, ExportFormat] = {
     "kitti": ExportFormat(lambda path, made: write_kitti(path, made.trajectory), "cameras_kitti.txt"),
     "tum": ExportFormat(lambda path, made: write_tum(path, made.trajectory), "cameras_tum.txt"),
     "points": ExportFormat(lambda path, made: write_ply(path, made.points()), POINTS),
     "gaussians": ExportFormat(lambda path, made: write_gaussians(path, made.gaussians()), "gaussians.ply", True),
+    "gaussians-sh3": _as_gaussians(partial(write_gaussians, degree=3), "gaussians_sh3.ply"),
+    "compressed-ply": _as_gaussians(write_compressed_ply, "gaussians.compressed.ply"),
+    "spz": _as_gaussians(write_spz, "gaussians.spz"),
+    "gltf": _as_gaussians(write_gltf, "gaussians.glb"),
     "html": ExportFormat(_page, "scene.html", True),
     "depth": ExportFormat(_depth, "depth", True),
     "nerfstudio": ExportFormat(_nerfstudio, "transforms.json"),

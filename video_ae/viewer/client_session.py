@@ -10,7 +10,9 @@ from video_ae.errors import UserError
 from video_ae.geometry.trajectories import frustum_scale, spread_frames
 from video_ae.viewer.contents import DOWNLOADS, Contents, describe_contents, download, shown_points
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
+from video_ae.viewer.render_timing import RenderRequest
 from video_ae.viewer.render_worker import RenderWorker
+from video_ae.viewer.splats import draw_splats
 from video_ae.viewer.views import CameraFollow, View, as_array, frame_at, view_of_camera
 
 MOST_FRUSTA = 60
@@ -29,6 +31,8 @@ class ClientSession:
         self._lock = threading.RLock()
         self._follow: CameraFollow | None = None
         self._playing: tuple[int, float] | None = None  # frame and time at which playback started
+        self._view: View | None = None
+        self._splats_handle: viser.GaussianSplatHandle | None = None
 
     def start(self, contents: Contents) -> None:
         """Shows the page for the first time, and follows the client's camera from then on.
@@ -46,7 +50,7 @@ class ClientSession:
             contents: what is shown.
         """
         with self._lock, self._client.atomic():
-            self._contents, self._playing = contents, None
+            self._contents, self._playing, self._splats_handle = contents, None, None
             self._client.scene.reset()
             self._client.gui.reset()
             self._client.scene.set_up_direction("-y")
@@ -102,13 +106,22 @@ class ClientSession:
             if frame != self._frame:
                 self.go_to(frame)
 
-    def show_rendering(self, image: np.ndarray) -> None:
+    def show_rendering(self, request: RenderRequest, image: np.ndarray) -> None:
         """Shows the model's image of what this client looks at, behind everything else.
 
+        Where Gaussians are shown, it takes their place once the view stands still.
+
         Args:
+            request: which view the image shows.
             image: [height, width, 3] in 0 .. 255.
         """
-        if self._rendering.value:
+        with self._lock, self._client.atomic():
+            if not self._rendering.value:
+                return
+            if self._splats_handle is not None and self._splats.value:
+                if not request.fine or request.view != self._view:
+                    return
+                self._splats_handle.visible = False
             self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=90)
 
     def _add_controls(self) -> None:
@@ -120,6 +133,10 @@ class ClientSession:
         self._play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
         with gui.add_folder("Show"):
             self._rendering = gui.add_checkbox("Rendering", True, hint="the model's image of what you look at")
+            self._splats = gui.add_checkbox(
+                "Splats", False, disabled=not contents.reconstruction.scene.volumes,
+                hint="Gaussians, drawn by your browser: the view moves without waiting for this machine",
+            )  # fmt: skip
             self._points = gui.add_checkbox("Points", False)
             self._cameras = gui.add_checkbox("Cameras", True, hint="click one to look through it")
             self._colouring = gui.add_dropdown("Colours", ("image", "confidence"))
@@ -128,6 +145,7 @@ class ClientSession:
         self._slider.on_update(lambda _: self._slid())
         self._play.on_click(lambda _: self._set_playing(self._playing is None))
         self._rendering.on_update(lambda _: self._toggle_rendering())
+        self._splats.on_update(lambda _: self._toggle_splats())
         self._cameras.on_update(lambda _: self._update_cameras())
         self._points.on_update(lambda _: self._restyle_points())
         self._size.on_update(lambda _: self._restyle_points())
@@ -167,6 +185,22 @@ class ClientSession:
         else:
             self._worker.remove(self._client.client_id)
             self._client.scene.set_background_image(None)
+            if self._splats_handle is not None:
+                self._splats_handle.visible = self._splats.value
+
+    def _toggle_splats(self) -> None:
+        if self._splats.value and self._splats_handle is None:
+            self._splats_handle = draw_splats(self._client.scene, self._contents.reconstruction.gaussians())
+        if self._splats_handle is not None:
+            self._splats_handle.visible = self._splats.value
+        self._worker.remove(self._client.client_id)  # so that this view is rendered once more
+        self._moved()
+
+    def _show_splats(self) -> None:
+        """While the view moves; the image of an earlier view would stand still behind them."""
+        if self._splats_handle is not None and self._splats.value and not self._splats_handle.visible:
+            self._client.scene.set_background_image(None)
+            self._splats_handle.visible = True
 
     def _moved(self) -> None:
         """The client looks elsewhere, or the page has changed its size."""
@@ -175,6 +209,9 @@ class ClientSession:
             w, qx, qy, qz = map(float, camera.wxyz)
             x, y, z = map(float, camera.position)
             view = View((w, qx, qy, qz), (x, y, z), float(camera.fov), float(camera.aspect))
+            if view != self._view:
+                self._show_splats()
+            self._view = view
             if self._follow is not None:
                 self._follow = self._follow.update(view.position, self._scale)
                 self._update_cameras()

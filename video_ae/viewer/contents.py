@@ -27,7 +27,7 @@ from video_ae.viewer.views import View, as_array, camera_of_view
 FRAME_SIDE, SMALL_SIDE = 144, 72  # shorter side of the input frames on the page; the latter for long videos
 MANY_FRAMES = 500
 BACKGROUND = 0.93  # grey of the page where nothing was seen
-DOWNLOADS = ("points.ply", "cameras.json", "colmap.zip")
+DOWNLOADS = ("points.ply", "cameras.json", "scene.html", "colmap.zip")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def download(name: str, contents: Contents) -> bytes:
         contents: of the page.
 
     Raises:
-        UserError: the video is needed and gone.
+        UserError: the video is needed and gone, or the codes have no depth.
     """
     reconstruction = contents.reconstruction
     with TemporaryDirectory() as temporary:
@@ -158,6 +158,8 @@ def download(name: str, contents: Contents) -> bytes:
             write_ply(target, contents.points)
         elif name == "cameras.json":
             write_cameras_json(target, reconstruction.trajectory)
+        elif name == "scene.html":
+            reconstruction.export(target.parent, ["html"])
         else:
             folder = reconstruction.folder or target.parent
             if not (folder / "colmap").is_dir():

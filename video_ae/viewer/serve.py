@@ -102,7 +102,7 @@ class Viewer:
         with self._lock:
             session = self._sessions.get(request.client)
         if session is not None:
-            session.show_rendering(image)
+            session.show_rendering(request, image)
 
     def _play(self) -> None:
         while not self._stopped.wait(PLAYBACK_SECONDS):

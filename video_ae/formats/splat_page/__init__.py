@@ -22,15 +22,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from video_ae.formats.atomic import write_text_atomically
 from video_ae.formats.ply import GaussianCloud
 from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, quaternion_from_rotation
+from video_ae.geometry.trajectories import spread_frames
 from video_ae.types import Cameras
 
+MOST_CAMERAS = 60  # that are asked what they saw
 PROGRAMS = ("camera.js", "splats.js", "page.js")
 _ROW = np.dtype([
     ("centre", "<f4", 3), ("rgba", "u1", 4), ("quaternion", "<i2", 4), ("scale", "u1", 4),
@@ -88,25 +91,29 @@ def splat_table(cloud: GaussianCloud, cameras: Cameras) -> np.ndarray:
 def _seen_from(
     points: Float[Tensor, "point 3"], cameras: Cameras
 ) -> tuple[Float[Tensor, "point 3"], Float[Tensor, "point"]]:
-    """Mean direction of the rays from the cameras whose image holds a point, and their largest angle to it."""
-    rays = points[:, None] - cameras.centers
-    rays = rays / rays.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-    inside = torch.stack([_inside(points, pose, k) for pose, k in zip(*_views(cameras), strict=True)], -1)
-    inside |= ~inside.any(-1, keepdim=True)  # what lies beside all images: codes reach a little further than frames
-    mean = (rays * inside[..., None]).sum(1)
-    mean = mean / mean.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-    cosine = (rays @ mean[..., None])[..., 0].masked_fill(~inside, 1.0)
-    return mean, cosine.amin(-1).clamp(-1, 1).acos()
+    """Mean direction of the rays from the cameras whose image holds a point, and their largest angle to it.
+
+    Of a point that is in no image (codes reach a little further than frames) all cameras count.
+    """
+    views = [_rays(points, cameras.select([number])) for number in spread_frames(len(cameras), MOST_CAMERAS)]
+    seen = torch.stack([inside for _, inside in views]).any(0)
+    views = [(rays, inside | ~seen) for rays, inside in views]
+    total = torch.zeros_like(points)
+    for rays, inside in views:
+        total += rays * inside[:, None]
+    mean = normalize(total, dim=-1)
+    cosine = torch.ones(len(points), dtype=points.dtype)
+    for rays, inside in views:
+        cosine = torch.minimum(cosine, torch.where(inside, (rays * mean).sum(-1), 1.0))
+    return mean, cosine.clamp(-1, 1).acos()
 
 
-def _views(cameras: Cameras) -> tuple[Tensor, Tensor]:
-    return invert(cameras.world_from_camera), cameras.intrinsics
-
-
-def _inside(points: Tensor, camera_from_world: Tensor, intrinsics: Tensor) -> Tensor:
-    local = transform(camera_from_world, points)
-    uv = project(local, intrinsics.expand(len(points), 4))
-    return ((uv > 0) & (uv < 1)).all(-1) & (local[:, 2] > 0)
+def _rays(points: Float[Tensor, "point 3"], camera: Cameras) -> tuple[Float[Tensor, "point 3"], Bool[Tensor, "point"]]:
+    """Directions from a camera to points, and whether they are in its image."""
+    local = transform(invert(camera.world_from_camera), points)
+    uv = project(local, camera.intrinsics.expand(len(points), 4))
+    inside = ((uv > 0) & (uv < 1)).all(-1) & (local[:, 2] > 0)
+    return normalize(points - camera.centers, dim=-1), inside
 
 
 def _bytes(values: Tensor) -> np.ndarray:
