@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from video_ae.errors import UserError, unreadable_as
-from video_ae.videos.image_folder import IMAGE_SUFFIXES, images_in
+from video_ae.videos.image_folder import images_in
+from video_ae.videos.image_kinds import IMAGE_SUFFIXES
 
 FILM_DIAGONAL = 43.27  # mm of a frame of 36 x 24; "equivalent" is of equal diagonal (CIPA DCG-001)
 _FILM_EQUIVALENT = b"com.apple.quicktime.camera.focal_length.35mm_equivalent"
