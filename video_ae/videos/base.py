@@ -20,6 +20,8 @@ class VideoReader(ABC):
         times: seconds from the first frame at which each frame is shown; NaN where the source has no times.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, name: str, image_size: tuple[int, int], times: Float64[Tensor, "frame"]) -> None:
         self.name = name
         self.image_size = image_size
