@@ -175,26 +175,34 @@ def _frames_of(packets: list[Packet]) -> tuple[list[int], list[tuple[int, int]],
 
 
 def _times_by_decoding(path: Path, stream: int) -> tuple[list[int], bool]:
-    """Presentation times of the frames that decoding puts out, and whether frames are known by their number only.
-
-    That is so where times are missing (several frames in one packet of a transport stream), which lie evenly between
-    their neighbours then, or belong to packets rather than frames; UserError if there are none at all.
-    """
+    """Presentation times of the frames that decoding puts out, and whether frames are known by their number only."""
     import av
 
     with av.open(str(path), metadata_errors="ignore") as container:
         stamps = [frame.pts for frame in container.decode(container.streams[stream])]
-    known = [number for number, stamp in enumerate(stamps) if stamp is not None]
-    in_order = sorted(stamp for stamp in stamps if stamp is not None)
-    if len(known) < min(2, len(stamps)) or len(set(in_order)) != len(in_order) or not known:
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < max(1, min(2, len(stamps))) or len(set(known)) != len(known):
         raise UserError(
             f"{str(path)!r} has frames without usable times: convert it first, "
             "for example with `ffmpeg -i in -c:v libx264 out.mp4`."
         )
-    if in_order == stamps:
-        return in_order, False
+    in_order = _complete_times(stamps)
+    return in_order, in_order != stamps
+
+
+def _complete_times(stamps: list[int | None]) -> list[int]:
+    """Times in rising order: missing ones (several frames in one packet of a transport stream) lie evenly between their
+    neighbours, and those that belong to packets instead of frames (avi) are sorted.
+
+    >>> _complete_times([None, 10, None, 20, None]), _complete_times([1, 4, 3, 2])
+    ([5, 10, 15, 20, 25], [1, 2, 3, 4])
+    """
+    known = [number for number, stamp in enumerate(stamps) if stamp is not None]
+    in_order = sorted(stamp for stamp in stamps if stamp is not None)
+    if len(in_order) == len(stamps):
+        return in_order
     steps = np.diff(in_order) / np.diff(known)
     between = np.interp(np.arange(known[0], known[-1] + 1), known, in_order)
     before = between[0] - steps[0] * np.arange(known[0], 0, -1)
     after = between[-1] + steps[-1] * np.arange(1, len(stamps) - known[-1])
-    return np.concatenate([before, between, after]).round().astype(int).tolist(), True
+    return [round(time) for time in np.concatenate([before, between, after]).tolist()]
