@@ -121,6 +121,21 @@ def test_interpolate_keeps_frames_length_and_sound(run, tmp_path, source):
     assert seconds_of_sound(tmp_path / "slow.mp4") == pytest.approx(COUNT / RATE, abs=0.06)
 
 
+def test_the_times_of_a_variable_rate_stay_with_the_sound(root, run, tmp_path):
+    times = torch.tensor([0, 1, 2, 6, 7, 8, 12, 13, 14]).double() / RATE  # a phone in the dark
+    write_video(tmp_path / "silent.mp4", waves(COUNT), times=times)
+    add_tone(tmp_path / "silent.mp4", tmp_path / "uneven.mp4", "aac")
+    halfway = (times + torch.cat([times[1:], times[-1:] + 1 / RATE])) / 2
+    for line, expected in (
+        ("stabilize OUT/uneven.mp4 --smooth 0.1", times),
+        ("interpolate OUT/uneven.mp4 --factor 2", torch.stack([times, halfway], 1).flatten()),
+        ("follow --motion OUT/uneven.mp4 --scene walk.mp4 --scale 0.5", times),
+    ):
+        assert run(f"{line} --out OUT/x.mp4 --overwrite --weights moving --refine 0")[0] == 0
+        torch.testing.assert_close(open_video(tmp_path / "x.mp4").times, expected, atol=1e-3, rtol=0)
+        assert seconds_of_sound(tmp_path / "x.mp4") == pytest.approx(15 / RATE, abs=0.06)
+
+
 def test_every_second_frame_lasts_twice_as_long(run, tmp_path):
     assert (
         run("interpolate walk.mp4 --factor 2 --stride 2 --out OUT/x.mp4 --weights moving --refine 0 --size 24")[0] == 0

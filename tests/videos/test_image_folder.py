@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from video_ae.errors import UserError
+from video_ae.videos import image_folder
 from video_ae.videos.open import open_video
 
 
@@ -45,3 +47,13 @@ def test_other_modes_become_rgb(tmp_path: Path) -> None:
     Image.new("RGBA", (8, 6), (10, 20, 30, 0)).save(tmp_path / "2_alpha.png")
     frames = open_video(tmp_path).read([0, 1, 2])
     assert frames[:, :, 0, 0].tolist() == [[200] * 3, [100] * 3, [10, 20, 30]]
+
+
+def test_photos_that_pillow_takes_for_an_attack_are_read_up_to_a_limit_of_our_own(tmp_path: Path, monkeypatch) -> None:
+    _grey(77).save(tmp_path / "0.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow raises at more than twice as many; there are 48
+    assert open_video(tmp_path).read([0]).float().mean() == 77
+    assert Image.MAX_IMAGE_PIXELS == 20
+    monkeypatch.setattr(image_folder, "MOST_PIXELS", 47)
+    with pytest.raises(UserError, match=r"0\.png' has 8x6 pixels, and at most .* are read: make it smaller first\.$"):
+        open_video(tmp_path)

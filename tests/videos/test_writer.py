@@ -6,11 +6,11 @@ from pathlib import Path
 import av
 import pytest
 import torch
-from sample_videos import image
+from sample_videos import image, number_in
 
 from video_ae.errors import UserError
 from video_ae.videos.open import open_video
-from video_ae.videos.writer import write_video
+from video_ae.videos.writer import last_duration, write_video
 
 
 def _frames(count: int = 6, width: int = 64, height: int = 48) -> torch.Tensor:
@@ -27,6 +27,37 @@ def test_reads_back_what_was_written(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4")) as container:
         context = container.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_colours_are_those_of_the_tags_and_of_players_that_ignore_them(tmp_path: Path) -> None:
+    colors = torch.tensor([[0, 255, 0], [255, 0, 255], [200, 120, 40], [0, 0, 255]], dtype=torch.uint8)
+    frame = colors.T.repeat_interleave(32, 1)[:, None].expand(3, 48, 128)
+    write_video(tmp_path / "a.mp4", frame.expand(3, 3, 48, 128))
+    for decoder in ("auto", "pyav"):
+        read = open_video(tmp_path / "a.mp4", decoder).read([1])[0, :, 24, 16::32].T
+        assert (read.int() - colors.int()).abs().max() <= 3
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        decoded = next(container.decode(video=0))
+    tags = decoded.colorspace, decoded.color_primaries, decoded.color_trc, decoded.color_range
+    assert [int(tag) for tag in tags] == [1, 1, 1, 1]
+    luma = decoded.to_ndarray()[24, 16:128:32]
+    weights = torch.tensor([0.2126, 0.7152, 0.0722]).double()  # of BT.709; by BT.601 green would have 145 for 173
+    assert luma.tolist() == pytest.approx((16 + 219 / 255 * colors.double() @ weights).tolist(), abs=2)
+
+
+def test_uneven_times_are_kept(tmp_path: Path) -> None:
+    times = torch.tensor([0.0, 0.033, 0.1, 0.5, 0.6, 1.0], dtype=torch.float64)
+    assert write_video(tmp_path / "a.mp4", _frames(), times=times + 7) == 6
+    reader = open_video(tmp_path / "a.mp4")
+    torch.testing.assert_close(reader.times, times, atol=1e-4, rtol=0)
+    assert [number_in(frame) for frame in reader.read(range(6)).permute(0, 2, 3, 1).numpy()] == list(range(6))
+    assert last_duration(times) == pytest.approx(0.1)
+
+
+def test_even_times_are_a_rate(tmp_path: Path) -> None:
+    write_video(tmp_path / "rate.mp4", _frames(), fps=12.5)
+    write_video(tmp_path / "times.mp4", _frames(), times=torch.arange(6).double() / 12.5)
+    assert (tmp_path / "rate.mp4").read_bytes() == (tmp_path / "times.mp4").read_bytes()
 
 
 def test_floats_are_clamped_and_mean_the_same(tmp_path: Path) -> None:

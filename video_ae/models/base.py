@@ -110,7 +110,7 @@ class VideoModel(Autoencoder):
         """
         check_numbers(stride, frames, focal, refine_iterations)
         reader = open_source(video, stride, frames, decoder)
-        start = reader.start
+        start, shown = reader.start, reader.notes
         known = known_focal(focal, fov_degrees, K, reader.image_size[0])
         searched = camera is None and known is None and not isinstance(reader, UndistortedReader)
         if camera is not None and str(camera) != PINHOLE:
@@ -127,8 +127,9 @@ class VideoModel(Autoencoder):
             reader, clip = self.without_lens(reader, clip.to(device), options, stride, frames)
         scene = self.encode_scene(clip.to(device), options)
         if searched and isinstance(reader, UndistortedReader):
-            notes = (*scene.camera.notes, reader.note)
-            scene = replace(scene, camera=replace(scene.camera, notes=notes))
+            shown = (*shown, reader.note)
+        if shown:
+            scene = replace(scene, camera=replace(scene.camera, notes=(*scene.camera.notes, *shown)))
         path = Path(video).absolute() if isinstance(video, str | Path) else None
         settings = {
             "source": None if path is None else str(path),

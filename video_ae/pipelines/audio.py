@@ -5,20 +5,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
 from video_ae.videos.index import index_video
-from video_ae.videos.writer import write_video
+from video_ae.videos.writer import last_duration, write_video
 
 COPIED = {"aac", "mp3", "ac3", "eac3", "opus", "alac"}  # what mp4 holds as it is; other sound becomes AAC
 _MICROSECOND = 1e-6
 
 
 def write_video_with_sound(
-    path: Path, frames: Iterable[UInt8[Tensor, "3 height width"]], rate: float, source: Path | None
+    path: Path, frames: Iterable[UInt8[Tensor, "3 height width"]], times: Float64[Tensor, "frame"], source: Path | None
 ) -> bool:
     """Writes frames as `write_video` does, with the sound of a video from its first frame on, as long as the frames.
 
@@ -27,7 +27,7 @@ def write_video_with_sound(
     Args:
         path: where to write.
         frames: RGB in 0 .. 255, one after another.
-        rate: frames a second.
+        times: seconds from the first frame at which each is shown.
         source: whose sound is taken: a folder of images, a silent video and None have none.
 
     Returns:
@@ -39,14 +39,14 @@ def write_video_with_sound(
     path = path.absolute()  # in a relative path FFmpeg takes what stands before a colon for a protocol
     source = None if source is None else source.absolute()
     if source is None or not has_sound(source):
-        write_video(path, frames, rate)
+        write_video(path, frames, times=times)
         return False
 
     def write(temporary: Path) -> None:
         with TemporaryDirectory(dir=temporary.parent, prefix=f".{path.stem}-") as folder:
             silent = Path(folder) / "silent.mp4"
-            count = write_video(silent, frames, rate)
-            _mux(silent, source, temporary, count / rate)
+            write_video(silent, frames, times=times)
+            _mux(silent, source, temporary, float(times[-1]) + last_duration(times))
 
     write_atomically(path, write)
     return True

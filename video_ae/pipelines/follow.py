@@ -5,7 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -88,7 +88,7 @@ def follow_motion(
         steps = scaled_motion(whole, part)
         start, seen = _best_start(shown, steps)
         path = _path_from(shown, start, steps)
-        sound = render_along(out, shown, path, leading.frame_rate, Path(motion), settings, stages)
+        sound = render_along(out, shown, path, leading.shown_times, Path(motion), settings, stages)
     farthest = nearest_view_distance(shown, path).max().item()
     return FollowReport(part, int(shown.scene.clip.indices[start]), round(seen, 4), round(farthest, 4), sound)
 
@@ -119,14 +119,21 @@ def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settin
     with Stages() as stages:
         shown = settings.reconstruct_scene(image, model, stages)
         cameras = PATHS[path](shown.path("input"), shown.scene_depth, settings.frames or PATH_FRAMES, 0)
-        render_along(out, shown, cameras, NOVEL_RATE, None, settings, stages)
+        times = torch.arange(len(cameras), dtype=torch.float64) / NOVEL_RATE
+        render_along(out, shown, cameras, times, None, settings, stages)
     seen = seen_parts(shown, cameras.select(spread_frames(len(cameras), _TESTED))).mean().item()
     farthest = nearest_view_distance(shown, cameras).max().item()
     return FollowReport(1.0, 0, round(seen, 4), round(farthest, 4), False)
 
 
 def render_along(
-    out: Path, shown: Reconstruction, path: Cameras, rate: float, sound: Path | None, settings: Settings, stages: Stages
+    out: Path,
+    shown: Reconstruction,
+    path: Cameras,
+    times: Float64[Tensor, "view"],
+    sound: Path | None,
+    settings: Settings,
+    stages: Stages,
 ) -> bool:
     """Writes a scene seen along a path, in the colours of its frames; returns whether there is sound.
 
@@ -134,14 +141,14 @@ def render_along(
         out: the .mp4 that is written.
         shown: the scene.
         path: cameras of the views, in the scene's world.
-        rate: frames a second.
+        times: seconds from the first view at which each is shown.
         sound: the video whose sound is added.
         settings: of which the size counts.
         stages: called with what is being done.
     """
     renderer = ImageBasedRenderer.of(shown, settings.size)
     images = renderer.images(path, progress=lambda done: stages("rendering", done))
-    return write_video_with_sound(out, images, rate, sound)
+    return write_video_with_sound(out, images, times, sound)
 
 
 def scaled_motion(path: Cameras, part: float) -> Cameras:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -14,6 +14,7 @@ from video_ae.pipelines.inputs import Settings, checked_out
 from video_ae.progress import Stages
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
+from video_ae.videos.writer import last_duration
 
 MOST = 64  # new frames for each old one
 
@@ -39,11 +40,28 @@ def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settin
     model = settings.load_model()
     with Stages() as stages:
         video = settings.reconstruct(source, model, stages)
-        # The last frame is shown as long as every other one of the source.
-        times = (torch.arange(len(video) * factor, dtype=torch.float64) / factor).clamp_max(len(video) - 1)
-        images = render_between(video, times, settings.size, stages)
-        write_video_with_sound(out, images, video.frame_rate * factor, Path(source))
+        # The last frame is shown as long as in the source.
+        positions = torch.arange(len(video) * factor, dtype=torch.float64) / factor
+        images = render_between(video, positions.clamp_max(len(video) - 1), settings.size, stages)
+        write_video_with_sound(out, images, times_between(video.shown_times, positions), Path(source))
     return out
+
+
+def times_between(
+    times: Float64[Tensor, "frame"], positions: Float64[Tensor, "position"]
+) -> Float64[Tensor, "position"]:
+    """Seconds at which fractional positions in a clip are shown.
+
+    Args:
+        times: of the clip's frames, in seconds.
+        positions: from 0 to the clip's length; those beyond the last frame lie in the time that it is shown.
+
+    >>> times_between(torch.tensor([0.0, 0.2, 1.0]).double(), torch.tensor([0.5, 1.5, 2.5]).double()).tolist()
+    [0.1, 0.6, 1.1]
+    """
+    ends = torch.cat([times, times[-1:] + last_duration(times)])
+    before = positions.floor().long().clamp_max(len(times) - 1)
+    return ends[before] + (positions - before) * (ends[before + 1] - ends[before])
 
 
 def render_between(

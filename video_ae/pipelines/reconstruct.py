@@ -147,7 +147,7 @@ def render_path(
     saved = Reconstruction.load(directory, device)
     with Stages() as stages:
         images = _images_along(saved, path, saved.path(path, frames), size, partial(stages, f"rendering {path}"))
-        write_video(out, images, saved.frame_rate if path == "input" else NOVEL_RATE)
+        write_video(out, images, NOVEL_RATE, saved.shown_times if path == "input" else None)
     return out
 
 

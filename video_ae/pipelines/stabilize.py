@@ -98,7 +98,7 @@ def stabilize_video(
         stages("looking at the borders", 1)
         own = [{position: 1.0} for position in range(len(steady))]
         images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
-        sound = write_video_with_sound(out, images, rate, Path(source))
+        sound = write_video_with_sound(out, images, video.shown_times, Path(source))
     before, after = (stability(path, rate, video.scene_depth) for path in (found, steady))
     report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
     write_json_atomically(out.with_suffix(".json"), asdict(report))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -29,7 +29,7 @@ from video_ae.scene.global_shutter import GlobalShutterReader
 from video_ae.scene.points import scene_points
 from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.result_files import WEIGHTS, export_into, read_results, recorded_frames, write_results
-from video_ae.scene.source import FrameReader, Source, check_size, frame_rate
+from video_ae.scene.source import FrameReader, Source, check_size, frame_rate, shown_times
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Progress, RenderedViews, Scene, TensorRecord
 from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_clip
@@ -125,6 +125,11 @@ class Reconstruction:
     def frame_rate(self) -> float:
         """Frames a second at which the reconstructed frames last as long as in the video."""
         return frame_rate(self.times)
+
+    @property
+    def shown_times(self) -> Float64[Tensor, "frame"]:
+        """Seconds from the first frame at which each is shown, in the steps of the video."""
+        return shown_times(self.times)
 
     @property
     def keyframes(self) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ def write_results(
     rendered = reconstruction.render_frames(None, lambda done: stages("rendering the input path", done))
     frame = reconstruction.need_frame_reader()
     pairs = (torch.cat([frame(number), shown], -1) for number, shown in enumerate(rendered.rgb))
-    write_video(folder / INPUT_VIDEO, pairs, reconstruction.frame_rate)
+    write_video(folder / INPUT_VIDEO, pairs, times=reconstruction.shown_times)
     renderer = replace(ImageBasedRenderer.of(reconstruction, size), inverse_depth=rendered.inverse_depth)
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
     write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -246,3 +246,17 @@ def frame_rate(times: Float[Tensor, "frame"]) -> float:
     """
     length = (times[-1] - times[0]).item() if len(times) > 1 else math.nan
     return round((len(times) - 1) / length, 3) if math.isfinite(length) and length > 0 else DEFAULT_RATE
+
+
+def shown_times(times: Float[Tensor, "frame"]) -> Float64[Tensor, "frame"]:
+    """Seconds from the first frame at which each frame is shown.
+
+    Args:
+        times: in seconds, one a frame, ascending; NaN where the source has none: 10 frames a second.
+
+    >>> shown_times(torch.tensor([1.0, 1.5, 3.0])).tolist(), shown_times(torch.tensor([torch.nan, torch.nan])).tolist()
+    ([0.0, 0.5, 2.0], [0.0, 0.1])
+    """
+    if times.isfinite().all():
+        return times.double() - times[0]
+    return torch.arange(len(times), dtype=torch.float64) / DEFAULT_RATE

@@ -21,6 +21,8 @@ class VideoReader(ABC):
         start: the clock's time of the first frame in seconds, where its name or a list of time stamps says it, else 0.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(
         self, name: str, image_size: tuple[int, int], times: Float64[Tensor, "frame"], start: float = 0.0
     ) -> None:

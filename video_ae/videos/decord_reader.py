@@ -21,7 +21,8 @@ class DecordReader(IndexedVideo):
 
     Raises:
         UserError: decord is not installed, or not exact on this file: an open group of pictures, an edit list that
-            hides frames, a rotation flag, or another number of frames or other times than the file's own.
+            hides frames, a container without an index of keyframes, a rotation flag, or another number of frames or
+            other times than the file's own.
     """
 
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
@@ -33,13 +34,14 @@ class DecordReader(IndexedVideo):
         obstacles = {
             "an open group of pictures": self._index.open_group,
             "an edit list that hides frames": self._index.hidden,
-            "a rotation flag": self._index.quarter_turns,
+            "no index of its keyframes": self._index.seekless,
+            "a rotation flag": self._index.presentation.quarter_turns,
         }
         for reason in filter(obstacles.get, obstacles):
             raise UserError(self._refused(f"has {reason}, where decord reads wrong frames"))
-        if self._index.conversion:
+        if self._index.obstacle:
             raise UserError(
-                f"{str(self._path)!r} has {self._index.conversion}, which decord leaves as it is: use the decoder pyav."
+                f"{str(self._path)!r} has {self._index.obstacle}, which decord leaves as it is: use the decoder pyav."
             )
         with unreadable_as(self._refused("cannot be opened by decord"), None, self._error):
             self._decoder = decord.VideoReader(str(self._path), num_threads=1)

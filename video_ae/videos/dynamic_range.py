@@ -5,10 +5,9 @@ ordinary, such frames are grey and dull. Here light is decoded as the standard s
 (ITU-R BT.2408), brought to the primaries of BT.709, compressed above that white, and encoded as sRGB.
 """
 
-import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,36 +76,13 @@ def _table(transfer: Transfer) -> str:
     return f"LUT_3D_SIZE {GRID}\n{rows}\n"
 
 
-class StandardRange:
-    """Frames of high dynamic range as 8-bit RGB, by FFmpeg's filters.
+def write_table(folder: Path, transfer: Transfer) -> Path:
+    """Writes the conversion as a table of colours for FFmpeg's filter `lut3d`; returns its path.
 
     Args:
-        stream: of PyAV, whose frames it converts.
-        transfer: how its light is coded.
+        folder: where it is written.
+        transfer: how light is coded.
     """
-
-    def __init__(self, stream: Any, transfer: Transfer) -> None:
-        import av
-
-        self._graph = av.filter.Graph()
-        with tempfile.TemporaryDirectory() as folder:
-            table = Path(folder) / "table.cube"
-            table.write_text(_table(transfer))
-            filters = [
-                self._graph.add_buffer(template=stream),
-                self._graph.add("scale", in_color_matrix="bt2020"),
-                self._graph.add("format", pix_fmts="gbrp12le"),
-                self._graph.add("lut3d", file=str(table), interp="tetrahedral"),
-                self._graph.add("format", pix_fmts="rgb24"),
-                self._graph.add("buffersink"),
-            ]
-            self._graph.link_nodes(*filters).configure()  # reads the table
-
-    def __call__(self, frame: Any) -> Any:
-        """The frame in RGB.
-
-        Args:
-            frame: of the stream.
-        """
-        self._graph.push(frame)
-        return self._graph.pull()
+    path = folder / "table.cube"
+    path.write_text(_table(transfer))
+    return path

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from video_ae.videos.time_stamps import time_stamps
 
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+MOST_PIXELS = 300_000_000  # of an image: phones take 200 million; Pillow itself refuses more than 179 million
+_opening = Lock()  # Pillow's limit is one for all threads
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -84,8 +87,26 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     message = f"{str(file)!r} cannot be read as an image: remove or replace it."
     if file.suffix.lower() in HEIF:
         register_heif()
-    with unreadable_as(message, None, SyntaxError), Image.open(file) as image:
-        yield image
+    with unreadable_as(message, None, SyntaxError):
+        with _opening, _no_limit_of_pillow():
+            image = Image.open(file)  # reads the header only
+        with image:
+            if image.width * image.height > MOST_PIXELS:
+                most = f"{MOST_PIXELS // 10**6} million"
+                raise UserError(
+                    f"{str(file)!r} has {image.width}x{image.height} pixels, and at most {most} are read: make it "
+                    "smaller first."
+                )
+            yield image
+
+
+@contextmanager
+def _no_limit_of_pillow() -> Iterator[None]:
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _size(file: Path, upright: bool) -> tuple[int, int]:
@@ -97,8 +118,9 @@ def _size(file: Path, upright: bool) -> tuple[int, int]:
 
 def _rgb(file: Path, upright: bool) -> np.ndarray:
     with _opened(file) as image:
-        shown = ImageOps.exif_transpose(image) if upright else image
-        if shown.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
-            grey = (np.asarray(shown) >> 8).astype(np.uint8)
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)  # a large photo is not copied more often than needed
+        if image.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
+            grey = (np.asarray(image) >> 8).astype(np.uint8)
             return np.repeat(grey[..., None], 3, -1)
-        return np.array(shown.convert("RGB"))
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))

@@ -9,19 +9,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.videos.base import VideoReader
-from video_ae.videos.dynamic_range import TRANSFERS, Transfer
+from video_ae.videos.presentation import Presentation, presentation_of
 
 # One packet is one shown frame in these formats. In others (VP8 has invisible frames) only decoding tells.
 ONE_PACKET_PER_FRAME = {"h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1"}
 TEXT_FORMATS = {"tty", "ansi"}  # FFmpeg can show plain text as a video
 
-_LEAST_STRETCH = 0.01  # of pixels that are not square
+SEEKLESS_CONTAINERS = {"mpegts", "mpeg"}  # streams as they are broadcast, without an index of keyframes
+UNTIMED_CONTAINERS = {"avi"}  # packets have a place and no time: with B-frames, these are in another order than frames
 
 Packet = tuple[Any, Any, bool, bool]  # pts and dts (None where unknown), is keyframe, is hidden
 
@@ -32,40 +34,31 @@ class VideoIndex:
 
     Args:
         stream: number of the video stream in the file.
-        image_size: (width, height) as shown: after rotation, with square pixels.
-        quarter_turns: counter-clockwise quarter turns that put a decoded frame upright (0 to 3).
+        presentation: how decoded frames are to be shown.
         time_base: seconds per unit of `pts`.
         pts: presentation times of the shown frames, ascending.
         starts: (pts, dts) of the frames where decoding can start, ascending.
         hidden: number of packets that an edit list hides (stream-copied trims have them).
         open_group: whether frames are shown before the keyframe that precedes them in the file.
-        coded_size: (width, height) of a decoded frame, before rotation and whatever the shape of its pixels.
-        transfer: how light is coded, where the dynamic range is high.
+        counted: whether frames are known by their number from the start of the file only, since the file has no usable
+            times of its own for them.
+        seekless: whether the file has no index of its keyframes.
     """
 
     stream: int
-    image_size: tuple[int, int]
-    quarter_turns: int
+    presentation: Presentation
     time_base: Fraction
     pts: list[int]
     starts: list[tuple[int, int]]
     hidden: int
     open_group: bool
-    coded_size: tuple[int, int]
-    transfer: Transfer | None = None
+    counted: bool = False
+    seekless: bool = False
 
     @property
-    def shown_size(self) -> tuple[int, int]:
-        """(width, height) of a frame with square pixels, before rotation."""
-        width, height = self.image_size
-        return (width, height) if self.quarter_turns % 2 == 0 else (height, width)
-
-    @property
-    def conversion(self) -> str | None:
-        """What must be done to decoded frames besides rotation, which only the decoder pyav does."""
-        if self.transfer is not None:
-            return "a high dynamic range"
-        return "pixels that are not square" if self.shown_size != self.coded_size else None
+    def obstacle(self) -> str | None:
+        """What only the decoder pyav can do with this file; None: nothing."""
+        return "frames without times of their own" if self.counted else self.presentation.obstacle
 
     @property
     def times(self) -> Float64[Tensor, "frame"]:
@@ -88,7 +81,8 @@ class IndexedVideo(VideoReader):
     def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
         self._path = Path(path)
         self._index = index_video(self._path) if index is None else index
-        super().__init__(self._path.stem, self._index.image_size, self._index.times)
+        super().__init__(self._path.stem, self._index.presentation.image_size, self._index.times)
+        self.notes = self._index.presentation.notes
 
 
 def index_video(path: Path) -> VideoIndex:
@@ -110,34 +104,23 @@ def index_video(path: Path) -> VideoIndex:
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             stream = video_stream(container, path)
+            untimed = container.format.name in UNTIMED_CONTAINERS and stream.codec_context.has_b_frames
             stream.codec_context.flags |= Flags.low_delay  # the first frame is wanted without the next ones
             packets, first = _packets_and_first_frame(container, stream)
             if first is None:
                 raise UserError(f"{str(path)!r} has no frame that can be decoded: it may be cut off or damaged.")
-            turns = (round(first.rotation / 90)) % 4
-            coded = first.width, first.height
-            shown = _shown_width(first.width, stream.sample_aspect_ratio), first.height
-            size = shown if turns % 2 == 0 else shown[::-1]
-            transfer = TRANSFERS.get(int(getattr(first, "color_trc", 0)))  # older PyAV does not tell
+            presentation = presentation_of(first, stream, path)
             pts, starts, hidden, open_group, trusted = _frames_of(packets)
-            if not trusted or stream.codec_context.codec.canonical_name not in ONE_PACKET_PER_FRAME:
-                pts = _count_by_decoding(path, stream.index)
-            frames = pts, starts, hidden, open_group
-            return VideoIndex(stream.index, size, turns, stream.time_base, *frames, coded, transfer)
+            counted = False
+            if untimed or not trusted or stream.codec_context.codec.canonical_name not in ONE_PACKET_PER_FRAME:
+                pts, counted = _times_by_decoding(path, stream.index)
+            seekless = container.format.name in SEEKLESS_CONTAINERS
+            frames = pts, [] if counted else starts, hidden, open_group, counted, seekless
+            return VideoIndex(stream.index, presentation, stream.time_base, *frames)
     except av.FFmpegError as error:
         raise UserError(
             f"{str(path)!r} cannot be read as a video ({error.strerror}): give an mp4, mov, mkv, webm or avi file."
         ) from error
-
-
-def _shown_width(width: int, pixel_aspect: Fraction | None) -> int:
-    """The width in square pixels; rounding of the aspect in the file (853 as 854 pixels) is no stretch.
-
-    >>> _shown_width(1440, Fraction(4, 3)), _shown_width(854, Fraction(1280, 1281))
-    (1920, 854)
-    """
-    stretch = float(pixel_aspect or 1)
-    return width if abs(stretch - 1) < _LEAST_STRETCH else max(2, 2 * round(width * stretch / 2))
 
 
 def video_stream(container: Any, path: Path) -> Any:
@@ -191,16 +174,35 @@ def _frames_of(packets: list[Packet]) -> tuple[list[int], list[tuple[int, int]],
     return shown, starts, hidden, open_group, begins_with_key and not undecodable_lead
 
 
-def _count_by_decoding(path: Path, stream: int) -> list[int]:
-    """Presentation times of the frames that decoding puts out; UserError if they have none."""
+def _times_by_decoding(path: Path, stream: int) -> tuple[list[int], bool]:
+    """Presentation times of the frames that decoding puts out, and whether frames are known by their number only."""
     import av
 
     with av.open(str(path), metadata_errors="ignore") as container:
         stamps = [frame.pts for frame in container.decode(container.streams[stream])]
-    pts = [stamp for stamp in stamps if stamp is not None]
-    if not pts or len(pts) != len(stamps) or sorted(set(pts)) != pts:
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < max(1, min(2, len(stamps))) or len(set(known)) != len(known):
         raise UserError(
             f"{str(path)!r} has frames without usable times: convert it first, "
             "for example with `ffmpeg -i in -c:v libx264 out.mp4`."
         )
-    return pts
+    in_order = _complete_times(stamps)
+    return in_order, in_order != stamps
+
+
+def _complete_times(stamps: list[int | None]) -> list[int]:
+    """Times in rising order: missing ones (several frames in one packet of a transport stream) lie evenly between their
+    neighbours, and those that belong to packets instead of frames (avi) are sorted.
+
+    >>> _complete_times([None, 10, None, 20, None]), _complete_times([1, 4, 3, 2])
+    ([5, 10, 15, 20, 25], [1, 2, 3, 4])
+    """
+    known = [number for number, stamp in enumerate(stamps) if stamp is not None]
+    in_order = sorted(stamp for stamp in stamps if stamp is not None)
+    if len(in_order) == len(stamps):
+        return in_order
+    steps = np.diff(in_order) / np.diff(known)
+    between = np.interp(np.arange(known[0], known[-1] + 1), known, in_order)
+    before = between[0] - steps[0] * np.arange(known[0], 0, -1)
+    after = between[-1] + steps[-1] * np.arange(1, len(stamps) - known[-1])
+    return [round(time) for time in np.concatenate([before, between, after]).tolist()]

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from jaxtyping import UInt8
+from torch import Tensor
+
 from video_ae.errors import UserError
 from video_ae.videos.base import VideoReader
 from video_ae.videos.decord_reader import DecordReader
 from video_ae.videos.image_folder import ImageFolderReader
-from video_ae.videos.index import IndexedVideo, index_video
+from video_ae.videos.index import IndexedVideo, VideoIndex, index_video
 from video_ae.videos.pyav_reader import PyAVReader
 from video_ae.videos.torchcodec_reader import TorchCodecReader
 
@@ -41,6 +44,33 @@ def open_video(path: str | Path, decoder: str = "auto") -> VideoReader:
     if decoder != "auto":
         return READERS[decoder](path, index)
     try:
-        return TorchCodecReader(path, index)
+        return FallbackReader(path, index)
     except UserError:  # not installed, or not exact here
         return PyAVReader(path, index)
+
+
+class FallbackReader(IndexedVideo):
+    """torchcodec, and PyAV from the first read on at which torchcodec finds that it is not exact on this file.
+
+    Containers without an index of their keyframes (.ts, .mpg) are such files: torchcodec opens them and seeks wrongly.
+
+    Args:
+        path: of the video file.
+        index: of its frames.
+
+    Raises:
+        UserError: torchcodec does not import or is not exact on this file.
+    """
+
+    def __init__(self, path: str | Path, index: VideoIndex) -> None:
+        super().__init__(path, index)
+        self._reader: IndexedVideo = TorchCodecReader(path, index)
+
+    def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
+        try:
+            return self._reader.decode(numbers)
+        except UserError:
+            if isinstance(self._reader, PyAVReader):
+                raise
+        self._reader = PyAVReader(self._path, self._index)
+        return self._reader.decode(numbers)

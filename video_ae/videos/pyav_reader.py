@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.videos.dynamic_range import StandardRange
+from video_ae.videos.frame_filter import FrameFilter
 from video_ae.videos.index import IndexedVideo, VideoIndex
 
 
@@ -37,7 +37,7 @@ class PyAVReader(IndexedVideo):
         self._frames: Iterator = iter(())
         self._container: Any = None  # an av.container.InputContainer
         self._stream: Any = None
-        self._convert: StandardRange | None = None
+        self._filter: FrameFilter | None = None
         self._last_pts: int | None = None  # of the frame that was decoded last; None: no decoding under way
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
@@ -59,23 +59,25 @@ class PyAVReader(IndexedVideo):
             raise UserError(
                 f"{str(self._path)!r} is damaged: frame {number} cannot be decoded; use the part before it."
             )
-        if (frame.width, frame.height) != self._index.coded_size:
-            (width, height), (other_width, other_height) = self._index.coded_size, (frame.width, frame.height)
+        shown = self._index.presentation
+        if (frame.width, frame.height) != shown.coded_size:
+            (width, height), (other_width, other_height) = shown.coded_size, (frame.width, frame.height)
             raise UserError(
                 f"{str(self._path)!r} changes its frame size from {width}x{height} to {other_width}x{other_height} "
                 f"at frame {number}: cut it there and give the parts one by one."
             )
-        width, height = self._index.shown_size
-        pixels = self._in_range(frame).reformat(width, height, "rgb24").to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, self._index.quarter_turns))
+        interpolation = None if shown.square_size == shown.coded_size else "BICUBIC"
+        square = self._filtered(frame).reformat(*shown.square_size, "rgb24", interpolation=interpolation)
+        return shown.oriented(square.to_ndarray())
 
-    def _in_range(self, frame: Any) -> Any:
-        """The frame in the standard dynamic range."""
-        if self._index.transfer is None:
+    def _filtered(self, frame: Any) -> Any:
+        """The frame progressive and in the standard dynamic range."""
+        shown = self._index.presentation
+        if shown.transfer is None and not shown.interlaced:
             return frame
-        if self._convert is None:
-            self._convert = StandardRange(self._stream, self._index.transfer)
-        return self._convert(frame)
+        if self._filter is None:
+            self._filter = FrameFilter(self._stream, shown)
+        return self._filter(frame)
 
     def _decode_to(self, pts: int) -> Any:
         """The frame that is shown at `pts`, or None if decoding never puts it out."""
@@ -111,7 +113,14 @@ class PyAVReader(IndexedVideo):
             self._container.close()
         self._container = av.open(str(self._path), metadata_errors="ignore")
         self._stream = self._container.streams[self._index.stream]
-        self._frames, self._last_pts = _decode(self._container.demux(self._stream)), None
+        frames = _decode(self._container.demux(self._stream))
+        self._frames, self._last_pts = self._numbered(frames) if self._index.counted else frames, None
+
+    def _numbered(self, frames: Iterable) -> Iterator:
+        """The frames of the whole file with the times that the index gives them."""
+        for pts, frame in zip(self._index.pts, frames, strict=False):  # a damaged file may end early
+            frame.pts = pts
+            yield frame
 
 
 def _decode(packets: Iterable) -> Iterator:

@@ -35,9 +35,9 @@ class TorchCodecReader(IndexedVideo):
                 f"{str(self._path)!r} has an edit list that hides frames, where torchcodec reads wrong ones: "
                 "use the decoder pyav."
             )
-        if self._index.conversion:
+        if self._index.obstacle:
             raise UserError(
-                f"{str(self._path)!r} has {self._index.conversion}, which torchcodec leaves as it is: use the decoder "
+                f"{str(self._path)!r} has {self._index.obstacle}, which torchcodec leaves as it is: use the decoder "
                 "pyav."
             )
         with unreadable_as(f"torchcodec cannot open {str(self._path)!r}: use the decoder pyav."):

@@ -1,13 +1,15 @@
 """Writing of videos as H.264 files that play everywhere."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, count, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -15,14 +17,18 @@ from video_ae.formats.atomic import write_atomically
 
 # A constant rate factor visually close to lossless; with x264's macroblock tree the bytes differ from run to run.
 _OPTIONS = {"crf": "17", "preset": "medium", "x264-params": "mbtree=0"}
+_BT709, _LIMITED = 1, 1  # numbers of ITU-T H.273 and of FFmpeg: what players take HD for that is not tagged
+_UNEVEN = 1e-3  # seconds that a frame lies off an even rate
+_TICKS = 90000  # a second, for frames at uneven times: every usual rate is a whole number of them
 
 
 def write_video(
     path: str | Path,
     frames: Iterable[UInt8[Tensor, "3 height width"] | Float[Tensor, "3 height width"]],
     fps: float | int = 30.0,
+    times: Float64[Tensor, "frame"] | None = None,
 ) -> int:
-    """Writes frames as H.264, yuv420p. The same frames give the same bytes.
+    """Writes frames as H.264, yuv420p, in the colours of BT.709, and tagged so. The same frames give the same bytes.
 
     Odd widths and heights get one more column or row, a copy of the last one, since yuv420p requires even sides. The
     file appears under its name only when it is complete.
@@ -31,6 +37,7 @@ def write_video(
         path: of the file; missing folders are made.
         frames: RGB, bytes or floats in [0, 1] (clamped); a tensor [frame, 3, height, width], or one after another.
         fps: frames per second.
+        times: instead of a rate, the seconds at which each frame is shown, ascending.
 
     Returns:
         How many frames were written.
@@ -44,28 +51,84 @@ def write_video(
         raise UserError(f"There are no frames to write to {str(path)!r}.")
     if not fps > 0:
         raise UserError(f"A video needs a frame rate above zero, not {fps}.")
-    rate = Fraction(fps).limit_denominator(1001)
+    timing = _Timing.even(fps) if times is None else _Timing.of(times)
     written: list[int] = []
-    write_atomically(path, lambda temporary: written.append(_encode(temporary, first, following, rate)))
+    write_atomically(path, lambda temporary: written.append(_encode(temporary, first, following, timing)))
     return written[0]
 
 
-def _encode(path: Path, first: Tensor, following: Iterator[Tensor], rate: Fraction) -> int:
+def last_duration(times: Float64[Tensor, "frame"]) -> float:
+    """Seconds that the last frame is shown: as long as the middle one of the others.
+
+    Args:
+        times: of two frames or more.
+    """
+    return float(times.diff().median())
+
+
+@dataclass(frozen=True)
+class _Timing:
+    """When frames are shown: ticks of 1 / `base` seconds, each with how many ticks it lasts."""
+
+    rate: Fraction
+    base: Fraction
+    ticks: Iterable[tuple[int, int]]
+
+    @classmethod
+    def even(cls, fps: float | int) -> "_Timing":
+        rate = Fraction(fps).limit_denominator(1001)
+        return cls(rate, rate, ((number, 1) for number in count()))
+
+    @classmethod
+    def of(cls, times: Float64[Tensor, "frame"]) -> "_Timing":
+        if len(times) < 2:
+            return cls.even(1)
+        shown = times - times[0]
+        rate = float((len(times) - 1) / shown[-1])
+        if (shown - torch.arange(len(times)) / rate).abs().max() < _UNEVEN:
+            return cls.even(round(rate, 3))
+        ends = torch.cat([shown, shown[-1:] + last_duration(times)])
+        stamps = (ends * _TICKS).round().long().tolist()
+        ticks = [(start, end - start) for start, end in pairwise(stamps)]
+        return cls(Fraction(rate).limit_denominator(1001), Fraction(_TICKS), ticks)
+
+
+def _encode(path: Path, first: Tensor, following: Iterator[Tensor], timing: _Timing) -> int:
     """How many frames were written."""
     import av
 
     height, width = first.shape[-2:]
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
+        stream = container.add_stream("libx264", rate=timing.rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        count = 0
-        for frame in chain([first], following):
-            encoded = av.VideoFrame.from_ndarray(_even_rgb(frame), format="rgb24")
-            encoded.pts, encoded.time_base = count, 1 / rate
-            container.mux(stream.encode(encoded))
-            count += 1
-        container.mux(stream.encode())
-    return count
+        context = stream.codec_context
+        context.time_base = 1 / timing.base
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
+        lasts: dict[int, int] = {}
+        for frame, (start, duration) in zip(chain([first], following), timing.ticks, strict=False):
+            encoded = _limited_yuv(_even_rgb(frame))
+            encoded.pts, encoded.time_base, lasts[start] = start, 1 / timing.base, duration
+            _mux(container, stream.encode(encoded), lasts)
+        _mux(container, stream.encode(), lasts)
+    return len(lasts)
+
+
+def _mux(container: Any, packets: Iterable[Any], lasts: dict[int, int]) -> None:
+    for packet in packets:
+        packet.duration = lasts[packet.pts]
+        container.mux(packet)
+
+
+def _limited_yuv(pixels: np.ndarray) -> Any:
+    """uint8 [height, width, 3] as a frame of yuv420p by BT.709."""
+    import av
+
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    converted = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
+    converted.colorspace = converted.color_primaries = converted.color_trc = _BT709
+    converted.color_range = _LIMITED
+    return converted
 
 
 def _even_rgb(frame: Tensor) -> np.ndarray:

@@ -1,0 +1,129 @@
+"""How a container says that decoded frames are to be shown."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from video_ae.errors import UserError
+from video_ae.videos.dynamic_range import TRANSFERS, Transfer
+
+_LEAST_STRETCH = 0.01  # of pixels that are not square
+_NOT_STRAIGHT = 0.02  # sine of the angle by which a display matrix may differ from quarter turns
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """How the frames of one video are to be shown.
+
+    Args:
+        coded_size: (width, height) of a decoded frame, before rotation and whatever the shape of its pixels.
+        square_size: the same with square pixels.
+        mirrored: whether left and right are exchanged, before the rotation.
+        quarter_turns: counter-clockwise quarter turns that then put a frame upright (0 to 3).
+        transfer: how light is coded, where the dynamic range is high.
+        interlaced: whether every other row of a frame was seen at another time.
+    """
+
+    coded_size: tuple[int, int]
+    square_size: tuple[int, int]
+    mirrored: bool = False
+    quarter_turns: int = 0
+    transfer: Transfer | None = None
+    interlaced: bool = False
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) as shown."""
+        return self.square_size if self.quarter_turns % 2 == 0 else self.square_size[::-1]
+
+    @property
+    def obstacle(self) -> str | None:
+        """What must be done to decoded frames besides rotation, which only the decoder pyav does; None: nothing."""
+        obstacles = {
+            "a high dynamic range": self.transfer is not None,
+            "pixels that are not square": self.square_size != self.coded_size,
+            "interlaced frames": self.interlaced,
+            "mirrored frames": self.mirrored,
+        }
+        return next(filter(obstacles.get, obstacles), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for people: what was changed besides the orientation."""
+        (width, height), (square, _) = self.coded_size, self.square_size
+        notes = []
+        if self.transfer is not None:
+            notes += [f"dynamic range: colours of {self.transfer.upper()} were brought to the standard range"]
+        if square != width:
+            notes += [f"pixels: they are not square, so frames of {width}x{height} were resampled to {square}x{height}"]
+        if self.interlaced:
+            notes += ["interlaced: frames show the first of their two fields, with the rows between interpolated"]
+        return tuple(notes)
+
+    def oriented(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """An image [height, width, 3] as it is to be seen.
+
+        Args:
+            pixels: as decoded.
+        """
+        turned = np.rot90(pixels[:, ::-1] if self.mirrored else pixels, self.quarter_turns)
+        return np.ascontiguousarray(turned)
+
+
+def presentation_of(frame: Any, stream: Any, path: Path) -> Presentation:
+    """How a video is to be shown.
+
+    Args:
+        frame: its first, of PyAV.
+        stream: of PyAV.
+        path: of the file, for messages.
+
+    Raises:
+        UserError: the file turns frames by other angles than quarter turns.
+    """
+    mirrored, turns = _orientation(frame, path)
+    return Presentation(
+        (frame.width, frame.height),
+        (_square_width(frame.width, stream.sample_aspect_ratio), frame.height),
+        mirrored,
+        turns,
+        TRANSFERS.get(int(getattr(frame, "color_trc", 0))),  # older PyAV does not tell
+        frame.interlaced_frame,
+    )
+
+
+def _square_width(width: int, pixel_aspect: Fraction | None) -> int:
+    """The width in square pixels; rounding of the aspect in the file (853 as 854 pixels) is no stretch.
+
+    >>> _square_width(1440, Fraction(4, 3)), _square_width(854, Fraction(1280, 1281))
+    (1920, 854)
+    """
+    stretch = float(pixel_aspect or 1)
+    return width if abs(stretch - 1) < _LEAST_STRETCH else max(2, 2 * round(width * stretch / 2))
+
+
+def _orientation(frame: Any, path: Path) -> tuple[bool, int]:
+    """(whether the frame is mirrored, counter-clockwise quarter turns after that) by its display matrix, if it has one.
+
+    The matrix is ISO 14496-12's: it takes a pixel (x, y) to (a x + c y, b x + d y), with y pointing down.
+    """
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return False, 0
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
+    mirrored = a * d - b * c < 0
+    if mirrored:  # what is left is the rotation after an exchange of left and right
+        a, b = -a, -b
+    angle = math.atan2(-b, a)
+    turns = round(angle / (math.pi / 2))
+    if abs(math.sin(angle - turns * math.pi / 2)) > _NOT_STRAIGHT:
+        raise UserError(
+            f"{str(path)!r} is to be shown turned by {math.degrees(angle):.0f} degrees, and only quarter turns are "
+            "read: turn it first, for example with `ffmpeg -i in.mp4 out.mp4`."
+        )
+    return mirrored, turns % 4
