@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import fit_confidence, pose_covariance, rotation_confidence
@@ -37,6 +37,7 @@ from video_ae.camera.moving_objects import (
 from video_ae.camera.problem import (
     Correspondences,
     KnownParameters,
+    Priors,
     SceneState,
     Submap,
     focal_in_pixels,
@@ -48,6 +49,16 @@ from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.camera.working_images import WorkingImages
+from video_ae.camera.zoom_search import (
+    BETTER as ZOOM_BETTER,
+    ROUNDS as ZOOM_ROUNDS,
+    WORTH as ZOOM_WORTH,
+    between_frames,
+    merge_changes,
+    predicted_gain,
+    zoom_step,
+    zoomed,
+)
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
@@ -138,8 +149,10 @@ class CameraSolver(CameraEncoder):
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         solving = _Solving(self, images.select(selected), focal_over_width)
-        solved, readout, static = solving.feed_forward(), 0.0, None
+        solved, readout, static, zoom = solving.feed_forward(), 0.0, None, None
         if refine_steps:
+            if focal_over_width is None:
+                images, solving, solved, zoom = self._follow_zoom(images, selected, solving, solved)
             solving, solved = self._leave_out_moving(solving, solved)
             solved = solving.refine(solved, refine_steps)
         whole = self._register(images, selected, solved)
@@ -149,7 +162,7 @@ class CameraSolver(CameraEncoder):
             static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
             solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
             whole = self._register(images, selected, solved)
-        for rounds in (1, refine_steps) if refine_steps and len(frames) >= FEWEST_FRAMES else ():
+        for rounds in (1, refine_steps) if refine_steps and zoom is None and len(frames) >= FEWEST_FRAMES else ():
             more = self._find_readout(images, whole, focal_over_width, readout != 0)
             if more is None:
                 break
@@ -159,7 +172,27 @@ class CameraSolver(CameraEncoder):
             solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, rounds)
             whole = self._register(images, selected, solved)
         estimate = replace(_estimate(whole, frames), readout=readout, static=static)
+        estimate = estimate if zoom is None else zoomed(estimate, zoom)
         return replace(estimate, notes=clip_notes(estimate, frames))
+
+    def _follow_zoom(
+        self, images: WorkingImages, selected: list[int], solving: "_Solving", solved: Submap
+    ) -> tuple[WorkingImages, "_Solving", Submap, Tensor | None]:
+        """Images, a solution, and the logarithm of each frame's focal length over that of all where it changes."""
+        unchanged = images, solving, solved, None
+        if is_guess(solved.notes) or solving.zoom_gain() < ZOOM_WORTH:
+            return unchanged
+        cost, zoom = solving.mean_cost(), torch.zeros(len(selected), dtype=torch.float64, device=images.frames.device)
+        for rounds in (*ZOOM_ROUNDS, None):
+            zoom = zoom + solving.zoom_step(zoom)
+            shown = images.without_zoom(whole := between_frames(selected, zoom))
+            solving = _Solving(self, shown.select(selected), None)
+            if rounds is None:
+                return shown, solving, solved, whole
+            solved = solving.refine(solved, rounds) if rounds else solving.feed_forward()
+            if not rounds and solving.mean_cost() > ZOOM_BETTER * cost:
+                break
+        return unchanged
 
     def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""
@@ -242,11 +275,12 @@ class _Solving:
         self.solver, self.images, self.focal = solver, images, focal_over_width
         count = len(images.frames)
         self.parts = split_frames(count, count if count <= solver.longest else solver.window, solver.overlap)
+        self.latest: list[tuple[list[int], _Solution]] = []  # frames and solutions that the clip was put together from
 
     def feed_forward(self) -> Submap:
         """Initialization and iteration of the whole clip, or of submaps that end with one focal length."""
         if len(self.parts) == 1:
-            return self._summary(self._initialize(self.parts[0]))
+            return self._keep([self._initialize(self.parts[0])])[0]
         submaps = solve_submaps(
             self.parts, lambda part: self._summary(self._initialize(part)), self._continue, self._cost
         )
@@ -256,7 +290,8 @@ class _Solving:
     def refine(self, whole: Submap, rounds: int) -> Submap:
         """The same at a higher resolution and wider gaps, matching anew in each round."""
         if len(self.parts) == 1:
-            return self._summary(self._polish(self.parts[0], whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS))
+            solution = self._polish(self.parts[0], whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS)
+            return self._keep([solution])[0]
         submaps, focal, size = [whole.frames(part) for part in self.parts], self.focal, _REFINE_SUBMAP_SIZE
         if focal is None:  # a last round settles on one focal length
             submaps = [
@@ -326,10 +361,10 @@ class _Solving:
         self, submaps: list[Submap], rounds: int, focal: float, size: int, gaps: tuple[int, ...]
     ) -> Submap:
         polished = [
-            self._summary(self._polish(part, submap, rounds, focal, size, gaps))
+            self._polish(part, submap, rounds, focal, size, gaps)
             for part, submap in zip(self.parts, submaps, strict=True)
         ]
-        return merge_submaps(polished, self.parts)
+        return merge_submaps(self._keep(polished), self.parts)
 
     def _polish(
         self,
@@ -369,10 +404,34 @@ class _Solving:
     def _coarse_graph(self, part: list[int]) -> FrameGraph:
         return self.images.graph(self.solver.search_size, self.solver.point_step + 1, part)
 
+    def _keep(self, solutions: list[_Solution]) -> list[Submap]:
+        """Summaries of the solutions of all parts, which are remembered."""
+        self.latest = list(zip(self.parts, solutions, strict=True))
+        return [self._summary(solution) for solution in solutions]
+
+    def zoom_gain(self) -> float:
+        """Part of the cost that a smooth change of the focal length would save in the part that gains most."""
+        return max(predicted_gain(one.state, one.matches, self._priors(one)) for _, one in self.latest)
+
+    def zoom_step(self, zoom: Tensor) -> Tensor:
+        """By how much the logarithm of each frame's focal length differs from what was found of it so far (`zoom`)."""
+        parts, solutions = zip(*self.latest, strict=True)
+        steps = [
+            zoom_step(one.state, one.matches, self._priors(one), zoom[part]) for part, one in self.latest
+        ]
+        return merge_changes(list(parts), [step.change for step in steps])
+
+    def mean_cost(self) -> float:
+        """Of the reliable matches."""
+        costs = [match_costs(one.state, one.matches)[one.matches.reliable] for _, one in self.latest]
+        return torch.cat(costs).mean().item()
+
+    def _priors(self, solution: _Solution) -> Priors:
+        return self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
+
     def _summary(self, solution: _Solution) -> Submap:
         """A solution with its covariances and notes."""
-        priors = self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
-        covariance = pose_covariance(solution.state, solution.matches, priors)
+        covariance = pose_covariance(solution.state, solution.matches, self._priors(solution))
         costs, size = frame_fit(solution.state, solution.matches), min(solution.graph.width, solution.graph.height)
         confidence = rotation_confidence(covariance) * fit_confidence(costs, size)
         notes = solver_notes(solution.state, solution.matches, size)
