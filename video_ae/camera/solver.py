@@ -49,16 +49,7 @@ from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.camera.working_images import WorkingImages
-from video_ae.camera.zoom_search import (
-    BETTER as ZOOM_BETTER,
-    ROUNDS as ZOOM_ROUNDS,
-    WORTH as ZOOM_WORTH,
-    between_frames,
-    merge_changes,
-    predicted_gain,
-    zoom_step,
-    zoomed,
-)
+from video_ae.camera.zoom_search import SolvedPart, between_frames, follow_zoom, zoomed
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
@@ -74,7 +65,7 @@ _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in submaps
 
 
 class CameraSolver(CameraEncoder):
-    """Frames -> camera poses, one focal length, coarse inverse depths; nothing in it is learnt.
+    """Frames -> camera poses, focal lengths, coarse inverse depths; nothing in it is learnt.
 
     1. Initialization: dense optical flow between near frames; every direction of translation is tried for several
        focal lengths, the most promising hypotheses are solved by dense bundle adjustment at a small size. Frames
@@ -84,6 +75,9 @@ class CameraSolver(CameraEncoder):
     4. Refinement: the same at a higher resolution and over wider gaps. Places that are seen again are recognised, and a
        pose graph closes the loops; at last the keyframes of a long clip are adjusted together, with loop closures.
     5. Rolling shutter: where the matches tell one, the frames are straightened, and refined and registered once more.
+
+    Before step 4 a focal length that changes within the clip is looked for (`zoom_search`). Where it does, steps 1 to 4
+    get frames as if nothing had zoomed, and step 5 is left out.
 
     Solved are the frames that have moved far enough since the one before; the others are registered after step 4.
 
@@ -148,11 +142,12 @@ class CameraSolver(CameraEncoder):
             raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
-        solving = _Solving(self, images.select(selected), focal_over_width)
+        follow = bool(refine_steps) and focal_over_width is None
+        solving = _Solving(self, images.select(selected), focal_over_width, follow)
         solved, readout, static, zoom = solving.feed_forward(), 0.0, None, None
+        if follow:
+            images, solving, solved, zoom = self._follow_zoom(images, selected, solving, solved)
         if refine_steps:
-            if focal_over_width is None:
-                images, solving, solved, zoom = self._follow_zoom(images, selected, solving, solved)
             solving, solved = self._leave_out_moving(solving, solved)
             solved = solving.refine(solved, refine_steps)
         whole = self._register(images, selected, solved)
@@ -179,20 +174,21 @@ class CameraSolver(CameraEncoder):
         self, images: WorkingImages, selected: list[int], solving: "_Solving", solved: Submap
     ) -> tuple[WorkingImages, "_Solving", Submap, Tensor | None]:
         """Images, a solution, and the logarithm of each frame's focal length over that of all where it changes."""
-        unchanged = images, solving, solved, None
-        if is_guess(solved.notes) or solving.zoom_gain() < ZOOM_WORTH:
-            return unchanged
-        cost, zoom = solving.mean_cost(), torch.zeros(len(selected), dtype=torch.float64, device=images.frames.device)
-        for rounds in (*ZOOM_ROUNDS, None):
-            zoom = zoom + solving.zoom_step(zoom)
-            shown = images.without_zoom(whole := between_frames(selected, zoom))
-            solving = _Solving(self, shown.select(selected), None)
-            if rounds is None:
-                return shown, solving, solved, whole
-            solved = solving.refine(solved, rounds) if rounds else solving.feed_forward()
-            if not rounds and solving.mean_cost() > ZOOM_BETTER * cost:
-                break
-        return unchanged
+        found = [solved]
+
+        def solve(zoom: Tensor, rounds: int) -> list[SolvedPart]:
+            shown = images.without_zoom(between_frames(selected, zoom))
+            trial = _Solving(self, shown.select(selected), None, True)
+            found.append(trial.refine(found[-1], rounds) if rounds else trial.feed_forward())
+            return trial.latest
+
+        zoom = None if is_guess(solved.notes) else follow_zoom(solving.latest, solve)
+        if zoom is None:
+            solving.forget_parts()
+            return images, solving, solved, None
+        zoom = between_frames(selected, zoom)
+        images = images.without_zoom(zoom)
+        return images, _Solving(self, images.select(selected), None), found[-1], zoom
 
     def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""
@@ -269,18 +265,20 @@ class _Solution:
 
 
 class _Solving:
-    """One clip on its way from frames to a submap of all of them."""
+    """One clip on its way from frames to a submap of all of them; what that is put together from is kept on demand."""
 
-    def __init__(self, solver: CameraSolver, images: WorkingImages, focal_over_width: float | None) -> None:
-        self.solver, self.images, self.focal = solver, images, focal_over_width
+    def __init__(
+        self, solver: CameraSolver, images: WorkingImages, focal_over_width: float | None, keeps_parts: bool = False
+    ) -> None:
+        self.solver, self.images, self.focal, self._keeps_parts = solver, images, focal_over_width, keeps_parts
         count = len(images.frames)
         self.parts = split_frames(count, count if count <= solver.longest else solver.window, solver.overlap)
-        self.latest: list[tuple[list[int], _Solution]] = []  # frames and solutions that the clip was put together from
+        self.latest: list[SolvedPart] = []
 
     def feed_forward(self) -> Submap:
         """Initialization and iteration of the whole clip, or of submaps that end with one focal length."""
         if len(self.parts) == 1:
-            return self._keep([self._initialize(self.parts[0])])[0]
+            return self._keep(self.parts, [self._initialize(self.parts[0])])[0]
         submaps = solve_submaps(
             self.parts, lambda part: self._summary(self._initialize(part)), self._continue, self._cost
         )
@@ -291,7 +289,7 @@ class _Solving:
         """The same at a higher resolution and wider gaps, matching anew in each round."""
         if len(self.parts) == 1:
             solution = self._polish(self.parts[0], whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS)
-            return self._keep([solution])[0]
+            return self._keep(self.parts, [solution])[0]
         submaps, focal, size = [whole.frames(part) for part in self.parts], self.focal, _REFINE_SUBMAP_SIZE
         if focal is None:  # a last round settles on one focal length
             submaps = [
@@ -322,7 +320,7 @@ class _Solving:
         frames, rounds = list(range(len(whole))), _JOINT_ROUNDS
         if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
             fine = self._polish(frames, whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS, loop_closures=closed)
-            return self._summary(fine)
+            return self._keep([frames], [fine])[0]
         keyframes = covisible_keyframes(whole, KEYFRAMES_OF_LOOPS if closed else KEYFRAMES)
         if not keyframes:
             return whole
@@ -364,7 +362,7 @@ class _Solving:
             self._polish(part, submap, rounds, focal, size, gaps)
             for part, submap in zip(self.parts, submaps, strict=True)
         ]
-        return merge_submaps(self._keep(polished), self.parts)
+        return merge_submaps(self._keep(self.parts, polished), self.parts)
 
     def _polish(
         self,
@@ -404,27 +402,18 @@ class _Solving:
     def _coarse_graph(self, part: list[int]) -> FrameGraph:
         return self.images.graph(self.solver.search_size, self.solver.point_step + 1, part)
 
-    def _keep(self, solutions: list[_Solution]) -> list[Submap]:
-        """Summaries of the solutions of all parts, which are remembered."""
-        self.latest = list(zip(self.parts, solutions, strict=True))
+    def _keep(self, parts: list[list[int]], solutions: list[_Solution]) -> list[Submap]:
+        """Summaries of the solutions of some parts, which are kept where that was asked for."""
+        if self._keeps_parts:
+            self.latest = [
+                SolvedPart(part, one.state, one.matches, self._priors(one))
+                for part, one in zip(parts, solutions, strict=True)
+            ]
         return [self._summary(solution) for solution in solutions]
 
-    def zoom_gain(self) -> float:
-        """Part of the cost that a smooth change of the focal length would save in the part that gains most."""
-        return max(predicted_gain(one.state, one.matches, self._priors(one)) for _, one in self.latest)
-
-    def zoom_step(self, zoom: Tensor) -> Tensor:
-        """By how much the logarithm of each frame's focal length differs from what was found of it so far (`zoom`)."""
-        parts, solutions = zip(*self.latest, strict=True)
-        steps = [
-            zoom_step(one.state, one.matches, self._priors(one), zoom[part]) for part, one in self.latest
-        ]
-        return merge_changes(list(parts), [step.change for step in steps])
-
-    def mean_cost(self) -> float:
-        """Of the reliable matches."""
-        costs = [match_costs(one.state, one.matches)[one.matches.reliable] for _, one in self.latest]
-        return torch.cat(costs).mean().item()
+    def forget_parts(self) -> None:
+        """Keeps no parts from now on: those of a long video are large."""
+        self.latest, self._keeps_parts = [], False
 
     def _priors(self, solution: _Solution) -> Priors:
         return self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)

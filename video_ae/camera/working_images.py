@@ -57,8 +57,8 @@ class WorkingImages:
         Args:
             zoom: logarithm of the focal length of each over that of all.
         """
-        factor = (-zoom).exp().to(torch.float32)
-        frames, shown = magnified(self.frames, factor), shown_part(factor, self.frames.shape[:-3:-1])
+        factor, (height, width) = (-zoom).exp().to(torch.float32), self.frames.shape[-2:]
+        frames, shown = magnified(self.frames, factor), shown_part(factor, (width, height))
         return WorkingImages(frames, self._features, self._levels, self.static, shown)
 
     def graph(self, size: int, step: int, frames: list[int] | None = None) -> FrameGraph:
@@ -81,5 +81,6 @@ class WorkingImages:
         """How far each part of the frames counts, at a working size; None: all of them do."""
         if self._shown is None:
             return self.static
-        shown = resize_maps(self._shown[:, None], small.shape[:-3:-1])[:, 0]
-        return shown if self.static is None else shown * resize_maps(self.static[:, None], small.shape[:-3:-1])[:, 0]
+        size = small.shape[-1], small.shape[-2]
+        shown = resize_maps(self._shown[:, None], size)[:, 0]
+        return shown if self.static is None else shown * resize_maps(self.static[:, None], size)[:, 0]

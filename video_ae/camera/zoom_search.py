@@ -2,9 +2,10 @@
 
 A solution with one focal length takes a zoom for a walk ahead. Its path is bent, yet it predicts well enough where
 points are seen for a step of Newton's method, in which each frame has a focal length of its own, to go most of the way.
-Frames are then shown as at one focal length, solved anew, and so on. Where nothing zooms the step gains next to nothing.
+Frames are then shown as at one focal length, solved anew, and so on. Where nothing zooms it gains next to nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,57 +18,89 @@ from video_ae.camera.reprojection import linearise, match_costs
 from video_ae.geometry.zoom import magnified
 from video_ae.types import CameraEstimate
 
-ROUNDS = (0, 1, 1)  # of refinement between the steps; 0: feed-forward, from nothing
-WORTH = 0.03  # of the cost: less than this, predicted by one step of few unknowns, is not tried
-BETTER = 0.95  # part of the cost that following a zoom leaves at most
+_SHARES = (1.0, 0.5)  # of the first step that are tried: a bent solution can be too far off for all of it
+_ROUNDS = (1, 1)  # of refinement between the further steps
+_WORTH = 0.03  # of the cost: less than this, predicted by a step of few unknowns, is not tried
+_BETTER = 0.95  # part of the cost that following a zoom leaves at most
 _KNOT = 5  # frames for each of the few unknowns
 _LOOSE = 0.1  # weight of the depths' prior, which would hold back a step that changes all depths
-_STEADY = 1e6  # weight of a zoom's second differences (a spread of 0.003: matches of neighbours are no independent ones)
-_JUMP = 0.02  # second differences well above it do not count as much
 
 
 @dataclass(frozen=True)
-class ZoomStep:
-    """A step of Newton's method.
+class SolvedPart:
+    """Some neighbouring frames of a clip that were solved together with one focal length.
 
     Args:
-        change: by how much each frame's logarithm of the focal length changes; its mean is zero.
-        gain: part of the cost that this saves, predicted to the second order.
-    """
-
-    change: Float64[Tensor, "frame"]
-    gain: float
-
-
-def predicted_gain(state: SceneState, matches: Correspondences, priors: Priors) -> float:
-    """Part of the cost that a smooth zoom saves, predicted to the second order.
-
-    Args:
-        state: the scene, solved with one focal length.
+        frames: their positions in the clip.
+        state: the scene.
         matches: that it was solved on.
         priors: that it was solved with.
     """
-    return _step(state, matches, priors, _hats(len(state)).to(state.inverse_depth)).gain
+
+    frames: list[int]
+    state: SceneState
+    matches: Correspondences
+    priors: Priors
 
 
-def zoom_step(
-    state: SceneState, matches: Correspondences, priors: Priors, zoom: Float64[Tensor, "frame"]
-) -> ZoomStep:
-    """A step with a focal length of its own for each frame, together with poses and depths.
+def follow_zoom(
+    parts: list[SolvedPart], solve: Callable[[Float64[Tensor, "frame"], int], list[SolvedPart]]
+) -> Float64[Tensor, "frame"] | None:
+    """The logarithm of each frame's focal length up to a constant; None where one focal length explains the frames.
 
     Args:
-        state: the scene, solved with one focal length on frames from which `zoom` was taken away.
-        matches: that it was solved on.
-        priors: that it was solved with.
-        zoom: logarithm of each frame's focal length that was found so far, which the step keeps steady.
+        parts: of the clip, solved with one focal length; neighbours share some frames.
+        solve: the same of frames from which a zoom is taken away; from nothing, or with some rounds of refinement.
     """
-    return _step(state, matches, priors, torch.eye(len(state)).to(state.inverse_depth), zoom)
+    if not max(predicted_gain(part) for part in parts) > _WORTH:
+        return None
+    limit, change = _BETTER * _mean_cost(parts), zoom_change(parts)
+    for share in _SHARES:
+        zoom = share * change
+        parts = solve(zoom, 0)
+        if _mean_cost(parts) < limit:
+            break
+    else:
+        return None
+    for rounds in _ROUNDS:
+        zoom = zoom + zoom_change(parts)
+        parts = solve(zoom, rounds)
+    return zoom + zoom_change(parts)
 
 
-def _step(
-    state: SceneState, matches: Correspondences, priors: Priors, basis: Tensor, zoom: Tensor | None = None
-) -> ZoomStep:
-    lin = linearise(state, matches)
+def predicted_gain(part: SolvedPart) -> float:
+    """Share of the cost that a smooth zoom saves, predicted to the second order.
+
+    Args:
+        part: solved with one focal length.
+    """
+    return _step(part, _hats(len(part.frames)))[1]
+
+
+def zoom_change(parts: list[SolvedPart]) -> Float64[Tensor, "frame"]:
+    """By how much the logarithm of each frame's focal length changes in a step together with poses and depths.
+
+    Args:
+        parts: of the clip; of frames that two share, both count.
+    """
+    steps = [_step(part, torch.eye(len(part.frames)))[0] for part in parts]
+    total, count = (steps[0].new_zeros(parts[-1].frames[-1]) for _ in range(2))
+    for part, step in zip(parts, steps, strict=True):
+        between = slice(part.frames[0], part.frames[-1])
+        total[between] += step.diff()
+        count[between] += 1
+    return torch.cat([total.new_zeros(1), (total / count).cumsum(0)])
+
+
+def _mean_cost(parts: list[SolvedPart]) -> float:
+    """Of the reliable matches."""
+    return torch.cat([match_costs(one.state, one.matches)[one.matches.reliable] for one in parts]).mean().item()
+
+
+def _step(part: SolvedPart, basis: Float[Tensor, "frame unknown"]) -> tuple[Float64[Tensor, "frame"], float]:
+    """A change that is a sum of the columns of a basis, and the share of the cost that it saves."""
+    state, matches, priors = part.state, part.matches, part.priors
+    lin, basis = linearise(state, matches), basis.to(state.inverse_depth)
     by_target = lin.residual + matches.matched.mT  # by the logarithm of the target's focal length alone
     by_source = lin.by_target[:, :, 6] - by_target
     by_zoom = by_source[:, :, None] * basis[matches.source][:, None, :, None]
@@ -75,14 +108,8 @@ def _step(
     loose = replace(priors, depth_weight=_LOOSE * priors.depth_weight)
     information, pull = correction_system(state, matches, loose, lin, by_zoom)
     information += 1e-3 * information.diagonal().mean() / len(pull)  # the mean belongs to the focal length of all
-    if zoom is not None and len(zoom) > 2:
-        second = torch.eye(len(zoom), dtype=zoom.dtype, device=zoom.device).diff(n=2, dim=0)
-        steady = _STEADY / (1 + (second @ zoom / _JUMP).square())
-        information += second.mT @ (steady[:, None] * second)
-        pull -= second.mT @ (steady * (second @ zoom))
     step = torch.linalg.solve(information, pull)
-    change = basis.to(step) @ step
-    return ZoomStep(change - change.mean(), float(pull @ step) / match_costs(state, matches).sum().item())
+    return basis.to(step) @ step, float(pull @ step) / match_costs(state, matches).sum().item()
 
 
 def _hats(frames: int) -> Float[Tensor, "frame knot"]:
@@ -90,20 +117,6 @@ def _hats(frames: int) -> Float[Tensor, "frame knot"]:
     knots = max(2, round((frames - 1) / _KNOT) + 1)
     times = torch.linspace(0, knots - 1, frames)
     return (1 - (times[:, None] - torch.arange(knots)).abs()).clamp_min(0)
-
-
-def merge_changes(parts: list[list[int]], changes: list[Tensor]) -> Float64[Tensor, "frame"]:
-    """The change of all frames of a clip, of which neighbouring parts share some.
-
-    Args:
-        parts: frame numbers of each part.
-        changes: of the frames of each part; only their differences count.
-    """
-    total, count = (changes[0].new_zeros(parts[-1][-1]) for _ in range(2))
-    for part, change in zip(parts, changes, strict=True):
-        total[part[0] : part[-1]] += change.diff()
-        count[part[0] : part[-1]] += 1
-    return torch.cat([total.new_zeros(1), (total / count).cumsum(0)])
 
 
 def between_frames(selected: list[int], zoom: Float64[Tensor, "chosen"]) -> Float64[Tensor, "frame"]:
