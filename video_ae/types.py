@@ -172,6 +172,11 @@ class Cameras(CountedRecord):
         return inverse
 
     @property
+    def share_intrinsics(self) -> bool:
+        """Whether nothing zooms: all cameras have the same intrinsics."""
+        return bool((self.intrinsics == self.intrinsics[..., :1, :]).all())
+
+    @property
     def centers(self) -> Float[Tensor, "*batch frame 3"]:
         """Where the cameras stand in the world."""
         return self.world_from_camera[..., :3, 3]

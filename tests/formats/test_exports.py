@@ -12,7 +12,7 @@ from PIL import Image
 
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json, write_cameras_json
-from video_ae.formats.colmap import TrackedPoints, write_colmap
+from video_ae.formats.colmap import TrackedPoints, read_colmap_cameras, read_colmap_images, write_colmap
 from video_ae.formats.depth_maps import read_depth, write_depth
 from video_ae.formats.kitti import read_kitti, write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
@@ -79,6 +79,30 @@ def test_cameras_json_round_trip(tmp_path):
     torch.testing.assert_close(track.confidence, confidence.double())
     assert track.image_size == (640, 480)
     assert track.readout == -0.25
+
+
+def zooming() -> Cameras:
+    lenses = cameras().intrinsics * torch.tensor([1.0, 1.0, 0.0, 0.0]).double() * torch.linspace(1, 1.5, COUNT)[:, None]
+    return replace(cameras(), intrinsics=lenses + torch.tensor([0.0, 0.0, 0.5, 0.48]).double())
+
+
+def test_focal_lengths_that_change_stand_beside_each_frame(tmp_path):
+    track = trajectory_of(zooming(), clip(), image_size=(640, 480))
+    write_cameras_json(tmp_path / "cameras.json", track)
+    content = json.loads((tmp_path / "cameras.json").read_text())
+    assert content["intrinsics"] == content["frames"][0]["intrinsics"]
+    assert content["frames"][-1]["intrinsics"] == pytest.approx({"fx": 1.35, "fy": 1.8, "cx": 0.5, "cy": 0.48})
+    torch.testing.assert_close(read_cameras_json(tmp_path / "cameras.json").cameras.intrinsics, zooming().intrinsics)
+    names = [f"{i}.png" for i in range(COUNT)]
+    write_nerfstudio(tmp_path / "transforms.json", track, names)
+    content = json.loads((tmp_path / "transforms.json").read_text())
+    assert "fl_x" not in content
+    assert [content["frames"][i]["fl_x"] for i in (0, -1)] == pytest.approx([0.9 * 640, 1.35 * 640])
+    write_colmap(tmp_path, track, names, tracked())
+    lenses = read_colmap_cameras(tmp_path)
+    images = read_colmap_images(tmp_path)
+    assert [image.camera for image in images] == list(range(1, COUNT + 1))
+    assert lenses[images[-1].camera].parameters == pytest.approx((1.35 * 640, 1.8 * 480, 320, 0.48 * 480))
 
 
 def test_cameras_json_of_a_source_without_times_has_null(tmp_path):

@@ -12,15 +12,16 @@ from video_ae.types import Cameras, MultiplaneVolume
 COUNT, SIZE, WALL = 7, (128, 96), 2.5
 
 
-@pytest.fixture(scope="module")
-def views():
+@pytest.fixture(scope="module", params=[1.0, 1.4], ids=["one focal length", "zoom"])
+def views(request):
     """Pictures of one textured wall from a moving camera, with true cameras and inverse depths."""
     picture = torch.rand(1, 3, 60, 80, generator=torch.Generator().manual_seed(0))
     picture = torch.nn.functional.interpolate(picture, (240, 320), mode="bicubic").clamp(0, 1)
     time = torch.arange(COUNT).double()
     zero = torch.zeros_like(time)
     pose = se3_exp(0.01 * torch.stack([zero, time, zero, 4 * time, time, 2 * time], -1))
-    intrinsics = torch.tensor([0.8, 0.8 * 4 / 3, 0.5, 0.5], dtype=torch.float64).expand(COUNT, 4)
+    focal = 0.8 * torch.linspace(1, request.param, COUNT).double()
+    intrinsics = torch.stack([focal, focal * 4 / 3, zero + 0.5, zero + 0.5], -1)
     wide = torch.tensor([[0.4, 0.4 * 4 / 3, 0.5, 0.5]])
     code = MultiplaneVolume(
         torch.full((1, 240, 320), 20.0),
@@ -42,7 +43,8 @@ def test_points_lie_on_the_wall_and_are_seen_where_they_are(views):
     assert points.error.mean() < 0.3  # pixels of the source
     view = invert(track.cameras.world_from_camera)[points.frame]
     local = (view[:, :3, :3] @ points.points[points.point][..., None]).squeeze(-1) + view[:, :3, 3]
-    place = local[:, :2] / local[:, 2:] * track.cameras.intrinsics[0, :2] + track.cameras.intrinsics[0, 2:]
+    lens = track.cameras.intrinsics[points.frame]
+    place = local[:, :2] / local[:, 2:] * lens[:, :2] + lens[:, 2:]
     error = (place * torch.tensor(track.image_size) - points.pixel).norm(dim=-1)
     mean = torch.zeros(len(points)).double().index_add_(0, points.point, error) / points.point.bincount()
     torch.testing.assert_close(mean, points.error, atol=1e-4, rtol=1e-4)

@@ -10,7 +10,8 @@
 * covariance, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
 * frame_selection, registration: which frames are solved, and where the others lie between them;
 * moving_objects: what moves by itself and is left out;
-* correction_fit, lens_search, shutter_search: whether the camera is a pinhole at all, and reads all rows at once;
+* correction_fit, lens_search, zoom_search, shutter_search: whether the camera is a pinhole at all, keeps its focal
+  length, and reads all rows at once;
 * quality_flags, solver, cache: what is said about the result, and the class that does all this. Its docstring is the
   overview: read it first.
 """

@@ -20,7 +20,7 @@ from video_ae.camera.normal_equations import (
     reduced_system,
 )
 from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
-from video_ae.camera.reprojection import linearise, match_costs, predict_points, squared_errors
+from video_ae.camera.reprojection import Linearisation, linearise, match_costs, predict_points, squared_errors
 
 _ROUNDS, _STEPS = 6, 6  # of Newton's method, and of bundle adjustment in each
 
@@ -89,33 +89,9 @@ class CorrectionFit:
             asked: positions of those that are free.
         """
         matches = self.correct(corrections)
-        equations = normal_equations(state, matches, self.priors)
         lin = linearise(state, matches)
-        robust = lin.in_front / (1 + squared_errors(lin.residual.transpose(1, 2), matches.information))
-        weight = robust[..., None, None] * matches.information
         by_correction = self._derivatives(state, corrections, asked, lin.residual)
-        weighted = torch.einsum("epij,ejlp->eilp", weight, by_correction)
-        depth = damped_depth(equations, 0.0)[:, None]
-        with_depth = depth.new_zeros(len(state), len(asked), depth.shape[-1])
-        with_depth.index_add_(0, matches.source, (weighted * lin.by_inverse_depth[:, :, None]).sum(1))
-        own = torch.einsum("eilp,eimp->lm", weighted, by_correction) - torch.einsum(
-            "flp,fmp->lm", with_depth / depth, with_depth
-        )
-        pull = -torch.einsum("eilp,eip->l", weighted, lin.residual) - torch.einsum(
-            "flp,fp->l", with_depth / depth, equations.depth_right
-        )
-        size = len(equations.camera_right)
-        with_cameras = torch.zeros(len(asked), size + 1, dtype=torch.float64, device=depth.device)
-        spread = torch.einsum("eilp,eikp->elk", weighted, lin.by_target) @ both_twists(lin.adjoint)
-        through = torch.einsum("fcp,flp->flc", equations.coupling, with_depth / depth)
-        for row, sums in enumerate(with_cameras):
-            sums.index_add_(0, edge_unknowns(matches, size).flatten(), spread[:, row].double().flatten())
-            sums.index_add_(0, equations.columns.flatten(), -through[:, row].double().flatten())
-        cameras, right = reduced_system(equations)
-        cameras, with_cameras = cameras[6:, 6:], with_cameras[:, 6:size]
-        solved = torch.linalg.solve(_ridged(cameras), torch.cat([with_cameras.mT, right[6:, None]], 1))
-        information = own.double() - with_cameras @ solved[:, :-1]
-        return _ridged(information), pull.double() - with_cameras @ solved[:, -1]
+        return correction_system(state, matches, self.priors, lin, by_correction)
 
     def _derivatives(
         self, state: SceneState, corrections: Tensor, asked: tuple[int, ...], residual: Tensor
@@ -129,6 +105,50 @@ class CorrectionFit:
             seen = predict_points(state, moved.points, moved.source, moved.target).image
             columns.append(((seen - moved.matched).transpose(1, 2) - residual) / self.differences[number])
         return torch.stack(columns, 2)
+
+
+def correction_system(
+    state: SceneState,
+    matches: Correspondences,
+    priors: Priors,
+    lin: Linearisation,
+    by_correction: Float[Tensor, "edge 2 asked point"],
+) -> tuple[Float64[Tensor, "asked asked"], Float64[Tensor, "asked"]]:
+    """The normal equations of some corrections, all other unknowns eliminated: matrix and right side.
+
+    Args:
+        state: the scene.
+        matches: as they are corrected so far.
+        priors: that the scene was solved with.
+        lin: its linearisation.
+        by_correction: derivatives of the residuals by each correction.
+    """
+    count = by_correction.shape[2]
+    equations = normal_equations(state, matches, priors)
+    robust = lin.in_front / (1 + squared_errors(lin.residual.transpose(1, 2), matches.information))
+    weight = robust[..., None, None] * matches.information
+    weighted = torch.einsum("epij,ejlp->eilp", weight, by_correction)
+    depth = damped_depth(equations, 0.0)[:, None]
+    with_depth = depth.new_zeros(len(state), count, depth.shape[-1])
+    with_depth.index_add_(0, matches.source, (weighted * lin.by_inverse_depth[:, :, None]).sum(1))
+    own = torch.einsum("eilp,eimp->lm", weighted, by_correction) - torch.einsum(
+        "flp,fmp->lm", with_depth / depth, with_depth
+    )
+    pull = -torch.einsum("eilp,eip->l", weighted, lin.residual) - torch.einsum(
+        "flp,fp->l", with_depth / depth, equations.depth_right
+    )
+    size = len(equations.camera_right)
+    with_cameras = torch.zeros(count, size + 1, dtype=torch.float64, device=depth.device)
+    spread = torch.einsum("eilp,eikp->elk", weighted, lin.by_target) @ both_twists(lin.adjoint)
+    through = torch.einsum("fcp,flp->flc", equations.coupling, with_depth / depth)
+    for row, sums in enumerate(with_cameras):
+        sums.index_add_(0, edge_unknowns(matches, size).flatten(), spread[:, row].double().flatten())
+        sums.index_add_(0, equations.columns.flatten(), -through[:, row].double().flatten())
+    cameras, right = reduced_system(equations)
+    cameras, with_cameras = cameras[6:, 6:], with_cameras[:, 6:size]
+    solved = torch.linalg.solve(_ridged(cameras), torch.cat([with_cameras.mT, right[6:, None]], 1))
+    information = own.double() - with_cameras @ solved[:, :-1]
+    return _ridged(information), pull.double() - with_cameras @ solved[:, -1]
 
 
 def _ridged(matrix: Tensor) -> Tensor:

@@ -58,6 +58,12 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
     if estimate.static is not None:
         moving = (estimate.static < 0.5).float().mean().item()
         notes.append(f"moving: {100 * moving:.0f} % of the images move by themselves and do not count for the cameras")
+    if not estimate.cameras.share_intrinsics:
+        focal = estimate.cameras.intrinsics[:, 0]
+        notes.append(
+            f"zoom: the focal length changes from {focal[0]:.3f} to {focal[-1]:.3f} of the width (between "
+            f"{focal.min():.3f} and {focal.max():.3f}), so each frame has its own"
+        )
     if estimate.readout:
         notes.append(
             f"rolling shutter: rows are read over {abs(estimate.readout):.2f} of a frame's time, the "

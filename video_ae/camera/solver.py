@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import (
@@ -43,6 +43,7 @@ from video_ae.camera.moving_objects import (
 from video_ae.camera.problem import (
     Correspondences,
     KnownParameters,
+    Priors,
     SceneState,
     Submap,
     focal_in_pixels,
@@ -54,6 +55,7 @@ from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.camera.working_images import WorkingImages
+from video_ae.camera.zoom_search import SolvedPart, between_frames, follow_zoom, zoomed
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
@@ -69,7 +71,7 @@ _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in submaps
 
 
 class CameraSolver(CameraEncoder):
-    """Frames -> camera poses, one focal length, coarse inverse depths; nothing in it is learnt.
+    """Frames -> camera poses, focal lengths, coarse inverse depths; nothing in it is learnt.
 
     1. Initialization: dense optical flow between near frames; every direction of translation is tried for several
        focal lengths, the most promising hypotheses are solved by dense bundle adjustment at a small size. Frames
@@ -79,6 +81,9 @@ class CameraSolver(CameraEncoder):
     4. Refinement: the same at a higher resolution and over wider gaps. Places that are seen again are recognised, and a
        pose graph closes the loops; at last the keyframes of a long clip are adjusted together, with loop closures.
     5. Rolling shutter: where the matches tell one, the frames are straightened, and refined and registered once more.
+
+    Before step 4 a focal length that changes within the clip is looked for (`zoom_search`). Where it does, steps 1 to 4
+    get frames as if nothing had zoomed, and step 5 is left out.
 
     Solved are the frames that have moved far enough since the one before; the others are registered after step 4.
 
@@ -143,8 +148,11 @@ class CameraSolver(CameraEncoder):
             raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
-        solving = _Solving(self, images.select(selected), focal_over_width)
-        solved, readout, static = solving.feed_forward(), 0.0, None
+        follow = bool(refine_steps) and focal_over_width is None
+        solving = _Solving(self, images.select(selected), focal_over_width, follow)
+        solved, readout, static, zoom = solving.feed_forward(), 0.0, None, None
+        if follow:
+            images, solving, solved, zoom = self._follow_zoom(images, selected, solving, solved)
         if refine_steps:
             solving, solved = self._leave_out_moving(solving, solved)
             solved = solving.refine(solved, refine_steps)
@@ -155,7 +163,7 @@ class CameraSolver(CameraEncoder):
             static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
             solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
             whole = self._register(images, selected, solved)
-        for rounds in (1, refine_steps) if refine_steps and len(frames) >= FEWEST_FRAMES else ():
+        for rounds in (1, refine_steps) if refine_steps and zoom is None and len(frames) >= FEWEST_FRAMES else ():
             more = self._find_readout(images, whole, focal_over_width, readout != 0)
             if more is None:
                 break
@@ -166,7 +174,28 @@ class CameraSolver(CameraEncoder):
             whole = self._register(images, selected, solved)
         deviation = None if focal_over_width else focal_deviation(whole)
         estimate = replace(_estimate(whole, frames), readout=readout, static=static, focal_deviation=deviation)
+        estimate = estimate if zoom is None else zoomed(estimate, zoom)
         return replace(estimate, notes=clip_notes(estimate, frames))
+
+    def _follow_zoom(
+        self, images: WorkingImages, selected: list[int], solving: "_Solving", solved: Submap
+    ) -> tuple[WorkingImages, "_Solving", Submap, Tensor | None]:
+        """Images, a solution, and the logarithm of each frame's focal length over that of all where it changes."""
+        found = [solved]
+
+        def solve(zoom: Tensor, rounds: int) -> list[SolvedPart]:
+            shown = images.without_zoom(between_frames(selected, zoom))
+            trial = _Solving(self, shown.select(selected), None, True)
+            found.append(trial.refine(found[-1], rounds) if rounds else trial.feed_forward())
+            return trial.latest
+
+        zoom = None if is_guess(solved.notes) else follow_zoom(solving.latest, solve)
+        if zoom is None:
+            solving.forget_parts()
+            return images, solving, solved, None
+        zoom = between_frames(selected, zoom)
+        images = images.without_zoom(zoom)
+        return images, _Solving(self, images.select(selected), None), found[-1], zoom
 
     def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""
@@ -243,17 +272,20 @@ class _Solution:
 
 
 class _Solving:
-    """One clip on its way from frames to a submap of all of them."""
+    """One clip on its way from frames to a submap of all of them; what that is put together from is kept on demand."""
 
-    def __init__(self, solver: CameraSolver, images: WorkingImages, focal_over_width: float | None) -> None:
-        self.solver, self.images, self.focal = solver, images, focal_over_width
+    def __init__(
+        self, solver: CameraSolver, images: WorkingImages, focal_over_width: float | None, keeps_parts: bool = False
+    ) -> None:
+        self.solver, self.images, self.focal, self._keeps_parts = solver, images, focal_over_width, keeps_parts
         count = len(images.frames)
         self.parts = split_frames(count, count if count <= solver.longest else solver.window, solver.overlap)
+        self.latest: list[SolvedPart] = []
 
     def feed_forward(self) -> Submap:
         """Initialization and iteration of the whole clip, or of submaps that end with one focal length."""
         if len(self.parts) == 1:
-            return self._summary(self._initialize(self.parts[0]))
+            return self._keep(self.parts, [self._initialize(self.parts[0])])[0]
         submaps = solve_submaps(
             self.parts, lambda part: self._summary(self._initialize(part)), self._continue, self._cost
         )
@@ -263,7 +295,8 @@ class _Solving:
     def refine(self, whole: Submap, rounds: int) -> Submap:
         """The same at a higher resolution and wider gaps, matching anew in each round."""
         if len(self.parts) == 1:
-            return self._summary(self._polish(self.parts[0], whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS))
+            solution = self._polish(self.parts[0], whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS)
+            return self._keep(self.parts, [solution])[0]
         submaps, focal, size = [whole.frames(part) for part in self.parts], self.focal, _REFINE_SUBMAP_SIZE
         if focal is None:  # a last round settles on one focal length
             submaps = [
@@ -294,7 +327,7 @@ class _Solving:
         frames, rounds = list(range(len(whole))), _JOINT_ROUNDS
         if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
             fine = self._polish(frames, whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS, loop_closures=closed)
-            return self._summary(fine)
+            return self._keep([frames], [fine])[0]
         keyframes = covisible_keyframes(whole, KEYFRAMES_OF_LOOPS if closed else KEYFRAMES)
         if not keyframes:
             return whole
@@ -333,10 +366,10 @@ class _Solving:
         self, submaps: list[Submap], rounds: int, focal: float, size: int, gaps: tuple[int, ...]
     ) -> Submap:
         polished = [
-            self._summary(self._polish(part, submap, rounds, focal, size, gaps))
+            self._polish(part, submap, rounds, focal, size, gaps)
             for part, submap in zip(self.parts, submaps, strict=True)
         ]
-        return merge_submaps(polished, self.parts)
+        return merge_submaps(self._keep(self.parts, polished), self.parts)
 
     def _polish(
         self,
@@ -376,10 +409,25 @@ class _Solving:
     def _coarse_graph(self, part: list[int]) -> FrameGraph:
         return self.images.graph(self.solver.search_size, self.solver.point_step + 1, part)
 
+    def _keep(self, parts: list[list[int]], solutions: list[_Solution]) -> list[Submap]:
+        """Summaries of the solutions of some parts, which are kept where that was asked for."""
+        if self._keeps_parts:
+            self.latest = [
+                SolvedPart(part, one.state, one.matches, self._priors(one))
+                for part, one in zip(parts, solutions, strict=True)
+            ]
+        return [self._summary(solution) for solution in solutions]
+
+    def forget_parts(self) -> None:
+        """Keeps no parts from now on: those of a long video are large."""
+        self.latest, self._keeps_parts = [], False
+
+    def _priors(self, solution: _Solution) -> Priors:
+        return self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
+
     def _summary(self, solution: _Solution) -> Submap:
         """A solution with its covariances and notes."""
-        priors = self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
-        covariance, variance = pose_covariance(solution.state, solution.matches, priors)
+        covariance, variance = pose_covariance(solution.state, solution.matches, self._priors(solution))
         costs, size = frame_fit(solution.state, solution.matches), min(solution.graph.width, solution.graph.height)
         confidence = rotation_confidence(covariance) * fit_confidence(costs, size)
         notes = solver_notes(solution.state, solution.matches, size)

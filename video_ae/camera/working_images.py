@@ -1,11 +1,13 @@
 """The frames of a clip at the sizes that its cameras are solved at."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.camera.base import Frames
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.geometry.resize import resize_to_floats
+from video_ae.geometry.resize import resize_maps, resize_to_floats
+from video_ae.geometry.zoom import magnified, shown_part
 
 
 class WorkingImages:
@@ -16,10 +18,18 @@ class WorkingImages:
         features: module from frames to feature maps.
         levels: of the feature pyramid.
         static: how far each part of the frames stays where it is, 0 to 1; None: all of them do. Also an attribute.
+        shown: 1 where the frames show something, and 0 beyond their borders; None: they do everywhere.
     """
 
-    def __init__(self, frames: Frames, features: nn.Module, levels: int, static: Tensor | None = None) -> None:
-        self.frames, self._features, self._levels, self.static = frames, features, levels, static
+    def __init__(
+        self,
+        frames: Frames,
+        features: nn.Module,
+        levels: int,
+        static: Tensor | None = None,
+        shown: Float[Tensor, "frame height width"] | None = None,
+    ) -> None:
+        self.frames, self._features, self._levels, self.static, self._shown = frames, features, levels, static, shown
         self._graphs: dict[int, FrameGraph] = {}
 
     def select(self, kept: list[int]) -> "WorkingImages":
@@ -30,8 +40,8 @@ class WorkingImages:
         """
         if len(kept) == len(self.frames):
             return self
-        static = None if self.static is None else self.static[kept]
-        return WorkingImages(self.frames[kept], self._features, self._levels, static)
+        static, shown = (None if maps is None else maps[kept] for maps in (self.static, self._shown))
+        return WorkingImages(self.frames[kept], self._features, self._levels, static, shown)
 
     def showing(self, static: Float[Tensor, "frame rows columns"]) -> "WorkingImages":
         """The same frames, of which some parts are left out.
@@ -39,7 +49,17 @@ class WorkingImages:
         Args:
             static: how far each part stays where it is, 0 to 1.
         """
-        return WorkingImages(self.frames, self._features, self._levels, static)
+        return WorkingImages(self.frames, self._features, self._levels, static, self._shown)
+
+    def without_zoom(self, zoom: Float[Tensor, "frame"]) -> "WorkingImages":
+        """The same frames as if none had zoomed.
+
+        Args:
+            zoom: logarithm of the focal length of each over that of all.
+        """
+        factor, (height, width) = (-zoom).exp().to(torch.float32), self.frames.shape[-2:]
+        frames, shown = magnified(self.frames, factor), shown_part(factor, (width, height))
+        return WorkingImages(frames, self._features, self._levels, self.static, shown)
 
     def graph(self, size: int, step: int, frames: list[int] | None = None) -> FrameGraph:
         """The frame graph of some frames.
@@ -53,6 +73,14 @@ class WorkingImages:
             height, width = self.frames.shape[-2:]
             ratio = size / min(height, width)
             small = resize_to_floats(self.frames, (max(8, round(width * ratio)), max(8, round(height * ratio))))
-            self._graphs[size] = FrameGraph(small, self._features, self._levels, step, self.static)
+            self._graphs[size] = FrameGraph(small, self._features, self._levels, step, self._counting(small))
         graph = self._graphs[size].with_step(step)
         return graph if frames is None else graph.part(frames)
+
+    def _counting(self, small: Tensor) -> Tensor | None:
+        """How far each part of the frames counts, at a working size; None: all of them do."""
+        if self._shown is None:
+            return self.static
+        size = small.shape[-1], small.shape[-2]
+        shown = resize_maps(self._shown[:, None], size)[:, 0]
+        return shown if self.static is None else shown * resize_maps(self.static[:, None], size)[:, 0]

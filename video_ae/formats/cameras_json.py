@@ -19,17 +19,17 @@ _NAMES = ("fx", "fy", "cx", "cy")
 def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
     """Writes a trajectory, one entry a frame.
 
-    `{"convention": "opencv world_from_camera", "scale": "arbitrary", "image_size": [width, height],
-    "intrinsics": {"fx", "fy", "cx", "cy"}, "readout": time, "frames": [{"index", "time_s", "world_from_camera",
-    "confidence"}]}`: `image_size` is the source's in pixels; intrinsics are divided by width (fx, cx) and height (fy,
-    cy); `readout` is the time that a rolling shutter takes from the first row to the last, in frame intervals (0: all
-    rows at once), and cameras are those of the middle row; `index` is the frame's number in its source; `time_s` is
-    null for sources without times; `world_from_camera` is 4x4 row by row, in a world that is the first frame's camera;
-    `confidence` runs from 0 to 1.
+    `{"convention": "opencv world_from_camera", "scale": "arbitrary", "image_size": [width, height], "intrinsics":
+    {"fx", "fy", "cx", "cy"}, "readout": time, "frames": [{"index", "time_s", "world_from_camera", "confidence"}]}`:
+    `image_size` is the source's in pixels; intrinsics are divided by width (fx, cx) and height (fy, cy), and are those
+    of the first frame; where they change, each frame has `intrinsics` of its own; `readout` is the time that a rolling
+    shutter takes from the first row to the last, in frame intervals (0: all rows at once), and cameras are those of the
+    middle row; `index` is the frame's number in its source; `time_s` is null for sources without times;
+    `world_from_camera` is 4x4 row by row, in a world that is the first frame's camera; `confidence` runs from 0 to 1.
 
     Args:
         path: the file.
-        trajectory: its intrinsics are those of the first frame.
+        trajectory: what is written.
 
     Raises:
         ValueError: when a pose is not finite.
@@ -41,12 +41,15 @@ def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
         "world_from_camera": trajectory.cameras.world_from_camera.tolist(),
         "confidence": trajectory.confidence.tolist(),
     }
+    intrinsics = [dict(zip(_NAMES, row, strict=True)) for row in trajectory.cameras.intrinsics.tolist()]
+    if not trajectory.cameras.share_intrinsics:
+        columns["intrinsics"] = intrinsics
     frames = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     head = {
         "convention": CONVENTION,
         "scale": SCALE,
         "image_size": list(trajectory.image_size),
-        "intrinsics": dict(zip(_NAMES, trajectory.cameras.intrinsics[0].tolist(), strict=True)),
+        "intrinsics": intrinsics[0],
         "readout": trajectory.readout,
     }
     entries = ",\n".join("  " + json.dumps(frame, allow_nan=False) for frame in frames)  # a line a frame
@@ -70,11 +73,12 @@ def read_cameras_json(path: str | Path) -> CameraTrajectory:
             raise ValueError(content["convention"])
         frames = content["frames"]
         poses = torch.tensor([frame["world_from_camera"] for frame in frames], dtype=torch.float64).reshape(-1, 4, 4)
-        intrinsics = torch.tensor([content["intrinsics"][name] for name in _NAMES], dtype=torch.float64)
+        lenses = [frame.get("intrinsics", content["intrinsics"]) for frame in frames]
+        intrinsics = torch.tensor([[one[name] for name in _NAMES] for one in lenses], dtype=torch.float64)
         times = [math.nan if frame["time_s"] is None else float(frame["time_s"]) for frame in frames]
         width, height = (int(side) for side in content["image_size"])
         return CameraTrajectory(
-            cameras=Cameras(poses, intrinsics.expand(len(frames), 4)),
+            cameras=Cameras(poses, intrinsics.reshape(-1, 4)),
             indices=torch.tensor([int(frame["index"]) for frame in frames]),
             times=torch.tensor(times, dtype=torch.float64),
             confidence=torch.tensor([float(frame["confidence"]) for frame in frames], dtype=torch.float64),

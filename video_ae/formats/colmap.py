@@ -178,22 +178,28 @@ def write_colmap(folder: Path, trajectory: CameraTrajectory, images: Sequence[st
 
     Args:
         folder: is made where it is missing.
-        trajectory: the cameras.
+        trajectory: the cameras; images share one where nothing zooms.
         images: the names of the frames' files.
         points: what the frames see.
     """
     width, height = trajectory.image_size
-    fx, fy, cx, cy = trajectory.cameras.intrinsics[0].tolist()
-    camera = ColmapCamera(1, "PINHOLE", (width, height), (fx * width, fy * height, cx * width, cy * height))
+    lenses = trajectory.cameras.intrinsics[: 1 if trajectory.cameras.share_intrinsics else None].tolist()
+    cameras = [
+        ColmapCamera(i, "PINHOLE", (width, height), (fx * width, fy * height, cx * width, cy * height))
+        for i, (fx, fy, cx, cy) in enumerate(lenses, 1)
+    ]
     pose = invert(trajectory.cameras.world_from_camera)
     rows = torch.cat([quaternion_from_rotation(pose[:, :3, :3]).roll(1, -1), pose[:, :3, 3]], -1).tolist()
-    frames = [ColmapImage(i, tuple(row), 1, name) for i, (row, name) in enumerate(zip(rows, images, strict=True), 1)]
+    frames = [
+        ColmapImage(i, tuple(row), min(i, len(cameras)), name)
+        for i, (row, name) in enumerate(zip(rows, images, strict=True), 1)
+    ]
     observations: list[list[tuple[float, float, int]]] = [[] for _ in frames]
     tracks: list[list[tuple[int, int]]] = [[] for _ in range(len(points))]
     for point, frame, (x, y) in zip(points.point.tolist(), points.frame.tolist(), points.pixel.tolist(), strict=True):
         tracks[point].append((frame + 1, len(observations[frame])))
         observations[frame].append((x, y, point + 1))
-    _write(folder / "cameras", "# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]", [_encoded_camera(camera)])
+    _write(folder / "cameras", "# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]", list(map(_encoded_camera, cameras)))
     columns = "# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME\n# POINTS2D[] as (X, Y, POINT3D_ID)"
     _write(folder / "images", columns, list(map(_encoded_image, frames, observations)))
     values = (range(1, len(points) + 1), points.points.tolist(), points.colors.tolist(), points.error.tolist(), tracks)

@@ -46,7 +46,7 @@ def to_pycolmap(cameras: Cameras, width: int, height: int, names: Sequence[str])
     with unreadable_as("pycolmap is not installed: pip install 'video-ae[peers]'.", None, ImportError):
         import pycolmap
     model = pycolmap.Reconstruction()
-    shared = _share_intrinsics(cameras)
+    shared = cameras.share_intrinsics
     poses = cameras.camera_from_world.double().cpu()[:, :3].numpy()
     for number, (name, pose, values) in enumerate(zip(names, poses, _pixels(cameras, width, height), strict=True), 1):
         lens = 1 if shared else number
@@ -69,16 +69,12 @@ def to_nerfstudio(cameras: Cameras, width: int, height: int, names: Sequence[str
     files = names or [f"images/{number:06d}.jpg" for number in range(len(cameras))]
     poses = (cameras.world_from_camera.double().cpu() * OPENCV_FROM_OPENGL).tolist()
     lenses = [{"fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy} for fx, fy, cx, cy in _pixels(cameras, width, height)]
-    shared = _share_intrinsics(cameras)
+    shared = cameras.share_intrinsics
     frames = [
         {"file_path": file, "transform_matrix": pose, **({} if shared else lens)}
         for file, pose, lens in zip(files, poses, lenses, strict=True)
     ]
     return {"camera_model": "OPENCV", "w": width, "h": height, **(lenses[0] if shared else {}), "frames": frames}
-
-
-def _share_intrinsics(cameras: Cameras) -> bool:
-    return bool((cameras.intrinsics == cameras.intrinsics[:1]).all())
 
 
 def _pixels(cameras: Cameras, width: int, height: int) -> list[list[float]]:

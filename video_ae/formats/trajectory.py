@@ -42,12 +42,12 @@ def trajectory_of(
     """The trajectory of the cameras that were found for a clip.
 
     Args:
-        cameras: one a frame, without batch axis. The clip has one focal length: its first frame's.
+        cameras: one a frame, without batch axis.
         clip: without batch axis; gives frame numbers and times.
         confidence: clamped to 0 .. 1; 1 for all frames by default.
         image_size: (width, height) of the source in pixels, where the clip was shrunk; the clip's own by default.
     """
-    intrinsics = cameras.intrinsics[:1].detach().cpu().double().expand(len(cameras), 4)
+    intrinsics = cameras.intrinsics.detach().cpu().double()
     certain = torch.ones(len(cameras)) if confidence is None else confidence
     return CameraTrajectory(
         cameras=Cameras(relative_to_first(cameras.world_from_camera.detach().cpu().double()), intrinsics),

@@ -94,13 +94,13 @@ def _track(frame: int, corners: Tensor, inverse_depth: Tensor, grey: Tensor, tra
     pixels = corners[:, None] + patch  # [corner, pixel, 2]
     template = sample(grey[[frame]], pixels[None])[0, 0]
     views = [frame, *_targets(frame, len(grey))]
-    pose, intrinsics = trajectory.cameras.world_from_camera, trajectory.cameras.intrinsics[0].float()
+    pose, intrinsics = trajectory.cameras.world_from_camera, trajectory.cameras.intrinsics.float()
     motion = torch.stack([invert(pose[view]) @ pose[frame] for view in views])
     found, good = [corners], [torch.ones(len(corners), dtype=torch.bool)]
     for view, relative in zip(views[1:], motion[1:].float(), strict=True):
-        start = _transfer(pixels, inverse_depth[:, None], relative, intrinsics)
+        start = _transfer(pixels, inverse_depth[:, None], relative, intrinsics[[frame, view]])
         shift, fits = _align(template, grey[[view]], start, size)
-        found.append(_transfer(corners, inverse_depth, relative, intrinsics) + shift / size)
+        found.append(_transfer(corners, inverse_depth, relative, intrinsics[[frame, view]]) + shift / size)
         good.append(fits)
     return _Tracks(inverse_depth, views, motion, torch.stack(found, 1).double(), torch.stack(good, 1))
 
@@ -112,10 +112,12 @@ def _targets(frame: int, count: int) -> list[int]:
 
 
 def _transfer(uv: Tensor, inverse_depth: Tensor, motion: Tensor, intrinsics: Tensor) -> Tensor:
-    """Image coordinates in the other frame of points at image coordinates `uv` and 1 / z in this one."""
-    ray = unproject(uv, intrinsics.expand(*uv.shape[:-1], 4))
+    """Image coordinates in the other frame of points at image coordinates `uv` and 1 / z in this one; the intrinsics of
+    both."""
+    own, other = intrinsics
+    ray = unproject(uv, own.expand(*uv.shape[:-1], 4))
     point = ray @ motion[:3, :3].mT + inverse_depth[..., None] * motion[:3, 3]
-    return point[..., :2] / point[..., 2:].clamp_min(0.05) * intrinsics[:2] + intrinsics[2:]
+    return point[..., :2] / point[..., 2:].clamp_min(0.05) * other[:2] + other[2:]
 
 
 def _align(template: Tensor, target: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor, Bool[Tensor, "corner"]]:
@@ -146,7 +148,7 @@ def _triangulate(tracks: _Tracks, frames: Tensor, trajectory: CameraTrajectory) 
     """Points from their observations (Gauss-Newton), outliers taken out once."""
     good = tracks.good
     size = torch.tensor([frames.shape[-1], frames.shape[-2]], dtype=torch.float64)
-    intrinsics = trajectory.cameras.intrinsics[0]
+    intrinsics = trajectory.cameras.intrinsics[tracks.views]
     for _ in range(2):
         point, error = _solve(tracks, good, intrinsics, size)
         good = good & (error < _LARGEST_ERROR)
@@ -169,9 +171,10 @@ def _triangulate(tracks: _Tracks, frames: Tensor, trajectory: CameraTrajectory) 
 
 
 def _solve(tracks: _Tracks, good: Tensor, intrinsics: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-    """((x / z, y / z, 1 / z) of each point in its own frame's axes, reprojection error of each view in pixels)."""
-    focal, motion = intrinsics[:2] * size, tracks.motion
-    rays = (tracks.uv - intrinsics[2:]) / intrinsics[:2]
+    """((x / z, y / z, 1 / z) of each point in its own frame's axes, reprojection error of each view in pixels); the
+    intrinsics are those of each view."""
+    focal, motion = intrinsics[:, :2] * size, tracks.motion
+    rays = (tracks.uv - intrinsics[:, 2:]) / intrinsics[:, :2]
     observed, inverse_depth = rays * focal, tracks.inverse_depth.double()
     value = torch.cat([rays[:, 0], inverse_depth[:, None]], -1)
     basis = torch.stack([motion[:, :3, 0], motion[:, :3, 1], motion[:, :3, 3]], -1)  # [view, 3, unknown]
@@ -183,7 +186,7 @@ def _solve(tracks: _Tracks, good: Tensor, intrinsics: Tensor, size: Tensor) -> t
         depth = point[..., 2:].clamp_min(0.05)
         residual = observed - point[..., :2] / depth * focal
         slope = (basis[:, :2] - (point[..., :2] / depth)[..., None] * basis[:, 2:]) / depth[..., None]
-        slope = rearrange(slope * focal[:, None] * weight[..., None], "n v i j -> n (v i) j")
+        slope = rearrange(slope * focal[..., None] * weight[..., None], "n v i j -> n (v i) j")
         right = (slope * rearrange(residual, "n v i -> n (v i) 1")).sum(1)
         right[:, 2] += prior[:, 2] * (inverse_depth - value[:, 2])
         matrix = slope.mT @ slope + torch.diag_embed(prior + 1e-6)

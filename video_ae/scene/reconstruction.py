@@ -86,7 +86,7 @@ class Reconstruction:
 
     @cached_property
     def trajectory(self) -> CameraTrajectory:
-        """The cameras as files hold them: float64, the first frame's camera is the world, one focal length."""
+        """The cameras as files hold them: float64, the first frame's camera is the world."""
         camera, size = self.scene.camera, self.source.image_size
         trajectory = trajectory_of(camera.cameras, self.scene.clip, camera.confidence, size)
         return replace(trajectory, readout=camera.readout, start=self.source.start)
@@ -103,7 +103,7 @@ class Reconstruction:
 
     @property
     def focal(self) -> float:
-        """fx / width."""
+        """fx / width; of the first frame, where it changes."""
         return self.cameras.intrinsics[0, 0].item()
 
     @property
