@@ -19,6 +19,7 @@ class CameraEncoder(nn.Module, ABC):
         frames: Frames,
         focal_over_width: float | None = None,
         refine_steps: int = 0,
+        expected_focal: float | None = None,
     ) -> CameraEstimate:
         """The cameras of one clip. The first frame is the world, the mean inverse depth is 1.
 
@@ -27,6 +28,7 @@ class CameraEncoder(nn.Module, ABC):
             focal_over_width: the focal length where it is known, as fx / width; else it is found.
             refine_steps: rounds of refinement at a higher resolution and over wider gaps, which never raise the
                 alignment cost; 0: feed-forward.
+            expected_focal: a guess of the focal length, as fx / width, which counts where the frames do not tell.
 
         Returns:
             An estimate without batch axis.

@@ -22,7 +22,7 @@ _INDEPENDENT = 40  # correspondences of a pair of frames, however many there are
 _BIAS = 0.013  # of the turn and of the distance since the first frame, along each axis
 _BIAS_OF_FOCAL = 0.022
 _LEAST_EXPLAINED = 1e-3  # part of the correspondences that a lost scene explains
-_SPREAD_OF_LENSES = 0.43  # of the logarithm of the focal length, over phones: where a video tells nothing
+SPREAD_OF_LENSES = 0.43  # of the logarithm of the focal length, over phones: where a video tells nothing
 
 
 def pose_covariance(
@@ -65,7 +65,7 @@ def error_covariance(solved: Submap) -> Float[Tensor, "frame 6 6"]:
     motion = torch.stack([rotation_angle(pose[:, :3, :3]), pose[:, :3, 3].norm(dim=-1)], -1)
     bias = (_BIAS * motion).square().repeat_interleave(3, -1)
     explained = (solved.confidence / rotation_confidence(solved.covariance)).clamp(_LEAST_EXPLAINED, 1)
-    noise = solved.covariance * _dependence(solved) / explained[:, None, None]
+    noise = solved.covariance * _EFFECTIVE * dependence(solved.state.inverse_depth.shape[1]) / explained[:, None, None]
     return noise + torch.diag_embed(bias)
 
 
@@ -75,13 +75,17 @@ def focal_deviation(solved: Submap) -> float:
     Args:
         solved: all frames of a clip.
     """
-    measured = solved.focal_variance * _dependence(solved) + _BIAS_OF_FOCAL**2
-    return math.sqrt(1 / (1 / measured + 1 / _SPREAD_OF_LENSES**2))
+    measured = solved.focal_variance * _EFFECTIVE * dependence(solved.state.inverse_depth.shape[1])
+    return math.sqrt(1 / (1 / (measured + _BIAS_OF_FOCAL**2) + 1 / SPREAD_OF_LENSES**2))
 
 
-def _dependence(solved: Submap) -> float:
-    """How many times as large variances are as those that `pose_covariance` has counted."""
-    return _EFFECTIVE * max(1.0, solved.grid.rows * solved.grid.columns / _INDEPENDENT)
+def dependence(points: int) -> float:
+    """How many correspondences of a pair of frames count as one, since neighbours err alike.
+
+    Args:
+        points: of a frame.
+    """
+    return max(1.0, points / _INDEPENDENT)
 
 
 def rotation_confidence(covariance: Float[Tensor, "frame 6 6"]) -> Float[Tensor, "frame"]:

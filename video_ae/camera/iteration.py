@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 
 from video_ae.camera.bundle_adjustment import minimise
+from video_ae.camera.covariance import dependence
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.loop_closure import find_loop_closures
 from video_ae.camera.problem import Correspondences, KnownParameters, Priors, SceneState, clamp_gaps
 
-_PRIOR_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
+_COMMON_FOCAL = 0.8  # of the longer side: between phones (0.7-0.9), RealEstate10K (0.5-0.6) and webcams (0.9-1.0)
 _FOCAL_WEIGHT = 50.0
 _SOLVES = 3  # per round; the depth prior follows the solution
 
@@ -22,10 +23,15 @@ class OuterLoop:
     Args:
         steps: solver steps per solve.
         smoothness: weight that pulls each inverse depth to the mean of its neighbours.
+        focal: what the focal length is pulled to, in units of the longer side.
+        focal_deviation: standard deviation of its logarithm around that; by default it weighs as much as one or two
+            correspondences, of which most are not independent, so that it counts for nothing where they tell.
     """
 
     steps: int
     smoothness: float
+    focal: float = _COMMON_FOCAL
+    focal_deviation: float | None = None
 
     def run(
         self,
@@ -81,6 +87,9 @@ class OuterLoop:
         if state is not None:
             smooth = graph.smoothed(state.inverse_depth)
             depth = smooth if known.inverse_depth is None else (smooth + depth) / 2
-        focal = known.focal or _PRIOR_FOCAL * max(graph.height, graph.width)
+        focal = known.focal or self.focal * max(graph.height, graph.width)
         log_focal = torch.tensor(focal, device=graph.device).log()
-        return Priors(depth, self.smoothness * ones, log_focal, _FOCAL_WEIGHT)
+        weight = _FOCAL_WEIGHT
+        if self.focal_deviation is not None:
+            weight = dependence(len(graph.points)) / self.focal_deviation**2
+        return Priors(depth, self.smoothness * ones, log_focal, weight)

@@ -52,8 +52,8 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
     if estimate.focal_deviation is not None and estimate.focal_deviation > THRESHOLDS.uncertain_focal:
         percent = f"{100 * estimate.focal_deviation:.0f} %"
         notes.append(
-            f"{UNSURE_FOCAL}: the video tells it to {percent} only, as where the camera goes straight ahead or hardly "
-            "moves; give it if you know it"
+            f"{UNSURE_FOCAL}: it is known to {percent} only, as where the camera goes straight ahead or hardly moves; "
+            "give it if you know it"
         )
     if estimate.static is not None:
         moving = (estimate.static < 0.5).float().mean().item()

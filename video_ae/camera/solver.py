@@ -1,5 +1,7 @@
 """Extrinsics and the focal length from frames alone, by optical flow and dense bundle adjustment."""
 
+import math
+from copy import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder, Frames
 from video_ae.camera.covariance import (
+    SPREAD_OF_LENSES,
     error_covariance,
     fit_confidence,
     focal_deviation,
@@ -67,6 +70,7 @@ _REFINE_GAPS = (1, 3, 6, 10)
 _REFINE_SIZE, _REFINE_SUBMAP_SIZE = 128, 96  # working sizes of refinement: of a whole clip, of submaps
 _LENS_STEP = 3  # of the selected frames, where there are enough: a lens shows in wide motion
 _COMPARED = 64  # frames whose matches tell what closing loops costs
+_SPREAD_OF_METADATA = 0.15  # of the logarithm of focal lengths around what files say: videos are cropped and stabilised
 _JOINT_ROUNDS = 2  # over all frames of a clip that was solved in submaps
 
 
@@ -84,7 +88,7 @@ class CameraSolver(CameraEncoder):
 
     Before step 4 a focal length that changes within the clip is looked for (`zoom_search`). Where it does, steps 1 to 4
     get frames as if nothing had zoomed, and step 5 is left out.
-
+    Where a clip does not determine its focal length, it is solved again with the prior at its full weight.
     Solved are the frames that have moved far enough since the one before; the others are registered after step 4.
 
     Args:
@@ -143,9 +147,29 @@ class CameraSolver(CameraEncoder):
         frames: Frames,
         focal_over_width: float | None = None,
         refine_steps: int = 0,
+        expected_focal: float | None = None,
     ) -> CameraEstimate:
         if len(frames) < 2:
             raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
+        estimate = self._solve(frames, focal_over_width, refine_steps)
+        deviation = estimate.focal_deviation
+        if deviation is not None and deviation > THRESHOLDS.uncertain_focal:
+            prior = self.outer_loop.focal, SPREAD_OF_LENSES
+            if expected_focal is not None and _agree(estimate, expected_focal):
+                prior = expected_focal * frames.shape[-1] / max(frames.shape[-2:]), _SPREAD_OF_METADATA
+            estimate = self._with_prior(*prior)._solve(frames, focal_over_width, refine_steps)
+        return replace(estimate, notes=clip_notes(estimate, frames))
+
+    def _with_prior(self, focal: float, deviation: float) -> "CameraSolver":
+        """The same solver with another prior of the focal length (`OuterLoop`), from which the search begins, too."""
+        other, start = copy(self), self.initialization
+        other.outer_loop = replace(self.outer_loop, focal=focal, focal_deviation=deviation)
+        starts = dict.fromkeys((*start.focal_starts, focal))
+        other.initialization = replace(start, outer_loop=other.outer_loop, focal_starts=tuple(starts))
+        return other
+
+    def _solve(self, frames: Frames, focal_over_width: float | None, refine_steps: int) -> CameraEstimate:
+        """What `solve` returns, but for the notes on frames."""
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         follow = bool(refine_steps) and focal_over_width is None
@@ -174,8 +198,7 @@ class CameraSolver(CameraEncoder):
             whole = self._register(images, selected, solved)
         deviation = None if focal_over_width else focal_deviation(whole)
         estimate = replace(_estimate(whole, frames), readout=readout, static=static, focal_deviation=deviation)
-        estimate = estimate if zoom is None else zoomed(estimate, zoom)
-        return replace(estimate, notes=clip_notes(estimate, frames))
+        return estimate if zoom is None else zoomed(estimate, zoom)
 
     def _follow_zoom(
         self, images: WorkingImages, selected: list[int], solving: "_Solving", solved: Submap
@@ -435,6 +458,12 @@ class _Solving:
             confidence = confidence * 0.1
         state = solution.state.relative_to_first()
         return Submap(state, solution.graph.grid, covariance, confidence.clamp(0, 1), notes, variance)
+
+
+def _agree(estimate: CameraEstimate, expected_focal: float) -> bool:
+    """Whether the focal length that was found and one that was expected lie within two standard deviations."""
+    difference = math.log(expected_focal / estimate.cameras.intrinsics[0, 0].item())
+    return abs(difference) < 2 * math.hypot(estimate.focal_deviation or 0, _SPREAD_OF_METADATA)
 
 
 def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:

@@ -19,6 +19,7 @@ from video_ae.scene.source import Source, Video, check_numbers, known_focal, ope
 from video_ae.scene.undistort import UndistortedReader, undistorted
 from video_ae.types import CameraEstimate, Cameras, LensOffset, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 from video_ae.videos.base import VideoReader
+from video_ae.videos.focal_metadata import focal_in_metadata
 
 PINHOLE = "pinhole"  # in place of a camera's file: no lens is searched for
 _LENS_ROUNDS = 3  # a strong lens is found in parts
@@ -35,11 +36,13 @@ class Options:
         focal: fx / width where it is known; else it is found.
         refine_steps: rounds of test-time refinement; 0: feed-forward. Models that do not refine ignore it.
         progress: called with what is being done and the part done, from 0 to 1.
+        expected_focal: a guess of fx / width, such as a file's metadata are.
     """
 
     focal: float | None = None
     refine_steps: int = 0
     progress: Progress = lambda stage, done: None
+    expected_focal: float | None = None
 
 
 class Autoencoder(nn.Module, ABC):
@@ -118,7 +121,9 @@ class VideoModel(Autoencoder):
                 raise UserError("The focal length was given beside a camera, which has one: give one of them.")
             reader = undistorted(reader, camera)
             known = reader.focal_over_width
-        options = Options(known, refine_iterations, progress or Options.progress)
+        path = Path(video).absolute() if isinstance(video, str | Path) else None
+        expected = focal_in_metadata(path, reader.image_size) if path and known is None else None
+        options = Options(known, refine_iterations, progress or Options.progress, expected)
         options.progress("reading the video", 0.0)
         clip = read_source(reader, stride, frames)
         options.progress("reading the video", 1.0)
@@ -130,7 +135,6 @@ class VideoModel(Autoencoder):
             shown = (*shown, reader.note)
         if shown:
             scene = replace(scene, camera=replace(scene.camera, notes=(*scene.camera.notes, *shown)))
-        path = Path(video).absolute() if isinstance(video, str | Path) else None
         settings = {
             "source": None if path is None else str(path),
             "fingerprint": None if path is None else fingerprint(path),
@@ -139,6 +143,7 @@ class VideoModel(Autoencoder):
             "stride": stride,
             "frames": frames,
             "focal": known,
+            "focal_in_metadata": expected,
             "camera": asdict(reader.lens) if isinstance(reader, UndistortedReader) else None,
             "refine": refine_iterations,
             "device": str(device),

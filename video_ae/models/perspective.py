@@ -191,7 +191,8 @@ class PerspectiveAutoencoder(VideoModel):
 
     @torch.no_grad()
     def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
-        return self.camera.solve(clip.frames, options.focal, options.refine_steps)
+        guess = {} if options.expected_focal is None else {"expected_focal": options.expected_focal}
+        return self.camera.solve(clip.frames, options.focal, options.refine_steps, **guess)
 
     @torch.no_grad()
     def find_lens(self, clip: VideoClip, options: Options = Options()) -> LensOffset | None:

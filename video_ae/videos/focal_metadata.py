@@ -1,4 +1,4 @@
-"""The focal length that a file says it was filmed with: a place to start from, never the truth.
+"""The focal length that a file says it was filmed with: a prior, never the truth.
 
 Images carry EXIF. Videos of iPhones carry a QuickTime key, of the movie or of its video track; FFmpeg reads neither the
 keys of tracks nor whole numbers, so its boxes are walked here (QuickTime File Format, "Metadata"). Android writes no
@@ -24,7 +24,7 @@ _SENSOR_LONG_SIDE = 0.8  # of the diagonal, of the 4:3 sensors of phones, whose 
 _PLAUSIBLE = (0.2, 10.0)  # focal lengths in units of the long side
 _LARGEST = 2**20  # bytes of a metadata box that are read
 _MOST_BOXES = 1000  # that are looked at side by side
-_WHOLE_NUMBERS = {1: "b", 2: ">h", 4: ">i", 8: ">q"}
+_FLOATS, _WHOLE_NUMBERS = {4: ">f", 8: ">d"}, {1: "b", 2: ">h", 4: ">i", 8: ">q"}  # by their bytes
 _TEXT, _FLOAT = 1, 23  # QuickTime's types of values; others are whole numbers
 _EXIF, _FOCAL, _FOCAL_35MM = 0x8769, 0x920A, 0xA405
 _WIDTH, _HEIGHT, _RESOLUTION, _UNIT = 0xA002, 0xA003, 0xA20E, 0xA210
@@ -118,4 +118,5 @@ def _number(kind: int, value: bytes) -> float | None:
     if kind == _TEXT:
         found = re.match(rb"\s*(\d+(\.\d+)?)\s*(mm)?\s*\0?$", value)
         return float(found[1]) if found else None
-    return struct.unpack({4: ">f", 8: ">d"}[len(value)] if kind == _FLOAT else _WHOLE_NUMBERS[len(value)], value)[0]
+    layouts = _FLOATS if kind == _FLOAT else _WHOLE_NUMBERS
+    return float(struct.unpack(layouts[len(value)], value)[0])
