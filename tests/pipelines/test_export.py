@@ -20,6 +20,8 @@ from video_ae.formats.kitti import read_kitti
 from video_ae.formats.ply import read_gaussians, read_ply
 from video_ae.pipelines.reconstruct import export_reconstruction, reconstruct_video
 from video_ae.scene.exporters import FORMATS
+from video_ae.scene.gaussian_refinement import render_gaussians
+from video_ae.scene.reconstruction import Reconstruction
 from video_ae.videos.open import open_video
 from video_ae.videos.writer import write_video
 
@@ -101,7 +103,7 @@ def test_pictures_are_the_frames_and_depth_is_that_of_the_walls(made):
 
 def test_an_earlier_reconstruction_is_exported_later(made, tmp_path):
     out = tmp_path / "deep" / "out"
-    written = export_reconstruction(made / "bare", ["all"], out)
+    written = export_reconstruction(made / "bare", ["all"], out, steps=0)
     assert {path.name for path in written} == {path.name for path in out.iterdir()} == PRODUCTS | {"images"}
     for name in ("transforms.json", "cameras_tum.txt", "cameras_kitti.txt"):
         ours, theirs = (out / name).read_text(), (made / "all" / name).read_text()
@@ -111,6 +113,22 @@ def test_an_earlier_reconstruction_is_exported_later(made, tmp_path):
     first, second = (read_ply(folder / "points.ply") for folder in (out, made / "all"))
     assert len(first) == pytest.approx(len(second), rel=0.02)  # codes went through float16
     assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_gaussians_are_refined_on_the_video(made, tmp_path):
+    """The wall of the walk is shown by them as it stands in the file, before and after."""
+    found = []
+    for steps in (0, 60):
+        export_reconstruction(made / "bare", ["gaussians"], tmp_path / str(steps), steps=steps)
+        found.append(read_gaussians(tmp_path / str(steps) / "gaussians.ply"))
+    reconstruction = Reconstruction.load(made / "bare")
+    cameras, size = reconstruction.cameras.to(torch.float32), reconstruction.image_size
+    frames = reconstruction.frames
+    before, after = ((render_gaussians(cloud, cameras, size).rgb - frames).square().mean() for cloud in found)
+    assert after < 0.85 * before
+    with pytest.raises(UserError, match="-1 steps of refinement"):
+        export_reconstruction(made / "bare", ["gaussians"], tmp_path / "none", steps=-1)
+    assert not (tmp_path / "none" / "gaussians.ply").exists()
 
 
 def test_exports_into_the_folder_itself_share_pictures_and_points(made, tmp_path):

@@ -129,7 +129,7 @@ class _Rasterization(torch.autograd.Function):
 
 def _binned(splats: Any, boxes: Any, across: int, down: int) -> tuple[Any, Any]:
     """The Gaussians of each tile, from near to far, and where those of each tile end."""
-    order = np.argsort(-splats[:, 9], kind="stable")
+    order = np.argsort(-splats[:, 9])
     counts = np.zeros(across * down, np.int64)
     count_tiles(boxes, across, counts)
     ends = np.cumsum(counts) - counts
