@@ -1,9 +1,9 @@
 """Gaussians in the smaller formats that splat viewers read, by libraries: needs `pip install 'video-ae[splats]'`.
 
-* `gaussians.spz` (Niantic's SPZ 3, gzip; gsply): about 12 bytes a Gaussian. Positions in fixed point of 24 bits with
+* `gaussians.spz` (Niantic's SPZ 3, gzip; gsply): about 13 bytes a Gaussian. Positions in fixed point of 24 bits with
   up to 16 fractional bits, as many as the scene allows; scales in sixteenths of e, opacity and colours in bytes.
-* `gaussians.compressed.ply` (PlayCanvas; gsply): 16 bytes a Gaussian, in chunks of 256; positions and scales have 11,
-  10 and 11 bits of the chunk's own extent.
+* `gaussians.compressed.ply` (PlayCanvas; gsply): 16 bytes a Gaussian, in chunks of 256 neighbours; positions and scales
+  have 11, 10 and 11 bits of the chunk's own extent.
 * `gaussians.glb` (glTF 2.0 with KHR_gaussian_splatting; pygltflib): 72 bytes a Gaussian, exact. Scales and opacities
   are plain. glTF's y points up, so the scene is turned by half a turn about z, as splat-transform turns it: x and y
   change sign.
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -60,7 +60,8 @@ def write_compressed_ply(path: Path, cloud: GaussianCloud) -> None:
         UserError: gsply is not installed.
     """
     gsply = _library("gsply")
-    write_bytes_atomically(path, gsply.compress_to_bytes(_gsply_data(gsply, cloud)))
+    near = cloud.select(_morton_order(cloud.centres.cpu()))  # chunks are small, and their steps with them
+    write_bytes_atomically(path, gsply.compress_to_bytes(_gsply_data(gsply, near)))
 
 
 def write_gltf(path: Path, cloud: GaussianCloud) -> None:
@@ -125,6 +126,13 @@ def _gsply_data(gsply: Any, cloud: GaussianCloud) -> Any:
         array(cloud.centres), array(cloud.scale.log()), array(quaternion), array(torch.logit(cloud.opacity)),
         array(_harmonic(cloud)), format="ply", sh_degree=0,
     )  # fmt: skip
+
+
+def _morton_order(points: Float[Tensor, "point 3"]) -> Int[Tensor, "point"]:
+    """An order in which neighbours follow each other (Morton 1966), of ranks, so that far points do not matter."""
+    ranks = points.argsort(0).argsort(0) * 1024 // max(len(points), 1)
+    bits = [(ranks[:, axis] >> bit & 1) << (3 * bit + axis) for bit in range(10) for axis in range(3)]
+    return torch.stack(bits).sum(0).argsort(stable=True)
 
 
 def _harmonic(cloud: GaussianCloud) -> Float[Tensor, "gaussian 3"]:

@@ -5,7 +5,8 @@ const scene = JSON.parse(find("scene").textContent);
 const picture = find("picture"), drawing = find("drawing"), slider = find("frame");
 const camera = new Camera(scene);
 const STILL_AFTER = 250, FRAME_TIME = 60;  // milliseconds
-const LEAST_DETAIL = 0.3, LEAST_SHARE = 0.1;  // while it moves: of the page's pixels on a side; of the Gaussians
+const LEAST_DETAIL = 0.25, LEAST_SHARE = 0.5;  // while it moves: of the page's pixels on a side; of the Gaussians
+const WHOLE = 4, CUT = 2;  // standard deviations that are drawn; while the machine cannot keep up
 let splats, playing = null, moved = -Infinity, waiting = false, pace = 1, lastDrawn = 0;
 
 async function unpacked(text) {
@@ -35,7 +36,7 @@ function draw(now) {
   const width = Math.max(1, Math.round(innerWidth * scale)), height = Math.max(1, Math.round(innerHeight * scale));
   resize(picture, width, height);
   const sorted = splats.sort(camera, still ? 1 : Math.min(1, pace / LEAST_DETAIL ** 2)), start = performance.now();
-  splats.draw(camera, camera.lens(width, height));
+  splats.draw(camera, camera.lens(width, height), still || pace === 1 ? WHOLE : CUT);
   splats.gl.finish();
   drawCameras();
   if (!still) adapt(Math.max(performance.now() - start, Math.min(now - lastDrawn, 500)));

@@ -9,7 +9,7 @@ uniform usampler2D table, order;
 uniform mat3 cameraFromWorld;
 uniform vec3 eye;
 uniform vec2 focal, principal, size;  // pixels
-uniform float widen, blur;
+uniform float widen, blur, cut;
 out vec3 color; out float opacity; out vec2 offset;
 
 vec4 bytes(uint v) { return vec4((uvec4(v) >> uvec4(0, 8, 16, 24)) & 255u) / 255.0; }
@@ -42,7 +42,7 @@ void main() {
   float a = dot(across, across) + blur, b = dot(across, along), c = dot(along, along) + blur;
   float mid = 0.5 * (a + c), radius = length(vec2(0.5 * (a - c), b));
   vec2 major = abs(b) > 1e-6 * mid ? normalize(vec2(b, mid + radius - a)) : (a >= c ? vec2(1, 0) : vec2(0, 1));
-  float reach = sqrt(2.0 * log(255.0 * opacity));  // beyond it, less than a grey level
+  float reach = min(sqrt(2.0 * log(255.0 * opacity)), cut);  // beyond it, less than a grey level
   offset = reach * (corner == 0 ? vec2(0, 2) : vec2(1.7320508 * float(2 * corner - 3), -1));  // a triangle about the circle
   vec2 pixel = mean + offset.x * sqrt(mid + radius) * major + offset.y * sqrt(max(mid - radius, 0.1)) * vec2(-major.y, major.x);
   gl_Position = vec4((pixel / size * 2.0 - 1.0) * vec2(1, -1), 0.0, 1.0);
@@ -105,7 +105,7 @@ class Splats {
     gl.useProgram(program);
     this.textures = [];
     this.place = {};
-    for (const name of ["cameraFromWorld", "eye", "focal", "principal", "size", "widen", "blur"]) this.place[name] = gl.getUniformLocation(program, name);
+    for (const name of ["cameraFromWorld", "eye", "focal", "principal", "size", "widen", "blur", "cut"]) this.place[name] = gl.getUniformLocation(program, name);
     gl.uniform1i(gl.getUniformLocation(program, "order"), 1);
     this.texture(0, gl.RGBA32UI, gl.RGBA_INTEGER, 4, new Uint32Array(buffer));
     gl.enable(gl.BLEND);
@@ -151,8 +151,9 @@ class Splats {
     return !this.sorting && this.sortedFor === key;
   }
 
-  // view: rotation (camera_from_world, row by row), eye; lens: focal and principal in pixels of the canvas.
-  draw(view, lens) {
+  // view: rotation (camera_from_world, row by row), eye; lens: focal and principal in pixels of the canvas;
+  // cut: standard deviations after which a Gaussian ends, where it is not too faint before.
+  draw(view, lens, cut) {
     const gl = this.gl, {width, height} = gl.canvas, r = view.rotation;
     gl.viewport(0, 0, width, height);
     gl.uniformMatrix3fv(this.place.cameraFromWorld, true, r);
@@ -162,6 +163,7 @@ class Splats {
     gl.uniform2f(this.place.size, width, height);
     gl.uniform1f(this.place.widen, 1 / Math.sqrt(this.share));  // closes the gaps that the others leave
     gl.uniform1f(this.place.blur, lens.blur);
+    gl.uniform1f(this.place.cut, cut);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.drawArrays(gl.TRIANGLES, 0, 3 * this.drawable);  // one call: software WebGL is slow with an instance a Gaussian
