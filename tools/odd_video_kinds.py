@@ -28,6 +28,7 @@ CODECS: dict[str, tuple[str, Sequence[str]]] = {
 }
 YUV420 = {"h264", "hevc", "av1", "vp9", "vp8", "mpeg2", "mpeg4", "theora", "wmv2"}
 TAGGED = ("h264", "hevc")  # of which x264 and x265 write what the frames say
+# `agamma=false` is nearer to BT.2100 than the default, which bends red, green and blue one by one.
 TONE = (  # FFmpeg's own filters for what video_ae/videos/dynamic_range.py does: BT.2100, white at 203, compressed
     "zscale=transfer=linear:npl=203:primaries=bt709:agamma=false",
     "format=gbrpf32le",

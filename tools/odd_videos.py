@@ -1,10 +1,11 @@
 """Writes odd but valid videos (container x codec x property) and compares what is read with what `ffmpeg` shows.
 
-    python tools/odd_videos.py --out runs/odd_videos [--seed 0] [--count 60]
+    python tools/odd_videos.py --out runs/odd_videos [--seed 0] [--count 60] [--page docs/decoders.md]
 
 Each file is read by every decoder, forwards and shuffled; the reference is the program `ffmpeg` with the filters that
 bring that property to square, upright, progressive pixels of the standard range. Written are the files, results.json,
-and the table of docs/decoders.md. Exit code 1 if a decoder neither agrees with ffmpeg nor refuses in one sentence.
+and the table of a page, between `<!-- odd videos -->` and `<!-- /odd videos -->`. Exit code 1 if a decoder neither
+agrees with ffmpeg nor refuses in one sentence.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from video_ae.errors import UserError
 from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 
+BLOCK = re.compile(r"(<!-- odd videos -->).*?(<!-- /odd videos -->)", re.DOTALL)
 DECODERS = ("auto", "pyav", "torchcodec", "decord")
 MEAN_TOLERANCE = 3.0  # of 255, where pixels are resampled or tone mapped; another frame differs by 30
 TIME_TOLERANCE = 2e-3  # seconds: a tick of Matroska and a half
@@ -159,6 +161,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--page", type=Path)
     arguments = parser.parse_args(argv)
     arguments.out.mkdir(parents=True, exist_ok=True)
     results = []
@@ -171,6 +174,9 @@ def main(argv: list[str] | None = None) -> int:
         print(case.file, {decoder: one["verdict"] for decoder, one in found.items()}, found["auto"].get("reason", ""))
     (arguments.out / "results.json").write_text(json.dumps({"seed": arguments.seed, "files": results}, indent=1))
     print(table(results))
+    if arguments.page is not None:
+        text = BLOCK.sub(lambda found: f"{found[1]}\n{table(results)}{found[2]}", arguments.page.read_text())
+        arguments.page.write_text(text)
     return int(any(one[decoder]["verdict"] == "WRONG" for one in results for decoder in DECODERS))
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -68,3 +70,19 @@ def test_nothing_left(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         open_dataset(tmp_path / "missing")
+
+
+def test_transport_streams_are_not_left_out(tmp_path: Path) -> None:
+    """They have no index of keyframes: torchcodec opens them and fails at reading, where PyAV goes on."""
+    with av.open(str(tmp_path / "camcorder.ts"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"x264-params": "bframes=2:keyint=8:b-adapt=0"})
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for number in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 48, 3), 20 + 10 * number, np.uint8), "rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    source = VideoFolder(tmp_path)
+    assert source.names == ["camcorder"]
+    clip = source.load(0, [13, 2, 19])
+    assert ((255 * clip.frames.mean((1, 2, 3)) - 20) / 10).round().tolist() == [13, 2, 19]

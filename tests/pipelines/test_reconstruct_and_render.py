@@ -21,6 +21,7 @@ from video_ae.formats.scene import read_scene
 from video_ae.formats.tum import read_tum
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.geometry.se3 import invert
+from video_ae.models.open import load_video_model
 from video_ae.pipelines.reconstruct import reconstruct_video, render_path
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.undistort import UndistortedReader, undistorted
@@ -75,6 +76,13 @@ def test_all_files_are_there_and_agree(done):
     assert summary["keyframes"] == [0, 5, 10]
     assert summary["confidence"]["mean"] == pytest.approx(track.confidence.mean().item())
     assert {"reading the video", "finding cameras", "rendering new views", "writing"} <= set(summary["seconds"])
+
+
+def test_what_was_changed_to_show_the_frames_is_noted(inputs):
+    reader = open_video(inputs / "walk.mp4")
+    reader.notes = ("interlaced: ...",)
+    model = load_video_model(inputs / "weights.safetensors", torch.device("cpu"))
+    assert model.reconstruct(reader, refine_iterations=0).notes == ("The walls are made up.", "interlaced: ...")
 
 
 def test_videos_and_picture_open_and_show_something(done):
