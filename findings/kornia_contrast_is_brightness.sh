@@ -3,10 +3,11 @@
 #
 # Guess: `kornia.enhance.adjust_contrast` moves values away from a grey, the mean or the middle, as every other library
 # does; `adjust_brightness_accumulative` multiplies, or adds.
-# In fact both are the same multiplication, so an augmentation by one after the other changes brightness twice and contrast
-# never. And `adjust_saturation` keeps the largest channel of each pixel, not its luma: less saturation is also brighter.
-# Pillow's and torchvision's are `adjust_contrast_with_mean_subtraction` and `adjust_saturation_with_gray_subtraction`. The
-# mean is that of one image: frames of a clip that shall change alike are given as one image.
+# In fact both are the same multiplication, so an augmentation by one after the other changes brightness twice and
+# contrast never. And `adjust_saturation` keeps the largest channel of each pixel, not its luma: less saturation is also
+# brighter. Pillow's and torchvision's are `adjust_contrast_with_mean_subtraction` and
+# `adjust_saturation_with_gray_subtraction`. The mean is that of one image: frames of a clip that shall change alike are
+# given as one image.
 #
 # Output seen:
 #   adjust_contrast minus adjust_brightness_accumulative: 0.0

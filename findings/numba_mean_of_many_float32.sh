@@ -3,7 +3,7 @@
 #
 # Guess: `np.mean` in a compiled function is as exact as NumPy's own, which adds in pairs, or at least adds in float64.
 # In fact the sum is one float32, element after element: from 2 ** 24 on, adding 1 no longer changes it. The mean of
-# 33 million ones is 0.5 and their variance 0.25, without a warning. That is one 4K frame in RGB with its neighbour.
+# 33 million ones is 0.5 and their variance 0.25, without a warning. One 4K frame in RGB has 25 million values.
 #
 # So a sum over an image gets an accumulator of its own: `total = 0.0`, which Numba makes a float64.
 #

@@ -1,8 +1,8 @@
 #!/bin/sh
 # torchmetrics 1.9.0 with torch 2.13.0.
 #
-# Guess: SSIM with the usual window (11 taps, sigma 1.5) is the mean where the window lies inside of the image, as in the
-# paper's own code and in scikit-image; `kernel_size=7` takes a smaller window.
+# Guess: SSIM with the usual window (11 taps, sigma 1.5) is the mean where the window lies inside of the image, as in
+# the paper's own code and in scikit-image; `kernel_size=7` takes a smaller window.
 # In fact images are reflected at their border and all of it counts, and with the Gaussian kernel, which is the default,
 # `kernel_size` changes nothing: the window follows from sigma. An image whose outermost row alone is wrong loses 0.015,
 # where scikit-image still says 1. (`return_contrast_sensitivity` is cut at the border, so that within multi-scale SSIM
