@@ -12,8 +12,8 @@ from video_ae.viewer.contents import DOWNLOADS, Contents, describe_contents, dow
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.render_timing import RenderRequest
 from video_ae.viewer.render_worker import RenderWorker
-from video_ae.viewer.splats import draw_splats
 from video_ae.viewer.views import CameraFollow, View, as_array, frame_at, view_of_camera
+from video_ae.viewer.viser_splats import draw_splats
 
 MOST_FRUSTA = 60
 
