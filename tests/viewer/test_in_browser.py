@@ -153,7 +153,7 @@ def test_controls_show_and_hide(page, viewer):
 
 
 def test_a_splat_is_drawn_as_another_renderer_draws_it(page, viewer, tmp_path):
-    from video_ae.viewer.drawn_gaussians import draw_splats
+    from video_ae.viewer.viser_splats import draw_splats
 
     session = session_of(viewer)
     session.go_to(4)

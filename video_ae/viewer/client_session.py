@@ -10,10 +10,10 @@ from video_ae.errors import UserError
 from video_ae.geometry.trajectories import frustum_scale, spread_frames
 from video_ae.viewer.contents import DOWNLOADS, Contents, describe_contents, download, shown_points
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
-from video_ae.viewer.drawn_gaussians import draw_splats
 from video_ae.viewer.render_timing import RenderRequest
 from video_ae.viewer.render_worker import RenderWorker
 from video_ae.viewer.views import CameraFollow, View, as_array, frame_at, view_of_camera
+from video_ae.viewer.viser_splats import draw_splats
 
 MOST_FRUSTA = 60
 

@@ -33,7 +33,7 @@ from video_ae.geometry.se3 import invert, quaternion_from_rotation
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.types import Cameras
 
-MOST_CAMERAS = 60  # that are asked what they saw
+MOST_CAMERAS = 30  # that are asked what they saw
 PROGRAMS = ("camera.js", "splats.js", "page.js")
 _ROW = np.dtype([
     ("centre", "<f4", 3), ("rgba", "u1", 4), ("quaternion", "<i2", 4), ("scale", "u1", 4),
@@ -78,7 +78,7 @@ def splat_table(cloud: GaussianCloud, cameras: Cameras) -> np.ndarray:
     """
     cloud = cloud.to("cpu")
     table = np.zeros(len(cloud), _ROW)
-    direction, angle = _seen_from(cloud.centres.double(), cameras.to("cpu", torch.float64))
+    direction, angle = _seen_from(cloud.centres, cameras.to("cpu", torch.float32))
     table["centre"] = cloud.centres.numpy()
     table["rgba"] = _bytes(torch.cat([cloud.colors, cloud.opacity[:, None]], 1))
     table["quaternion"] = (quaternion_from_rotation(cloud.rotation.double()) * 32767).round().numpy()

@@ -20,7 +20,7 @@ def cloud(scale: torch.Tensor) -> GaussianCloud:
 
 def received(given: GaussianCloud) -> torch.Tensor:
     """Covariances in the world as the browser has them."""
-    from video_ae.viewer.drawn_gaussians import fit_for_viser
+    from video_ae.viewer.viser_splats import fit_for_viser
 
     sent = fit_for_viser(given)
     return torch.from_numpy(sent.covariances.numpy().astype(np.float16).astype(np.float64)) * sent.unit**2
