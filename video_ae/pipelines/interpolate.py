@@ -56,8 +56,8 @@ def times_between(
         times: of the clip's frames, in seconds.
         positions: from 0 to the clip's length; those beyond the last frame lie in the time that it is shown.
 
-    >>> times_between(torch.tensor([0.0, 0.2, 1.0]).double(), torch.tensor([0.5, 1.5, 2.5]).double()).tolist()
-    [0.1, 0.6, 1.1]
+    >>> times_between(torch.tensor([0.0, 0.5, 2.0]).double(), torch.tensor([0.5, 1.5, 2.5]).double()).tolist()
+    [0.25, 1.25, 2.25]
     """
     ends = torch.cat([times, times[-1:] + last_duration(times)])
     before = positions.floor().long().clamp_max(len(times) - 1)
