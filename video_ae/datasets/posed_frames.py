@@ -166,16 +166,19 @@ def with_poses(video: PosedFrames) -> PosedFrames:
     if video.world_from_camera is None:
         return video
     folder = str(video.files[0].parent) if video.files else ""
-    return video.select(frames_with_pose(video.world_from_camera, folder, [file.name for file in video.files]))
+    found = frames_with_pose(video.world_from_camera, folder, video.files)
+    return video if len(found) == len(video.files) else video.select(found)
 
 
-def frames_with_pose(world_from_camera: Float64[Tensor, "frame 4 4"], name: str, frames: Sequence[str]) -> list[int]:
+def frames_with_pose(
+    world_from_camera: Float64[Tensor, "frame 4 4"], name: str, frames: Sequence[str] | Sequence[Path]
+) -> list[int]:
     """The numbers of the frames whose matrix is a pose (`is_rigid`). A warning says what is left out.
 
     Args:
         world_from_camera: any matrices.
         name: of the video, for the warning.
-        frames: their names, for the warning.
+        frames: their files or names, for the warning.
 
     Raises:
         UserError: when fewer than two frames have one.
@@ -188,13 +191,8 @@ def frames_with_pose(world_from_camera: Float64[Tensor, "frame 4 4"], name: str,
             "needs at least two."
         )
     if lost:
-        log.warning(
-            "%s: %d of %d frames have no pose and are left out, such as %s",
-            name,
-            len(lost),
-            len(posed),
-            frames[lost[0]],
-        )
+        first, parts = Path(frames[lost[0]]).name, (len(lost), len(posed))
+        log.warning("%s: %d of %d frames have no pose and are left out, such as %s", name, *parts, first)
     return found
 
 

@@ -107,7 +107,9 @@ def _poses(matrices: list[Any]) -> Float64[Tensor, "frame 4 4"]:
     homogeneous coordinates; and of the rotation alone, which nerfstudio and instant-ngp pass over, since a viewing ray
     has no length.
     """
-    rows = [[[math.nan if value is None else value for value in row] for row in matrix[:3]] for matrix in matrices]
+    rows = [matrix[:3] for matrix in matrices]
+    if any(None in row for matrix in rows for row in matrix):
+        rows = [[[math.nan if value is None else value for value in row] for row in matrix] for matrix in rows]
     top = torch.tensor(rows, dtype=torch.float64)
     if top.shape != (len(matrices), 3, 4):
         raise ValueError("a transform_matrix has other than 3 or 4 rows of 4")

@@ -46,6 +46,8 @@ def _of_frame(name: str, value: list[Any], number: int, count: int) -> Any:
 
 def _with_numbers(values: dict[str, Any]) -> dict[str, Any]:
     """The values with a matrix's numbers as fl_x, fl_y, cx, cy; a number of its own goes before them."""
+    if values.keys().isdisjoint(MATRICES):
+        return values
     found = next((values[name] for name in MATRICES if isinstance(values.get(name), list)), None)
     if found is None:
         return values

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.base import VideoReader
-from video_ae.videos.image_kinds import HEIF, choose_images, register_heif
+from video_ae.videos.image_kinds import choose_images, register_heif
 from video_ae.videos.natural_order import natural_order
 from video_ae.videos.time_stamps import time_stamps
 
@@ -85,8 +85,7 @@ class ImageFolderReader(VideoReader):
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     message = f"{str(file)!r} cannot be read as an image: remove or replace it."
-    if file.suffix.lower() in HEIF:
-        register_heif()
+    register_heif()
     with unreadable_as(message, None, SyntaxError):
         with _opening, _no_limit_of_pillow():
             image = Image.open(file)  # reads the header only

@@ -5,12 +5,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-_WHOLE = re.compile(r"\d+")
+_POINT = "\0"  # stands for the point of a decimal, and in no file's name
+_NUMBER = re.compile(f"(\\d+)(?:{_POINT}(\\d+))?")
 _DECIMAL = re.compile(r"(?<!\d)(?<!\d\.)\d+\.(\d+)(?!\.?\d|[^\W_])")  # 2.5, but nothing of 1.2.3 or of 2.3gp
 Item = TypeVar("Item")
 
 
-def natural_order(items: Iterable[Item], name: Callable[[Item], str] = lambda item: Path(str(item)).name) -> list[Item]:
+def _name(item: Any) -> str:
+    return item.name if isinstance(item, Path) else str(item)
+
+
+def natural_order(items: Iterable[Item], name: Callable[[Item], str] = _name) -> list[Item]:
     """Items sorted by their names, in which numbers are compared as numbers.
 
     Numbers with a decimal point are numbers where the names say so: `1.2, 1.25, 1.3` are times without the zeros at
@@ -18,7 +23,7 @@ def natural_order(items: Iterable[Item], name: Callable[[Item], str] = lambda it
 
     Args:
         items: anything with names, such as files.
-        name: of an item; by default the last part of a path.
+        name: of an item; by default the last part of a path, or the text.
 
     >>> natural_order(["frame10", "frame9", "Frame2"]), natural_order(["1.3.png", "1.25.png", "0.9.png"])
     (['Frame2', 'frame9', 'frame10'], ['0.9.png', '1.25.png', '1.3.png'])
@@ -36,21 +41,20 @@ def have_decimals(names: Iterable[str]) -> bool:
     Args:
         names: of files.
     """
-    fractions = {fraction for name in names for fraction in _DECIMAL.findall(name)}
+    fractions = set(_DECIMAL.findall("\n".join(names)))
     trimmed = not any(1 < len(fraction) < 5 and fraction.endswith("0") for fraction in fractions)
     return bool(fractions) and (trimmed or len({len(fraction) for fraction in fractions}) == 1)
 
 
 def _key(name: str, decimal: re.Pattern[str] | None) -> list[tuple[int, int, str]]:
     """Texts and numbers in turn; of a number its whole part and the digits behind the point, which sort as text."""
-    key: list[tuple[int, int, str]] = []
-    text, end = name.casefold(), 0
-    fractions = {} if decimal is None else {match.start(): match for match in decimal.finditer(text)}
-    for match in _WHOLE.finditer(text):
-        if match.start() < end:  # the digits behind a point
-            continue
-        key += [(1, 0, text[end : match.start()])] if match.start() > end else []
-        found: Any = fractions.get(match.start())
-        key.append((0, int(match[0]), "" if found is None else found[1]))
-        end = match.end() if found is None else found.end()
-    return [*key, *([(1, 0, text[end:])] if end < len(text) else []), (1, 0, name)]
+    text = name.casefold()
+    if decimal is not None:
+        text = decimal.sub(lambda match: match[0].replace(".", _POINT), text)
+    parts = _NUMBER.split(text)  # text, whole part, digits behind the point, text, ...
+    key: list[tuple[int, int, str]] = [(1, 0, parts[0])] if parts[0] else []
+    for whole, fraction, after in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        key.append((0, int(whole), fraction or ""))
+        if after:
+            key.append((1, 0, after))
+    return [*key, (1, 0, name)]

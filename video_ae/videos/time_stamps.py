@@ -27,7 +27,7 @@ def time_stamps(folder: Path, files: Sequence[Path]) -> list[float] | None:
     for file in (place / name for place in (folder, folder.parent) for name in LISTS):
         if file.is_file() and (found := _distinct(_from_list(file, files))):
             return found
-    return _distinct(_from_names([path.stem for path in files]))
+    return _distinct(_from_names(files))
 
 
 def _distinct(times: list[float] | None) -> list[float] | None:
@@ -52,7 +52,10 @@ def _from_list(file: Path, files: Sequence[Path]) -> list[float] | None:
     return [named[path.name] for path in files] if all(path.name in named for path in files) else None
 
 
-def _from_names(stems: list[str]) -> list[float] | None:
+def _from_names(files: Sequence[Path]) -> list[float] | None:
+    if not _NUMBER.fullmatch(files[0].stem):  # as in most folders
+        return None
+    stems = [path.stem for path in files]
     long = any(len(whole) >= 6 or len(part) >= 3 for whole, _, part in (stem.partition(".") for stem in stems))
     decimal = long and have_decimals([f"{stem}.x" for stem in stems])
     if not all(_NUMBER.fullmatch(stem) and (decimal or _is_unix_time(stem)) for stem in stems):
