@@ -18,6 +18,7 @@ from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_video_model
 from video_ae.pipelines.inputs import checked_out
 from video_ae.progress import Stages
+from video_ae.renderers.gaussian_rasterizer import fast_device
 from video_ae.scene.exporters import chosen_formats
 from video_ae.scene.gaussian_refinement import DEFAULT_STEPS
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
@@ -181,7 +182,7 @@ def export_reconstruction(
         out: the folder for them, by default `directory`.
         source: the video, where it has moved; nerfstudio and colmap need its images.
         steps: of the refinement of Gaussians; 0 writes them as the structure codes have them, and so does None where
-            the video is gone.
+            the video is gone or Numba is missing.
         device: to compute on: "auto", "cpu", "cuda", ...
         overwrite: whether earlier files of these formats are replaced.
 
@@ -202,9 +203,9 @@ def export_reconstruction(
 
 
 def _affordable_steps(saved: Reconstruction) -> int:
-    """Steps of the refinement of Gaussians, which needs the video."""
+    """Steps of the refinement of Gaussians, which needs the video and compiled loops."""
     try:
         saved.source_video()
     except UserError:
         return 0
-    return DEFAULT_STEPS
+    return DEFAULT_STEPS if fast_device(saved.scene.camera.confidence.device) else 0

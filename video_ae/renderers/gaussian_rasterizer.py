@@ -59,13 +59,28 @@ def rasterize_gaussians(
         size: (width, height) of the images, in pixels.
     """
     parameters = means, quaternions, scales, opacities, colors
-    if means.is_cuda and importlib.util.find_spec("gsplat"):
+    if _has_gsplat(means.device):
         return _by_gsplat(*parameters, cameras, size)
     view, own = cameras.camera_from_world.to(means), _pixel_intrinsics(cameras, size).to(means)
     fast = usable(*(one.detach() for one in parameters))
     render: Any = _Rasterization.apply if fast else rasterize_slowly
     images = torch.stack([render(*parameters, view[i], own[i], size) for i in range(len(cameras))])
     return RenderedViews(images[:, :3], images[:, 3], images[:, 4])
+
+
+def fast_device(device: torch.device) -> torch.device | None:
+    """Where Gaussians are rasterized fast: on the device itself, if gsplat runs there, or on the CPU; None: nowhere.
+
+    Args:
+        device: of the model.
+    """
+    if _has_gsplat(device):
+        return device
+    return torch.device("cpu") if usable() else None
+
+
+def _has_gsplat(device: torch.device) -> bool:
+    return device.type == "cuda" and importlib.util.find_spec("gsplat") is not None
 
 
 def _pixel_intrinsics(cameras: Cameras, size: tuple[int, int]) -> Float[Tensor, "view 8"]:
@@ -99,9 +114,8 @@ class _Rasterization(torch.autograd.Function):
     def forward(ctx: Any, means: Tensor, quaternions: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor,
                 view: Tensor, camera: Tensor, size: tuple[int, int]) -> Tensor:  # fmt: skip
         own = arrays(means, quaternions, scales)
-        seen, limits = arrays(view, camera), np.array(
-            [*size, NEAREST, LEAST_ALPHA, LOW_PASS, MOST_ALPHA, LEAST_LIGHT], np.float32
-        )  # fmt: skip
+        seen = arrays(view, camera)
+        limits = np.array([*size, NEAREST, LEAST_ALPHA, LOW_PASS, MOST_ALPHA, LEAST_LIGHT], np.float32)
         splats, boxes = np.empty((len(means), SPLAT), np.float32), np.empty((len(means), 4), np.int32)
         spread(len(means), project_gaussians, *own, *arrays(opacities, colors), *seen, limits, splats, boxes)
         across, down = -(-size[0] // COLUMNS), -(-size[1] // ROWS)

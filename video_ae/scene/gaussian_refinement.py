@@ -65,9 +65,8 @@ def render_gaussians(cloud: GaussianCloud, cameras: Cameras, size: tuple[int, in
         size: (width, height) of the images, in pixels.
     """
     quaternions = quaternion_from_rotation(cloud.rotation.double()).to(cloud.centres)
-    return rasterize_gaussians(
-        cloud.centres, quaternions, cloud.scale, cloud.opacity, cloud.colors, cameras, size
-    )  # fmt: skip
+    parameters = cloud.centres, quaternions, cloud.scale, cloud.opacity, cloud.colors
+    return rasterize_gaussians(*parameters, cameras, size)
 
 
 def refined_gaussians(
@@ -80,10 +79,10 @@ def refined_gaussians(
     """Gaussians that show the frames better, or the given ones where none do.
 
     Args:
-        cloud: where they start.
+        cloud: where they start, on the device to compute on.
         frames: of a clip, of one size; at least two.
         cameras: of the frames.
-        steps: of one frame each; about 50 ms for 100 000 Gaussians and 576x320 pixels.
+        steps: of one frame each; about 0.15 CPU seconds for 200 000 Gaussians and 576x320 pixels.
         progress: called with the part done, from 0 to 1.
     """
     validated = list(range(min(VALIDATED, len(frames)) // 2, len(frames), VALIDATED))
@@ -93,7 +92,7 @@ def refined_gaussians(
     best, least = cloud, _error(parameters, frames, cameras, validated)
     for step, frame in enumerate(_shuffled(trained, steps)):
         optimizer.zero_grad()
-        _loss(parameters, as_floats(frames[frame]), cameras.select([frame])).backward()
+        _loss(parameters, frames[frame], cameras.select([frame])).backward()
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * _LAST_RATE ** (step / steps)
         optimizer.step()
@@ -116,17 +115,20 @@ def _optimizer(parameters: _Parameters, cloud: GaussianCloud, cameras: Cameras) 
 def _loss(parameters: _Parameters, frame: Tensor, camera: Cameras) -> Float[Tensor, ""]:
     """Mean absolute difference and dissimilarity, in the shares of Kerbl et al. (their equation 7)."""
     image = parameters.render(camera, (frame.shape[-1], frame.shape[-2]))
-    difference, dissimilarity = (image - frame).abs().mean(), 1 - structural_similarity(image, frame)
+    target = as_floats(frame.to(image.device))
+    difference, dissimilarity = (image - target).abs().mean(), 1 - structural_similarity(image, target)
     return (1 - _DISSIMILARITY) * difference + _DISSIMILARITY * dissimilarity
 
 
 @torch.no_grad()
 def _error(parameters: _Parameters, frames: Sequence[Tensor], cameras: Cameras, chosen: list[int]) -> float:
     """Mean squared error of some frames."""
-    size = frames[0].shape[-1], frames[0].shape[-2]
-    images = (parameters.render(cameras.select([frame]), size) for frame in chosen)
-    errors = [(image - as_floats(frames[frame])).square().mean() for frame, image in zip(chosen, images, strict=True)]
-    return torch.stack(errors).mean().item()
+    size, device = (frames[0].shape[-1], frames[0].shape[-2]), parameters.centres.device
+    errors = []
+    for frame in chosen:
+        image = parameters.render(cameras.select([frame]), size)
+        errors.append((image - as_floats(frames[frame].to(device))).square().mean().item())
+    return sum(errors) / len(errors)
 
 
 def _shuffled(frames: list[int], count: int) -> list[int]:

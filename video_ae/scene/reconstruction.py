@@ -21,6 +21,7 @@ from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
 from video_ae.geometry.resize import as_floats, even_size
 from video_ae.geometry.trajectories import PATHS, novel, scene_depth, spread_frames
 from video_ae.progress import Stages
+from video_ae.renderers.gaussian_rasterizer import fast_device
 from video_ae.scene.annotations import VideoModel
 from video_ae.scene.exporters import Formats
 from video_ae.scene.gaussian_refinement import DEFAULT_STEPS, refined_gaussians
@@ -330,15 +331,19 @@ class Reconstruction:
             progress: called with the part done, from 0 to 1.
 
         Raises:
-            UserError: the codes of the model have no depth, the video is gone, or there are fewer than 0 steps.
+            UserError: the codes of the model have no depth, the video is gone, there are fewer than 0 steps, or neither
+                Numba nor gsplat is there.
         """
         if steps < 0:
             raise UserError(f"{steps} steps of refinement are not possible: give 0 or more.", argument="steps")
+        device = fast_device(self.scene.camera.confidence.device)
+        if device is None:
+            raise UserError("Gaussians are refined by compiled loops only: install Numba (pip install numba).")
         start, size = self.gaussians(), even_size(self.source.image_size, REFINED_SIDE)
         frame, chosen = self.source_reader(size), spread_frames(len(self), REFINED_FRAMES)
-        cameras = self._found.select(chosen).to(torch.float32)
+        cameras, frames = self._found.select(chosen).to(device, torch.float32), [frame(one) for one in chosen]
         with torch.enable_grad():
-            refined = refined_gaussians(start, [frame(position) for position in chosen], cameras, steps, progress)
+            refined = refined_gaussians(start.to(device), frames, cameras, steps, progress).to("cpu")
         self.__dict__["_gaussians"] = refined
         return refined
 

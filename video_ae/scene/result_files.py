@@ -235,9 +235,9 @@ def export_into(
         raise UserError("No export was named: give one, such as colmap.")
     products = [one.product for one in chosen.values() if one.product]
     _check_free(folder, products, overwrite)
-    claim_folder(folder, overwrite=True)
     if refine_steps and "gaussians" in chosen:
         reconstruction.refine_gaussians(refine_steps, progress)
+    claim_folder(folder, overwrite=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-", ignore_cleanup_errors=True) as temporary:
         new = Path(temporary)
         for one in chosen.values():
