@@ -2,12 +2,12 @@
 
 * base, thresholds, problem: the contract, the numbers that decide, and the records that pass between the files below;
 * kernels: three loops compiled for the processor, each the twin of a function in a file below that is read instead;
-* features, optical_flow, reprojection, normal_equations, bundle_adjustment, frame_graph, loop_closure, iteration:
-  frames are matched and a scene is solved on that;
+* features, optical_flow, reprojection, normal_equations, bundle_adjustment: frames are matched, a scene is solved;
+* covariance, frame_graph, loop_closure, iteration: how well it is determined, and rounds of matching and solving;
 * working_images: the frame graphs of a clip at each size;
 * direction_search, incremental, initialization: where a scene to begin with comes from;
 * pose_graph, place_recognition, loop_verification, loop_detection: loops that drift hides;
-* covariance, submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
+* submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
 * frame_selection, registration: which frames are solved, and where the others lie between them;
 * moving_objects: what moves by itself and is left out;
 * correction_fit, lens_search, shutter_search: whether the camera is a pinhole at all, and reads all rows at once;
