@@ -18,6 +18,7 @@ import video_ae
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.ply import read_ply
+from video_ae.models.base import Options
 from video_ae.pipelines.reconstruct import reconstruct_video, render_path
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -300,3 +301,22 @@ def test_new_views_have_the_size_of_the_video_and_are_made_one_at_a_time(tmp_pat
 
 def unavailable():
     raise UserError("gone")
+
+
+def test_what_a_file_says_of_its_focal_length_is_passed_on_as_a_guess(tmp_path):
+    """...unless the focal length is given, and never in place of it."""
+    asked = []
+
+    class Asking(FakeSceneModel):
+        def find_cameras(self, clip, options=Options()):
+            asked.append((options.focal, options.expected_focal))
+            return super().find_cameras(clip, options)
+
+    header = Image.Exif()
+    header.get_ifd(0x8769)[0xA405] = 30  # mm on film
+    for number in range(3):
+        Image.new("RGB", (120, 80), (number * 80,) * 3).save(tmp_path / f"{number}.jpg", exif=header)
+    made = [Asking().reconstruct(tmp_path), Asking().reconstruct(tmp_path, focal=0.7)]
+    assert asked == [(None, pytest.approx(30 / 36, rel=1e-3)), (0.7, None)]
+    assert made[0].source.settings["focal_in_metadata"] == asked[0][1]
+    assert made[0].focal_deviation is None  # this model does not say

@@ -2,9 +2,8 @@
 
 * base, thresholds, problem: the contract, the numbers that decide, and the records that pass between the files below;
 * kernels: three loops compiled for the processor, each the twin of a function in a file below that is read instead;
-* features, optical_flow, reprojection, frame_graph: frames are matched;
-* normal_equations, covariance, bundle_adjustment, loop_closure, iteration: a scene is solved on that, and how well that
-  determines it;
+* features, optical_flow, reprojection, normal_equations, bundle_adjustment: frames are matched, a scene is solved;
+* covariance, frame_graph, loop_closure, iteration: how well it is determined, and rounds of matching and solving;
 * working_images: the frame graphs of a clip at each size;
 * direction_search, incremental, initialization: where a scene to begin with comes from;
 * pose_graph, place_recognition, loop_verification, loop_detection: loops that drift hides;

@@ -88,7 +88,8 @@ class CameraSolver(CameraEncoder):
 
     Before step 4 a focal length that changes within the clip is looked for (`zoom_search`). Where it does, steps 1 to 4
     get frames as if nothing had zoomed, and step 5 is left out.
-    Where a clip does not determine its focal length, it is solved again with the prior at its full weight.
+    Where a clip tells its focal length less than twice as well as a prior does, it is solved again with the prior at
+    its full weight.
     Solved are the frames that have moved far enough since the one before; the others are registered after step 4.
 
     Args:
@@ -152,12 +153,11 @@ class CameraSolver(CameraEncoder):
         if len(frames) < 2:
             raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
         estimate = self._solve(frames, focal_over_width, refine_steps)
-        deviation = estimate.focal_deviation
-        if deviation is not None and deviation > THRESHOLDS.uncertain_focal:
-            prior = self.outer_loop.focal, SPREAD_OF_LENSES
-            if expected_focal is not None and _agree(estimate, expected_focal):
-                prior = expected_focal * frames.shape[-1] / max(frames.shape[-2:]), _SPREAD_OF_METADATA
-            estimate = self._with_prior(*prior)._solve(frames, focal_over_width, refine_steps)
+        focal, spread = self.outer_loop.focal, SPREAD_OF_LENSES
+        if expected_focal is not None and _agree(estimate, expected_focal):
+            focal, spread = expected_focal * frames.shape[-1] / max(frames.shape[-2:]), _SPREAD_OF_METADATA
+        if estimate.focal_deviation is not None and estimate.focal_deviation > spread / 2:
+            estimate = self._with_prior(focal, spread)._solve(frames, focal_over_width, refine_steps)
         return replace(estimate, notes=clip_notes(estimate, frames))
 
     def _with_prior(self, focal: float, deviation: float) -> "CameraSolver":

@@ -15,6 +15,7 @@ from video_ae.progress import Stages
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, check_numbers, check_size
 from video_ae.videos.base import VideoReader
+from video_ae.videos.focal_metadata import focal_in_metadata
 from video_ae.videos.image_folder import ImageFolderReader
 from video_ae.videos.image_kinds import AVIF, IMAGE_SUFFIXES
 from video_ae.videos.load import read_clip
@@ -96,7 +97,8 @@ class Settings:
         reader = open_image(source)
         stages("reading the image", 0)
         frame = read_clip(reader, [0], even_size(reader.image_size, IMAGE_SIDE)).frames[0]
-        scene = model.encode_image(frame.to(choose_device(self.device)), self.focal)
+        focal = self.focal or focal_in_metadata(Path(source), reader.image_size)
+        scene = model.encode_image(frame.to(choose_device(self.device)), focal)
         stages("reading the image", 1)
         return Reconstruction(model, scene, Source(reader.name, reader.image_size, lambda: reader, Path(source)))
 

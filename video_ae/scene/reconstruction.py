@@ -108,6 +108,11 @@ class Reconstruction:
         return self.cameras.intrinsics[0, 0].item()
 
     @property
+    def focal_deviation(self) -> float | None:
+        """Standard deviation of the focal length's logarithm: 0.1 is about 10 %; None where it was given."""
+        return self.scene.camera.focal_deviation
+
+    @property
     def confidence(self) -> Float[Tensor, "frame"]:
         """Of each camera: 0 (a guess) to 1 (well determined)."""
         return self.trajectory.confidence

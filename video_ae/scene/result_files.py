@@ -110,7 +110,7 @@ def _summary(reconstruction: Reconstruction, export: list[str], seconds: dict[st
         "image_size": list(trajectory.image_size),
         "working_size": list(reconstruction.image_size),
         "focal_over_width": reconstruction.focal,
-        "focal_deviation": reconstruction.scene.camera.focal_deviation,
+        "focal_deviation": reconstruction.focal_deviation,
         "confidence": {"mean": trajectory.confidence.mean().item(), "least": trajectory.confidence.min().item()},
         "scene_depth": reconstruction.scene_depth,
         "keyframes": [int(trajectory.indices[i]) for i in reconstruction.keyframes],
