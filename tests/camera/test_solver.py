@@ -60,6 +60,16 @@ def test_poses_and_focal_length_of_a_rendered_room(height, width):
     assert all(note.startswith("focal length: ") for note in estimate.notes)  # known to 15 %
 
 
+def test_a_zoom_is_followed():
+    truth, focal = walk(9), 0.8 * torch.linspace(1, 1.4, 9)
+    frames = torch.cat([render_room(truth[[i]], focal[i].item(), 96, 128) for i in range(9)])
+    estimate = CameraSolver(size=48, search_size=48, candidates=2, steps=6).solve(frames, refine_steps=1)
+    found = estimate.cameras.intrinsics[:, 0]
+    torch.testing.assert_close(found / found[0], focal / focal[0], atol=0.04, rtol=0)
+    assert any(note.startswith("zoom") for note in estimate.notes)
+    assert estimate.inverse_depth.isfinite().all()
+
+
 def test_given_focal_length_is_kept_in_every_clip_of_a_batch():
     clip = render_room(walk(4), 0.8, 48, 64)
     estimate = CameraSolver(**FAST)(torch.stack([clip, clip.flip(0)]), focal_over_width=0.8)

@@ -4,9 +4,17 @@ import pytest
 import torch
 
 from video_ae.camera.bundle_adjustment import minimise
-from video_ae.camera.problem import Correspondences, Priors, SceneState
+from video_ae.camera.problem import Correspondences, PointGrid, Priors, SceneState, Submap
 from video_ae.camera.reprojection import predict_points
-from video_ae.camera.zoom_search import SolvedPart, between_frames, follow_zoom, predicted_gain, zoom_change, zoomed
+from video_ae.camera.zoom_search import (
+    SolvedClip,
+    SolvedPart,
+    between_frames,
+    follow_zoom,
+    predicted_gain,
+    zoom_change,
+    zoomed,
+)
 from video_ae.geometry.se3 import se3_exp
 from video_ae.types import CameraEstimate, Cameras
 
@@ -44,24 +52,31 @@ def seen(zoom: torch.Tensor, taken: torch.Tensor | None = None, first: int = 0) 
     return SolvedPart(list(range(first, first + FRAMES)), solved, matches, priors)
 
 
+def solved(zoom: torch.Tensor, taken: torch.Tensor | None = None) -> SolvedClip:
+    part = seen(zoom, taken)
+    grid = PointGrid(12, 16, 96, 72)
+    return SolvedClip(Submap(part.state, grid, torch.zeros(FRAMES, 6, 6), torch.ones(FRAMES)), [part])
+
+
 @pytest.mark.parametrize("zoom", [SMOOTH, JUMP, -SMOOTH])
 def test_a_zoom_is_followed(zoom):
-    found = follow_zoom([seen(zoom)], lambda taken, rounds: [seen(zoom, taken)])
+    found, whole = follow_zoom(solved(zoom), lambda taken, before: solved(zoom, taken))
     torch.testing.assert_close((found - found[0]).float(), zoom - zoom[0], atol=0.01, rtol=0)
+    assert len(whole) == FRAMES
 
 
 def test_one_focal_length_is_left_alone():
     part = seen(torch.zeros(FRAMES))
     assert predicted_gain(part) < 0.005
     assert zoom_change([part]).abs().max() < 0.003
-    assert follow_zoom([part], lambda taken, rounds: pytest.fail("nothing is to be solved anew")) is None
+    nothing = solved(torch.zeros(FRAMES))
+    assert follow_zoom(nothing, lambda taken, before: pytest.fail("nothing is to be solved anew")) is None
 
 
 def test_a_zoom_that_explains_nothing_is_given_up():
-    bent = seen(SMOOTH)
-    asked = []
-    assert follow_zoom([bent], lambda taken, rounds: asked.append(rounds) or [bent]) is None
-    assert asked == [0, 0]  # all of the step, and half of it
+    bent, asked = solved(SMOOTH), []
+    assert follow_zoom(bent, lambda taken, before: asked.append(before) or bent) is None
+    assert asked == 3 * [None]  # the step, and as the clip is lost, in and out
 
 
 def test_parts_that_share_frames_are_put_together():

@@ -58,7 +58,7 @@ from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.camera.working_images import WorkingImages
-from video_ae.camera.zoom_search import SolvedPart, between_frames, follow_zoom, zoomed
+from video_ae.camera.zoom_search import SolvedClip, SolvedPart, between_frames, follow_zoom, zoomed
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
@@ -204,21 +204,20 @@ class CameraSolver(CameraEncoder):
         self, images: WorkingImages, selected: list[int], solving: "_Solving", solved: Submap
     ) -> tuple[WorkingImages, "_Solving", Submap, Tensor | None]:
         """Images, a solution, and the logarithm of each frame's focal length over that of all where it changes."""
-        found = [solved]
 
-        def solve(zoom: Tensor, rounds: int) -> list[SolvedPart]:
+        def solve(zoom: Tensor, before: SolvedClip | None) -> SolvedClip:
             shown = images.without_zoom(between_frames(selected, zoom))
             trial = _Solving(self, shown.select(selected), None, True)
-            found.append(trial.refine(found[-1], rounds) if rounds else trial.feed_forward())
-            return trial.latest
+            whole = trial.refine(before.whole, 1) if before else trial.feed_forward()
+            return SolvedClip(whole, trial.latest)
 
-        zoom = None if is_guess(solved.notes) else follow_zoom(solving.latest, solve)
-        if zoom is None:
+        found = None if is_guess(solved.notes) else follow_zoom(SolvedClip(solved, solving.latest), solve)
+        if found is None:
             solving.forget_parts()
             return images, solving, solved, None
-        zoom = between_frames(selected, zoom)
+        zoom = between_frames(selected, found[0])
         images = images.without_zoom(zoom)
-        return images, _Solving(self, images.select(selected), None), found[-1], zoom
+        return images, _Solving(self, images.select(selected), None), found[1], zoom
 
     def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""

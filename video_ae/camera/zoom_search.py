@@ -13,15 +13,16 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from video_ae.camera.correction_fit import correction_system
-from video_ae.camera.problem import Correspondences, Priors, SceneState
+from video_ae.camera.problem import Correspondences, Priors, SceneState, Submap
 from video_ae.camera.reprojection import linearise, match_costs
+from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.zoom import magnified
 from video_ae.types import CameraEstimate
 
-_SHARES = (1.0, 0.5)  # of the first step that are tried: a bent solution can be too far off for all of it
-_ROUNDS = (1, 1)  # of refinement between the further steps
+_EVEN = 0.3  # logarithm of a zoom over the clip that is tried where it is lost: 1.35 times
+_ROUNDS = 2  # of refinement between the further steps
 _WORTH = 0.03  # of the cost: less than this, predicted by a step of few unknowns, is not tried
-_BETTER = 0.95  # part of the cost that following a zoom leaves at most
+_BETTER, _MUCH_BETTER = 0.85, 0.8  # part of the cost that following a zoom leaves at most; the same of lost clips
 _KNOT = 5  # frames for each of the few unknowns
 _LOOSE = 0.1  # weight of the depths' prior, which would hold back a step that changes all depths
 
@@ -43,29 +44,56 @@ class SolvedPart:
     priors: Priors
 
 
-def follow_zoom(
-    parts: list[SolvedPart], solve: Callable[[Float64[Tensor, "frame"], int], list[SolvedPart]]
-) -> Float64[Tensor, "frame"] | None:
-    """The logarithm of each frame's focal length up to a constant; None where one focal length explains the frames.
+@dataclass(frozen=True)
+class SolvedClip:
+    """A clip that was solved with one focal length.
 
     Args:
-        parts: of the clip, solved with one focal length; neighbours share some frames.
-        solve: the same of frames from which a zoom is taken away; from nothing, or with some rounds of refinement.
+        whole: all of its frames.
+        parts: that it was put together from; neighbours share some frames.
     """
-    if not max(predicted_gain(part) for part in parts) > _WORTH:
+
+    whole: Submap
+    parts: list[SolvedPart]
+
+    @property
+    def cost(self) -> float:
+        """The mean of the reliable matches."""
+        costs = [match_costs(one.state, one.matches)[one.matches.reliable] for one in self.parts]
+        return torch.cat(costs).mean().item()
+
+
+def follow_zoom(
+    first: SolvedClip, solve: Callable[[Float64[Tensor, "frame"], SolvedClip | None], SolvedClip]
+) -> tuple[Float64[Tensor, "frame"], Submap] | None:
+    """The logarithm of each frame's focal length up to a constant, and the frames solved without that zoom.
+
+    Args:
+        first: of the frames as they are.
+        solve: solves the frames from which a zoom is taken away, from nothing or by refining another solution.
+
+    Returns:
+        None where one focal length explains the frames as well.
+    """
+    lost = first.cost > THRESHOLDS.misfit_cost
+    if not (lost or max(predicted_gain(part) for part in first.parts) > _WORTH):
         return None
-    limit, change = _BETTER * _mean_cost(parts), zoom_change(parts)
-    for share in _SHARES:
-        zoom = share * change
-        parts = solve(zoom, 0)
-        if _mean_cost(parts) < limit:
-            break
-    else:
+    limit = min(_MUCH_BETTER * first.cost, THRESHOLDS.misfit_cost) if lost else _BETTER * first.cost
+    step = zoom_change(first.parts)
+    tried = [(zoom, solve(zoom, None)) for zoom in ((step, *_even_zooms(step)) if lost else (step,))]
+    zoom, solved = min(tried, key=lambda one: one[1].cost)
+    if not solved.cost < limit:
         return None
-    for rounds in _ROUNDS:
-        zoom = zoom + zoom_change(parts)
-        parts = solve(zoom, rounds)
-    return zoom + zoom_change(parts)
+    for _ in range(_ROUNDS):
+        zoom = zoom + zoom_change(solved.parts)
+        solved = solve(zoom, solved)
+    return zoom + zoom_change(solved.parts), solved.whole
+
+
+def _even_zooms(like: Float64[Tensor, "frame"]) -> tuple[Float64[Tensor, "frame"], Float64[Tensor, "frame"]]:
+    """A zoom in and one out, for solutions that are too far off for a step."""
+    zoom = torch.linspace(0, _EVEN, len(like)).to(like)
+    return zoom, -zoom
 
 
 def predicted_gain(part: SolvedPart) -> float:
@@ -90,11 +118,6 @@ def zoom_change(parts: list[SolvedPart]) -> Float64[Tensor, "frame"]:
         total[between] += step.diff()
         count[between] += 1
     return torch.cat([total.new_zeros(1), (total / count).cumsum(0)])
-
-
-def _mean_cost(parts: list[SolvedPart]) -> float:
-    """Of the reliable matches."""
-    return torch.cat([match_costs(one.state, one.matches)[one.matches.reliable] for one in parts]).mean().item()
 
 
 def _step(part: SolvedPart, basis: Float[Tensor, "frame unknown"]) -> tuple[Float64[Tensor, "frame"], float]:
