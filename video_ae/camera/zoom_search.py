@@ -15,14 +15,12 @@ from torch import Tensor
 from video_ae.camera.correction_fit import correction_system
 from video_ae.camera.problem import Correspondences, Priors, SceneState, Submap
 from video_ae.camera.reprojection import linearise, match_costs
-from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.zoom import magnified
 from video_ae.types import CameraEstimate
 
-_EVEN = 0.3  # logarithm of a zoom over the clip that is tried where it is lost: 1.35 times
 _ROUNDS = 2  # of refinement between the further steps
 _WORTH = 0.03  # of the cost: less than this, predicted by a step of few unknowns, is not tried
-_BETTER, _MUCH_BETTER = 0.85, 0.8  # part of the cost that following a zoom leaves at most; the same of lost clips
+_BETTER = 0.85  # part of the cost that following a zoom leaves at most
 _KNOT = 5  # frames for each of the few unknowns
 _LOOSE = 0.1  # weight of the depths' prior, which would hold back a step that changes all depths
 
@@ -75,25 +73,16 @@ def follow_zoom(
     Returns:
         None where one focal length explains the frames as well.
     """
-    lost = first.cost > THRESHOLDS.misfit_cost
-    if not (lost or max(predicted_gain(part) for part in first.parts) > _WORTH):
+    if not max(predicted_gain(part) for part in first.parts) > _WORTH:
         return None
-    limit = min(_MUCH_BETTER * first.cost, THRESHOLDS.misfit_cost) if lost else _BETTER * first.cost
-    step = zoom_change(first.parts)
-    tried = [(zoom, solve(zoom, None)) for zoom in ((step, *_even_zooms(step)) if lost else (step,))]
-    zoom, solved = min(tried, key=lambda one: one[1].cost)
-    if not solved.cost < limit:
+    zoom = zoom_change(first.parts)
+    solved = solve(zoom, None)
+    if not solved.cost < _BETTER * first.cost:
         return None
     for _ in range(_ROUNDS):
         zoom = zoom + zoom_change(solved.parts)
         solved = solve(zoom, solved)
     return zoom + zoom_change(solved.parts), solved.whole
-
-
-def _even_zooms(like: Float64[Tensor, "frame"]) -> tuple[Float64[Tensor, "frame"], Float64[Tensor, "frame"]]:
-    """A zoom in and one out, for solutions that are too far off for a step."""
-    zoom = torch.linspace(0, _EVEN, len(like)).to(like)
-    return zoom, -zoom
 
 
 def predicted_gain(part: SolvedPart) -> float:
