@@ -12,6 +12,6 @@
 * moving_objects: what moves by itself and is left out;
 * correction_fit, lens_search, zoom_search, shutter_search: whether the camera is a pinhole at all, keeps its focal
   length, and reads all rows at once;
-* quality_flags, solver, cache: what is said about the result, and the class that does all this. Its docstring is the
-  overview: read it first.
+* quality_flags, clip_solving, solver, cache: what is said about the result, the steps, and the class that takes them
+  all. Its docstring is the overview: read it first.
 """

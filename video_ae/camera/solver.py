@@ -2,36 +2,23 @@
 
 import math
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from video_ae.camera.base import CameraEncoder, Frames
+from video_ae.camera.clip_solving import REFINE_GAPS, REFINE_SIZE, ClipSolving
 from video_ae.camera.covariance import (
     SPREAD_OF_LENSES,
     error_covariance,
-    fit_confidence,
     focal_deviation,
-    pose_covariance,
-    rotation_confidence,
 )
 from video_ae.camera.features import LocalContrast
-from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.frame_selection import FEWEST_FRAMES, select_frames
-from video_ae.camera.global_adjustment import (
-    KEYFRAME_GAPS,
-    KEYFRAMES,
-    KEYFRAMES_OF_LOOPS,
-    close_loops,
-    covisible_keyframes,
-    loops_are_closed,
-    propagate_corrections,
-)
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.lens_search import search_lens
-from video_ae.camera.loop_detection import find_loops
 from video_ae.camera.moving_objects import (
     BETTER,
     CONVERGED,
@@ -44,34 +31,21 @@ from video_ae.camera.moving_objects import (
     with_borders,
 )
 from video_ae.camera.problem import (
-    Correspondences,
-    KnownParameters,
-    Priors,
-    SceneState,
     Submap,
-    focal_in_pixels,
 )
-from video_ae.camera.quality_flags import NO_TEXTURE, clip_notes, is_guess, solver_notes
+from video_ae.camera.quality_flags import clip_notes, is_guess
 from video_ae.camera.registration import register_frames
-from video_ae.camera.reprojection import frame_fit, match_costs
 from video_ae.camera.shutter_search import search_readout, turning_stretch
-from video_ae.camera.submaps import common_focal, merge_submaps, solve_submaps, split_frames
-from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.camera.working_images import WorkingImages
-from video_ae.camera.zoom_search import SolvedClip, SolvedPart, between_frames, follow_zoom, zoomed
+from video_ae.camera.zoom_search import SolvedClip, between_frames, follow_zoom, zoomed
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
-from video_ae.geometry.trajectories import spread_frames
 from video_ae.types import CameraEstimate, Cameras, LensOffset
 
-_REFINE_GAPS = (1, 3, 6, 10)
-_REFINE_SIZE, _REFINE_SUBMAP_SIZE = 128, 96  # working sizes of refinement: of a whole clip, of submaps
 _LENS_STEP = 3  # of the selected frames, where there are enough: a lens shows in wide motion
-_COMPARED = 64  # frames whose matches tell what closing loops costs
 _SPREAD_OF_METADATA = 0.15  # of the logarithm of focal lengths around what files say: videos are cropped and stabilised
-_JOINT_ROUNDS = 2  # over all frames of a clip that was solved in submaps
 
 
 class CameraSolver(CameraEncoder):
@@ -173,7 +147,7 @@ class CameraSolver(CameraEncoder):
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
         follow = bool(refine_steps) and focal_over_width is None
-        solving = _Solving(self, images.select(selected), focal_over_width, follow)
+        solving = ClipSolving(self, images.select(selected), focal_over_width, follow)
         solved, readout, static, zoom = solving.feed_forward(), 0.0, None, None
         if follow:
             images, solving, solved, zoom = self._follow_zoom(images, selected, solving, solved)
@@ -185,7 +159,7 @@ class CameraSolver(CameraEncoder):
             matches = UnguidedFlow.of(images.graph(self.search_size, self.point_step))
             errors = matches.errors(whole)
             static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
-            solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
+            solved = ClipSolving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
             whole = self._register(images, selected, solved)
         for rounds in (1, refine_steps) if refine_steps and zoom is None and len(frames) >= FEWEST_FRAMES else ():
             more = self._find_readout(images, whole, focal_over_width, readout != 0)
@@ -194,20 +168,20 @@ class CameraSolver(CameraEncoder):
             readout += more
             straight = as_global_shutter(frames, image_motion(_estimate(whole, frames)), readout)
             images = WorkingImages(straight, self.features, self.levels, images.static)
-            solved = _Solving(self, images.select(selected), focal_over_width).refine(solved, rounds)
+            solved = ClipSolving(self, images.select(selected), focal_over_width).refine(solved, rounds)
             whole = self._register(images, selected, solved)
         deviation = None if focal_over_width else focal_deviation(whole)
         estimate = replace(_estimate(whole, frames), readout=readout, static=static, focal_deviation=deviation)
         return estimate if zoom is None else zoomed(estimate, zoom)
 
     def _follow_zoom(
-        self, images: WorkingImages, selected: list[int], solving: "_Solving", solved: Submap
-    ) -> tuple[WorkingImages, "_Solving", Submap, Tensor | None]:
+        self, images: WorkingImages, selected: list[int], solving: ClipSolving, solved: Submap
+    ) -> tuple[WorkingImages, ClipSolving, Submap, Tensor | None]:
         """Images, a solution, and the logarithm of each frame's focal length over that of all where it changes."""
 
         def solve(zoom: Tensor, before: SolvedClip | None) -> SolvedClip:
             shown = images.without_zoom(between_frames(selected, zoom))
-            trial = _Solving(self, shown.select(selected), None, True)
+            trial = ClipSolving(self, shown.select(selected), None, True)
             whole = trial.refine(before.whole, 1) if before else trial.feed_forward()
             return SolvedClip(whole, trial.latest)
 
@@ -217,9 +191,9 @@ class CameraSolver(CameraEncoder):
             return images, solving, solved, None
         zoom = between_frames(selected, found[0])
         images = images.without_zoom(zoom)
-        return images, _Solving(self, images.select(selected), None), found[1], zoom
+        return images, ClipSolving(self, images.select(selected), None), found[1], zoom
 
-    def _leave_out_moving(self, solving: "_Solving", solved: Submap) -> tuple["_Solving", Submap]:
+    def _leave_out_moving(self, solving: ClipSolving, solved: Submap) -> tuple[ClipSolving, Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""
         matches = UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
         errors = matches.errors(solved)
@@ -228,7 +202,7 @@ class CameraSolver(CameraEncoder):
         errors = with_borders(errors)
         best, least, first, waited = (solving, solved), trimmed_error(errors), trimmed_error(errors), 0
         for _ in range(ROUNDS):
-            trial = _Solving(self, solving.images.showing(static_part(errors)), solving.focal)
+            trial = ClipSolving(self, solving.images.showing(static_part(errors)), solving.focal)
             found = trial.feed_forward()
             errors = with_borders(matches.errors(found))
             left = trimmed_error(errors)
@@ -252,7 +226,7 @@ class CameraSolver(CameraEncoder):
         if is_guess(whole.notes):
             return None
         stretch = turning_stretch(whole.state.camera_from_world)
-        graph = images.graph(_REFINE_SIZE, self.point_step, stretch)
+        graph = images.graph(REFINE_SIZE, self.point_step, stretch)
         return search_readout(whole, stretch, graph, self.outer_loop, focal_over_width, rolls)
 
     @torch.no_grad()
@@ -273,190 +247,14 @@ class CameraSolver(CameraEncoder):
         selected = select_frames(images.graph(self.search_size, self.point_step))
         selected = selected[:: max(1, min(_LENS_STEP, len(selected) // self.window))]
         first = max(0, (len(selected) - self.window) // 2)
-        solving = _Solving(self, images.select(selected[first : first + self.window]), focal_over_width)
+        solving = ClipSolving(self, images.select(selected[first : first + self.window]), focal_over_width)
         whole = solving.feed_forward()
         if is_guess(whole.notes):
             return None
-        solved = solving._polish(solving.parts[0], whole, 1, focal_over_width, _REFINE_SIZE, _REFINE_GAPS)
+        solved = solving.polish(solving.parts[0], whole, 1, focal_over_width, REFINE_SIZE, REFINE_GAPS)
         graph, state = solved.graph, solved.state
         priors = self.outer_loop.priors(graph, state, solved.known)
         return search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
-
-
-@dataclass(frozen=True)
-class _Solution:
-    """A state, what it was solved on, and what was given."""
-
-    graph: FrameGraph
-    state: SceneState
-    matches: Correspondences
-    known: KnownParameters
-
-
-class _Solving:
-    """One clip on its way from frames to a submap of all of them; what that is put together from is kept on demand."""
-
-    def __init__(
-        self, solver: CameraSolver, images: WorkingImages, focal_over_width: float | None, keeps_parts: bool = False
-    ) -> None:
-        self.solver, self.images, self.focal, self._keeps_parts = solver, images, focal_over_width, keeps_parts
-        count = len(images.frames)
-        self.parts = split_frames(count, count if count <= solver.longest else solver.window, solver.overlap)
-        self.latest: list[SolvedPart] = []
-
-    def feed_forward(self) -> Submap:
-        """Initialization and iteration of the whole clip, or of submaps that end with one focal length."""
-        if len(self.parts) == 1:
-            return self._keep(self.parts, [self._initialize(self.parts[0])])[0]
-        submaps = solve_submaps(
-            self.parts, lambda part: self._summary(self._initialize(part)), self._continue, self._cost
-        )
-        focal = self.focal or common_focal(submaps)
-        return self._polish_and_merge(submaps, 1, focal, self.solver.size, self.solver.stages[-1])
-
-    def refine(self, whole: Submap, rounds: int) -> Submap:
-        """The same at a higher resolution and wider gaps, matching anew in each round."""
-        if len(self.parts) == 1:
-            solution = self._polish(self.parts[0], whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS)
-            return self._keep(self.parts, [solution])[0]
-        submaps, focal, size = [whole.frames(part) for part in self.parts], self.focal, _REFINE_SUBMAP_SIZE
-        if focal is None:  # a last round settles on one focal length
-            submaps = [
-                self._summary(self._polish(part, submap, rounds - 1, None, size, _REFINE_GAPS))
-                for part, submap in zip(self.parts, submaps, strict=True)
-            ]
-            focal, rounds = common_focal(submaps), 1
-        whole = self._polish_and_merge(submaps, rounds, focal, size, _REFINE_GAPS)
-        return self._close_loops(self._adjust(whole))
-
-    def _close_loops(self, adjusted: Submap) -> Submap:
-        """The same frames with their loops closed, where some are still open and the other matches do not mind."""
-        graph = self.images.graph(self.solver.search_size, self.solver.point_step + 1)
-        loops = find_loops(graph, graph.resample(adjusted.state, adjusted.grid))
-        if loops_are_closed(adjusted, loops, THRESHOLDS.loop_closed):
-            return adjusted
-        closed = self._adjust(close_loops(adjusted, loops), closed=True)
-        sample = spread_frames(len(adjusted), _COMPARED)
-        before, after = (self._cost(sample, one.frames(sample)) for one in (adjusted, closed))
-        holds = loops_are_closed(closed, loops, THRESHOLDS.loop_disagreement)
-        return closed if holds and after < THRESHOLDS.loop_cost_ratio * before else adjusted
-
-    def _adjust(self, whole: Submap, closed: bool = False) -> Submap:
-        """All frames adjusted together; of a long video the keyframes, which the others follow.
-
-        A path whose loops have been `closed` stays so: its ends are matched as well, and more keyframes are worth it.
-        """
-        frames, rounds = list(range(len(whole))), _JOINT_ROUNDS
-        if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
-            fine = self._polish(frames, whole, rounds, self.focal, _REFINE_SIZE, _REFINE_GAPS, loop_closures=closed)
-            return self._keep([frames], [fine])[0]
-        keyframes = covisible_keyframes(whole, KEYFRAMES_OF_LOOPS if closed else KEYFRAMES)
-        if not keyframes:
-            return whole
-        start, size = whole.frames(keyframes), _REFINE_SUBMAP_SIZE  # submaps drift
-        adjusted = self._polish(keyframes, start, rounds, self.focal, size, KEYFRAME_GAPS, loop_closures=True)
-        return propagate_corrections(whole, keyframes, self._summary(adjusted))
-
-    def _initialize(self, part: list[int]) -> _Solution:
-        solver, coarse = self.solver, self._coarse_graph(part)
-        state = solver.initialization.run(coarse, KnownParameters(focal_in_pixels(self.focal, coarse.grid)))
-        graph = self.images.graph(solver.size, solver.point_step, part)
-        known = KnownParameters(focal_in_pixels(self.focal, graph.grid), None, state.is_pure_rotation)
-        state = graph.resample(state, coarse.grid)
-        for gaps in solver.stages:
-            state, matches = solver.outer_loop.run(graph, state, gaps, known)
-        return _Solution(graph, state, matches, known)
-
-    def _continue(self, part: list[int], previous: Submap, shared: int) -> Submap:
-        """A submap whose first frames end the one before; initialized anew only where that start is lost."""
-        solver, coarse = self.solver, self._coarse_graph(part)
-        known = KnownParameters(focal_in_pixels(self.focal, coarse.grid))
-        ending = previous.frames(slice(len(previous) - shared, None))
-        tail = coarse.resample(ending.state, ending.grid)
-        state, matches = solver.initialization.continue_from(coarse, tail, known)
-        pure_rotation = False
-        if match_costs(state, matches).mean() > THRESHOLDS.lost_cost or tail.is_pure_rotation:
-            state = solver.initialization.run(coarse, known)
-            pure_rotation = state.is_pure_rotation
-        graph = self.images.graph(solver.size, solver.point_step, part)
-        state = graph.resample(state, coarse.grid).normalized()
-        known = KnownParameters(focal_in_pixels(self.focal, graph.grid), state.inverse_depth, pure_rotation)
-        state, matches = solver.outer_loop.run(graph, state, solver.stages[0], known)
-        return self._summary(_Solution(graph, state, matches, known))
-
-    def _polish_and_merge(
-        self, submaps: list[Submap], rounds: int, focal: float, size: int, gaps: tuple[int, ...]
-    ) -> Submap:
-        polished = [
-            self._polish(part, submap, rounds, focal, size, gaps)
-            for part, submap in zip(self.parts, submaps, strict=True)
-        ]
-        return merge_submaps(self._keep(self.parts, polished), self.parts)
-
-    def _polish(
-        self,
-        part: list[int],
-        submap: Submap,
-        rounds: int,
-        focal_over_width: float | None,
-        size: int,
-        gaps: tuple[int, ...],
-        loop_closures: bool = False,
-    ) -> _Solution:
-        """A submap after rounds at `size`.
-
-        Anytime: a round is kept only where it explains its correspondences better than what it began with.
-        """
-        solver, graph = self.solver, self.images.graph(size, self.solver.point_step, part)
-        state = graph.resample(submap.state, submap.grid).normalized()
-        focal = focal_in_pixels(focal_over_width, graph.grid)
-        known = KnownParameters(focal, state.inverse_depth, state.is_pure_rotation)
-        if focal:
-            state = replace(state, log_focal=torch.tensor(focal, device=graph.device).log())
-        if not rounds:
-            return _Solution(graph, state, solver.outer_loop.match(graph, state, gaps, loop_closures), known)
-        for _ in range(rounds):
-            solved, matches = solver.outer_loop.run(graph, state, gaps, known, loop_closures)
-            if match_costs(solved, matches).sum() >= match_costs(state, matches).sum():
-                break
-            state = solved
-        return _Solution(graph, state, matches, known)
-
-    def _cost(self, part: list[int], submap: Submap) -> float:
-        """Mean cost of the wide correspondences of a submap."""
-        graph = self.images.graph(self.solver.size, self.solver.point_step, part)
-        state = graph.resample(submap.state, submap.grid).normalized()
-        return match_costs(state, self.solver.outer_loop.match(graph, state, self.solver.stages[-1])).mean().item()
-
-    def _coarse_graph(self, part: list[int]) -> FrameGraph:
-        return self.images.graph(self.solver.search_size, self.solver.point_step + 1, part)
-
-    def _keep(self, parts: list[list[int]], solutions: list[_Solution]) -> list[Submap]:
-        """Summaries of the solutions of some parts, which are kept where that was asked for."""
-        if self._keeps_parts:
-            self.latest = [
-                SolvedPart(part, one.state, one.matches, self._priors(one))
-                for part, one in zip(parts, solutions, strict=True)
-            ]
-        return [self._summary(solution) for solution in solutions]
-
-    def forget_parts(self) -> None:
-        """Keeps no parts from now on: those of a long video are large."""
-        self.latest, self._keeps_parts = [], False
-
-    def _priors(self, solution: _Solution) -> Priors:
-        return self.solver.outer_loop.priors(solution.graph, solution.state, solution.known)
-
-    def _summary(self, solution: _Solution) -> Submap:
-        """A solution with its covariances and notes."""
-        covariance, variance = pose_covariance(solution.state, solution.matches, self._priors(solution))
-        costs, size = frame_fit(solution.state, solution.matches), min(solution.graph.width, solution.graph.height)
-        confidence = rotation_confidence(covariance) * fit_confidence(costs, size)
-        notes = solver_notes(solution.state, solution.matches, size)
-        if any(note.startswith(NO_TEXTURE) for note in notes):
-            confidence = confidence * 0.1
-        state = solution.state.relative_to_first()
-        return Submap(state, solution.graph.grid, covariance, confidence.clamp(0, 1), notes, variance)
 
 
 def _agree(estimate: CameraEstimate, expected_focal: float) -> bool:
