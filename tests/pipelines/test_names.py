@@ -59,7 +59,8 @@ def test_a_colon_is_no_address(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = Path(name)
     write_video(path, torch.rand(4, 3, 48, 64))
-    assert write_video_with_sound(path.with_stem("copy"), torch.zeros(4, 3, 48, 64).byte(), 30.0, path) is False
+    black, times = torch.zeros(4, 3, 48, 64).byte(), torch.arange(4).double() / 30
+    assert write_video_with_sound(path.with_stem("copy"), black, times, path) is False
     for decoder in DECODERS:
         assert len(open_video(path, decoder).read([0, 3])) == 2
     assert len(open_video(path.with_stem("copy"))) == 4

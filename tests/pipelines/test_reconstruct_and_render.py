@@ -34,6 +34,7 @@ FILES = ALWAYS | {
     "cameras_kitti.txt",
     "points.ply",
     "gaussians.ply",
+    "scene.html",
     "transforms.json",
     "images",
     "depth",

@@ -56,6 +56,15 @@ def test_frames_are_explained_better_and_so_are_views_that_nobody_saw(frames):
     assert done == pytest.approx([(step + 1) / 150 for step in range(150)])
 
 
+def test_nothing_shows_through_where_frames_are_dark(frames):
+    start = disturbed(wall())
+    before = render_gaussians(start, cameras(), SIZE).opacity.mean()
+    refined = refined_gaussians(start, list(torch.zeros_like(frames)), cameras(), 150)
+    views = render_gaussians(refined, cameras(), SIZE)
+    assert views.opacity.mean() > before + 0.05
+    assert views.rgb.mean() < 0.1
+
+
 def test_frames_that_contradict_what_is_kept_out_leave_the_start(frames):
     """Of nine frames the fifth is kept out; all others are noise."""
     noise = [torch.randint(256, frame.shape, dtype=torch.uint8) for frame in frames[:9]]

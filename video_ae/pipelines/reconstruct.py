@@ -174,7 +174,8 @@ def export_reconstruction(
 ) -> list[Path]:
     """Writes an earlier reconstruction in the formats of other programs; they appear when all are complete.
 
-    Gaussians are refined on the frames of the video first: a minute for 25 frames of 576x320 on a laptop.
+    Gaussians, also those of the page, are refined on the frames of the video first: a minute for 25 frames of 576x320
+    on a laptop.
 
     Args:
         directory: that `reconstruct_video` wrote.

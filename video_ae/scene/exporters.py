@@ -45,12 +45,14 @@ class ExportFormat:
         product: the file or folder that belongs to this format alone; None where only the function knows.
         needs_volumes: whether the structure codes must have a depth.
         in_all: whether `all` means it too; not the same scene once more in another form.
+        holds_gaussians: whether it shows `Reconstruction.gaussians`, which can be refined first.
     """
 
     function: Callable[[Path, Reconstruction], object]
     product: str | None = None
     needs_volumes: bool = False
     in_all: bool = True
+    holds_gaussians: bool = False
 
     def write(self, folder: Path, reconstruction: Reconstruction) -> None:
         """Writes a reconstruction in this format.
@@ -172,7 +174,7 @@ def _page(path: Path, reconstruction: Reconstruction) -> None:
     cameras, depth = reconstruction.cameras, reconstruction.scene_depth
     about = {
         "name": reconstruction.name, "size": reconstruction.source.image_size, "rate": reconstruction.frame_rate,
-        "depth": depth, "frustum": frustum_scale(cameras, depth), "sharpness": reconstruction.image_size[0],
+        "depth": depth, "frustum": frustum_scale(cameras, depth), "sharpness": reconstruction.gaussians_width,
     }  # fmt: skip
     gaussians = reconstruction.gaussians()
     drawn = draw(gaussians, MOST_ON_A_PAGE)
@@ -181,7 +183,7 @@ def _page(path: Path, reconstruction: Reconstruction) -> None:
 
 
 def _as_gaussians(write: Callable[[Path, GaussianCloud], None], product: str) -> ExportFormat:
-    return ExportFormat(lambda path, made: write(path, made.gaussians()), product, needs_volumes=True, in_all=False)
+    return ExportFormat(lambda path, made: write(path, made.gaussians()), product, True, False, True)
 
 
 # A new one also stands in docs/exports.md and in EXPORTS of the command line, which must not import torch.
@@ -189,12 +191,12 @@ FORMATS: dict[str, ExportFormat] = {
     "kitti": ExportFormat(lambda path, made: write_kitti(path, made.trajectory), "cameras_kitti.txt"),
     "tum": ExportFormat(lambda path, made: write_tum(path, made.trajectory), "cameras_tum.txt"),
     "points": ExportFormat(lambda path, made: write_ply(path, made.points()), POINTS),
-    "gaussians": ExportFormat(lambda path, made: write_gaussians(path, made.gaussians()), "gaussians.ply", True),
+    "gaussians": replace(_as_gaussians(write_gaussians, "gaussians.ply"), in_all=True),
     "gaussians-sh3": _as_gaussians(partial(write_gaussians, degree=3), "gaussians_sh3.ply"),
     "compressed-ply": _as_gaussians(write_compressed_ply, "gaussians.compressed.ply"),
     "spz": _as_gaussians(write_spz, "gaussians.spz"),
     "gltf": _as_gaussians(write_gltf, "gaussians.glb"),
-    "html": ExportFormat(_page, "scene.html", True),
+    "html": ExportFormat(_page, "scene.html", True, True, True),
     "depth": ExportFormat(_depth, "depth", True),
     "nerfstudio": ExportFormat(_nerfstudio, "transforms.json"),
     "colmap": ExportFormat(_colmap, "colmap"),

@@ -2,7 +2,9 @@
 
 As in 3D Gaussian Splatting (Kerbl et al. 2023): Adam on centres, axes, sizes, opacities and colours, one frame at a
 time, absolute differences and structural dissimilarity. They start where the structure codes put them, so that hundreds
-of steps are enough. Some frames are kept out, and say which state was the best one: it is never worse than the start.
+of steps are enough. Behind them lies another colour in each step, or they would leave holes where frames are dark,
+which viewers show in the colour of their page. Some frames are kept out, and say which state was the best one: it is
+never worse than the start.
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ _RATES = {"centres": 3e-3, "quaternions": 1e-2, "scales": 2e-2, "opacities": 5e-
 _LAST_RATE = 0.01  # of the first one
 _DISSIMILARITY = 0.2  # share of the loss
 _OPACITY_RANGE = (1e-4, 0.9999)
+_GREY = torch.full((3,), 0.5)  # behind what is looked at
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,12 @@ class _Parameters:
         opacity, colors = self.opacities.sigmoid().clamp(*_OPACITY_RANGE), self.colors.clamp(0, 1)
         return GaussianCloud(self.centres.clone(), colors, opacity, self.scales.exp(), rotation)
 
-    def render(self, camera: Cameras, size: tuple[int, int]) -> Float[Tensor, "3 height width"]:
+    def render(
+        self, camera: Cameras, size: tuple[int, int], background: Float[Tensor, "3"]
+    ) -> Float[Tensor, "3 height width"]:
         shapes = self.centres, self.quaternions, self.scales.exp()
-        return rasterize_gaussians(*shapes, self.opacities.sigmoid(), self.colors, camera, size).rgb[0]
+        views = rasterize_gaussians(*shapes, self.opacities.sigmoid(), self.colors, camera, size)
+        return views.rgb[0] + (1 - views.opacity[0]) * background.to(views.rgb)[:, None, None]
 
 
 def render_gaussians(cloud: GaussianCloud, cameras: Cameras, size: tuple[int, int]) -> RenderedViews:
@@ -89,10 +95,11 @@ def refined_gaussians(
     trained = [frame for frame in range(len(frames)) if frame not in validated]
     parameters = _Parameters.of(cloud)
     optimizer = _optimizer(parameters, cloud, cameras)
+    backgrounds = torch.rand(steps, 3, generator=torch.Generator().manual_seed(0))
     best, least = cloud, _error(parameters, frames, cameras, validated)
     for step, frame in enumerate(_shuffled(trained, steps)):
         optimizer.zero_grad()
-        _loss(parameters, frames[frame], cameras.select([frame])).backward()
+        _loss(parameters, frames[frame], cameras.select([frame]), backgrounds[step]).backward()
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * _LAST_RATE ** (step / steps)
         optimizer.step()
@@ -112,9 +119,9 @@ def _optimizer(parameters: _Parameters, cloud: GaussianCloud, cameras: Cameras) 
     return torch.optim.Adam(groups, eps=1e-15, fused=True)
 
 
-def _loss(parameters: _Parameters, frame: Tensor, camera: Cameras) -> Float[Tensor, ""]:
+def _loss(parameters: _Parameters, frame: Tensor, camera: Cameras, background: Tensor) -> Float[Tensor, ""]:
     """Mean absolute difference and dissimilarity, in the shares of Kerbl et al. (their equation 7)."""
-    image = parameters.render(camera, (frame.shape[-1], frame.shape[-2]))
+    image = parameters.render(camera, (frame.shape[-1], frame.shape[-2]), background)
     target = as_floats(frame.to(image.device))
     difference, dissimilarity = (image - target).abs().mean(), 1 - structural_similarity(image, target)
     return (1 - _DISSIMILARITY) * difference + _DISSIMILARITY * dissimilarity
@@ -126,7 +133,7 @@ def _error(parameters: _Parameters, frames: Sequence[Tensor], cameras: Cameras, 
     size, device = (frames[0].shape[-1], frames[0].shape[-2]), parameters.centres.device
     errors = []
     for frame in chosen:
-        image = parameters.render(cameras.select([frame]), size)
+        image = parameters.render(cameras.select([frame]), size, _GREY)
         errors.append((image - as_floats(frames[frame].to(device))).square().mean().item())
     return sum(errors) / len(errors)
 

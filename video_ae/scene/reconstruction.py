@@ -324,7 +324,12 @@ class Reconstruction:
         Raises:
             UserError: the codes of the model have no depth.
         """
-        return self._gaussians
+        return self._gaussians[0]
+
+    @property
+    def gaussians_width(self) -> int:
+        """Width in pixels of the images that `gaussians()` were made to show."""
+        return self._gaussians[1]
 
     def refine_gaussians(self, steps: int = DEFAULT_STEPS, progress: PartDone = unreported) -> GaussianCloud:
         """`gaussians()` refined on the frames of the video: about a minute for 25 frames of 576x320 on a laptop.
@@ -349,13 +354,13 @@ class Reconstruction:
         cameras, frames = self._found.select(chosen).to(device, torch.float32), [frame(one) for one in chosen]
         with torch.enable_grad():
             refined = refined_gaussians(start.to(device), frames, cameras, steps, progress).to("cpu")
-        self.__dict__["_gaussians"] = refined
+        self.__dict__["_gaussians"] = refined, size[0]
         return refined
 
     @cached_property
-    def _gaussians(self) -> GaussianCloud:
+    def _gaussians(self) -> tuple[GaussianCloud, int]:
         self.need_volumes()
-        return scene_gaussians(self.scene)
+        return scene_gaussians(self.scene), self.image_size[0]
 
     def need_volumes(self) -> None:
         """Refuses models whose codes have no depth.

@@ -235,7 +235,7 @@ def export_into(
         raise UserError("No export was named: give one, such as colmap.")
     products = [one.product for one in chosen.values() if one.product]
     _check_free(folder, products, overwrite)
-    if refine_steps and "gaussians" in chosen:
+    if refine_steps and any(one.holds_gaussians for one in chosen.values()):
         reconstruction.refine_gaussians(refine_steps, progress)
     claim_folder(folder, overwrite=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-", ignore_cleanup_errors=True) as temporary:
