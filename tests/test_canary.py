@@ -95,8 +95,8 @@ class Standing(CameraEncoder):
         super().__init__()
         self.sound, self.poses = sound, poses
 
-    def solve(self, frames, focal_over_width=None, refine_steps=0):
-        estimate = self.sound.solve(frames, focal_over_width, refine_steps)
+    def solve(self, frames, *told):
+        estimate = self.sound.solve(frames, *told)
         return replace(estimate, cameras=Cameras(self.poses(len(frames)), estimate.cameras.intrinsics))
 
 

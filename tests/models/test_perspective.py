@@ -31,7 +31,7 @@ from video_ae.types import CameraEstimate, Cameras, LensOffset, VideoClip
 class GivenCameras(CameraEncoder):
     """A slow walk to the right, whatever the frames show."""
 
-    def solve(self, frames: Tensor, focal_over_width: float | None = None, refine_steps: int = 0) -> CameraEstimate:
+    def solve(self, frames: Tensor, focal_over_width: float | None = None, *_: object) -> CameraEstimate:
         count, _, height, width = frames.shape
         twists = torch.zeros(count, 6)
         twists[:, 3] = 0.08 * torch.arange(count)

@@ -20,6 +20,7 @@ class CameraEncoder(nn.Module, ABC):
         focal_over_width: float | None = None,
         refine_steps: int = 0,
         expected_focal: float | None = None,
+        constant_focal: bool = False,
     ) -> CameraEstimate:
         """The cameras of one clip. The first frame is the world, the mean inverse depth is 1.
 
@@ -29,6 +30,7 @@ class CameraEncoder(nn.Module, ABC):
             refine_steps: rounds of refinement at a higher resolution and over wider gaps, which never raise the
                 alignment cost; 0: feed-forward.
             expected_focal: a guess of the focal length, as fx / width, which counts where the frames do not tell.
+            constant_focal: whether all frames have one focal length for sure; else refinement looks for a zoom.
 
         Returns:
             An estimate without batch axis.

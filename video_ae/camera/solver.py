@@ -123,15 +123,16 @@ class CameraSolver(CameraEncoder):
         focal_over_width: float | None = None,
         refine_steps: int = 0,
         expected_focal: float | None = None,
+        constant_focal: bool = False,
     ) -> CameraEstimate:
         if len(frames) < 2:
             raise UserError(f"{len(frames)} frame was given, at least 2 are needed to find a camera's motion")
-        estimate = self._solve(frames, focal_over_width, refine_steps)
+        estimate = self._solve(frames, focal_over_width, refine_steps, constant_focal)
         focal, spread = self.outer_loop.focal, SPREAD_OF_LENSES
         if expected_focal is not None and _agree(estimate, expected_focal):
             focal, spread = expected_focal * frames.shape[-1] / max(frames.shape[-2:]), _SPREAD_OF_METADATA
         if estimate.focal_deviation is not None and estimate.focal_deviation > spread / 2:
-            estimate = self._with_prior(focal, spread)._solve(frames, focal_over_width, refine_steps)
+            estimate = self._with_prior(focal, spread)._solve(frames, None, refine_steps, constant_focal)
         return replace(estimate, notes=clip_notes(estimate, frames))
 
     def _with_prior(self, focal: float, deviation: float) -> "CameraSolver":
@@ -142,17 +143,19 @@ class CameraSolver(CameraEncoder):
         other.initialization = replace(start, outer_loop=other.outer_loop, focal_starts=tuple(starts))
         return other
 
-    def _solve(self, frames: Frames, focal_over_width: float | None, refine_steps: int) -> CameraEstimate:
+    def _solve(
+        self, frames: Frames, focal_over_width: float | None, refine_steps: int, constant_focal: bool
+    ) -> CameraEstimate:
         """What `solve` returns, but for the notes on frames."""
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
-        follow = bool(refine_steps) and focal_over_width is None
-        solving = ClipSolving(self, images.select(selected), focal_over_width, follow)
+        may_zoom = bool(refine_steps) and focal_over_width is None and not constant_focal
+        solving = ClipSolving(self, images.select(selected), focal_over_width, may_zoom)
         solved, readout, static, zoom = solving.feed_forward(), 0.0, None, None
-        if follow:
-            images, solving, solved, zoom = self._follow_zoom(images, selected, solving, solved)
         if refine_steps:
             solving, solved = self._leave_out_moving(solving, solved)
+            if may_zoom and solving.images.static is None:  # which can look like a zoom
+                images, solving, solved, zoom = self._follow_zoom(images, selected, solving, solved)
             solved = solving.refine(solved, refine_steps)
         whole = self._register(images, selected, solved)
         if solving.images.static is not None:

@@ -37,12 +37,14 @@ class Options:
         refine_steps: rounds of test-time refinement; 0: feed-forward. Models that do not refine ignore it.
         progress: called with what is being done and the part done, from 0 to 1.
         expected_focal: a guess of fx / width, such as a file's metadata are.
+        constant_focal: whether nothing zooms for sure.
     """
 
     focal: float | None = None
     refine_steps: int = 0
     progress: Progress = lambda stage, done: None
     expected_focal: float | None = None
+    constant_focal: bool = False
 
 
 class Autoencoder(nn.Module, ABC):
@@ -181,7 +183,7 @@ class VideoModel(Autoencoder):
         """The lens that was found; searched for anew where a shutter rolls, which can be taken for one."""
         first = max(0, (len(clip) - _LENS_FRAMES) // 2)
         part = clip.select(slice(first, first + _LENS_FRAMES))
-        camera = self.find_cameras(part, options)
+        camera = self.find_cameras(part, replace(options, constant_focal=True))  # a lens can be taken for a zoom, too
         if not camera.readout:
             return found
         straight = as_global_shutter(part.frames, image_motion(camera), camera.readout)

@@ -191,8 +191,8 @@ class PerspectiveAutoencoder(VideoModel):
 
     @torch.no_grad()
     def find_cameras(self, clip: VideoClip, options: Options = Options()) -> CameraEstimate:
-        guess = {} if options.expected_focal is None else {"expected_focal": options.expected_focal}
-        return self.camera.solve(clip.frames, options.focal, options.refine_steps, **guess)
+        told = options.focal, options.refine_steps, options.expected_focal, options.constant_focal
+        return self.camera.solve(clip.frames, *told)
 
     @torch.no_grad()
     def find_lens(self, clip: VideoClip, options: Options = Options()) -> LensOffset | None:
