@@ -43,7 +43,7 @@ def groups(content: dict, keys: list[str]) -> str:
     methods = {content["method"]: content} | content["baselines"]
     titles = [key.replace(":", ", ") for key in keys]
     lines = ["| clips | method | " + " | ".join(titles) + " |", "|---" * (len(keys) + 2) + "|"]
-    for group in content["groups"]:
+    for group in filter(content["groups"].get, content["groups"]):  # those with clips
         for name, method in methods.items():
             label, shown = group if method is content else "", grouped(method, group)
             lines.append("| " + " | ".join([label, name, *(cell(shown, key) for key in keys)]) + " |")
