@@ -46,6 +46,7 @@ def groups(content: dict, keys: list[str]) -> str:
     for group in filter(content["groups"].get, content["groups"]):  # those with clips
         for name, method in methods.items():
             label, shown = group if method is content else "", grouped(method, group)
+            shown["mean"] = dict.fromkeys(content["groups"][group]) | shown["mean"]  # what only the method itself has
             lines.append("| " + " | ".join([label, name, *(cell(shown, key) for key in keys)]) + " |")
     return "\n".join(lines) + "\n"
 
