@@ -187,8 +187,10 @@ def test_splats_show_while_the_view_moves(page, viewer):
     page.mouse.down()
     page.mouse.move(230, 420, steps=4)
     until(lambda: session._splats_handle.visible)
+    moving = session._splats_handle.visible
     page.mouse.up()
     until(lambda: not session._splats_handle.visible)
+    assert (moving, session._splats_handle.visible) == (True, False)
 
 
 def test_playback_moves_on_and_stops(page, viewer):

@@ -1,6 +1,7 @@
 """The checkpoints of a run: each complete or not at all, and the one before kept in case the last one is damaged."""
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -96,5 +97,5 @@ def is_whole(checkpoint: Path) -> bool:
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError):
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # as a changed byte in a header ends
         return False
