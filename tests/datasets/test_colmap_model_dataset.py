@@ -13,7 +13,7 @@ from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.evaluation.protocols.running import true_cameras
-from video_ae.formats.colmap import ColmapCamera, no_points, write_colmap
+from video_ae.formats.colmap import ColmapCamera, no_points, read_colmap_images, write_colmap
 from video_ae.formats.trajectory import trajectory_of
 from video_ae.geometry.se3 import invert, quaternion_from_rotation
 from video_ae.types import Cameras, VideoClip
@@ -238,3 +238,13 @@ def test_corners_move_as_far_as_in_colmap(model, values) -> None:
     rays = np.concatenate([(corners - ours.centre) / ours.focal, np.ones((4, 1))], 1)
     moved = np.linalg.norm(theirs.img_from_cam(rays) - corners, axis=1).max()
     assert ours.corner_shift() == pytest.approx(moved / WIDTH, abs=1e-9)
+
+
+@pytest.mark.parametrize("points", ["\n\n", "\n", "\r\n1.5 2.5 -1 3 4 12\r\n", "\n1 2 -1 3 4 -1 5 6 -1 7 8 12\n"])
+def test_every_image_of_a_text_model_counts(tmp_path: Path, points: str) -> None:
+    """Names with spaces; and scripts that write models of cameras alone leave out the lines of 2D points."""
+    names = [f"My shot ({number}).jpg" for number in range(4)]
+    lines = [f"{number} 1 0 0 0 {number} 0 0 1 {name}" for number, name in enumerate(names, 1)]
+    (tmp_path / "images.txt").write_text("# comment\n" + points.join(lines) + points, newline="")
+    assert [image.name for image in read_colmap_images(tmp_path)] == names
+    assert [image.pose[4] for image in read_colmap_images(tmp_path)] == [1, 2, 3, 4]

@@ -86,3 +86,13 @@ def test_transport_streams_are_not_left_out(tmp_path: Path) -> None:
     assert source.names == ["camcorder"]
     clip = source.load(0, [13, 2, 19])
     assert ((255 * clip.frames.mean((1, 2, 3)) - 20) / 10).round().tolist() == [13, 2, 19]
+
+
+def test_links_in_a_circle_end(root: Path) -> None:
+    names = VideoFolder(root).names
+    (root / "holiday" / "up").symlink_to("..", target_is_directory=True)
+    (root / "twice").symlink_to("stills", target_is_directory=True)
+    (root / "gone.mp4").symlink_to("nowhere.mp4")
+    linked = VideoFolder(root)
+    assert linked.names == names
+    assert "does not exist" in linked.skipped["gone.mp4"]

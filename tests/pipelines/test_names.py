@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def test_a_colon_is_no_address(name, tmp_path, monkeypatch):
     for decoder in DECODERS:
         assert len(open_video(path, decoder).read([0, 3])) == 2
     assert len(open_video(path.with_stem("copy"))) == 4
+
+
+def test_bytes_that_are_no_letters(walk, tmp_path):
+    """A zip that was packed on a machine of another encoding: Python has these bytes as lone surrogates."""
+    folder = tmp_path / os.fsdecode(b"d\xe9pot")
+    folder.mkdir()
+    source = folder / os.fsdecode(b"ros\xe9.mp4")
+    source.write_bytes((walk / "walk.mp4").read_bytes())
+    out = reconstruct_video(source, tmp_path / "out", walk / "weights.safetensors", refine=0, export=("tum", "html"))
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["settings"]["source"], summary["notes"]) == (str(source), ["The walls are made up."])
+    assert "ros\\udce9" in (out / "scene.html").read_text(encoding="utf-8")
 
 
 def test_a_terminal_without_a_letter_shows_its_number(tmp_path, monkeypatch):

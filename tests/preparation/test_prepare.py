@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packed(root: Path, tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("out") / "packed"
     return prepare(root, out, size=48), out
+
+
+def test_a_name_whose_bytes_are_no_letters(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    write(tmp_path / "raw" / os.fsdecode(b"ros\xe9.mp4"), pan(0, 30))
+    prepare(tmp_path / "raw", tmp_path / "packed", size=48)
+    assert [os.fsencode(name) for name in PackedVideos(tmp_path / "packed").names] == [b"ros\xe9"]
 
 
 def test_frames_are_packed_even_where_the_report_cannot_be_drawn(tmp_path: Path, monkeypatch) -> None:

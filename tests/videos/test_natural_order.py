@@ -92,3 +92,28 @@ def test_times_alone_belong_to_the_images_in_natural_order(tmp_path: Path) -> No
     write(tmp_path / "image_2", ["000009.png", "000010.png"])
     (tmp_path / "times.txt").write_text("0.000000e+00\n1.036224e-01\n")
     assert ImageFolderReader(tmp_path / "image_2").times.tolist() == pytest.approx([0, 0.1036224])
+
+
+def test_dates_are_times(tmp_path: Path) -> None:
+    """As beside the images of KITTI's raw recordings, with nine digits behind the point."""
+    write(tmp_path / "data", ["0000000000.png", "0000000001.png", "0000000002.png"])
+    second = "2011-09-26 13:02:{:012.9f}\n"
+    (tmp_path / "timestamps.txt").write_text("".join(second.format(25.951199337 + 0.103 * n) for n in range(3)))
+    reader = ImageFolderReader(tmp_path / "data")
+    assert reader.start == pytest.approx(1317042145.951199, abs=1e-5)  # date -u -d '2011-09-26 13:02:25' +%s
+    assert reader.times.tolist() == pytest.approx([0, 0.103, 0.206], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "step"),
+    [
+        (["a.png 2024-05-01T10:00:00Z", "b.png 2024-05-01T12:00:01+02:00"], 1),
+        (["2024-05-01T10:00:00.25,a.png", "2024-05-01T10:00:00.75,b.png"], 0.5),
+        (["a.png 2024-13-01 10:00:00", "b.png 2024-13-01 10:00:01"], None),  # no month
+    ],
+)
+def test_dates_beside_names(tmp_path: Path, lines: list[str], step: float | None) -> None:
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    (tmp_path / "timestamps.txt").write_text("\n".join(lines))
+    times = time_stamps(tmp_path, files)
+    assert (times and times[1] - times[0]) == step

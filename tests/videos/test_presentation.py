@@ -149,3 +149,21 @@ def test_auto_goes_on_with_pyav_where_torchcodec_fails_at_reading(tmp_path: Path
     assert isinstance(reader, FallbackReader)
     reader.read([40])
     assert isinstance(reader._reader, PyAVReader)
+
+
+def test_frames_that_share_a_time_are_all_read(tmp_path: Path):
+    """As recordings of screens and network streams have them: FFmpeg shows these frames, too."""
+    path = encode(tmp_path / "even.mkv", count=12, options={"bf": "0", "g": "4"})
+    with av.open(str(path)) as reader, av.open(str(tmp_path / "video.mkv"), "w") as writer:
+        copy = writer.add_stream_from_template(reader.streams.video[0])
+        packets = [packet for packet in reader.demux(video=0) if packet.size]
+        for number in (5, 9):
+            packets[number].pts = packets[number].dts = packets[number - 1].pts
+        for packet in packets:
+            packet.stream = copy
+            writer.mux(packet)
+    reader = open_video(tmp_path / "video.mkv")
+    assert [number_in(image) for image in reader.read(range(12)).permute(0, 2, 3, 1).numpy()] == list(range(12))
+    assert [number_in(image) for image in reader.read([9, 2]).permute(0, 2, 3, 1).numpy()] == [9, 2]
+    torch.testing.assert_close(reader.times, torch.arange(12).double() / 30, atol=0.04, rtol=0)
+    assert (reader.times.diff() > 0).all()

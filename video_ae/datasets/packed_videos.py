@@ -265,7 +265,7 @@ class _Names(Sequence[str]):
     def __getitem__(self, number: Any) -> Any:  # a name, or the names of a slice
         if isinstance(number, slice):
             return _Names(self._column[number])
-        return bytes(self._column[number]).decode()
+        return os.fsdecode(self._column[number])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)

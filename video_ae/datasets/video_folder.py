@@ -66,6 +66,8 @@ class VideoFolder(ClipSource):
 def search_videos(root: Path) -> tuple[list[Path], dict[str, str]]:
     """Video files and folders of at least two images at or below a path; names that start with a dot are left out.
 
+    A folder to which several links lead counts once, so that links in a circle end.
+
     Args:
         root: a folder, or a file, which is taken as a video.
 
@@ -81,13 +83,16 @@ def search_videos(root: Path) -> tuple[list[Path], dict[str, str]]:
         return [root], {}
     found: list[Path] = []
     passed: dict[str, str] = {}
-    _search(root, root, found, passed)
+    _search(root, root, found, passed, set())
     for name, reason in passed.items():
         log.warning("%s: %s", name, reason)
     return found, passed
 
 
-def _search(root: Path, folder: Path, found: list[Path], passed: dict[str, str]) -> None:
+def _search(root: Path, folder: Path, found: list[Path], passed: dict[str, str], seen: set[Path]) -> None:
+    if (real := folder.resolve()) in seen:
+        return
+    seen.add(real)
     entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
     images, reasons = choose_images(entries)
     if len(images) > 1:
@@ -98,7 +103,7 @@ def _search(root: Path, folder: Path, found: list[Path], passed: dict[str, str])
         if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
             found.append(path)
         elif path.is_dir():
-            _search(root, path, found, passed)
+            _search(root, path, found, passed, seen)
 
 
 def short_names(root: Path, paths: list[Path]) -> list[str]:

@@ -41,13 +41,16 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
-    """Writes a text file in UTF-8; see `write_atomically`.
+    r"""Writes a text file in UTF-8; see `write_atomically`.
+
+    Bytes of a file's name that are no UTF-8 (a zip packed elsewhere) are written as their numbers, `\udce9`, which JSON
+    reads as that name again.
 
     Args:
         path: the file.
         text: its content.
     """
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def write_bytes_atomically(path: str | Path, content: bytes) -> None:

@@ -290,10 +290,20 @@ def _image_from_bytes(content: BytesIO) -> ColmapImage:
 
 
 def _images_from_text(lines: list[str]) -> list[ColmapImage]:
+    """A line of each image, and one of its 2D points, which is empty where it has none; scripts leave that one out."""
     images = []
-    remaining = iter(lines)
-    for line in filter(str.strip, remaining):
-        words = line.split(maxsplit=9)
-        images.append(ColmapImage(int(words[0]), tuple(map(float, words[1:8])), int(words[8]), words[9].strip()))
-        next(remaining, None)  # its 2D points; an empty line where it has none
+    points_follow = False
+    for line in lines:
+        if points_follow and not _names_an_image(line):
+            points_follow = False
+        elif line.strip():
+            words = line.split(maxsplit=9)
+            images.append(ColmapImage(int(words[0]), tuple(map(float, words[1:8])), int(words[8]), words[9].strip()))
+            points_follow = True
     return images
+
+
+def _names_an_image(line: str) -> bool:
+    """Whether a line ends with a name; one of 2D points ends with a number."""
+    words = line.split()
+    return len(words) >= 10 and not words[-1].lstrip("-").isdecimal()

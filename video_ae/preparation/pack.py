@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def _rate(video: Prepared, segment: list[int]) -> float:
 
 def _table(kept: list[Kept]) -> np.ndarray:
     videos = {name: number for number, name in enumerate(dict.fromkeys(segment.video for segment in kept))}
-    names = [segment.name.encode() for segment in kept]
+    names = [os.fsencode(segment.name) for segment in kept]
     kind = np.dtype(
         [("name", f"S{max(map(len, names))}"), ("video", "<i4"), ("shard", "<i4"), ("first", "<i4"),
          ("frames", "<i4"), ("rate", "<f4"), ("overlaps", "<f4", (len(OVERLAP_GAPS),))]

@@ -60,7 +60,7 @@ def prepare(
         raise UserError(f"{str(root)!r} contains no videos: give a folder with videos or folders of images.")
     _claim(out, overwrite)
     jobs = [
-        Job(path, name, out / PARTS / hashlib.sha256(name.encode()).hexdigest()[:20], size, decoder)
+        Job(path, name, out / PARTS / hashlib.sha256(os.fsencode(name)).hexdigest()[:20], size, decoder)
         for path, name in zip(paths, short_names(root, paths), strict=True)
     ]
     try:

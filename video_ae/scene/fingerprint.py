@@ -1,6 +1,7 @@
 """What tells a video from others of the same name, size and length."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from video_ae.videos.image_folder import images_in
@@ -20,7 +21,7 @@ def fingerprint(path: Path) -> str:
     files = [path]
     if path.is_dir():
         images = images_in(path)
-        digest.update("\n".join(image.name for image in images).encode())
+        digest.update(os.fsencode("\n".join(image.name for image in images)))
         files = [images[0], images[-1]] if images else []
     for file in files:
         size = file.stat().st_size

@@ -54,7 +54,8 @@ def _title(figure: Figure, reconstruction: Reconstruction, notes: list[str], tot
     angle = 2 * math.degrees(math.atan(0.5 / focal))
     width, height = reconstruction.source.image_size
     as_it_is: dict[str, Any] = {"x": 0.045, "va": "top", "parse_math": False}  # names and notes may have dollar signs
-    figure.text(y=1 - 0.2 / total, s=reconstruction.name, size=17, weight="bold", color=_INK, **as_it_is)
+    name = reconstruction.name.encode("utf-8", "backslashreplace").decode()  # bytes that are no letters as numbers
+    figure.text(y=1 - 0.2 / total, s=name, size=17, weight="bold", color=_INK, **as_it_is)
     facts = (
         f"{len(reconstruction)} frames of {width} × {height} · focal length {focal:.3f} × width "
         f"({focal * width:.0f} px, {angle:.0f}° horizontal field of view) · "

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError, unreadable_as
 from video_ae.videos.base import VideoReader
+from video_ae.videos.color_profile import as_srgb, profile_name
 from video_ae.videos.image_kinds import choose_images, register_heif
 from video_ae.videos.natural_order import natural_order
 from video_ae.videos.time_stamps import time_stamps
@@ -68,6 +69,9 @@ class ImageFolderReader(VideoReader):
             times = torch.full((len(self.files),), torch.nan, dtype=torch.float64)
         start = 0.0 if times[0].isnan() else times[0].item()
         super().__init__(Path(folder).resolve().name, first, times - start, start)
+        with _opened(self.files[0]) as image:
+            if name := profile_name(image):
+                self.notes = (f"colours: those of the profile {name!r} were brought to sRGB",)
 
     def _sort_by_time(self, folder: Path) -> Float64[Tensor, "frame"] | None:
         stamps = time_stamps(folder, self.files)
@@ -122,4 +126,4 @@ def _rgb(file: Path, upright: bool) -> np.ndarray:
         if image.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
             grey = (np.asarray(image) >> 8).astype(np.uint8)
             return np.repeat(grey[..., None], 3, -1)
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        return np.array(as_srgb(image if image.mode == "RGB" else image.convert("RGB")))

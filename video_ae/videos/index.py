@@ -179,15 +179,26 @@ def _times_by_decoding(path: Path, stream: int) -> tuple[list[int], bool]:
     import av
 
     with av.open(str(path), metadata_errors="ignore") as container:
-        stamps = [frame.pts for frame in container.decode(container.streams[stream])]
+        found = [frame.pts for frame in container.decode(container.streams[stream])]
+    stamps = _without_repetitions(found)
     known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) < max(1, min(2, len(stamps))) or len(set(known)) != len(known):
+    if len(known) < max(1, min(2, len(stamps))) or found.count(None) + 2 * len(known) < len(found):
         raise UserError(
             f"{str(path)!r} has frames without usable times: convert it first, "
             "for example with `ffmpeg -i in -c:v libx264 out.mp4`."
         )
     in_order = _complete_times(stamps)
     return in_order, in_order != stamps
+
+
+def _without_repetitions(stamps: list[int | None]) -> list[int | None]:
+    """None in place of times that an earlier frame has: recordings of screens and streams have some.
+
+    >>> _without_repetitions([1, 2, 2, 3])
+    [1, 2, None, 3]
+    """
+    first = {stamp: number for number, stamp in reversed(list(enumerate(stamps)))}
+    return [stamp if first[stamp] == number else None for number, stamp in enumerate(stamps)]
 
 
 def _complete_times(stamps: list[int | None]) -> list[int]:

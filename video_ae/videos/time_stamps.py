@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from video_ae.videos.natural_order import have_decimals
@@ -11,14 +12,16 @@ from video_ae.videos.natural_order import have_decimals
 LISTS = ("rgb.txt", "timestamps.txt", "times.txt", "data.csv", "timestamps.csv")
 _UNITS = {13: 1e-3, 16: 1e-6, 19: 1e-9}  # seconds per unit of a Unix time, by its digits
 _NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")  # KITTI's raw recordings
 
 
 def time_stamps(folder: Path, files: Sequence[Path]) -> list[float] | None:
     """Seconds at which each image was taken; None where neither a list nor the names say it.
 
     A list has a line for each image, with its name and the time in any order (`LISTS`, TUM's rgb.txt), or the time
-    alone. Names are seconds with a decimal point and enough digits (1.01 may count something within 1), or Unix times
-    in milli-, micro- or nanoseconds. They count only where all are different.
+    alone; a time is a number or a date (ISO 8601, of UTC where it names no zone). Names are seconds with a decimal
+    point and enough digits (1.01 may count something within 1), or Unix times in milli-, micro- or nanoseconds. They
+    count only where all are different.
 
     Args:
         folder: of the images.
@@ -39,6 +42,7 @@ def _from_list(file: Path, files: Sequence[Path]) -> list[float] | None:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
+    text = _DATE.sub(_unix_time, text)
     lines = [line.replace(",", " ").split() for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
     if len(lines) == len(files) and all(len(words) == 1 for words in lines):
         times = [_seconds(words[0]) for words in lines]
@@ -61,6 +65,19 @@ def _from_names(files: Sequence[Path]) -> list[float] | None:
     if not all(_NUMBER.fullmatch(stem) and (decimal or _is_unix_time(stem)) for stem in stems):
         return None
     return [time for stem in stems if (time := _seconds(stem)) is not None]
+
+
+def _unix_time(date: re.Match[str]) -> str:
+    """Seconds since 1970; the date itself where there is none of that name.
+
+    >>> _unix_time(_DATE.fullmatch("2011-09-26 13:02:25.951199337"))
+    '1317042145.951199'
+    """
+    try:
+        time = datetime.fromisoformat(date[0])
+    except ValueError:
+        return date[0]
+    return repr((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
 def _is_unix_time(text: str) -> bool:
