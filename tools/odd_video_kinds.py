@@ -140,6 +140,7 @@ PROPERTIES: dict[str, Property] = {
     "fragmented": Property(codecs=("h264", "hevc", "av1"), containers=("mp4",), then="-movflags frag_keyframe"),
     "odd size": Property("-pix_fmt yuv444p", "scale=95:63", ("h264", "vp9", "ffv1")),
     "tiny": Property(filters="scale=16:16", codecs=("h264", "mpeg4", "mjpeg", "vp8")),
+    "both eyes": Property("-x264-params frame-packing=3", codecs=("h264",)),
     "cover image and sound": Property(then="COVER", codecs=("h264",), containers=("mp4", "mkv")),
 }  # fmt: skip
 

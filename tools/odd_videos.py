@@ -4,8 +4,9 @@
 
 Each file is read by every decoder, forwards and shuffled; the reference is the program `ffmpeg` with the filters that
 bring that property to square, upright, progressive pixels of the standard range. Written are the files, results.json,
-and the table of a page, between `<!-- odd videos -->` and `<!-- /odd videos -->`. Exit code 1 if a decoder neither
-agrees with ffmpeg nor refuses in one sentence.
+and the table of a page, between `<!-- odd videos -->` and `<!-- /odd videos -->`. What `auto` refuses is given to the
+command `reconstruct`, too, which must say the same sentence, write nothing and leave with exit code 2. Exit code 1 if
+a decoder neither agrees with ffmpeg nor refuses in one sentence.
 """
 
 import argparse
@@ -136,6 +137,17 @@ def try_decoder(decoder: str, path: Path, prop: Property) -> dict:
         return {"verdict": "WRONG", "reason": f"{type(error).__name__}: {error}"}
 
 
+def try_command(path: Path, reason: str) -> dict:
+    """As `try_decoder`, of `video-ae reconstruct`, which must refuse a file for this reason, with exit code 2."""
+    out = path.with_suffix(".out")
+    command = [sys.executable, "-m", "video_ae", "reconstruct", str(path), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    said = done.stderr.replace(f"{path.parent}/", "").splitlines()
+    plain = done.returncode == 2 and said[-1:] == [f"video-ae: error: {reason}"] and not out.exists()
+    verdict = "refused" if plain and not any("Traceback" in line for line in said) else "WRONG"
+    return {"verdict": verdict, "reason": f"{done.returncode}: {' / '.join(said)}"}
+
+
 def table(results: list[dict]) -> str:
     """A row for each property: what is done with it, in how many files, and what the decoders do."""
     titles = ["property", "files", "`auto`", "difference (of 255)", "`pyav`", "`torchcodec`", "`decord`"]
@@ -170,6 +182,8 @@ def main(argv: list[str] | None = None) -> int:
         write_odd_video(path, prop, case.codec, arguments.seed)
 
         found = {decoder: try_decoder(decoder, path, prop) for decoder in DECODERS}
+        if found["auto"]["verdict"] == "refused":
+            found["command"] = try_command(path, found["auto"]["reason"])
         results.append({"file": case.file, "property": case.prop} | found)
         print(case.file, {decoder: one["verdict"] for decoder, one in found.items()}, found["auto"].get("reason", ""))
     (arguments.out / "results.json").write_text(json.dumps({"seed": arguments.seed, "files": results}, indent=1))
@@ -177,7 +191,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.page is not None:
         text = BLOCK.sub(lambda found: f"{found[1]}\n{table(results)}{found[2]}", arguments.page.read_text())
         arguments.page.write_text(text)
-    return int(any(one[decoder]["verdict"] == "WRONG" for one in results for decoder in DECODERS))
+    tried = [one[decoder] for one in results for decoder in (*DECODERS, "command") if decoder in one]
+    return int(any(one["verdict"] == "WRONG" for one in tried))
 
 
 if __name__ == "__main__":

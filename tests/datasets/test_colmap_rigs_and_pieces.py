@@ -66,7 +66,7 @@ def test_each_folder_is_a_clip(rig: Path) -> None:
 
 @pytest.mark.parametrize("form", ["text", "binary", "none"])
 def test_cameras_of_a_rig_in_one_folder(tmp_path: Path, form: str) -> None:
-    """Without rigs, COLMAP's default of a camera for each image must not take a clip apart."""
+    """Also without rigs, as two phones that filmed one scene are: each camera has several images."""
     seen = rows(invert(poses()))
     images = {f"{i}_{side}.png": (camera, row) for i, row in enumerate(seen) for camera, side in ((1, "l"), (2, "r"))}
     for side in "lr":
@@ -76,10 +76,23 @@ def test_cameras_of_a_rig_in_one_folder(tmp_path: Path, form: str) -> None:
         write_rigs(tmp_path / "sparse" / "0", form)
         assert read_colmap_rigs(tmp_path / "sparse" / "0") == [{1, 2}]
     source = open_dataset(tmp_path)
-    expected = [tmp_path.name] if form == "none" else [f"{tmp_path.name}/camera1", f"{tmp_path.name}/camera2"]
-    assert source.names == expected
-    assert [source.frame_count(number) for number in range(len(source))] == ([10] if form == "none" else [5, 5])
+    assert source.names == [f"{tmp_path.name}/camera1", f"{tmp_path.name}/camera2"]
+    assert [source.frame_count(number) for number in range(2)] == [5, 5]
     assert dot_error(source.load(0)) < 1
+
+
+@pytest.mark.parametrize("cameras", [[1, 2, 3, 4, 5], [1, 1, 1, 2, 1]])
+def test_a_camera_for_each_image_takes_no_clip_apart(tmp_path: Path, cameras: list[int]) -> None:
+    """COLMAP's default where it is not told that images share one."""
+    names = [f"{number}.png" for number in range(COUNT)]
+    write_images([tmp_path / "images" / name for name in names], INTRINSICS)
+    write_model(
+        tmp_path / "sparse" / "0",
+        dict(zip(names, zip(cameras, rows(invert(poses())), strict=True), strict=True)),
+        max(cameras),
+    )
+    source = open_dataset(tmp_path)
+    assert (source.names, source.frame_count(0)) == ([tmp_path.name], COUNT)
 
 
 @pytest.mark.parametrize("left", [0, 9, 25, 70])

@@ -144,6 +144,21 @@ def test_smoothing_keeps_constant_speed_and_calms_shaking():
     torch.testing.assert_close(smooth(shaky, 0.0).world_from_camera, shaky.world_from_camera, atol=1e-9, rtol=0)
 
 
+def test_smoothing_follows_the_clock_where_frames_come_unevenly():
+    twist = torch.tensor([0.0, 0.1, 0.02, 0.1, 0.0, 0.3])
+    times = torch.cat([torch.arange(0, 1, 1 / 30), torch.arange(1, 2, 1 / 10), torch.arange(2, 2.6, 1 / 30)]).double()
+    steady = Cameras(se3_exp(times[:, None] * twist), walk(len(times)).intrinsics)
+    torch.testing.assert_close(
+        smooth(steady, 0.1, times).world_from_camera, steady.world_from_camera, atol=1e-9, rtol=0
+    )
+    by_frame = smooth(steady, 3.0).world_from_camera
+    assert (by_frame - steady.world_from_camera).abs().max() > 1e-3, "by the frame it bends where the rate changes"
+    shaky = walk(40, shake=0.02)
+    for sigma in (0.5, 2.0, 7.3):  # even times are numbers of frames
+        seconds = smooth(shaky, sigma / 25, torch.arange(40).double() / 25).world_from_camera
+        torch.testing.assert_close(seconds, smooth(shaky, sigma).world_from_camera, atol=1e-9, rtol=0)
+
+
 def test_sizes_follow_depth_and_path():
     assert scene_depth(torch.full((3, 4), 0.25)) == 4
     assert scene_depth(torch.zeros(3)) == 1

@@ -1,5 +1,6 @@
 """Frames are shown as their container says: turned, mirrored, deinterlaced; and read where there is no index."""
 
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
@@ -65,6 +66,43 @@ def test_other_angles_are_named(videos: dict[str, Path], tmp_path: Path):
     path = with_matrix(videos["closed"], tmp_path / "turned.mp4", (0.866, 0.5, -0.5, 0.866))
     with pytest.raises(UserError, match=r"turned by -30 degrees, and only quarter turns are read"):
         open_video(path)
+
+
+def insert(data: bytes, path: list[bytes], box: bytes) -> bytes:
+    """An mp4 file with a further box at the end of the one at a path."""
+    at, changed = 0, b""
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        inner = data[at + 8 : at + size]
+        if kind == path[0]:
+            inner = insert(inner, path[1:], box) if path[1:] else inner + box
+        changed += struct.pack(">I4s", len(inner) + 8, kind) + inner
+        at += size
+    return changed
+
+
+def all_around(path: Path) -> Path:
+    """A file with the tag of Spherical Video V1 (github.com/google/spatial-media), as 360-degree cameras write it."""
+    tags = {"StitchingSoftware": "any", "Spherical": "true", "Stitched": "true", "ProjectionType": "equirectangular"}
+    said = "".join(f"<GSpherical:{tag}>{value}</GSpherical:{tag}>" for tag, value in tags.items()).encode()
+    box = bytes.fromhex("ffcc8263f8554a938814587a02521fdd") + said
+    plain = encode(path.with_suffix(".mp4"), count=4).read_bytes()
+    marked = insert(plain, [b"moov", b"trak"], struct.pack(">I4s", len(box) + 8, b"uuid") + box)
+    path.with_suffix(".mp4").write_bytes(marked)  # the frames stand before `moov`: their places do not change
+    return path.with_suffix(".mp4")
+
+
+def for_two_eyes(path: Path) -> Path:
+    return encode(path.with_suffix(".mp4"), count=4, options={"x264-params": "frame-packing=3"})
+
+
+@pytest.mark.parametrize(
+    ("make", "said"), [(all_around, r"is a 360-degree video, .* v360="), (for_two_eyes, r"two views .* stereo3d=")]
+)
+def test_frames_that_are_no_view_of_one_camera_are_refused(tmp_path: Path, make: Callable[[Path], Path], said: str):
+    for decoder in ("auto", "torchcodec"):
+        with pytest.raises(UserError, match=said):
+            open_video(make(tmp_path / "video"), decoder)
 
 
 def field_scene(time: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Images with the cameras that COLMAP found for them."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -31,8 +32,9 @@ class ColmapModels(PosedVideos):
     `colmap/sparse/0` (nerfstudio) or in the root itself. Where COLMAP could not connect all images, the pieces are
     models of their own (`sparse/1`, ...): the one with the most images is taken, and a warning names the others. Only
     registered images are frames, in natural order of their names. Those of different folders (`front/0.png`,
-    `back/0.png`) or of different cameras of a rig are clips of their own. Names are looked up in `images`, beside the
-    model, in `images` beside `sparse`, and in `images_2`, `images_4`, ... Images that were scaled are fine.
+    `back/0.png`), of different cameras of a rig, or of different cameras that all have several are clips of their own.
+    Names are looked up in `images`, beside the model, in `images` beside `sparse`, and in `images_2`, `images_4`, ...
+    Images that were scaled are fine.
     Conventions: `video_ae.formats.colmap`. Lenses with distortion: `pinhole_intrinsics`.
     """
 
@@ -52,7 +54,7 @@ class ColmapModels(PosedVideos):
         return _frames(path, model, read_colmap_cameras(model), _images_of(model))
 
     def clips(self, path: Path) -> Mapping[str, PosedFrames]:
-        """A clip for each folder of images, and for each camera of a rig.
+        """A clip for each folder of images, and in it for each camera of a rig and for each that is used again.
 
         Args:
             path: the folder of the scene.
@@ -101,18 +103,26 @@ def _images_of(model: Path) -> list[ColmapImage]:
 
 
 def _by_camera(images: Iterable[ColmapImage], rigs: Sequence[set[int]]) -> dict[str, list[ColmapImage]]:
-    """The images by folder, and by camera within it where a rig has several; "" where all belong together."""
+    """The images by folder, and by camera within it where there are several; "" where all belong together.
+
+    COLMAP gives each image a camera of its own unless it is told that they share one. So several cameras count where
+    they belong to a rig, or where each of them has more than one image.
+    """
     mounted = set().union(*rigs)
-    groups: dict[tuple[str, int | None], list[ColmapImage]] = {}
+    folders: dict[str, list[ColmapImage]] = {}
     for image in images:
-        folder = PurePosixPath(image.name).parent.as_posix()
-        groups.setdefault((folder, image.camera if image.camera in mounted else None), []).append(image)
+        folders.setdefault(PurePosixPath(image.name).parent.as_posix(), []).append(image)
+    groups: dict[tuple[str, int | None], list[ColmapImage]] = {}
+    for folder, inside in folders.items():
+        used = Counter(image.camera for image in inside)
+        shared = set(used) if min(used.values()) > 1 else mounted
+        for image in inside:
+            groups.setdefault((folder, image.camera if image.camera in shared else None), []).append(image)
     if len(groups) == 1:
         return {"": next(iter(groups.values()))}
-    folders = [folder for folder, _ in groups]
+    clips = Counter(folder for folder, _ in groups)
     names = {
-        (folder, camera): folder if folders.count(folder) == 1 else f"{folder}/camera{camera}"
-        for folder, camera in groups
+        (folder, camera): folder if clips[folder] == 1 else f"{folder}/camera{camera}" for folder, camera in groups
     }
     return {names[key].removeprefix("./"): images for key, images in groups.items()}
 

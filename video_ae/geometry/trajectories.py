@@ -120,28 +120,41 @@ def _catmull_rom(points: Tensor, left: Tensor, right: Tensor, part: Tensor) -> T
     )
 
 
-def smooth(cameras: Cameras, sigma: float) -> Cameras:
+def smooth(cameras: Cameras, sigma: float, times: Float[Tensor, "frame"] | None = None) -> Cameras:
     """Each pose replaced by a Gaussian average of its neighbours in its own tangent space.
 
-    Towards the ends the window shrinks symmetrically, so the first and last pose stay, and a motion at constant speed
-    is not changed at all. Intrinsics stay.
+    The average is the value of a line that is fitted to them (local linear regression; Cleveland 1979), so that a
+    motion at constant speed is not changed at all, however uneven the times are. Towards the ends the window shrinks,
+    so the first and last pose stay. Intrinsics stay.
 
     Args:
         cameras: the path.
-        sigma: standard deviation of the Gaussian, in frames.
+        sigma: standard deviation of the Gaussian, in the unit of `times`.
+        times: at which the cameras saw, ascending; by default the numbers of the frames.
     """
     pose = cameras.world_from_camera
-    count = len(cameras)
-    reach = int(_WINDOW * sigma)
+    count, reach = len(cameras), _WINDOW * sigma * (1 + 1e-6)  # a frame at the window's end counts, however rounded
+    moments = torch.arange(count, device=pose.device) if times is None else times.to(pose.device)
+    moments = moments.to(pose.dtype)
+    first = torch.searchsorted(moments, moments - reach).tolist()
+    last = torch.searchsorted(moments, moments + reach, right=True).tolist()
     smoothed = []
     for frame in range(count):
-        radius = min(reach, frame, count - 1 - frame)
-        window = pose[frame - radius : frame + radius + 1]
-        offsets = torch.arange(-radius, radius + 1, dtype=pose.dtype, device=pose.device)
+        radius = min(frame, count - 1 - frame)
+        near = slice(max(first[frame], frame - radius), min(last[frame], frame + radius + 1))
+        offsets = moments[near] - moments[frame]
         weights = torch.exp(-0.5 * (offsets / max(sigma, 1e-6)) ** 2)
-        twists = se3_log(invert(pose[frame]) @ window)
-        smoothed.append(pose[frame] @ se3_exp((weights / weights.sum()) @ twists))
+        twists = se3_log(invert(pose[frame]) @ pose[near])
+        smoothed.append(pose[frame] @ se3_exp(_value_of_line(weights, offsets) @ twists))
     return Cameras(torch.stack(smoothed), cameras.intrinsics)
+
+
+def _value_of_line(weights: Float[Tensor, "n"], offsets: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """What values at `offsets` contribute to the value at 0 of the line that is fitted to them by weighted squares."""
+    mean = (weights @ offsets) / weights.sum()
+    spread = weights @ (offsets - mean) ** 2
+    tilt = torch.where(spread > 0, mean / spread, 0.0)
+    return weights / weights.sum() - tilt * weights * (offsets - mean)
 
 
 def resample(cameras: Cameras, frames: int) -> Cameras:

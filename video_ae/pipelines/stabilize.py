@@ -90,44 +90,45 @@ def stabilize_video(
         video = settings.reconstruct(source, model, stages)
         need_motion(video)
         seconds = None if lock else smooth_seconds or DEFAULT_SECONDS
-        found, rate = video.path("input"), video.frame_rate
-        steady = locked_trajectory(video) if seconds is None else smoothed_trajectory(found, seconds * rate)
+        found, times = video.path("input"), video.shown_times
+        steady = locked_trajectory(video) if seconds is None else smoothed_trajectory(found, times, seconds)
         renderer = ImageBasedRenderer.of(video, settings.size)
         stages("looking at the borders", 0)
         zoom, unseen = choose_zoom(renderer.coverage(steady))
         stages("looking at the borders", 1)
         own = [{position: 1.0} for position in range(len(steady))]
         images = renderer.images(zoomed(steady, zoom), own, lambda done: stages("rendering the steady view", done))
-        sound = write_video_with_sound(out, images, video.shown_times, Path(source))
-    before, after = (stability(path, rate, video.scene_depth) for path in (found, steady))
+        sound = write_video_with_sound(out, images, times, Path(source))
+    before, after = (stability(path, times, video.scene_depth) for path in (found, steady))
     report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
     write_json_atomically(out.with_suffix(".json"), asdict(report))
     return report
 
 
-def stability(cameras: Cameras, rate: float, depth: float) -> Stability:
+def stability(cameras: Cameras, times: Float[Tensor, "frame"], depth: float) -> Stability:
     """Accelerations of a camera path by second differences; 0 for paths of fewer than three frames.
 
     Args:
         cameras: of the path.
-        rate: frames a second.
+        times: in seconds, ascending.
         depth: a typical depth of the scene.
 
-    >>> pose = torch.eye(4).repeat(4, 1, 1)
+    >>> pose = torch.eye(4).double().repeat(4, 1, 1)
     >>> pose[:, 0, 3] = torch.tensor([0.0, 1.0, 4.0, 9.0])  # two more units in each frame
-    >>> stability(Cameras(pose, torch.ones(4, 4)), 10.0, 2.0)
+    >>> stability(Cameras(pose, torch.ones(4, 4)), torch.arange(4).double() / 10, 2.0)
     Stability(angular_acceleration=0.0, translational_acceleration=100.0)
     """
     if len(cameras) < 3:
         return Stability(0.0, 0.0)
     pose = cameras.world_from_camera
-    rotation = so3_log(pose[:-1, :3, :3].mT @ pose[1:, :3, :3]).diff(dim=0) * rate**2
-    shift = pose[:, :3, 3].diff(n=2, dim=0) * rate**2 / depth
-    squares = [part.square().sum(-1).mean().sqrt().item() for part in (rotation, shift)]
+    steps = times.diff().to(pose)[:, None]
+    speeds = so3_log(pose[:-1, :3, :3].mT @ pose[1:, :3, :3]) / steps, pose[:, :3, 3].diff(dim=0) / steps / depth
+    between = (steps[1:] + steps[:-1]) / 2
+    squares = [(speed.diff(dim=0) / between).square().sum(-1).mean().sqrt().item() for speed in speeds]
     return Stability(round(math.degrees(squares[0]), 6), round(squares[1], 6))
 
 
-def smoothed_trajectory(cameras: Cameras, sigma: float) -> Cameras:
+def smoothed_trajectory(cameras: Cameras, times: Float[Tensor, "frame"], sigma: float) -> Cameras:
     """The path smoothed by a Gaussian, its ends included.
 
     Beyond both ends it is continued by its own mirror image through the end poses, so that the window is whole
@@ -135,14 +136,19 @@ def smoothed_trajectory(cameras: Cameras, sigma: float) -> Cameras:
 
     Args:
         cameras: of the path.
-        sigma: standard deviation in frames.
+        times: in seconds, ascending.
+        sigma: standard deviation in seconds.
     """
-    reach = min(math.ceil(3 * sigma), len(cameras) - 1)
     pose = cameras.world_from_camera
+    at_ends = (times - times[0] <= 3 * sigma).sum(), (times[-1] - times <= 3 * sigma).sum()
+    reach = min(int(max(at_ends)), len(cameras) - 1)
     before = _mirrored(pose[0], pose[1 : reach + 1].flip(0))
     after = _mirrored(pose[-1], pose[-reach - 1 : -1].flip(0))
     extended = Cameras(torch.cat([before, pose, after]), cameras.intrinsics[:1].expand(len(pose) + 2 * reach, 4))
-    return Cameras(smooth(extended, sigma).world_from_camera[reach : reach + len(pose)], cameras.intrinsics)
+    earlier, later = 2 * times[0] - times[1 : reach + 1].flip(0), 2 * times[-1] - times[-reach - 1 : -1].flip(0)
+    moments = torch.cat([earlier, times, later])
+    smoothed = smooth(extended, sigma, moments).world_from_camera[reach : reach + len(pose)]
+    return Cameras(smoothed, cameras.intrinsics)
 
 
 def _mirrored(end: Float[Tensor, "4 4"], poses: Float[Tensor, "n 4 4"]) -> Float[Tensor, "n 4 4"]:

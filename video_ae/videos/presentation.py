@@ -13,6 +13,8 @@ from video_ae.errors import UserError
 from video_ae.videos.dynamic_range import TRANSFERS, Transfer
 
 _LEAST_STRETCH = 0.01  # of pixels that are not square
+_RECTILINEAR = 4  # FFmpeg's number of the projection that is none (libavutil/spherical.h): phones say it, too
+_TWO_VIEWS = range(1, 8)  # FFmpeg's numbers of packings of both views into one frame or after another (stereo3d.h)
 _NOT_STRAIGHT = 0.02  # sine of the angle by which a display matrix may differ from quarter turns
 
 
@@ -84,8 +86,10 @@ def presentation_of(frame: Any, stream: Any, path: Path) -> Presentation:
         path: of the file, for messages.
 
     Raises:
-        UserError: the file turns frames by other angles than quarter turns.
+        UserError: the file turns frames by other angles than quarter turns, or its frames are no view of one camera:
+            they show all around, or two views for two eyes.
     """
+    _check_view(frame, path)
     mirrored, turns = _orientation(frame, path)
     return Presentation(
         (frame.width, frame.height),
@@ -95,6 +99,24 @@ def presentation_of(frame: Any, stream: Any, path: Path) -> Presentation:
         TRANSFERS.get(int(getattr(frame, "color_trc", 0))),  # older PyAV does not tell
         frame.interlaced_frame,
     )
+
+
+def _check_view(frame: Any, path: Path) -> None:
+    if _first_number(frame, "SPHERICAL") not in (None, _RECTILINEAR):
+        raise UserError(
+            f"{str(path)!r} is a 360-degree video, and only views of ordinary cameras are read: cut one out first, for "
+            "example with `ffmpeg -i in.mp4 -vf v360=e:flat:h_fov=90:v_fov=60 out.mp4`."
+        )
+    if _first_number(frame, "STEREO3D") in _TWO_VIEWS:
+        raise UserError(
+            f"{str(path)!r} holds two views for two eyes (stereo 3D): cut one out first, for example with "
+            "`ffmpeg -i in.mp4 -vf stereo3d=sbsl:ml,sidedata=delete out.mp4`."
+        )
+
+
+def _first_number(frame: Any, kind: str) -> int | None:
+    side_data = frame.side_data.get(kind)
+    return None if side_data is None else int(np.frombuffer(bytes(side_data), np.int32)[0])
 
 
 def _square_width(width: int, pixel_aspect: Fraction | None) -> int:
