@@ -1,7 +1,7 @@
 """A video whose scene was found, rendered: its own frames, and views along other paths."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float32, UInt8
@@ -13,6 +13,7 @@ from video_ae.geometry.trajectories import PATHS, novel, scene_depth
 from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.solved_video import SolvedVideo
 from video_ae.scene.source import check_size
+from video_ae.steps import kept, scratch
 from video_ae.types import Cameras, RenderedViews, TensorRecord
 
 PATH_FRAMES = 96  # of a new path: four seconds
@@ -122,16 +123,22 @@ class RenderableVideo(SolvedVideo):
             return done if positions is None else done[positions]
         cameras = self._found if positions is None else self._found.select(positions)
         count, (width, height) = len(cameras), self.image_size
-        rgb, depth = torch.empty(count, 3, height, width, dtype=torch.uint8), torch.empty(count, height, width)
-        parts = zip(rgb.split(CHUNK), depth.split(CHUNK), strict=True)
-        chunks = render_chunks(self, cameras, self.image_size, progress)
-        for (own_rgb, own_depth), views in zip(parts, chunks, strict=True):
-            own_rgb.copy_(to_bytes(views.rgb))
-            own_depth.copy_(views.inverse_depth)
-        rendered = RenderedFrames(rgb, depth)
+        rendered = RenderedFrames(
+            scratch((count, 3, height, width), torch.uint8), scratch((count, height, width), torch.float32)
+        )
+        for start in range(0, count, CHUNK):
+            progress(start / count)
+            chunk = slice(start, start + CHUNK)
+            views = kept("views", partial(self._render_chunk, cameras.select(chunk)))
+            rendered.rgb[chunk], rendered.inverse_depth[chunk] = views.rgb, views.inverse_depth
+        progress(1.0)
         if positions is None:
             self.__dict__["_rendered"] = rendered
         return rendered
+
+    def _render_chunk(self, cameras: Cameras) -> RenderedFrames:
+        views = RenderedViews.cat(list(render_chunks(self, cameras, self.image_size)))
+        return RenderedFrames(to_bytes(views.rgb), views.inverse_depth)
 
     def depth_maps(self) -> Float32[Tensor, "frame height width"]:
         """z that each frame's camera sees, in the scale of the cameras; NaN where too little was seen."""
