@@ -1,10 +1,11 @@
 """Runs every evaluation of docs/results.md and writes its tables anew.
 
     python scripts/reproduce_tables.py --real $REAL_CLIPS/eval --out runs/tables [--jobs 2] [--only NAME ...]
+    python scripts/reproduce_tables.py --phone $PHONE_CLIPS --out runs/tables --only phone
 
 Each run is one `video-ae evaluate` command with one thread; `--jobs` of them run side by side. A run that is complete
 in `--out` is not repeated. At the end docs/results/*.json and the tables of README.md and docs/*.md follow. Without
-`--real` only the walk-throughs, which are part of the project, are measured.
+`--real` and `--phone` only the walk-throughs, which are part of the project, are measured.
 """
 
 import argparse
@@ -47,6 +48,7 @@ WALKTHROUGHS = {
     "walkthroughs_published_protocol": ["paper", "--weights", PAPER],
 }
 HARD = {"hard": ["hard", "--peers"], "slow": ["hard"], "rates": ["hard", "--peers"]}  # folders of the same names
+PHONE = {"phone": ["phone", "--peers"]}  # clips of phones, of which nothing is part of the project
 DOCUMENTS = ["README.md", "docs/results.md", "docs/experiments.md"]
 
 
@@ -68,8 +70,9 @@ def run(name: str, words: list[str], data: Path, out: Path) -> float:
     start = time.monotonic()
     command = [sys.executable, "-m", "video_ae", "evaluate", words[0], "--data", str(data), *words[1:]]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    if name in REAL | FULL_SIZE:  # results name the folder of the clips so, wherever it lies
-        environment |= {"REAL_CLIPS": str(data.parent)}
+    # Results name the folders of the clips so, wherever they lie.
+    environment |= {"REAL_CLIPS": str(data.parent)} if name in REAL | FULL_SIZE else {}
+    environment |= {"PHONE_CLIPS": str(data)} if name in PHONE else {}
     with (out / f"{name}.log").open("w", encoding="utf-8") as log:
         ended = subprocess.run(
             [*command, "--out", os.path.relpath(out / name, ROOT), "--overwrite"],
@@ -91,13 +94,15 @@ def main() -> None:
     parser.add_argument("--real", type=Path, metavar="ROOT", help="the real clips, in RealEstate10K's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the runs write, kept")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
-    known = REAL | FULL_SIZE | WALKTHROUGHS | HARD
+    parser.add_argument("--phone", type=Path, metavar="ROOT", help="the clips of phones (docs/evaluation.md)")
+    known = REAL | FULL_SIZE | WALKTHROUGHS | HARD | PHONE
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(known)}")
     given = parser.parse_args()
     runs = [(name, words, given.real) for name, words in REAL.items()] if given.real else []
     runs += [(name, words, given.real.parent / "full_size") for name, words in FULL_SIZE.items()] if given.real else []
     runs += [(name, words, Path("data/walkthroughs/test")) for name, words in WALKTHROUGHS.items()]
     runs += [(name, words, Path("data/walkthroughs", name)) for name, words in HARD.items()]
+    runs += [(name, words, given.phone) for name, words in PHONE.items()] if given.phone else []
     if unknown := set(given.only or ()) - {name for name, *_ in runs}:
         parser.error(f"there is no run {sorted(unknown)[0]!r}: choose among {', '.join(name for name, *_ in runs)}")
     runs = [entry for entry in runs if not given.only or entry[0] in given.only]

@@ -1,12 +1,40 @@
 """Progress bars and timing of the stages of a command, on standard error."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _QUIET = 10.0  # seconds without a line, where there is no terminal
+_told: ContextVar[Callable[[str, float], None] | None] = ContextVar("told", default=None)
+
+
+@contextmanager
+def reporting_to(progress: Callable[[str, float], None]) -> Iterator[None]:
+    """Whom `report` tells within it.
+
+    Args:
+        progress: called with what is being done and the part done, from 0 to 1.
+    """
+    token = _told.set(progress)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def report(stage: str, done: float) -> None:
+    """Says how far a computation is, to whoever wants to know.
+
+    Args:
+        stage: what is being done.
+        done: the part that is done, from 0 to 1.
+    """
+    if (progress := _told.get()) is not None:
+        progress(stage, done)
 
 
 class Stages:
@@ -55,13 +83,16 @@ class _Bars(Progress):
     """A bar for each stage, from its first report on."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__(TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn(), console=console)
+        left = TimeRemainingColumn(elapsed_when_finished=True)
+        super().__init__(TextColumn("{task.description:<24}"), BarColumn(), left, console=console)
 
     def __call__(self, stage: str, done: float) -> None:
         bars = {task.description: task.id for task in self.tasks}
         if stage not in bars:
             self.start()
             bars[stage] = self.add_task(stage, total=1.0)
+        elif done == 0:  # a stage that comes again
+            self.reset(bars[stage])
         self.update(bars[stage], completed=done)
 
 
@@ -73,11 +104,16 @@ class _Lines:
 
     def __call__(self, stage: str, done: float) -> None:
         now, text = time.perf_counter(), ""
-        if stage not in self._began:
-            self._began[stage], text = now, f"{stage} ..."
+        if stage not in self._began or done == 0:
+            text = "" if stage in self._began else f"{stage} ..."
+            self._began[stage] = now
         elif now - self._said > _QUIET and 0 < done < 1:
             left = (now - self._began[stage]) * (1 - done) / done
-            text = f"{stage}: {done:.0%}, about {left:.0f} s left"
+            text = f"{stage}: {done:.0%}, about {_in_words(left)} left"
         if text:
             self._said = now
             self._console.print(text, highlight=False)
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"

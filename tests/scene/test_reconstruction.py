@@ -130,7 +130,7 @@ def test_artefacts_are_computed_once(walk, monkeypatch):
     assert walk.points() is walk.points()
     assert walk.gaussians() is walk.gaussians()
     walk.depth_maps()
-    monkeypatch.setattr("video_ae.scene.reconstruction.render_chunks", None)  # nothing is rendered any more
+    monkeypatch.setattr("video_ae.scene.renderable_video.render_chunks", None)  # nothing is rendered any more
     assert walk.depth_maps().shape == (COUNT, SIZE[1], SIZE[0])
     assert walk.render_frames([2]).rgb.shape == (1, 3, SIZE[1], SIZE[0])
 

@@ -1,7 +1,9 @@
 """One clip on its way from frames to poses: initialization, iteration, submaps and refinement, step after step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -36,6 +38,8 @@ from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.camera.working_images import WorkingImages
 from video_ae.camera.zoom_search import SolvedPart
 from video_ae.geometry.trajectories import spread_frames
+from video_ae.progress import report
+from video_ae.steps import kept
 
 if TYPE_CHECKING:
     from video_ae.camera.solver import CameraSolver
@@ -84,9 +88,12 @@ class ClipSolving:
     def feed_forward(self) -> Submap:
         """Initialization and iteration of the whole clip, or of submaps that end with one focal length."""
         if len(self.parts) == 1:
-            return self._keep(self.parts, [self._initialize(self.parts[0])])[0]
+            return self._solve(self.parts, lambda number: self._initialize(self.parts[number]))[0]
         submaps = solve_submaps(
-            self.parts, lambda part: self._summary(self._initialize(part)), self._continue, self._cost
+            self.parts,
+            lambda part: kept("submap", lambda: self._summary(self._initialize(part))),
+            lambda *given: kept("submap", lambda: self._continue(*given)),
+            lambda *given: kept("cost", lambda: self._cost(*given)),
         )
         focal = self.focal or common_focal(submaps)
         return self._polish_and_merge(submaps, 1, focal, self.solver.size, self.solver.stages[-1])
@@ -99,14 +106,11 @@ class ClipSolving:
             rounds: at most.
         """
         if len(self.parts) == 1:
-            solution = self.polish(self.parts[0], whole, rounds, self.focal, REFINE_SIZE, REFINE_GAPS)
-            return self._keep(self.parts, [solution])[0]
+            given = rounds, self.focal, REFINE_SIZE, REFINE_GAPS
+            return self._solve(self.parts, lambda number: self.polish(self.parts[number], whole, *given))[0]
         submaps, focal, size = [whole.frames(part) for part in self.parts], self.focal, _SUBMAP_SIZE
         if focal is None:  # a last round settles on one focal length
-            submaps = [
-                self._summary(self.polish(part, submap, rounds - 1, None, size, REFINE_GAPS))
-                for part, submap in zip(self.parts, submaps, strict=True)
-            ]
+            submaps = self._polish(submaps, rounds - 1, None, size, REFINE_GAPS)
             focal, rounds = common_focal(submaps), 1
         whole = self._polish_and_merge(submaps, rounds, focal, size, REFINE_GAPS)
         return self._close_loops(self._adjust(whole))
@@ -114,7 +118,7 @@ class ClipSolving:
     def _close_loops(self, adjusted: Submap) -> Submap:
         """The same frames with their loops closed, where some are still open and the other matches do not mind."""
         graph = self.images.graph(self.solver.search_size, self.solver.point_step + 1)
-        loops = find_loops(graph, graph.resample(adjusted.state, adjusted.grid))
+        loops = kept("loops", lambda: find_loops(graph, graph.resample(adjusted.state, adjusted.grid)))
         if loops_are_closed(adjusted, loops, THRESHOLDS.loop_closed):
             return adjusted
         closed = self._adjust(close_loops(adjusted, loops), closed=True)
@@ -130,14 +134,15 @@ class ClipSolving:
         """
         frames, rounds = list(range(len(whole))), _JOINT_ROUNDS
         if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
-            fine = self.polish(frames, whole, rounds, self.focal, REFINE_SIZE, REFINE_GAPS, loop_closures=closed)
-            return self._keep([frames], [fine])[0]
+            once = partial(self.polish, frames, whole, rounds, self.focal, REFINE_SIZE, REFINE_GAPS, closed)
+            return self._solve([frames], lambda number: once())[0]
         keyframes = covisible_keyframes(whole, KEYFRAMES_OF_LOOPS if closed else KEYFRAMES)
         if not keyframes:
             return whole
         start, size = whole.frames(keyframes), _SUBMAP_SIZE  # submaps drift
-        adjusted = self.polish(keyframes, start, rounds, self.focal, size, KEYFRAME_GAPS, loop_closures=True)
-        return propagate_corrections(whole, keyframes, self._summary(adjusted))
+        once = partial(self.polish, keyframes, start, rounds, self.focal, size, KEYFRAME_GAPS, loop_closures=True)
+        adjusted = kept("keyframes", lambda: self._summary(once()))
+        return propagate_corrections(whole, keyframes, adjusted)
 
     def _initialize(self, part: list[int]) -> Solution:
         solver, coarse = self.solver, self._coarse_graph(part)
@@ -169,11 +174,11 @@ class ClipSolving:
     def _polish_and_merge(
         self, submaps: list[Submap], rounds: int, focal: float, size: int, gaps: tuple[int, ...]
     ) -> Submap:
-        polished = [
-            self.polish(part, submap, rounds, focal, size, gaps)
-            for part, submap in zip(self.parts, submaps, strict=True)
-        ]
-        return merge_submaps(self._keep(self.parts, polished), self.parts)
+        return merge_submaps(self._polish(submaps, rounds, focal, size, gaps), self.parts)
+
+    def _polish(self, submaps: list[Submap], *given: Any) -> list[Submap]:
+        """The submaps of all parts after `polish` with what is given."""
+        return self._solve(self.parts, lambda number: self.polish(self.parts[number], submaps[number], *given))
 
     def polish(
         self,
@@ -222,14 +227,19 @@ class ClipSolving:
     def _coarse_graph(self, part: list[int]) -> FrameGraph:
         return self.images.graph(self.solver.search_size, self.solver.point_step + 1, part)
 
-    def _keep(self, parts: list[list[int]], solutions: list[Solution]) -> list[Submap]:
-        """Summaries of the solutions of some parts, which are kept where that was asked for."""
-        if self._keeps_parts:
-            self.latest = [
-                SolvedPart(part, one.state, one.matches, self._priors(one))
-                for part, one in zip(parts, solutions, strict=True)
-            ]
-        return [self._summary(solution) for solution in solutions]
+    def _solve(self, parts: list[list[int]], solve: Callable[[int], Solution]) -> list[Submap]:
+        """Summaries of the solutions of some parts, one after another; the solutions stay where that was asked for."""
+
+        def solved(number: int) -> tuple[Submap, SolvedPart | None]:
+            report("cameras: refinement", number / len(parts))
+            one, part = solve(number), parts[number]
+            latest = SolvedPart(part, one.state, one.matches, self._priors(one)) if self._keeps_parts else None
+            return self._summary(one), latest
+
+        found = [kept("part", partial(solved, number)) for number in range(len(parts))]
+        report("cameras: refinement", 1)
+        self.latest = [part for _, part in found if part]
+        return [summary for summary, _ in found]
 
     def forget_parts(self) -> None:
         """Keeps no parts from now on: those of a long video are large."""

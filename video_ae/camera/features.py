@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+AT_ONCE = 256  # frames; bounds the memory of what is computed on the way
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -73,5 +74,5 @@ def feature_pyramid(
             if min(height, width) < smallest:
                 break
             frames = F.interpolate(frames, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
-        maps.append(features(frames))
+        maps.append(torch.cat([features(part) for part in frames.split(AT_ONCE)]))
     return maps

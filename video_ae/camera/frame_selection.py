@@ -12,6 +12,7 @@ import torch
 
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.thresholds import THRESHOLDS
+from video_ae.progress import report
 
 FEWEST_FRAMES = 8  # that are solved, where a clip has so many that move
 _CLOSER = 0.8  # of the distance, while it leaves too few
@@ -50,6 +51,7 @@ def _moved(count: int, motion: Callable[[int, int], float], distance: float) -> 
     """The first and the last frame, and those that differ by so many pixels from the one selected before."""
     selected = [0]
     for frame in range(1, count):
+        report("cameras: selection", (frame - 1) / (count - 1))
         if frame == count - 1 or motion(selected[-1], frame) > distance:
             selected.append(frame)
     return selected

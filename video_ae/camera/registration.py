@@ -4,6 +4,7 @@ A frame lies between two solved ones and is matched with both, from where their 
 six unknowns, its depths follow from the pose; the solved frames and the focal length stay.
 """
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -17,6 +18,8 @@ from video_ae.camera.problem import FreeParameters, KnownParameters, SceneState,
 from video_ae.camera.submaps import scale_poses
 from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import interpolate
+from video_ae.progress import report
+from video_ae.steps import kept
 from video_ae.types import Cameras
 
 _ROUNDS = 2  # of matching and solving
@@ -45,13 +48,16 @@ def register_frames(solved: Submap, selected: list[int], graph: FrameGraph, oute
     path = Cameras(solved.world_from_camera, torch.ones(len(solved), 4, device=graph.device))
     poses = invert(interpolate(path, before + share, "linear").world_from_camera)
     state = SceneState(poses, solved.state.inverse_depth[(before + share).round().long()], solved.state.log_focal)
-    for part in _parts(selected):
+    parts = _parts(selected)
+    for number, part in enumerate(parts):
+        report("cameras: frames between", number / len(parts))
         held = [frame - part[0] for frame in selected if part[0] <= frame <= part[-1]]
-        registered = _register(graph.part(part), state.select(part), held, outer_loop)
+        registered = kept("register", partial(_register, graph.part(part), state.select(part), held, outer_loop))
         state.camera_from_world[part], state.inverse_depth[part] = (
             registered.camera_from_world,
             registered.inverse_depth,
         )
+    report("cameras: frames between", 1)
     poses, mean = invert(state.camera_from_world), state.inverse_depth.mean()
     spreads = [
         transport_covariance(solved.covariance[k], invert(poses) @ solved.world_from_camera[k])

@@ -3,6 +3,7 @@
 import math
 from copy import copy
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
+from video_ae.steps import kept
 from video_ae.types import CameraEstimate, Cameras, LensOffset
 
 _LENS_STEP = 3  # of the selected frames, where there are enough: a lens shows in wide motion
@@ -148,7 +150,7 @@ class CameraSolver(CameraEncoder):
     ) -> CameraEstimate:
         """What `solve` returns, but for the notes on frames."""
         images = WorkingImages(frames, self.features, self.levels)
-        selected = select_frames(images.graph(self.search_size, self.point_step))
+        selected = kept("selection", lambda: select_frames(images.graph(self.search_size, self.point_step)))
         may_zoom = bool(refine_steps) and focal_over_width is None and not constant_focal
         solving = ClipSolving(self, images.select(selected), focal_over_width, may_zoom)
         solved, readout, static, zoom = solving.feed_forward(), 0.0, None, None
@@ -165,7 +167,7 @@ class CameraSolver(CameraEncoder):
             solved = ClipSolving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
             whole = self._register(images, selected, solved)
         for rounds in (1, refine_steps) if refine_steps and zoom is None and len(frames) >= FEWEST_FRAMES else ():
-            more = self._find_readout(images, whole, focal_over_width, readout != 0)
+            more = kept("readout", partial(self._find_readout, images, whole, focal_over_width, readout != 0))
             if more is None:
                 break
             readout += more
@@ -229,7 +231,7 @@ class CameraSolver(CameraEncoder):
         if is_guess(whole.notes):
             return None
         stretch = turning_stretch(whole.state.camera_from_world)
-        graph = images.graph(REFINE_SIZE, self.point_step, stretch)
+        graph = images.select(stretch).graph(REFINE_SIZE, self.point_step)
         return search_readout(whole, stretch, graph, self.outer_loop, focal_over_width, rolls)
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from video_ae.camera.covariance import rotation_confidence, scale_covariance, tr
 from video_ae.camera.problem import SceneState, Submap
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.se3 import invert, rigid
+from video_ae.progress import report
 
 Solve = Callable[[list[int]], Submap]
 Continue = Callable[[list[int], Submap, int], Submap]
@@ -56,6 +57,7 @@ def solve_submaps(parts: list[list[int]], solve: Solve, continue_from: Continue,
         continue_from: a submap whose first frames end the one before (that one, and their number).
         cost: of a submap's correspondences, on average.
     """
+    report("cameras: submaps", 0)
     submaps = [solve(parts[0])]
     costs = [cost(parts[0], submaps[0])]
 
@@ -64,12 +66,14 @@ def solve_submaps(parts: list[list[int]], solve: Solve, continue_from: Continue,
             submaps[number], costs[number] = other, lower
 
     for number, (previous, part) in enumerate(pairwise(parts), 1):
+        report("cameras: submaps", number / len(parts))
         submaps.append(continue_from(part, submaps[-1], shared_frames(previous, part)))
         costs.append(cost(part, submaps[-1]))
         if costs[-1] > min(THRESHOLDS.reinit_cost, THRESHOLDS.resolve_cost_ratio * costs[-2]):
             again = solve(part)
             if not again.state.is_pure_rotation:  # which would have lost the scale
                 keep_better(number, again)
+    report("cameras: submaps", 1)
     for number in range(len(parts) - 2, -1, -1):
         if costs[number] > THRESHOLDS.resolve_cost_ratio * costs[number + 1]:
             part, shared = parts[number], shared_frames(parts[number], parts[number + 1])

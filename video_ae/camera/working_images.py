@@ -5,9 +5,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from video_ae.camera.base import Frames
+from video_ae.camera.features import AT_ONCE
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.geometry.resize import resize_maps, resize_to_floats
 from video_ae.geometry.zoom import magnified, shown_part
+from video_ae.steps import scratch
 
 
 class WorkingImages:
@@ -72,7 +74,10 @@ class WorkingImages:
         if size not in self._graphs:
             height, width = self.frames.shape[-2:]
             ratio = size / min(height, width)
-            small = resize_to_floats(self.frames, (max(8, round(width * ratio)), max(8, round(height * ratio))))
+            width, height = max(8, round(width * ratio)), max(8, round(height * ratio))
+            small = scratch((len(self.frames), 3, height, width), torch.float32, self.frames.device)
+            for own, part in zip(small.split(AT_ONCE), self.frames.split(AT_ONCE), strict=True):
+                own.copy_(resize_to_floats(part, (width, height)))
             self._graphs[size] = FrameGraph(small, self._features, self._levels, step, self._counting(small))
         graph = self._graphs[size].with_step(step)
         return graph if frames is None else graph.part(frames)

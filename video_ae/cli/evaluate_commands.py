@@ -1,4 +1,4 @@
-"""`video-ae evaluate poses | hard | views | reconstruction | transfer | peers | paper`, `latent`, `convert-checkpoint`.
+"""`video-ae evaluate` with its kinds, `latent`, `convert-checkpoint`.
 
 These look at weights: what they achieve, their codes, and those of the 2021 model, which are converted first.
 """
@@ -31,7 +31,12 @@ def add_to(commands: Any) -> None:
     files = "results.md, results.json and poses"
     parser = _add_kind(kinds, "hard", "cameras of walks as a phone films them, as `reconstruct` finds them", files)
     parser.add_shared(*_DATA, *_MODEL, "--beside")
-    parser.add_argument("--peers", action="store_true", help="COLMAP stands in the table too, with two camera models")
+    colmap = "COLMAP stands in the table too, with two camera models"
+    parser.add_argument("--peers", action="store_true", help=colmap)
+
+    parser = _add_kind(kinds, "phone", "cameras of videos as phones leave them, whose truth is known in part", files)
+    parser.add_shared(*_DATA, *_MODEL, "--beside")
+    parser.add_argument("--peers", action="store_true", help=colmap)
 
     _add_views(_add_kind(kinds, "views", "held-out frames rendered from two contexts"))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from video_ae.evaluation.peers.installed import (
 from video_ae.evaluation.protocols.base import FrameObserver, PoseEstimator, PoseObserver
 from video_ae.evaluation.protocols.hard_protocol import run_hard_protocol
 from video_ae.evaluation.protocols.held_out_protocol import MAIN, held_out_methods, run_held_out_protocol
+from video_ae.evaluation.protocols.phone_protocol import closing_percent, run_phone_protocol
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol
 from video_ae.evaluation.protocols.published_protocol import FAULTS, FRAMES, VideoPredictor, run_published_protocol
 from video_ae.evaluation.protocols.reconstruction_protocol import run_reconstruction_protocol
@@ -153,6 +155,31 @@ def evaluate_hard(
     methods = {label: model.reconstruct_poses for label, model in models.items()}
     methods |= installed_colmap(settings.seed) if peers else {}
     result = run_hard_protocol(dataset, data, methods, PosesSettings(), [pose_writer(out, main)], print_progress)
+    return finish(result, out, settings.seed, **described)
+
+
+def evaluate_phone(
+    data: Path, out: Path, peers: bool = False, settings: ModelSettings = ModelSettings()
+) -> EvaluationResult:
+    """Measures the cameras that `reconstruct` finds in videos as phones leave them, whose truth is known in part.
+
+    See `video_ae.evaluation.protocols.phone_protocol`. Writes results.json, results.md and poses/*.json.
+
+    Args:
+        data: folder of the clips; walks that end where they began are measured where OpenCV is installed.
+        out: folder of the results.
+        peers: whether COLMAP gets columns too, with its camera models SIMPLE_RADIAL and OPENCV.
+        settings: as in `evaluate_poses`.
+
+    Raises:
+        UserError: as `evaluate_poses`.
+    """
+    _, main, models, described = _prepare(data / "eval", out, settings)
+    methods = {label: model.reconstruct_poses for label, model in models.items()}
+    others = installed_colmap(settings.seed) if peers else {}
+    closing = closing_percent if find_spec("cv2") else None
+    observers = [pose_writer(out, main)]
+    result = run_phone_protocol(data, methods, others, closing, PosesSettings(), observers, print_progress)
     return finish(result, out, settings.seed, **described)
 
 

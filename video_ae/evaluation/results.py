@@ -62,7 +62,7 @@ class EvaluationResult:
     """A method beside others under one protocol.
 
     Args:
-        protocol: "poses", "hard", "views", "reconstruction", "pose transfer" or "published".
+        protocol: "poses", "hard", "phone", "views", "reconstruction", "pose transfer" or "published".
         method: its name.
         settings: of the protocol and the run.
         result: of the method.
@@ -166,7 +166,7 @@ def environment(command: list[str] | None = None, seed: int | None = None) -> di
 
 
 def portable_command(words: Sequence[str]) -> str:
-    """A command line without this machine's folders: the program's bare name, and $REAL_CLIPS where that is set.
+    """A command line without this machine's folders: the program's bare name, and $REAL_CLIPS, $PHONE_CLIPS where set.
 
     Args:
         words: of the command.
@@ -176,8 +176,10 @@ def portable_command(words: Sequence[str]) -> str:
     """
     program = "video-ae" if words[0].endswith("__main__.py") else Path(words[0]).name
     text = shlex.join([program, *words[1:]])
-    folder = os.environ.get("REAL_CLIPS")
-    return text.replace(folder, "$REAL_CLIPS") if folder else text
+    for name in ("REAL_CLIPS", "PHONE_CLIPS"):
+        if folder := os.environ.get(name):
+            text = text.replace(folder, f"${name}")
+    return text
 
 
 def _commit() -> str | None:

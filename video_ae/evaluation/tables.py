@@ -34,9 +34,11 @@ HARD_COLUMNS = {
     "focal_error_percent": ("error of the focal length, %, of the frame where it is largest", 1),
     **{name: POSE_COLUMNS[name] for name in ("posed_percent", "confidence", "cpu_seconds")},
 }
+PHONE_COLUMNS = {**HARD_COLUMNS, "closing_percent": ("Ends of the walk apart, % of the path's length", 2)}
 COLUMNS: dict[str, dict[str, tuple[str, int]]] = {
     "poses": POSE_COLUMNS,
     "hard": HARD_COLUMNS,
+    "phone": PHONE_COLUMNS,
     "views": IMAGE_COLUMNS,
     "held-out views": IMAGE_COLUMNS
     | {

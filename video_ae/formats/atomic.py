@@ -28,7 +28,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}-{uuid4().hex[:12]}{path.suffix}")
-    with _writing(f"{str(path)!r}"):
+    with writing(f"{str(path)!r}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
@@ -90,7 +90,7 @@ def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
     """
     path = Path(path)
     _check_claimable(path, overwrite)
-    with _writing(f"The output folder {str(path)!r}"):
+    with writing(f"The output folder {str(path)!r}"):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
     return path
@@ -111,7 +111,7 @@ def remove_from(folder: Path, *patterns: str) -> None:
 
 
 @contextmanager
-def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
+def output_folder(out: Path, overwrite: bool = False, temporary: Path | None = None) -> Iterator[Path]:
     """Yields a temporary folder beside `out` and renames it to `out` at the end.
 
     An earlier result is replaced as a whole, at the end. On any error nothing stays behind.
@@ -119,6 +119,8 @@ def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
     Args:
         out: the folder of the results.
         overwrite: whether an earlier result, a folder with a `summary.json`, may be replaced.
+        temporary: the folder that is yielded, on the file system of `out`; what lies there is replaced. By default one
+            beside `out` of a name that nothing else has.
 
     Raises:
         UserError: before it yields, when `out` is a file, is not empty (with `overwrite`: is no earlier result) or
@@ -127,9 +129,11 @@ def output_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
     out = Path(os.path.abspath(out))
     _check_claimable(out, overwrite, MARK)
     made = [folder for folder in out.parents if not folder.exists()]
-    temporary = out.with_name(f".{out.name}-{uuid4().hex[:12]}")
+    if temporary is None:
+        temporary = out.with_name(f".{out.name}-{uuid4().hex[:12]}")
     try:
-        with _writing(f"The output folder {str(out)!r}"):
+        with writing(f"The output folder {str(out)!r}"):
+            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(mode=0o700, parents=True)
         yield temporary
         temporary.chmod(0o755)
@@ -174,7 +178,15 @@ def _replace(temporary: Path, out: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def _writing(what: str) -> Iterator[None]:
+def writing(what: str) -> Iterator[None]:
+    """Says of a folder or file that cannot be written that it cannot.
+
+    Args:
+        what: is written, for people.
+
+    Raises:
+        UserError: the system refuses.
+    """
     try:
         yield
     except OSError as error:

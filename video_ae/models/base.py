@@ -1,7 +1,8 @@
 """The contracts of models: an autoencoder of clips, and one that also handles whole videos."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,15 +14,15 @@ from video_ae.errors import UserError
 from video_ae.formats.lens import Lens
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.geometry.trajectories import interpolate
-from video_ae.scene.fingerprint import fingerprint
+from video_ae.models.video_input import open_input
+from video_ae.progress import reporting_to
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.source import Source, Video, check_numbers, known_focal, open_source, read_source
-from video_ae.scene.undistort import UndistortedReader, undistorted
+from video_ae.scene.source import Video, check_numbers, read_source
+from video_ae.scene.undistort import UndistortedReader
+from video_ae.steps import kept
 from video_ae.types import CameraEstimate, Cameras, LensOffset, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 from video_ae.videos.base import VideoReader
-from video_ae.videos.focal_metadata import focal_in_metadata
 
-PINHOLE = "pinhole"  # in place of a camera's file: no lens is searched for
 _LENS_ROUNDS = 3  # a strong lens is found in parts
 _LENS_FRAMES = 96  # in the middle of a clip, that tell a lens from a rolling shutter
 DEFAULT_REFINE_STEPS = 4
@@ -114,45 +115,20 @@ class VideoModel(Autoencoder):
                 sense.
         """
         check_numbers(stride, frames, focal, refine_iterations)
-        reader = open_source(video, stride, frames, decoder)
-        start, shown = reader.start, reader.notes
-        known = known_focal(focal, fov_degrees, K, reader.image_size[0])
-        searched = camera is None and known is None and not isinstance(reader, UndistortedReader)
-        if camera is not None and str(camera) != PINHOLE:
-            if known is not None:
-                raise UserError("The focal length was given beside a camera, which has one: give one of them.")
-            reader = undistorted(reader, camera)
-            known = reader.focal_over_width
-        path = Path(video).absolute() if isinstance(video, str | Path) else None
-        expected = focal_in_metadata(path, reader.image_size) if path and known is None else None
-        options = Options(known, refine_iterations, progress or Options.progress, expected)
+        given = open_input(video, stride, frames, decoder, focal, fov_degrees, K, camera)
+        options = Options(given.focal, refine_iterations, progress or Options.progress, given.expected_focal)
         options.progress("reading the video", 0.0)
-        clip = read_source(reader, stride, frames)
+        clip, reader, notes = kept("frames", given.read), given.reader, given.notes
         options.progress("reading the video", 1.0)
         device = next((one.device for one in self.parameters()), torch.device("cpu"))
-        if searched:
-            reader, clip = self.without_lens(reader, clip.to(device), options, stride, frames)
-        scene = self.encode_scene(clip.to(device), options)
-        if searched and isinstance(reader, UndistortedReader):
-            shown = (*shown, reader.note)
-        if shown:
-            scene = replace(scene, camera=replace(scene.camera, notes=(*scene.camera.notes, *shown)))
-        settings = {
-            "source": None if path is None else str(path),
-            "fingerprint": None if path is None else fingerprint(path),
-            "start": start,
-            "weights": None,
-            "stride": stride,
-            "frames": frames,
-            "focal": known,
-            "focal_in_metadata": expected,
-            "camera": asdict(reader.lens) if isinstance(reader, UndistortedReader) else None,
-            "refine": refine_iterations,
-            "device": str(device),
-            "decoder": decoder,
-        }
-        source = Source(reader.name, reader.image_size, lambda: reader, path, settings, start)
-        return Reconstruction(self, scene, source)
+        clip = clip.to(device)
+        if given.searches_lens:
+            reader, clip = self.without_lens(reader, clip, options, stride, frames)
+            notes = (*notes, reader.note) if isinstance(reader, UndistortedReader) else notes
+        with reporting_to(options.progress):
+            scene = self.encode_scene(clip, options)
+        scene = replace(scene, camera=replace(scene.camera, notes=(*scene.camera.notes, *notes)))
+        return Reconstruction(self, scene, given.source(reader, refine_iterations, str(device)))
 
     def without_lens(
         self, reader: VideoReader, clip: VideoClip, options: Options, stride: int = 1, frames: int | None = None
@@ -167,16 +143,16 @@ class VideoModel(Autoencoder):
         """
         for number in range(_LENS_ROUNDS):
             options.progress("lens", 0.0)
-            offset = self.find_lens(clip, options)
+            offset = kept("lens", partial(self.find_lens, clip, options))
             if offset is not None and number == 0 and options.refine_steps:
-                offset = self._without_shutter(clip, options, offset)
+                offset = kept("lens-and-shutter", partial(self._without_shutter, clip, options, offset))
             if offset is None:
                 break
             try:
                 reader = UndistortedReader.correcting(reader, offset)
             except UserError:  # one that leaves no full image was not found, but mistaken
                 break
-            clip = read_source(reader, stride, frames).to(clip.frames.device)
+            clip = kept("frames", partial(read_source, reader, stride, frames)).to(clip.frames.device)
         return reader, clip
 
     def _without_shutter(self, clip: VideoClip, options: Options, found: LensOffset) -> LensOffset | None:

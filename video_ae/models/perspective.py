@@ -1,6 +1,7 @@
 """The default model: video -> clips -> (frustum voxels, camera poses) -> volume rendering -> reconstruction loss."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,7 @@ from video_ae.models.base import Options, VideoModel, camera_between
 from video_ae.models.keyframes import choose_contexts, choose_keyframes, render_keyframes
 from video_ae.renderers.base import Renderer
 from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_estimate, image_scene
+from video_ae.steps import kept
 from video_ae.structure.base import StructureEncoder
 from video_ae.types import (
     CameraEstimate,
@@ -226,25 +228,31 @@ class PerspectiveAutoencoder(VideoModel):
     @torch.no_grad()
     def encode_scene(self, clip: VideoClip, options: Options = Options()) -> Scene:
         options.progress("cameras", 0.0)
-        estimate = self.find_cameras(clip, options)
+        estimate = kept("cameras", lambda: self.find_cameras(clip, options))
         options.progress("cameras", 1.0)
         if estimate.readout:
-            clip = replace(clip, frames=as_global_shutter(clip.frames, image_motion(estimate), estimate.readout))
+            straight = partial(as_global_shutter, clip.frames, image_motion(estimate), estimate.readout)
+            clip = replace(clip, frames=kept("straight-frames", straight))
         return self.encode_structures(clip, estimate, options)
 
     @torch.no_grad()
     def encode_structures(self, clip: VideoClip, estimate: CameraEstimate, options: Options = Options()) -> Scene:
-        keyframes, batch = choose_keyframes(estimate), estimate[None]
-        planes, volumes = self.choose_planes(batch), []
+        keyframes, planes = choose_keyframes(estimate), self.choose_planes(estimate[None])
+        volumes = []
         for number, keyframe in enumerate(keyframes):
             options.progress("structure", number / len(keyframes))
-            contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
-            frames = resize_short_side(clip.frames[contexts], self.scene_side)
-            reference, size = widened_camera(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
-            code = self.encode_structure(frames[None], batch, contexts, reference[None], size, True, planes)
-            volumes.append(code[0].halved())
+            volumes.append(kept("structure", partial(self._encode_keyframe, clip, estimate, keyframe, planes)))
         options.progress("structure", 1.0)
         return Scene(clip, estimate, keyframes, tuple(volumes))
+
+    def _encode_keyframe(
+        self, clip: VideoClip, estimate: CameraEstimate, keyframe: int, planes: Float[Tensor, "1 plane"]
+    ) -> MultiplaneVolume:
+        contexts = choose_contexts(estimate, keyframe, self.scene_contexts)
+        frames = resize_short_side(clip.frames[contexts], self.scene_side)
+        reference, size = widened_camera(estimate.cameras.select([keyframe]), frames.shape[-1], frames.shape[-2])
+        code = self.encode_structure(frames[None], estimate[None], contexts, reference[None], size, True, planes)
+        return code[0].halved()
 
     @torch.no_grad()
     def encode_image(self, frame: Float[Tensor, "3 height width"], focal_over_width: float | None = None) -> Scene:

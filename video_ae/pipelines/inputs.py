@@ -9,8 +9,9 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.se3 import rotation_angle
-from video_ae.models.base import DEFAULT_REFINE_STEPS, PINHOLE, VideoModel
+from video_ae.models.base import DEFAULT_REFINE_STEPS, VideoModel
 from video_ae.models.open import load_video_model
+from video_ae.models.video_input import PINHOLE
 from video_ae.progress import Stages
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source, check_numbers, check_size

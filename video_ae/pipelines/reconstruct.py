@@ -7,19 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+import video_ae
 from video_ae.device import choose_device
 from video_ae.errors import UserError
-from video_ae.formats.atomic import output_folder
 from video_ae.formats.lens import Lens
+from video_ae.formats.unfinished import resumable_folder
+from video_ae.formats.weights import weights_file
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_video_model
 from video_ae.pipelines.inputs import checked_out
 from video_ae.progress import Stages
 from video_ae.renderers.gaussian_rasterizer import fast_device
 from video_ae.scene.exporters import chosen_formats
+from video_ae.scene.fingerprint import fingerprint
 from video_ae.scene.gaussian_refinement import DEFAULT_STEPS
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
@@ -87,6 +91,9 @@ def reconstruct_video(
 ) -> Path:
     """Reconstructs a video and writes the results into a folder, which appears when it is complete.
 
+    What is stopped or killed goes on where it stood when it is called again with the same arguments
+    (`formats.unfinished`).
+
     Files: cameras.json, reconstruction.mp4, novel_view.mp4, overview.png, summary.json, scene/ for `render_path` and
     `export_reconstruction`, and the exports (docs/exports.md).
 
@@ -105,12 +112,27 @@ def reconstruct_video(
     """
     chosen_formats(export)
     check_size(size)
-    with output_folder(out, overwrite) as folder, Stages() as stages:
+    asked: dict[str, Any] = {"weights": weights, "stride": stride, "frames": frames, "focal": focal, "fov": fov}
+    asked |= {"refine": refine, "device": device, "decoder": decoder, "camera": camera}
+    with resumable_folder(out, overwrite, _task(source, asked)) as folder, Stages() as stages:
         made = reconstruct(
             source, weights, stride, frames, focal, refine, device, decoder, stages, fov_degrees=fov, camera=camera
         )
         write_results(folder, made, export, stages, size)
     return Path(out)
+
+
+def _task(source: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """All that a reconstruction depends on, with files as they are now."""
+    given = weights_file(asked["weights"]) if asked["weights"] else None
+    files = [Path(one) for one in (source, given, asked["camera"]) if one]
+    code = max(path.stat().st_mtime_ns for path in Path(video_ae.__file__).parent.rglob("*.py"))
+    return {
+        "source": str(Path(source).absolute()),
+        "files": [fingerprint(file) for file in files if file.exists()],
+        "versions": [video_ae.__version__, torch.__version__, code],
+        **asked,
+    }
 
 
 def render_path(

@@ -7,5 +7,6 @@ import torch
 if TYPE_CHECKING:
     from video_ae.models.base import VideoModel as VideoModel
     from video_ae.scene.reconstruction import Reconstruction as Reconstruction
+    from video_ae.scene.solved_video import SolvedVideo as SolvedVideo
 else:
-    VideoModel, Reconstruction = torch.nn.Module, object
+    VideoModel, Reconstruction, SolvedVideo = torch.nn.Module, object, object

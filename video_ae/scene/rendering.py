@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from video_ae.errors import UserError
-from video_ae.scene.annotations import Reconstruction
+from video_ae.scene.annotations import SolvedVideo
 from video_ae.types import Cameras, RenderedViews
 
 CHUNK = 8  # views rendered at once
@@ -26,7 +26,7 @@ def unreported(done: float) -> None:
 
 
 def render_chunks(
-    reconstruction: Reconstruction, cameras: Cameras, size: tuple[int, int], progress: PartDone = unreported
+    reconstruction: SolvedVideo, cameras: Cameras, size: tuple[int, int], progress: PartDone = unreported
 ) -> Iterator[RenderedViews]:
     """Views of a path on the CPU, chunk by chunk.
 

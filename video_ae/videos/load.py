@@ -11,6 +11,7 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.geometry.resize import Fit, Resizing, as_floats, plan_resizing
+from video_ae.steps import scratch
 from video_ae.types import VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
@@ -66,7 +67,7 @@ def read_clip(
     numbers = torch.tensor(list(indices), dtype=torch.int64)
     resizing = plan_resizing(reader.image_size, size, fit)
     width, height = resizing.size
-    frames = torch.empty(len(numbers), 3, height, width, dtype=torch.uint8 if as_bytes else torch.float32)
+    frames = scratch((len(numbers), 3, height, width), torch.uint8 if as_bytes else torch.float32)
     for start, chunk in read_resized_bytes(reader, indices, resizing):
         frames[start : start + len(chunk)] = chunk if as_bytes else as_floats(chunk)
     return VideoClip(frames, numbers, reader.times[numbers], name=reader.name)
