@@ -77,6 +77,7 @@ class _Process(subprocess.Popen):
 
 def _work(arguments: list[str], log: Path) -> None:
     os.setsid()  # a group of its own, whose end can be seen
+    multiprocessing.set_start_method(None, force=True)  # that of a command which was not forked
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

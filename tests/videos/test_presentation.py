@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sample_videos import COUNT, GROUPS, encode, number_in
 
 from video_ae.errors import UserError
@@ -149,3 +150,11 @@ def test_auto_goes_on_with_pyav_where_torchcodec_fails_at_reading(tmp_path: Path
     assert isinstance(reader, FallbackReader)
     reader.read([40])
     assert isinstance(reader._reader, PyAVReader)
+
+
+def test_frames_with_exif_are_read(tmp_path):
+    """PyAV 18.1 raises ValueError at side data of kinds that FFmpeg 8 has and it does not know."""
+    exif = Image.Exif()
+    exif[0x010F] = "a phone"
+    Image.new("RGB", (64, 48), (200, 80, 10)).save(tmp_path / "photo.jpg", exif=exif)
+    assert open_video(tmp_path / "photo.jpg", "pyav").read([0]).shape == (1, 3, 48, 64)
