@@ -1,8 +1,9 @@
 """Damages a video in ten ways, to see what becomes of a data set with such files in it.
 
-    python tools/damage_videos.py data/walkthroughs/train/videos/train_0000_e3m7.mp4 --out damaged
+    python tools/damage_videos.py data/walkthroughs/train/videos/train_0000_e3m7.mp4 --out damaged [--random 20]
 
-Each file is named after what is wrong with it.
+Each file is named after what is wrong with it. `--random` adds files whose bytes are changed at random places.
+`tools/try_damaged.py` does so with many files, and gives them to the commands.
 """
 
 import argparse
@@ -108,6 +109,62 @@ def damage(source: Path, out: Path) -> list[Path]:
     return paths
 
 
+def _flip_bits(content: bytearray, draw: random.Random) -> None:
+    for _ in range(draw.choice([1, 10, 200])):
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+
+
+def _cut_off(content: bytearray, draw: random.Random) -> None:
+    del content[draw.randrange(len(content)) :]
+
+
+def _damage_the_head(content: bytearray, draw: random.Random) -> None:
+    for _ in range(draw.choice([1, 4, 16])):
+        content[draw.randrange(min(600, len(content)))] = draw.randrange(256)
+
+
+def _zero_a_block(content: bytearray, draw: random.Random) -> None:
+    start, length = draw.randrange(len(content)), draw.choice([16, 512, 4096])
+    content[start : start + length] = bytes(len(content[start : start + length]))
+
+
+def _absurd_numbers(content: bytearray, draw: random.Random) -> None:
+    for _ in range(draw.choice([1, 5])):
+        start = draw.randrange(max(1, len(content) - 4))
+        content[start : start + 4] = draw.choice([b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", bytes(4)])
+
+
+def _move_a_block(content: bytearray, draw: random.Random) -> None:
+    start, length = draw.randrange(len(content)), draw.choice([8, 200, 3000])
+    block = content[start : start + length]
+    del content[start : start + length]
+    to = draw.randrange(len(content) + 1)
+    content[to:to] = block * draw.choice([1, 2])
+
+
+CHANGES = (_flip_bits, _cut_off, _damage_the_head, _zero_a_block, _absurd_numbers, _move_a_block)
+
+
+def damage_at_random(source: Path, out: Path, count: int, seed: int) -> list[Path]:
+    """Writes `out/STEM-NUMBER-CHANGE.SUFFIX`, each with one change of the bytes of a file.
+
+    Args:
+        source: any file.
+        out: folder.
+        count: of files; the changes take turns.
+        seed: of the places.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        change = CHANGES[number % len(CHANGES)]
+        content = bytearray(source.read_bytes())
+        change(content, random.Random(f"{seed} {source.name} {number}"))
+        paths.append(out / f"{source.stem}-{number:03d}{change.__name__}{source.suffix}")
+        paths[-1].write_bytes(content)
+    return paths
+
+
 def _fast_start(source: Path, path: Path) -> bytes:
     """The video with its table of contents in front."""
     with av.open(str(source)) as reader, av.open(str(path), "w", options={"movflags": "faststart"}) as writer:
@@ -140,8 +197,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--random", type=int, default=0)
     given = parser.parse_args()
-    for path in damage(given.source, given.out):
+    for path in damage(given.source, given.out) + damage_at_random(given.source, given.out, given.random, 0):
         print(path)
 
 

@@ -1,7 +1,9 @@
 """Headers that promise more than there is, and nesting without end: one sentence at once, and no memory."""
 
 import io
+import json
 import resource
+import shutil
 import struct
 import time
 import zipfile
@@ -10,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from video_ae.datasets.packed_videos import PackedVideos
 from video_ae.errors import UserError
 from video_ae.evaluation.true_depth import load_true_depth
 from video_ae.evaluation.true_masks import load_true_masks
@@ -59,6 +64,17 @@ def many_points(folder: Path) -> None:
     (folder / "a.ply").write_text(head)
 
 
+def climbing_shard(folder: Path) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "before" / "packed", folder, dirs_exist_ok=True)
+    index = json.loads((folder / "index.json").read_text())
+    index["chunks"][0]["filename"] = "../../elsewhere.bin"
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+def damaged_metadata(folder: Path) -> None:
+    save_file({"a": torch.zeros(1)}, folder / "w.safetensors", {"video_ae_model": NESTED[:-1]})
+
+
 def depth_folder(folder: Path) -> None:
     archive(folder / "depth.npz", "depth", "frames")
     (folder / "depth.json").write_text("{}")
@@ -75,6 +91,8 @@ CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     ),
     "scene": (nested_scene, read_scene),
     "weights": (many_weights, lambda f: read_weights(f / "w.safetensors")),
+    "metadata": (damaged_metadata, lambda f: read_weights(f / "w.safetensors")),
+    "shard": (climbing_shard, lambda f: PackedVideos(f).load(0, [0])),
     "header": (long_header, lambda f: read_weights(f / "w.safetensors")),
     "points": (many_points, lambda f: read_ply(f / "a.ply")),
     "gaussians": (many_points, lambda f: read_gaussians(f / "a.ply")),

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from prepared_videos import pan, write
 
 pytest.importorskip("scenedetect", reason="PySceneDetect is not installed: pip install 'video-ae[prepare]'")
@@ -226,3 +227,39 @@ def test_a_finished_folder_is_replaced_only_on_demand_and_nothing_else_in_it(tmp
 def test_index_is_small(packed) -> None:
     table = np.load(packed[1] / "segments.npy", mmap_mode="r")
     assert table.dtype.itemsize < 100
+
+
+def test_two_preparations_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    write(tmp_path / "raw" / "a.mp4", pan(8, 16))
+    (tmp_path / "out" / ".parts").mkdir(parents=True)
+    with (
+        FileLock(tmp_path / "out" / ".parts" / ".lock"),
+        pytest.raises(UserError, match="Another preparation is writing"),
+    ):
+        prepare(tmp_path / "raw", tmp_path / "out", size=48)
+    assert prepare(tmp_path / "raw", tmp_path / "out", size=48).kept
+
+
+def test_a_part_whose_frames_were_lost_is_made_again(tmp_path: Path) -> None:
+    job = one_video.Job(write(tmp_path / "raw" / "a.mp4", pan(5, 16)), "a", tmp_path / "part", 48, "auto")
+    one_video.prepare_video(job)
+    frames = job.folder / one_video.FRAMES
+    whole = frames.read_bytes()
+    for damage in (frames.unlink, lambda: frames.write_bytes(whole[:-100])):
+        damage()
+        assert not one_video.load_record(one_video.prepare_video(job)).skipped
+        assert frames.read_bytes() == whole
+
+
+def test_workers_end_with_a_command_that_is_killed(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "video_ae", "prepare", str(root), "--out", str(tmp_path / "out"), "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    limit = time.monotonic() + 60
+    while not list((tmp_path / "out").glob(".parts/*/frames.bin")) and time.monotonic() < limit:
+        time.sleep(0.02)
+    process.kill()
+    assert process.stderr is not None
+    os.set_blocking(process.stderr.fileno(), False)
+    while process.stderr.read() != b"" and time.monotonic() < limit:  # its end comes when nobody has it open
+        time.sleep(0.05)
+    assert time.monotonic() < limit

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from interruptions import power_cut, same, train_interrupted, weights
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from video_ae.errors import UserError
-from video_ae.training.checkpoints import LAST, PREVIOUS, is_whole
+from video_ae.training.checkpoints import LAST, PREVIOUS, WholeCheckpoints, is_whole
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
 
@@ -67,3 +68,25 @@ def test_a_full_disk_ends_in_a_sentence_and_the_checkpoints_stay(arguments, inte
     assert "the disk is full" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert {path: path.read_bytes() for path in (interrupted / "checkpoints").iterdir()} == before
+
+
+def test_what_a_kill_leaves_is_removed_and_nothing_else(arguments, interrupted):
+    unfinished = interrupted / "pictures" / ".step_8-0123456789ab.png"
+    unfinished.write_text("half")
+    (interrupted / ".notes-of-mine.txt").write_text("mine")
+    train(parse_run(["--resume", "--out", str(interrupted)]))
+    assert not unfinished.exists()
+    assert (interrupted / ".notes-of-mine.txt").exists()
+
+
+def test_the_best_checkpoint_is_never_seen_half_written(tmp_path, monkeypatch):
+    def dies(checkpoint, path, storage_options=None):
+        Path(path).write_bytes(b"half")
+        raise OSError("power cut")
+
+    best = tmp_path / "best.ckpt"
+    best.write_bytes(b"the one before")
+    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", lambda self, *given: dies(*given))
+    with pytest.raises(OSError, match="power cut"):
+        WholeCheckpoints().save_checkpoint({}, best)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the one before"]

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sample_videos import COUNT, GROUPS, encode, number_in
 
 from video_ae.errors import UserError
@@ -205,3 +206,11 @@ def test_frames_that_share_a_time_are_all_read(tmp_path: Path):
     assert [number_in(image) for image in reader.read([9, 2]).permute(0, 2, 3, 1).numpy()] == [9, 2]
     torch.testing.assert_close(reader.times, torch.arange(12).double() / 30, atol=0.04, rtol=0)
     assert (reader.times.diff() > 0).all()
+
+
+def test_frames_with_exif_are_read(tmp_path):
+    """PyAV 18.1 raises ValueError at side data of kinds that FFmpeg 8 has and it does not know."""
+    exif = Image.Exif()
+    exif[0x010F] = "a phone"
+    Image.new("RGB", (64, 48), (200, 80, 10)).save(tmp_path / "photo.jpg", exif=exif)
+    assert open_video(tmp_path / "photo.jpg", "pyav").read([0]).shape == (1, 3, 48, 64)

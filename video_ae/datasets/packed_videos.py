@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from io import FileIO
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ from video_ae.videos.base import check_indices
 
 OPEN_FILES = 64
 CACHE_BYTES = 50 * 2**30
+_MOST_FRAMES = 2**22  # of a segment: 19 hours at 60 a second
+# Kinds of numpy that the columns of the table of segments may have.
+_COLUMNS = {"name": "S", "video": "iu", "shard": "iu", "first": "iu", "frames": "iu", "rate": "f", "overlaps": "f"}
 log = logging.getLogger(__name__)
 
 
@@ -99,7 +103,12 @@ class ShardStore(Sendable):
     @cached_property
     def shard_names(self) -> list[str]:
         """The shards in order, from `index.json`."""
-        return [chunk["filename"] for chunk in json.loads(self.fetch("index.json").read_text())["chunks"]]
+        path = self.fetch("index.json")
+        with unreadable_as(f"{str(path)!r} is damaged: copy it again, or prepare the videos again."):
+            names = [chunk["filename"] for chunk in json.loads(path.read_text(encoding="utf-8"))["chunks"]]
+            if climbing := [name for name in names if Path(name).name != name]:
+                raise UserError(f"{str(path)!r} names a shard outside its folder, {climbing[0]!r}: prepare it again.")
+            return names
 
     def read(self, shard: int, items: Sequence[int]) -> list[StoredFrame]:
         """Some frames of one shard.
@@ -111,12 +120,16 @@ class ShardStore(Sendable):
         Raises:
             UserError: when the file is cut off or is no shard.
         """
-        name = self.shard_names[shard]
+        with unreadable_as(f"{self.root}/index.json has no shard {shard}: prepare the videos again."):
+            name = self.shard_names[shard]
         file, found = self._opened(name), []
+        size = os.fstat(file.fileno()).st_size
         for item in items:
             message = f"{self.root}/{name} is damaged at item {item}: copy it again, or prepare the videos again."
             with unreadable_as(message):
                 begin, end = np.frombuffer(os.pread(file.fileno(), 8, 4 + 4 * item), "<u4").tolist()
+                if end > size:
+                    raise ValueError(f"it would end at byte {end} of {size}")
                 found.append(StoredFrame.from_bytes(os.pread(file.fileno(), end - begin, begin)))
         return found
 
@@ -193,9 +206,9 @@ class PackedVideos(Sendable, ClipSource):
 
     def __init__(self, root: str | Path, cache: Path | None = None) -> None:
         self.store = ShardStore(root, cache)
-        text = self.store.fetch("packed.json").read_text(encoding="utf-8")
+        path = self.store.fetch("packed.json")
         with unreadable_as(f"{str(root)!r} has a packed.json that is damaged: prepare the videos again."):
-            about = json.loads(text)
+            about = json.loads(path.read_text(encoding="utf-8"))
             self.skipped = dict(about["quarantined"])
             gaps = about["overlap_gaps"]
         if gaps != list(OVERLAP_GAPS):
@@ -211,8 +224,9 @@ class PackedVideos(Sendable, ClipSource):
         `first` frame is, how many `frames` it has, its `rate` (median frames per second, NaN without times) and its
         `overlaps` ([gap]: the share of the frame that frames `OVERLAP_GAPS` apart have in common).
         """
-        with unreadable_as(f"{str(self._table_path)!r} is damaged: prepare the videos again."):
-            return np.load(self._table_path, mmap_mode="r")
+        message = f"{str(self._table_path)!r} is damaged: prepare the videos again."
+        with unreadable_as(message, None, TokenError, SyntaxError):  # of numpy, at the header of an array
+            return _checked_table(np.load(self._table_path, mmap_mode="r"))
 
     @cached_property
     def names(self) -> Sequence[str]:  # type: ignore[override]
@@ -253,6 +267,17 @@ class PackedVideos(Sendable, ClipSource):
         return VideoClip(resizing.frames(clip.frames), clip.indices, clip.times, name=clip.name)
 
 
+def _checked_table(table: np.ndarray) -> np.ndarray:
+    """The table; ValueError where it has other columns than `PackedVideos.table` says, or other kinds of them."""
+    kinds = {name: table.dtype[name].base.kind for name in table.dtype.names or ()}
+    if table.ndim != 1 or not all(str(kinds.get(name)) in allowed for name, allowed in _COLUMNS.items()):
+        raise ValueError(f"it has the columns {kinds}")
+    frames = table["frames"]
+    if ((frames < 1) | (frames > _MOST_FRAMES)).any():
+        raise ValueError(f"it has a segment of {frames.min()} or {frames.max()} frames")
+    return table
+
+
 class _Names(Sequence[str]):
     """Names that are read from the mapped table when they are asked for."""
 
@@ -265,7 +290,7 @@ class _Names(Sequence[str]):
     def __getitem__(self, number: Any) -> Any:  # a name, or the names of a slice
         if isinstance(number, slice):
             return _Names(self._column[number])
-        return os.fsdecode(self._column[number])
+        return os.fsdecode(bytes(self._column[number]))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from uuid import uuid4
 from video_ae.errors import UserError
 
 MARK = "summary.json"  # every result folder has it; folders without it are never replaced
+_TEMPORARY = re.compile(r"\..+-[0-9a-f]{12}(\.[^.]*)?")  # names that `write_atomically` makes up
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -108,6 +110,16 @@ def remove_from(folder: Path, *patterns: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes the temporary files that `write_atomically` left anywhere below a folder when it was killed.
+
+    Args:
+        folder: into which nobody else writes at this time.
+    """
+    for path in [path for path in folder.rglob(".*") if _TEMPORARY.fullmatch(path.name) and path.is_file()]:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -198,7 +198,9 @@ def _vertex_table(header: list[str], body: bytes) -> np.ndarray:
     properties = list(takewhile(lambda line: line[0] == "property", words[elements[0] + 1 :]))
     if any(line[1] == "list" for line in properties):
         raise ValueError("its vertices hold lists")
-    layout = np.dtype([(line[-1], _ORDERS[form] + _TYPES.get(line[1], "V")) for line in properties])
+    if unknown := [line[1] for line in properties if line[1] not in _TYPES]:
+        raise ValueError(f"its vertices hold numbers of the type {unknown[0]}")
+    layout = np.dtype([(line[-1], _ORDERS[form] + _TYPES[line[1]]) for line in properties])
     if count < 0:
         raise ValueError(f"it has {count} vertices")
     if form != "ascii":

@@ -54,7 +54,8 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise UserError(
             f"{str(path)!r} does not say which model its weights belong to: give a file that `video-ae train` wrote."
         )
-    return json.loads(metadata[_KEY]), tensors
+    with unreadable_as(f"{str(path)!r} says in a damaged way which model its weights belong to: copy it again."):
+        return dict(json.loads(metadata[_KEY])), tensors
 
 
 def weights_file(path: str | Path) -> Path:

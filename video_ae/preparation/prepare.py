@@ -4,17 +4,20 @@ import hashlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from video_ae.datasets.video_folder import search_videos, short_names
 from video_ae.errors import UserError
-from video_ae.formats.atomic import claim_folder, remove_from
+from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished
 from video_ae.preparation.pack import ABOUT, TABLE, Packed, pack, write_about
 from video_ae.preparation.quality_report import write_report
 from video_ae.preparation.scan import ShotDetector
@@ -58,24 +61,32 @@ def prepare(
     paths = [path for path in found if out.absolute() not in (path.absolute(), *path.absolute().parents)]
     if not paths:
         raise UserError(f"{str(root)!r} contains no videos: give a folder with videos or folders of images.")
-    _claim(out, overwrite)
     jobs = [
         Job(path, name, out / PARTS / hashlib.sha256(os.fsencode(name)).hexdigest()[:20], size, decoder)
         for path, name in zip(paths, short_names(root, paths), strict=True)
     ]
-    try:
-        _prepare_all(jobs, workers)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("stopped; the same command goes on with the videos that are left.") from None
+    with _alone(out, overwrite):
+        try:
+            _prepare_all(jobs, workers)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on with the videos that are left.") from None
+        packed = _pack(jobs, out, passed, size)
+        if not packed.kept:
+            name, reason = next(iter(packed.skipped.items()))
+            raise UserError(f"None of {len(jobs)} videos below {str(root)!r} can be used; {name}: {reason}")
+    shutil.rmtree(out / PARTS)
+    return packed
+
+
+def _pack(jobs: list[Job], out: Path, passed: Mapping[str, str], size: int) -> Packed:
+    """Writes all results, unless no segment is left. passed: why files were passed over, by name."""
     remove_from(out, *RESULTS)  # of an earlier attempt that was stopped while it packed
+    remove_unfinished(out)
     packed = pack([job.folder / RECORD for job in jobs], out)
     packed.skipped.update(passed)
-    if not packed.kept:
-        name, reason = next(iter(packed.skipped.items()))
-        raise UserError(f"None of {len(jobs)} videos below {str(root)!r} can be used; {name}: {reason}")
-    write_about(packed, out, {"size": size})  # before the report: hours of work are not lost for an image of them
-    write_report(packed, {job.name: job.folder for job in jobs}, out)
-    shutil.rmtree(out / PARTS)
+    if packed.kept:
+        write_about(packed, out, {"size": size})  # before the report: hours of work are not lost for an image of them
+        write_report(packed, {job.name: job.folder for job in jobs}, out)
     return packed
 
 
@@ -115,15 +126,34 @@ def _quiet_worker() -> None:
     """Leaves Ctrl-C to the parent process, which lets the videos under way end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _claim(out: Path, overwrite: bool) -> None:
-    """Makes `out`, or goes on with an unfinished one; an earlier result is replaced only on demand."""
-    if (out / ABOUT).is_file():
-        if not overwrite:
-            raise UserError(
-                f"{str(out)!r} is prepared already: train from it, or allow it to be replaced.", "overwrite"
-            )
-        remove_from(out, *RESULTS)
+def _end_with_parent() -> None:
+    """A pool's workers wait forever for work of a process that was killed."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _alone(out: Path, overwrite: bool) -> Iterator[None]:
+    """Makes `out`, or goes on with an unfinished one, while nobody else writes into it.
+
+    An earlier result is replaced only on demand.
+    """
+    done = (out / ABOUT).is_file()
+    if done and not overwrite:
+        raise UserError(f"{str(out)!r} is prepared already: train from it, or allow it to be replaced.", "overwrite")
     claim_folder(out, overwrite=overwrite or (out / PARTS).is_dir())
     (out / PARTS).mkdir(exist_ok=True)
+    try:
+        lock = FileLock(out / PARTS / ".lock", timeout=0).acquire()
+    except Timeout as error:
+        sentence = f"Another preparation is writing into {str(out)!r}: wait until it has ended, or choose another."
+        raise UserError(sentence, "out") from error
+    with lock:
+        if done:
+            remove_from(out, *RESULTS)
+        yield

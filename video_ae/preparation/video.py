@@ -88,8 +88,9 @@ def prepare_video(job: Job) -> Path:
     torch.set_num_threads(1)
     record = job.folder / RECORD
     key = _key(job)
-    with suppress(FileNotFoundError, ValueError, KeyError):  # none yet, or one that was cut off
-        if json.loads(record.read_text())["key"] == key:
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # none yet, or one that was cut off
+        known = load_record(record)
+        if known.key == key and (known.skipped or (job.folder / FRAMES).stat().st_size == known.offsets[-1]):
             return record
     shutil.rmtree(job.folder, ignore_errors=True)
     job.folder.mkdir(parents=True)

@@ -7,9 +7,11 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
 from video_ae.errors import UserError
+from video_ae.formats.atomic import write_atomically
 from video_ae.formats.weights import WEIGHTS
 from video_ae.models.open import save_weights
 from video_ae.training.averaging import WeightMean
@@ -17,7 +19,26 @@ from video_ae.training.module import TrainingModule
 
 LAST = "checkpoints/last.ckpt"
 PREVIOUS = "checkpoints/previous.ckpt"
-_PARTIAL = "checkpoints/.partial.ckpt"
+_NEW = "checkpoints/.new.ckpt"
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes each checkpoint complete or not at all.
+
+    Lightning copies onto a file where temporary files lie on another file system
+    (findings/lightning_checkpoint_is_copied_into_place.sh).
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes one file.
+
+        Args:
+            checkpoint: its content.
+            path: the file.
+            storage_options: must be None, as for Lightning.
+        """
+        save = super().save_checkpoint
+        write_atomically(path, lambda temporary: save(checkpoint, temporary, storage_options))
 
 
 class LastCheckpoint(Checkpoint):
@@ -48,20 +69,14 @@ class LastCheckpoint(Checkpoint):
             self._write(trainer, module)
 
     def _write(self, trainer: Trainer, module: LightningModule) -> None:
-        # Under a name of its own first: Lightning copies onto a file where temporary files lie on another file system
-        # (findings/lightning_checkpoint_is_copied_into_place.sh).
-        partial = self._run / _PARTIAL
-        try:
-            trainer.save_checkpoint(partial)  # by all processes
-        except BaseException:
-            partial.unlink(missing_ok=True)  # of a full disk
-            raise
+        new = self._run / _NEW
+        trainer.save_checkpoint(new)  # by all processes
         if not trainer.is_global_zero:
             return
         last = self._run / LAST
         if last.is_file():
             last.replace(self._run / PREVIOUS)
-        partial.replace(last)
+        new.replace(last)
         assert isinstance(module, TrainingModule)
         mean = next((each for each in trainer.callbacks if isinstance(each, WeightMean)), None)  # type: ignore[attr-defined]
         save_weights(mean.model() if mean else module.model, self._run / WEIGHTS)

@@ -17,12 +17,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from video_ae.errors import UserError
-from video_ae.formats.atomic import claim_folder, remove_from, write_text_atomically
+from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished, write_text_atomically
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
 from video_ae.training.averaging import WeightMean
 from video_ae.training.callbacks import RunProgress, StopSignals, ValidationFigures
-from video_ae.training.checkpoints import LastCheckpoint, checkpoint_to_resume
+from video_ae.training.checkpoints import LastCheckpoint, WholeCheckpoints, checkpoint_to_resume
 from video_ae.training.collapse_signs import CollapseSigns
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
@@ -118,7 +118,7 @@ def build_trainer(
             num_sanity_val_steps=0,
             log_every_n_steps=values.log_every,
             callbacks=callbacks,
-            plugins=_own_processes(),
+            plugins=[WholeCheckpoints(), *_own_processes()],
             logger=loggers,
             default_root_dir=run,
             use_distributed_sampler=False,
@@ -130,14 +130,14 @@ def build_trainer(
         raise UserError(f"The trainer's settings do not work here: {reason}.") from error
 
 
-def _own_processes() -> LightningEnvironment | None:
+def _own_processes() -> list[LightningEnvironment]:
     """Lightning's own launcher, in a job of SLURM whose tasks were not started by srun, as inside `salloc -n 4`.
 
     Lightning 2.6 takes the tasks that a job may start for processes that run, and refuses a single one.
     """
     started = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     alone = "SLURM_NTASKS" in os.environ and started == 1 and not TorchElasticEnvironment.detect()
-    return LightningEnvironment() if alone else None
+    return [LightningEnvironment()] if alone else []
 
 
 def _wandb_id(run: Path) -> str | None:
@@ -186,4 +186,5 @@ def _alone(run: Path) -> Iterator[None]:
             f"Another training is writing into {str(run)!r}: wait until it has ended, or choose another folder.", "out"
         ) from error
     with lock:
+        remove_unfinished(run)  # of a training that was killed
         yield

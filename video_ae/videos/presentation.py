@@ -134,7 +134,10 @@ def _orientation(frame: Any, path: Path) -> tuple[bool, int]:
 
     The matrix is ISO 14496-12's: it takes a pixel (x, y) to (a x + c y, b x + d y), with y pointing down.
     """
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        side_data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV 18 lists none where a frame has one that it does not know, such as a photo's EXIF
+        side_data = None
     if side_data is None:
         return False, 0
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
