@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from video_ae.camera.bundle_adjustment import minimise
+from video_ae.camera.correction_fit import CorrectionFit, resampled
 from video_ae.camera.lens_search import bend_back, search_lens
 from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
 from video_ae.camera.reprojection import predict_points
@@ -62,6 +63,31 @@ def test_a_lens_is_found(radial, centre):
     assert found.radial == pytest.approx(radial, abs=0.02)
     assert found.centre == pytest.approx(centre, abs=0.015 if radial else 0.002)
     assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.02)
+
+
+def test_noise_bends_a_pinhole_by_as_much_as_resampling_says():
+    state, matches, priors = seen_through(torch.zeros(3), noise=0.5)
+
+    def found(scene: SceneState, seen: Correspondences) -> float:
+        def straightened(k1: torch.Tensor) -> Correspondences:
+            points, matched = (bend_back(one, torch.cat([k1, zeros]), FOCAL) for one in (seen.points, seen.matched))
+            return replace(seen, points=points, matched=matched)
+
+        zeros = torch.zeros(2)
+        return CorrectionFit(scene, straightened, priors, FreeParameters(), (0.1,), (1e-3,)).run((0,))[0].item()
+
+    bent, bias = found(state, matches), found(state, resampled(state, matches))
+    assert bent > 0.004
+    assert bias == pytest.approx(bent, abs=0.001)
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.5])
+def test_a_weak_lens_is_found_in_noise(noise):
+    found = search_lens(*seen_through(torch.tensor([0.03, 0.0, 0.0]), noise), FreeParameters(), SIZE)
+    assert found is not None
+    assert found.radial == pytest.approx(0.03, abs=0.005)
+    assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.005)
+    assert search_lens(*seen_through(torch.zeros(3), noise), FreeParameters(), SIZE) is None
 
 
 def test_a_pinhole_is_left_alone():

@@ -2,10 +2,14 @@
 
 They trade against the focal length and against what moves, so they are asked after the cameras: matches are corrected,
 bundle adjustment follows, and the unknowns move by Newton's method with poses, focal length and depths eliminated.
+
+Each point has a depth of its own, which a handful of noisy matches tell: the more points, the more unknowns. What such
+an adjustment finds of a lens is biased, and does not get better with more of them (Neyman & Scott, Consistent estimates
+based on partially consistent observations, 1948). `resampled` tells by how much.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Float64
@@ -105,6 +109,21 @@ class CorrectionFit:
             seen = predict_points(state, moved.points, moved.source, moved.target).image
             columns.append(((seen - moved.matched).transpose(1, 2) - residual) / self.differences[number])
         return torch.stack(columns, 2)
+
+
+def resampled(state: SceneState, matches: Correspondences) -> Correspondences:
+    """Correspondences as chance might have made them: each is off by as much as before, this way or the other.
+
+    The wild bootstrap (Wu, Jackknife, bootstrap and other resampling methods, 1986). What is found from them, beside
+    the scene that they were made from, is the bias of a fit; it needs no model of the noise.
+
+    Args:
+        state: the solved scene.
+        matches: that it was solved on.
+    """
+    seen = predict_points(state, matches.points, matches.source, matches.target).image
+    coins = torch.randint(0, 2, seen.shape[:2], generator=torch.Generator().manual_seed(0)).to(seen)
+    return replace(matches, matched=seen + (2 * coins - 1)[..., None] * (matches.matched - seen))
 
 
 def correction_system(

@@ -21,6 +21,7 @@ _ROTATION_SPREAD = 0.02  # radians at which a frame's confidence is 1/2
 _INDEPENDENT = 40  # correspondences of a pair of frames, however many there are
 _BIAS = 0.013  # of the turn and of the distance since the first frame, along each axis
 _BIAS_OF_FOCAL = 0.022
+_LEAST_KNOWN = 1e-2  # information of what nothing tells: a spread of 10 radians or mean depths
 _LEAST_EXPLAINED = 1e-3  # part of the correspondences that a lost scene explains
 SPREAD_OF_LENSES = 0.43  # of the logarithm of the focal length, over phones: where a video tells nothing
 
@@ -43,8 +44,8 @@ def pose_covariance(
     frames = len(state)
     camera, _ = reduced_system(normal_equations(state, matches, priors))
     system = camera[6:, 6:] * _EFFECTIVE
-    weak = torch.full_like(system.diagonal(), 1e-2)  # a spread of 10 radians or mean depths: nothing is known
-    inverse = torch.linalg.pinv(system + torch.diag(weak), hermitian=True)
+    values, vectors = torch.linalg.eigh(system)
+    inverse = (vectors / (values.clamp_min(0) + _LEAST_KNOWN)) @ vectors.mT  # of a lost scene, rounding makes some < 0
     covariance = torch.zeros(frames, 6, 6, dtype=torch.float64, device=camera.device)
     for i in range(1, frames):
         part = slice(6 * (i - 1), 6 * i)

@@ -24,6 +24,7 @@ from video_ae.types import CameraEstimate, Cameras, LensOffset, ModelOutput, Pro
 from video_ae.videos.base import VideoReader
 
 _LENS_ROUNDS = 3  # a strong lens is found in parts
+_FOUND_AT_ONCE = 0.1  # of k1, below which one round is enough
 _LENS_FRAMES = 96  # in the middle of a clip, that tell a lens from a rolling shutter
 DEFAULT_REFINE_STEPS = 4
 """Rounds of test-time refinement that take about a minute for 25 frames on two cores; more gains little."""
@@ -153,13 +154,16 @@ class VideoModel(Autoencoder):
             except UserError:  # one that leaves no full image was not found, but mistaken
                 break
             clip = kept("frames", partial(read_source, reader, stride, frames)).to(clip.frames.device)
+            if abs(offset.radial) < _FOUND_AT_ONCE and not any(offset.centre):
+                break
         return reader, clip
 
     def _without_shutter(self, clip: VideoClip, options: Options, found: LensOffset) -> LensOffset | None:
         """The lens that was found; searched for anew where a shutter rolls, which can be taken for one."""
         first = max(0, (len(clip) - _LENS_FRAMES) // 2)
         part = clip.select(slice(first, first + _LENS_FRAMES))
-        camera = self.find_cameras(part, replace(options, constant_focal=True))  # a lens can be taken for a zoom, too
+        # A round of refinement shows a shutter. A lens can be taken for a zoom, too.
+        camera = self.find_cameras(part, replace(options, refine_steps=1, constant_focal=True))
         if not camera.readout:
             return found
         straight = as_global_shutter(part.frames, image_motion(camera), camera.readout)
