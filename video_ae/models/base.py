@@ -162,8 +162,7 @@ class VideoModel(Autoencoder):
         """The lens that was found; searched for anew where a shutter rolls, which can be taken for one."""
         first = max(0, (len(clip) - _LENS_FRAMES) // 2)
         part = clip.select(slice(first, first + _LENS_FRAMES))
-        # A round of refinement shows a shutter. A lens can be taken for a zoom, too.
-        camera = self.find_cameras(part, replace(options, refine_steps=1, constant_focal=True))
+        camera = self.find_cameras(part, replace(options, constant_focal=True))  # a lens can be taken for a zoom, too
         if not camera.readout:
             return found
         straight = as_global_shutter(part.frames, image_motion(camera), camera.readout)
