@@ -26,7 +26,7 @@ def reporting_to(progress: Callable[[str, float], None]) -> Iterator[None]:
         _told.reset(token)
 
 
-def report(stage: str, done: float) -> None:
+def report(stage: str, done: float | int) -> None:
     """Says how far a computation is, to whoever wants to know.
 
     Args:
@@ -34,7 +34,7 @@ def report(stage: str, done: float) -> None:
         done: the part that is done, from 0 to 1.
     """
     if (progress := _told.get()) is not None:
-        progress(stage, done)
+        progress(stage, float(done))
 
 
 class Stages:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from video_ae.errors import unreadable_as
 from video_ae.formats.atomic import write_atomically, write_json_atomically
+from video_ae.steps import scratch
 
 UNKNOWN = 0
 _LARGEST = 2**16 - 1
@@ -35,15 +36,16 @@ def write_depth(
         indices: each frame's number in the source.
         source_size: (width, height) of the source in pixels.
     """
-    known = depth.isfinite() & (depth > 0)
-    scale = (depth[known].max().item() if known.any() else 1.0) / _LARGEST
-    values = torch.where(known, (depth / scale).round().clamp(1, _LARGEST), torch.full_like(depth, UNKNOWN))
+    filled = scratch(tuple(depth.shape), torch.float32)
+    for own, one in zip(filled, depth, strict=True):  # frame by frame: those of a long video do not fit into memory
+        own.copy_(torch.where(one.isfinite() & (one > 0), one, torch.nan))
+    scale = (max(one.nan_to_num(0).max().item() for one in filled) or 1.0) / _LARGEST
     names = [f"{index:06d}.png" for index in indices]
-    for name, value in zip(names, values.numpy().astype(np.uint16), strict=True):
-        write_atomically(folder / name, Image.fromarray(value).save)
-    filled = torch.where(known, depth, torch.full_like(depth, torch.nan)).numpy()
+    for name, one in zip(names, filled, strict=True):
+        values = (one / scale).round().clamp(1, _LARGEST).nan_to_num(UNKNOWN)
+        write_atomically(folder / name, Image.fromarray(values.numpy().astype(np.uint16)).save)
     write_atomically(
-        folder / "depth.npz", partial(np.savez_compressed, depth=filled, index=np.array(indices, np.int64))
+        folder / "depth.npz", partial(np.savez_compressed, depth=filled.numpy(), index=np.array(indices, np.int64))
     )
     height, width = depth.shape[1:]
     sidecar = {

@@ -154,7 +154,8 @@ def _colmap(model: Path, reconstruction: Reconstruction) -> None:
     points = no_points()
     inverse_depth = reconstruction.render_frames().inverse_depth
     if inverse_depth.isfinite().any():
-        clip = read_clip(reconstruction.source_video(), trajectory.indices.tolist(), reconstruction.image_size)
+        reader, size = reconstruction.source_video(), reconstruction.image_size
+        clip = read_clip(reader, trajectory.indices.tolist(), size, as_bytes=True)
         points = track_points(clip.frames, trajectory, inverse_depth, sorted(set(reconstruction.keyframes)))
     write_colmap(model / "sparse" / "0", trajectory, names, points)
 

@@ -9,14 +9,16 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
 from video_ae.formats.colmap import TrackedPoints, no_points
 from video_ae.formats.trajectory import CameraTrajectory
 from video_ae.geometry.pinhole import sample, unproject
+from video_ae.geometry.resize import as_floats
 from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import spread_frames
+from video_ae.steps import scratch
 
 CELL = 6  # pixels: one corner in each cell of a keyframe
 MOST_KEYFRAMES = 24
@@ -43,7 +45,7 @@ class _Tracks:
 
 
 def track_points(
-    frames: Float[Tensor, "frame 3 height width"],
+    frames: Float[Tensor, "frame 3 height width"] | UInt8[Tensor, "frame 3 height width"],
     trajectory: CameraTrajectory,
     inverse_depth: Float[Tensor, "frame height width"],
     keyframes: list[int],
@@ -53,12 +55,14 @@ def track_points(
     Points that fewer than three frames agree on are left out; a clip without texture has none.
 
     Args:
-        frames: RGB in [0, 1].
+        frames: RGB in [0, 1], or bytes in 0 .. 255.
         trajectory: cameras of the frames.
         inverse_depth: 1 / z seen by each frame; NaN where it is not known.
         keyframes: positions of the frames whose corners are tracked, at most 24 of them.
     """
-    grey = frames.mean(1, keepdim=True)
+    grey = scratch((len(frames), 1, *frames.shape[-2:]), torch.float32)
+    for own, frame in zip(grey, frames, strict=True):
+        own.copy_(as_floats(frame).mean(0, keepdim=True))
     parts = []
     for keyframe in (keyframes[i] for i in spread_frames(len(keyframes), MOST_KEYFRAMES)):
         corners, nearness = _corners(grey[keyframe, 0], inverse_depth[keyframe])
@@ -159,7 +163,7 @@ def _triangulate(tracks: _Tracks, frames: Tensor, trajectory: CameraTrajectory) 
     source = torch.tensor(trajectory.image_size, dtype=torch.float64)
     scale = (source / size).mean()
     number, view = torch.nonzero(good, as_tuple=True)
-    color = sample(frames[tracks.views[:1]], uv[None, None, :, 0].float())[0, :, 0].mT
+    color = sample(as_floats(frames[tracks.views[:1]]), uv[None, None, :, 0].float())[0, :, 0].mT
     return TrackedPoints(
         local @ pose[:3, :3].mT + pose[:3, 3],
         (color.clamp(0, 1) * 255).round().to(torch.uint8),

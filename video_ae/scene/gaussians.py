@@ -17,6 +17,7 @@ from video_ae.geometry.pinhole import camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
 from video_ae.renderers.compositing import absorption_weights
 from video_ae.scene.points import draw
+from video_ae.steps import kept
 from video_ae.types import Cameras, MultiplaneVolume, Scene
 
 MOST_GAUSSIANS = 200_000  # 13.6 MB; long videos get more:
@@ -49,7 +50,7 @@ def scene_gaussians(scene: Scene) -> GaussianCloud:
     Args:
         scene: whose codes are multiplane volumes.
     """
-    peaks = [_peaks(volume.to("cpu", torch.float32)) for volume in scene.volumes]
+    peaks = [_peaks_on_disk(volume) for volume in scene.volumes]
     references = [volume.reference.to("cpu") for volume in scene.volumes]
     middle = (len(peaks) - 1) / 2
     order = sorted(range(len(peaks)), key=lambda number: abs(number - middle))
@@ -65,6 +66,11 @@ def scene_gaussians(scene: Scene) -> GaussianCloud:
     joined = GaussianCloud.cat(clouds)
     drawn = draw(joined, max(MOST_GAUSSIANS, MOST_PER_FRAME * len(scene.clip)))
     return replace(drawn, scale=drawn.scale * (len(joined) / max(len(drawn), 1)) ** 0.5)
+
+
+def _peaks_on_disk(volume: MultiplaneVolume) -> _Peaks:
+    """Those of all keyframes of a long video do not fit into memory."""
+    return kept("peaks", lambda: _peaks(volume.to("cpu", torch.float32)))
 
 
 def _peaks(volume: MultiplaneVolume) -> _Peaks:

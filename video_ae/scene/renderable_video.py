@@ -142,4 +142,5 @@ class RenderableVideo(SolvedVideo):
 
     def depth_maps(self) -> Float32[Tensor, "frame height width"]:
         """z that each frame's camera sees, in the scale of the cameras; NaN where too little was seen."""
-        return 1 / self.render_frames().inverse_depth
+        inverse_depth = self.render_frames().inverse_depth
+        return torch.reciprocal(inverse_depth, out=scratch(tuple(inverse_depth.shape), torch.float32))
