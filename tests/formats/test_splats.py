@@ -1,20 +1,24 @@
 """Smaller formats of Gaussians, read back by programs that are not ours and compared in rendered pixels."""
 
+import io
 import json
 import shutil
 import struct
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import plyfile
 import pytest
 import torch
+from PIL import Image
 from splat_renderer import render_splats
 from test_splat_page import SIZE, cameras, cloud, psnr
 
 from video_ae.errors import UserError
 from video_ae.formats.ply import GaussianCloud, read_gaussians, write_gaussians
+from video_ae.formats.sog import write_sog
 from video_ae.formats.splats import write_compressed_ply, write_gltf, write_spz
 from video_ae.geometry.se3 import invert
 
@@ -71,10 +75,11 @@ def transform(tmp_path_factory):
     return lambda source, target: subprocess.run([program, "-q", "-w", "-g", "cpu", source, target], check=True)
 
 
-@pytest.mark.parametrize("name", ["a.spz", "a.compressed.ply"])
+@pytest.mark.parametrize("name", ["a.spz", "a.compressed.ply", "a.sog"])
 def test_splat_transform_reads_the_same_scene(tmp_path, original, transform, name):
-    pytest.importorskip("gsply", reason="the extra `splats` is not installed")
-    WRITERS[name](tmp_path / name, cloud())
+    if name != "a.sog":
+        pytest.importorskip("gsply", reason="the extra `splats` is not installed")
+    (WRITERS | {"a.sog": write_sog})[name](tmp_path / name, cloud())
     transform(tmp_path / name, tmp_path / "back.ply")
     assert psnr(image(tmp_path / "back.ply"), original) > 40
 
@@ -169,3 +174,41 @@ def test_our_ply_is_read_back_exactly(tmp_path):
     read = read_gaussians(tmp_path / "a.ply")
     torch.testing.assert_close(read.centres, cloud().centres)
     torch.testing.assert_close(read.rotation, cloud().rotation, atol=1e-6, rtol=0)
+
+
+def sog_values(path) -> dict[str, np.ndarray]:
+    """A SOG bundle as its specification says, by Pillow."""
+    with zipfile.ZipFile(path) as archive:
+        meta = json.loads(archive.read("meta.json"))
+        pixels = {}
+        for name in ("means_l", "means_u", "scales", "quats", "sh0"):
+            image = np.asarray(Image.open(io.BytesIO(archive.read(f"{name}.webp")))).astype(int)
+            pixels[name] = image.reshape(-1, image.shape[-1])[: meta["count"]]
+    least, most = np.array(meta["means"]["mins"]), np.array(meta["means"]["maxs"])
+    curved = least + (most - least) * (pixels["means_u"] << 8 | pixels["means_l"]) / 65535
+    small, largest = (pixels["quats"][:, :3] / 255 - 0.5) * 2**0.5, pixels["quats"][:, 3] - 252
+    whole = [np.insert(row, place, max(0, 1 - row @ row) ** 0.5) for row, place in zip(small, largest, strict=True)]
+    opacity = (pixels["sh0"][:, 3] / 255).clip(1e-3, 1 - 1e-3)
+    return {
+        "means": np.sign(curved) * np.expm1(np.abs(curved)),
+        "scales": np.array(meta["scales"]["codebook"])[pixels["scales"]],
+        "wxyz": np.reshape(whole, (-1, 4)),
+        "logits": np.log(opacity / (1 - opacity)),
+        "harmonics": np.array(meta["sh0"]["codebook"])[pixels["sh0"][:, :3]],
+    }
+
+
+def test_sog_holds_the_same_scene_by_its_specification(tmp_path, original):
+    write_sog(tmp_path / "a.sog", cloud())
+    write_layout(tmp_path / "back.ply", *sog_values(tmp_path / "a.sog").values())
+    assert psnr(image(tmp_path / "back.ply"), original) > 40
+    write_sog(tmp_path / "b.sog", cloud())
+    assert (tmp_path / "a.sog").read_bytes() == (tmp_path / "b.sog").read_bytes()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_sog_of_few_gaussians(tmp_path, count):
+    few = cloud(5).select(slice(0, count))
+    write_sog(tmp_path / "a.sog", few)
+    found = sog_values(tmp_path / "a.sog")["means"]
+    assert np.allclose(np.sort(found, 0), few.centres.sort(0).values, atol=1e-4)

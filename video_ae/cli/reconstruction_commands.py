@@ -8,8 +8,8 @@ from video_ae.cli.arguments import add_command
 
 PATHS = ("input", "orbit", "spiral", "dolly")  # both are repeated here, since their modules need torch
 EXPORTS = (
-    "kitti", "tum", "points", "gaussians", "gaussians-sh3", "compressed-ply", "spz", "gltf", "html", "depth",
-    "nerfstudio", "colmap",
+    "kitti", "tum", "points", "gaussians", "gaussians-sh3", "compressed-ply", "spz", "sog", "gltf", "html",
+    "depth", "nerfstudio", "colmap",
 )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def write_compressed_ply(path: Path, cloud: GaussianCloud) -> None:
         UserError: gsply is not installed.
     """
     gsply = _library("gsply")
-    near = cloud.select(_morton_order(cloud.centres.cpu()))  # chunks are small, and their steps with them
+    near = cloud.select(morton_order(cloud.centres.cpu()))  # chunks are small, and their steps with them
     write_bytes_atomically(path, gsply.compress_to_bytes(_gsply_data(gsply, near)))
 
 
@@ -81,7 +81,7 @@ def write_gltf(path: Path, cloud: GaussianCloud) -> None:
         "KHR_gaussian_splatting:ROTATION": quaternion_from_rotation(turn.double() @ cloud.rotation.cpu().double()),
         "KHR_gaussian_splatting:SCALE": cloud.scale,
         "KHR_gaussian_splatting:OPACITY": cloud.opacity[:, None],
-        "KHR_gaussian_splatting:SH_DEGREE_0_COEF_0": _harmonic(cloud),
+        "KHR_gaussian_splatting:SH_DEGREE_0_COEF_0": harmonic(cloud),
         "COLOR_0": torch.cat([_linear(cloud.colors), cloud.opacity[:, None]], 1),  # for programs that draw points
     }
     columns = [np.ascontiguousarray(value.cpu().numpy(), "<f4") for value in values.values()]
@@ -124,19 +124,27 @@ def _gsply_data(gsply: Any, cloud: GaussianCloud) -> Any:
     quaternion = quaternion_from_rotation(cloud.rotation.double()).roll(1, -1)  # w first
     return gsply.GSData.from_arrays(
         array(cloud.centres), array(cloud.scale.log()), array(quaternion), array(torch.logit(cloud.opacity)),
-        array(_harmonic(cloud)), format="ply", sh_degree=0,
+        array(harmonic(cloud)), format="ply", sh_degree=0,
     )  # fmt: skip
 
 
-def _morton_order(points: Float[Tensor, "point 3"]) -> Int[Tensor, "point"]:
-    """An order in which neighbours follow each other (Morton 1966), of ranks, so that far points do not matter."""
+def morton_order(points: Float[Tensor, "point 3"]) -> Int[Tensor, "point"]:
+    """An order in which neighbours follow each other (Morton 1966), of ranks, so that far points do not matter.
+
+    Args:
+        points: any.
+    """
     ranks = points.argsort(0).argsort(0) * 1024 // max(len(points), 1)
     bits = [(ranks[:, axis] >> bit & 1) << (3 * bit + axis) for bit in range(10) for axis in range(3)]
     return torch.stack(bits).sum(0).argsort(stable=True)
 
 
-def _harmonic(cloud: GaussianCloud) -> Float[Tensor, "gaussian 3"]:
-    """Spherical harmonics of degree 0."""
+def harmonic(cloud: GaussianCloud) -> Float[Tensor, "gaussian 3"]:
+    """Spherical harmonics of degree 0.
+
+    Args:
+        cloud: whose colours they say.
+    """
     return (cloud.colors - 0.5) / SH_DEGREE_0
 
 

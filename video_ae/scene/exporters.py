@@ -15,6 +15,7 @@ from video_ae.formats.depth_maps import write_depth
 from video_ae.formats.kitti import write_kitti
 from video_ae.formats.nerfstudio import write_nerfstudio
 from video_ae.formats.ply import GaussianCloud, write_gaussians, write_ply
+from video_ae.formats.sog import write_sog
 from video_ae.formats.splat_page import write_splat_page
 from video_ae.formats.splats import write_compressed_ply, write_gltf, write_spz
 from video_ae.formats.tum import write_tum
@@ -196,6 +197,7 @@ FORMATS: dict[str, ExportFormat] = {
     "gaussians-sh3": _as_gaussians(partial(write_gaussians, degree=3), "gaussians_sh3.ply"),
     "compressed-ply": _as_gaussians(write_compressed_ply, "gaussians.compressed.ply"),
     "spz": _as_gaussians(write_spz, "gaussians.spz"),
+    "sog": _as_gaussians(write_sog, "gaussians.sog"),
     "gltf": _as_gaussians(write_gltf, "gaussians.glb"),
     "html": ExportFormat(_page, "scene.html", True, True, True),
     "depth": ExportFormat(_depth, "depth", True),
