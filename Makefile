@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint bench findings pytorch3d browser docs clean
+.PHONY: demo test test-slow lint bench findings fuzz soak sbom pytorch3d browser docs clean
 
 # One to three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
@@ -34,6 +34,30 @@ findings:
 		if said=$$(sh $$script 2>&1); then echo "holds: $$script"; \
 		else ended=1; echo "no longer holds: $$script"; echo "$$said"; fi; \
 	done; exit $$ended
+
+# What docs/reliability.md promises, tried for hours: MINUTES=1 for a first look.
+fuzz: $(VENV)/fuzz
+	$(BIN)/python tools/fuzz_parsers.py --out runs/fuzz --minutes $(or $(MINUTES),10)
+	$(BIN)/python tools/try_damaged.py --out runs/damaged
+
+$(VENV)/fuzz: $(VENV)/installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[fuzz]'
+	touch $@
+
+soak: $(VENV)/installed
+	for workers in 0 1 2; do \
+		$(BIN)/python tools/kill_commands.py train --out runs/kills/$$workers --data.workers $$workers || exit 1; done
+	$(BIN)/python tools/kill_commands.py train --out runs/kills/ranks --trainer.devices 2 --trainer.strategy ddp
+	$(BIN)/python tools/kill_commands.py prepare --out runs/kills/prepare data/walkthroughs/validation --workers 2
+	$(BIN)/python tools/soak.py --out runs/soak --minutes $(or $(MINUTES),120)
+
+# Every installed package with its version and licence, as CycloneDX; the tool has a folder of its own, so as not to be
+# in the list.
+sbom: $(VENV)/installed
+	$(PYTHON) -m venv $(VENV)/sbom
+	$(VENV)/sbom/bin/pip install --quiet cyclonedx-bom==7.5.0
+	$(VENV)/sbom/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --mc-type library \
+		--of JSON --output-reproducible -o sbom.json
 
 # The pure-Python part of PyTorch3D, a reference for our ray marcher: no wheel of the whole runs here, and an extra of
 # the package cannot carry these flags.
