@@ -1,12 +1,14 @@
 """Gaussians refined on frames that Gaussians made: they come closer, also on frames that were kept out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from video_ae import compiled
 from video_ae.formats.ply import GaussianCloud
 from video_ae.geometry.se3 import se3_exp, so3_exp
-from video_ae.scene.gaussian_refinement import refined_gaussians, render_gaussians
+from video_ae.scene.gaussian_refinement import _Parameters, refined_gaussians, render_gaussians
 from video_ae.scene.rendering import to_bytes
 from video_ae.types import Cameras
 
@@ -63,6 +65,30 @@ def test_nothing_shows_through_where_frames_are_dark(frames):
     views = render_gaussians(refined, cameras(), SIZE)
     assert views.opacity.mean() > before + 0.05
     assert views.rgb.mean() < 0.1
+
+
+def test_what_no_frame_sees_is_pruned(frames):
+    unseen = replace(wall(200), centres=wall(200).centres - torch.tensor([0.0, 0.0, 9.0]))
+    start = GaussianCloud.cat([disturbed(wall()), unseen])
+    refined = refined_gaussians(start, list(frames), cameras(), 60)
+    assert 250 <= len(refined) <= 300
+    assert refined.centres[:, 2].min() > 0
+    assert psnr(refined, cameras(), frames) > psnr(start, cameras(), frames) + 4
+
+
+def test_the_start_stays_where_frames_see_none_of_it(frames):
+    start = replace(wall(), centres=-wall().centres)
+    assert refined_gaussians(start, list(frames), cameras(), 20) is start
+
+
+def test_a_gaussian_fills_the_pixels_that_its_weights_sum_up_to():
+    """Half opaque and 40 pixels wide, it adds half of each pixel to the view that sees it, and nothing to the other."""
+    cloud = replace(wall(1), centres=torch.tensor([[0.0, 0.0, 2.0]]), opacity=torch.tensor([0.5]))
+    parameters = _Parameters.of(replace(cloud, scale=torch.full((1, 3), 40.0)))
+    away = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))
+    views = Cameras(torch.stack([torch.eye(4), away]), cameras(2).intrinsics)
+    most = parameters.most_pixels(views, SIZE)
+    torch.testing.assert_close(most, torch.tensor([0.5 * SIZE[0] * SIZE[1]]), atol=1, rtol=1e-3)
 
 
 def test_frames_that_contradict_what_is_kept_out_leave_the_start(frames):
