@@ -20,7 +20,7 @@ RANKS = {
     "scene": 5, "datasets": 5,
     "models": 6,
     "lecture": 7, "pipelines": 7, "training": 7, "evaluation": 7, "preparation": 7,
-    "viewer": 8, "video_ae": 8,  # the package itself offers `load`
+    "annotation": 8, "viewer": 8, "video_ae": 8,  # the package itself offers `load`
     "cli": 9,
 }  # fmt: skip
 

@@ -133,12 +133,12 @@ class ShardStore(Sendable):
 
     def _version(self) -> str:
         """Names this address and what lies there now."""
-        with _reaching(f"{self.root}/packed.json") as (system, where):
+        with reaching(f"{self.root}/packed.json") as (system, where):
             return hashlib.sha256(self.root.encode() + system.cat_file(where)).hexdigest()[:16]
 
     def _download(self, name: str, path: Path) -> None:
         temporary = path.with_name(f".{name}.part")
-        with _reaching(f"{self.root}/{name}") as (system, where):
+        with reaching(f"{self.root}/{name}") as (system, where):
             if name.endswith(".bin"):
                 self._make_room(system.info(where)["size"])
             system.get_file(where, str(temporary))
@@ -168,8 +168,15 @@ def default_cache() -> Path:
 
 
 @contextmanager
-def _reaching(address: str) -> Iterator[tuple[Any, str]]:
-    """(fsspec's file system, path in it); what goes wrong inside becomes a UserError."""
+def reaching(address: str) -> Iterator[tuple[Any, str]]:
+    """(fsspec's file system, path in it); what goes wrong inside becomes a UserError.
+
+    Args:
+        address: of a file or folder in object storage, or a local path.
+
+    Raises:
+        UserError: when the package for this kind of storage is missing, or the storage answers with an error.
+    """
     try:
         import fsspec
 

@@ -38,6 +38,7 @@ class Options:
         progress: called with what is being done and the part done, from 0 to 1.
         expected_focal: a guess of fx / width, such as a file's metadata are.
         constant_focal: whether nothing zooms for sure.
+        structure: whether `encode_scene` makes structure codes, where a model finds cameras without them.
     """
 
     focal: float | None = None
@@ -45,6 +46,7 @@ class Options:
     progress: Progress = lambda stage, done: None
     expected_focal: float | None = None
     constant_focal: bool = False
+    structure: bool = True
 
 
 class Autoencoder(nn.Module, ABC):
@@ -90,6 +92,7 @@ class VideoModel(Autoencoder):
         decoder: str = "auto",
         progress: Progress | None = None,
         camera: str | Path | Lens | None = None,
+        structure: bool = True,
     ) -> Reconstruction:
         """Cameras and structure of a video, as a record that is rendered, saved and exported.
 
@@ -108,6 +111,7 @@ class VideoModel(Autoencoder):
             camera: the lens, the file of its calibration (`formats.camera_file`) or "pinhole"; by default a lens is
                 searched for where no focal length is given. Where there is one, frames are undistorted, and the cameras
                 are those of the undistorted frames.
+            structure: whether structure codes are made, half of the work; without them there are cameras alone.
 
         Raises:
             UserError: the video is none of these, cannot be read or leaves fewer than two frames, or a number makes no
@@ -125,7 +129,7 @@ class VideoModel(Autoencoder):
             known = reader.focal_over_width
         path = Path(video).absolute() if isinstance(video, str | Path) else None
         expected = focal_in_metadata(path, reader.image_size) if path and known is None else None
-        options = Options(known, refine_iterations, progress or Options.progress, expected)
+        options = Options(known, refine_iterations, progress or Options.progress, expected, structure=structure)
         options.progress("reading the video", 0.0)
         clip = read_source(reader, stride, frames)
         options.progress("reading the video", 1.0)

@@ -230,6 +230,8 @@ class PerspectiveAutoencoder(VideoModel):
         options.progress("cameras", 1.0)
         if estimate.readout:
             clip = replace(clip, frames=as_global_shutter(clip.frames, image_motion(estimate), estimate.readout))
+        if not options.structure:
+            return Scene(clip, estimate, (), ())
         return self.encode_structures(clip, estimate, options)
 
     @torch.no_grad()
