@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-VERSION = 1  # of what is stored and how cameras are found: videos of another one are annotated anew
+from video_ae.datasets.stored_cameras import CAMERAS_VERSION
 
 Number = float | None
 
@@ -39,7 +39,7 @@ class AnnotationRow:
         rotation: sum of the angles between frames in degrees.
         moving: part of the images that moves by itself, 0 to 1.
         seconds: how long it took.
-        version: `VERSION` at the time.
+        version: `CAMERAS_VERSION` at the time.
         checksum: of the video (`scene.fingerprint`).
     """
 
@@ -70,7 +70,7 @@ class AnnotationRow:
     rotation: Number = None
     moving: Number = None
     seconds: float = 0.0
-    version: int = VERSION
+    version: int = CAMERAS_VERSION
     checksum: str = ""
 
 

@@ -17,9 +17,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from video_ae.annotation.annotation_row import VERSION, AnnotationRow, row_from
+from video_ae.annotation.annotation_row import AnnotationRow, row_from
 from video_ae.annotation.video_listing import VideoJob
+from video_ae.datasets.annotated_videos import TABLE
 from video_ae.datasets.packed_videos import is_remote, reaching
+from video_ae.datasets.stored_cameras import CAMERAS_VERSION
 from video_ae.errors import UserError, is_disk_full, unreadable_as
 from video_ae.formats.atomic import (
     MARK,
@@ -30,7 +32,7 @@ from video_ae.formats.atomic import (
     write_json_atomically,
 )
 
-ABOUT, TABLE, VIDEOS, LOCK = "annotation.json", "annotations.parquet", "videos", ".lock"
+ABOUT, VIDEOS, LOCK = "annotation.json", "videos", ".lock"
 _AT_ONCE = 500  # summaries that are read together
 
 
@@ -61,7 +63,7 @@ class Destination:
             UserError: it holds something else, or annotations of another source (without `overwrite`), cannot be
                 written, or another run is writing to it.
         """
-        about = {"source": source, "version": VERSION}
+        about = {"source": source, "version": CAMERAS_VERSION}
         if self.remote:
             self._check_source(self._read_about(), source, overwrite)
             self._put(ABOUT, json.dumps(about).encode())
@@ -215,7 +217,7 @@ def write_summary(
         rows: that were found.
     """
     content = {
-        "version": VERSION, "video": asdict(job), "asked": asked, "failed_at": failed_at,
+        "version": CAMERAS_VERSION, "video": asdict(job), "asked": asked, "failed_at": failed_at,
         "rows": [asdict(row) for row in rows],
     }  # fmt: skip
     write_json_atomically(folder / MARK, content)
@@ -226,7 +228,7 @@ def _fitting_rows(
 ) -> list[AnnotationRow] | None:
     try:
         found = json.loads(text or b"{}")
-        fits = found["version"] == VERSION and found["video"] == asdict(job) and found["asked"] == asked
+        fits = found["version"] == CAMERAS_VERSION and found["video"] == asdict(job) and found["asked"] == asked
         return _rows_in(text) if fits and found["failed_at"] in ({}, limits) else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.shots import find_shots
 from video_ae.camera.quality_flags import MISFIT, NO_PARALLAX, STANDING
+from video_ae.datasets.annotated_videos import SCENE
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.scene import write_scene
@@ -30,7 +31,7 @@ from video_ae.types import CameraEstimate, Cameras
 from video_ae.videos.base import ChosenFrames, VideoReader
 from video_ae.videos.open import open_video
 
-CAMERAS, SCENE = "cameras.json", "scene"
+CAMERAS = "cameras.json"
 DEPTH_SIDE = 24  # shorter side of the inverse depth that is kept for training
 EXTRAS = ("depth", "masks", "splats")
 

@@ -126,7 +126,7 @@ class PerspectiveAutoencoder(VideoModel):
         Args:
             clip: a batch of clips.
         """
-        estimate = self._cached_cameras(clip.frames)
+        estimate = self._cached_cameras(clip.frames) if clip.estimate is None else clip.estimate
         if not self.training:
             return self.reconstruct_targets(clip.frames, estimate, fixed_split(len(clip)))
         splits = [random_split(len(clip), self.most_contexts, self.most_targets) for _ in range(self.splits)]
