@@ -17,10 +17,10 @@ RANKS = {
     "geometry": 2,
     "videos": 3, "structure": 3, "camera": 3, "renderers": 3, "losses": 3,
     "formats": 4, "metrics": 4,
-    "scene": 5, "datasets": 5,
-    "models": 6,
+    "scene": 5,
+    "models": 6, "datasets": 6,
     "lecture": 7, "pipelines": 7, "training": 7, "evaluation": 7, "preparation": 7,
-    "viewer": 8, "video_ae": 8,  # the package itself offers `load`
+    "annotation": 8, "viewer": 8, "video_ae": 8,  # the package itself offers `load`
     "cli": 9,
 }  # fmt: skip
 

@@ -1,5 +1,7 @@
 """The one exception that a user sees as a sentence."""
 
+import errno
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,3 +46,18 @@ def unreadable_as(message: str, advice: str | None = None, *others: type[Excepti
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         full = message if advice is None else f"{message} ({reason}): {advice}"
         raise UserError(full) from error
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether there was no room for what was written: by the number of the error, or as safetensors says it.
+
+    Args:
+        error: with those that caused it.
+    """
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    while error is not None:
+        said = re.search(r"\(os error (\d+)\)", str(error))
+        if getattr(error, "errno", None) in full or (said and int(said[1]) in full):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

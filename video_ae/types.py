@@ -73,6 +73,19 @@ class TensorRecord:
 
         return self._map(pick)
 
+    def record_stream(self, stream: Any) -> None:
+        """Keeps the memory of every tensor until a stream is done with it (`torch.Tensor.record_stream`).
+
+        Args:
+            stream: of the tensors' device.
+        """
+
+        def keep(tensor: Tensor, axes: tuple[str, ...]) -> Tensor:
+            tensor.record_stream(stream)
+            return tensor
+
+        self._map(keep)
+
     @classmethod
     def cat(cls: type[Record], records: Sequence[Record]) -> Record:
         """Records joined along their own axis; tensors without it are the first record's.
@@ -196,30 +209,6 @@ class Cameras(CountedRecord):
 
 
 @dataclass(frozen=True)
-class VideoClip(CountedRecord):
-    """Some frames of a video, in order.
-
-    Args:
-        frames: RGB in [0, 1], or bytes in 0 .. 255.
-        indices: each frame's number in its source (from 0).
-        times: seconds from the start of the source; NaN where the source has no times (image folders).
-        cameras: the true cameras where a data set has them. Only evaluation may read them.
-        name: where the clip comes from, for people.
-    """
-
-    frames: Float[Tensor, "*batch frame 3 height width"] | UInt8[Tensor, "*batch frame 3 height width"]
-    indices: Int[Tensor, "*batch frame"]
-    times: Float[Tensor, "*batch frame"]
-    cameras: Cameras | None = None
-    name: str = ""
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """(width, height) in pixels."""
-        return self.frames.shape[-1], self.frames.shape[-2]
-
-
-@dataclass(frozen=True)
 class CameraEstimate(CountedRecord):
     """What a camera encoder finds in the frames of a clip.
 
@@ -253,6 +242,33 @@ class CameraEstimate(CountedRecord):
     def median_inverse_depth(self) -> Float[Tensor, "*batch frame"]:
         """A typical 1 / z of each frame."""
         return self.inverse_depth.flatten(-2).median(-1).values
+
+
+@dataclass(frozen=True)
+class VideoClip(CountedRecord):
+    """Some frames of a video, in order.
+
+    Args:
+        frames: RGB in [0, 1], or bytes in 0 .. 255.
+        indices: each frame's number in its source (from 0).
+        times: seconds from the start of the source; NaN where the source has no times (image folders).
+        cameras: the true cameras where a data set has them. Only evaluation may read them.
+        name: where the clip comes from, for people.
+        estimate: what a camera encoder found of the clip's frames at an earlier time (`video-ae annotate`): models use
+            it in place of finding cameras.
+    """
+
+    frames: Float[Tensor, "*batch frame 3 height width"] | UInt8[Tensor, "*batch frame 3 height width"]
+    indices: Int[Tensor, "*batch frame"]
+    times: Float[Tensor, "*batch frame"]
+    cameras: Cameras | None = None
+    name: str = ""
+    estimate: CameraEstimate | None = None
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.frames.shape[-1], self.frames.shape[-2]
 
 
 @dataclass(frozen=True)

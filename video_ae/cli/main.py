@@ -3,20 +3,24 @@
 Exit codes: 0 done, 2 bad input (one sentence), 130 stopped by Ctrl-C, 1 anything else (traceback: VIDEO_AE_DEBUG=1).
 """
 
-import errno
 import io
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
 
 from video_ae import __version__
-from video_ae.cli import evaluate_commands, motion_commands, reconstruction_commands, training_commands
+from video_ae.cli import (
+    annotate_command,
+    evaluate_commands,
+    motion_commands,
+    reconstruction_commands,
+    training_commands,
+)
 from video_ae.cli.arguments import Parser
-from video_ae.errors import UserError
+from video_ae.errors import UserError, is_disk_full
 
-GROUPS = training_commands, reconstruction_commands, motion_commands, evaluate_commands
+GROUPS = training_commands, reconstruction_commands, motion_commands, evaluate_commands, annotate_command
 _OWN = ("handler", "command", "subcommand", "parser")  # what the parser knows beside what the handler takes
 
 
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        if _is_disk_full(error):
+        if is_disk_full(error):
             return _say("error: the disk is full, or a limit for files is reached: make room and run it again.", 2)
         text = " ".join(str(error).split())
         return _say(f"unexpected {type(error).__name__}: {text} (VIDEO_AE_DEBUG=1 shows where it happened)", 1)
@@ -80,17 +84,6 @@ def _option(arguments: list[str], argument: str | None) -> str:
     else:
         option = build_parser().parse_args(arguments).parser.option_of(argument)
     return "" if option is None else f" (option {option})"
-
-
-def _is_disk_full(error: BaseException | None) -> bool:
-    """Whether there was no room for what a command wrote: by the number of the error, or as safetensors says it."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    while error is not None:
-        said = re.search(r"\(os error (\d+)\)", str(error))
-        if getattr(error, "errno", None) in full or (said and int(said[1]) in full):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _say(text: str, code: int) -> int:

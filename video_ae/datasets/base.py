@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from video_ae.geometry.resize import Fit, plan_resizing
-from video_ae.types import Cameras, VideoClip
+from video_ae.types import CameraEstimate, Cameras, VideoClip
 from video_ae.videos.base import VideoReader
 from video_ae.videos.load import read_clip
 
@@ -72,6 +72,17 @@ class ClipSource:
 
         Args:
             number: of the video, from 0.
+        """
+        return None
+
+    def stored_cameras(self, number: int) -> CameraEstimate | None:
+        """What was found of the cameras of one video at an earlier time; None, the default, where nothing is stored.
+
+        Args:
+            number: of the video, from 0.
+
+        Raises:
+            UserError: what is stored is damaged.
         """
         return None
 

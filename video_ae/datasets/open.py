@@ -4,6 +4,7 @@ import importlib
 import re
 from pathlib import Path
 
+from video_ae.datasets.annotated_videos import AnnotatedVideos, is_annotated
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.kitti_odometry import KittiOdometry
@@ -24,9 +25,9 @@ POSED = (Nerfstudio, ColmapModels, TumRgbd, SevenScenes, KittiOdometry, Replica,
 def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:
     """The data set at `root`.
 
-    It is what `video-ae prepare` wrote where the root has a file `packed.json` or is an address in object storage; else
-    of the first format of `POSED` that recognises it; else of RealEstate10K's layout where it has a folder `cameras`;
-    else all videos below it.
+    It is what `video-ae annotate` wrote where the root is a table (.parquet) or has one; what `video-ae prepare` wrote
+    where it has a file `packed.json` or is an address in object storage; else of the first format of `POSED` that
+    recognises it; else of RealEstate10K's layout where it has a folder `cameras`; else all videos below it.
 
     Args:
         root: a folder, a video, or an address. `package.module.Class:FOLDER` is a data set of the user's own:
@@ -44,6 +45,8 @@ def open_dataset(root: str | Path, decoder: str = "auto") -> ClipSource:
         if not (isinstance(kind, type) and issubclass(kind, ClipSource)):
             raise UserError(f"{own[2]!r} of {own[1]!r} is no data set: derive it from ClipSource (docs/extending.md).")
         return kind(own[3], decoder)  # type: ignore[call-arg]
+    if is_annotated(root):
+        return AnnotatedVideos(root, decoder)
     if is_remote(root) or (Path(root) / "packed.json").is_file():
         return PackedVideos(root)
     if Path(root).is_dir():

@@ -24,9 +24,10 @@ from video_ae.datasets.base import ClipSource, Sendable
 from video_ae.datasets.byte_clips import ByteClip
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.shards import StoredFrame, decode_frames
+from video_ae.datasets.stored_cameras import CAMERAS_VERSION, cameras_of_shard, estimate_from
 from video_ae.errors import UserError, unreadable_as
 from video_ae.geometry.resize import Fit, plan_resizing
-from video_ae.types import VideoClip
+from video_ae.types import CameraEstimate, VideoClip
 from video_ae.videos.base import check_indices
 
 OPEN_FILES = 64
@@ -146,12 +147,12 @@ class ShardStore(Sendable):
 
     def _version(self) -> str:
         """Names this address and what lies there now."""
-        with _reaching(f"{self.root}/packed.json") as (system, where):
+        with reaching(f"{self.root}/packed.json") as (system, where):
             return hashlib.sha256(self.root.encode() + system.cat_file(where)).hexdigest()[:16]
 
     def _download(self, name: str, path: Path) -> None:
         temporary = path.with_name(f".{name}.part")
-        with _reaching(f"{self.root}/{name}") as (system, where):
+        with reaching(f"{self.root}/{name}") as (system, where):
             if name.endswith(".bin"):
                 self._make_room(system.info(where)["size"])
             system.get_file(where, str(temporary))
@@ -181,8 +182,15 @@ def default_cache() -> Path:
 
 
 @contextmanager
-def _reaching(address: str) -> Iterator[tuple[Any, str]]:
-    """(fsspec's file system, path in it); what goes wrong inside becomes a UserError."""
+def reaching(address: str) -> Iterator[tuple[Any, str]]:
+    """(fsspec's file system, path in it); what goes wrong inside becomes a UserError.
+
+    Args:
+        address: of a file or folder in object storage, or a local path.
+
+    Raises:
+        UserError: when the package for this kind of storage is missing, or the storage answers with an error.
+    """
     try:
         import fsspec
 
@@ -211,8 +219,12 @@ class PackedVideos(Sendable, ClipSource):
             about = json.loads(path.read_text(encoding="utf-8"))
             self.skipped = dict(about["quarantined"])
             gaps = about["overlap_gaps"]
+            version = about.get("cameras")
         if gaps != list(OVERLAP_GAPS):
             raise UserError(f"{str(root)!r} was prepared by another version of video-ae: prepare the videos again.")
+        self._has_cameras = version == CAMERAS_VERSION
+        if version not in (None, CAMERAS_VERSION):
+            log.warning("%s: its cameras are of another version and are found anew", root)
         self._table_path = self.store.fetch("segments.npy")
         _ = self.table  # says at once where it is damaged
 
@@ -253,7 +265,16 @@ class PackedVideos(Sendable, ClipSource):
         with unreadable_as(f"{self.names[number]!r} has a damaged frame: prepare the videos again."):
             frames = decode_frames(stored)
         times = torch.tensor([frame.time for frame in stored], dtype=torch.float64)
-        return ByteClip(frames, torch.tensor([frame.number for frame in stored]), times, self.names[number])
+        numbers = torch.tensor([frame.number for frame in stored])
+        return ByteClip(frames, numbers, times, self.names[number], estimate=self._cameras(int(row["shard"]), items))
+
+    def _cameras(self, shard: int, items: list[int]) -> CameraEstimate | None:
+        """What is stored of the cameras of some frames of a shard."""
+        if not self._has_cameras:
+            return None
+        path = self.store.fetch(cameras_of_shard(shard))
+        with unreadable_as(f"{str(path)!r} is damaged: copy it again, or prepare the videos again."):
+            return estimate_from(np.load(path, mmap_mode="r")[items])
 
     def load(
         self,

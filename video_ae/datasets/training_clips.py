@@ -17,7 +17,9 @@ from video_ae.datasets.base import ClipSource, Sendable
 from video_ae.datasets.byte_clips import ByteClip
 from video_ae.datasets.clip_sampler import POSITIONS_PER_BLOCK, ClipSampler, OverlapCurriculum, gaps_in_frames
 from video_ae.datasets.packed_videos import PackedVideos
+from video_ae.datasets.stored_cameras import cut
 from video_ae.errors import UserError
+from video_ae.geometry.resize import plan_resizing
 
 CHUNK_FRAMES = 256  # frames that exist as float32 at one time while a video is read
 ATTEMPTS = 10  # other clips that are tried where a shard is damaged
@@ -93,7 +95,11 @@ def _in_memory(source: ClipSource, number: int, indices: Sequence[int], size: tu
         part = slice(start, start + CHUNK_FRAMES)
         clip = source.load(number, indices[part], size, "crop")
         frames[part], times[part] = (clip.frames * 255).round().to(torch.uint8), clip.times
-    return ByteClip(frames, torch.tensor(indices), times, source.names[number])
+    estimate = source.stored_cameras(number)
+    if estimate is not None:
+        resizing = plan_resizing(source.open(number).image_size, size, "crop")
+        estimate = cut(estimate.select(list(indices)), resizing)
+    return ByteClip(frames, torch.tensor(indices), times, source.names[number], estimate=estimate)
 
 
 class RandomClips(Sendable, Dataset[ByteClip]):

@@ -1,6 +1,7 @@
 """Any folder with videos and folders of frames in it."""
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
@@ -117,4 +118,5 @@ def short_names(root: Path, paths: list[Path]) -> list[str]:
         return [root.stem]
     full = [path.relative_to(root).as_posix() if path != root else root.resolve().name for path in paths]
     short = [name if path.is_dir() else name.removesuffix(path.suffix) for path, name in zip(paths, full, strict=True)]
-    return [name if short.count(name) == 1 else whole for name, whole in zip(short, full, strict=True)]
+    times = Counter(short)
+    return [name if times[name] == 1 else whole for name, whole in zip(short, full, strict=True)]

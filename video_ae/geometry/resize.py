@@ -151,9 +151,9 @@ class Resizing:
         Args:
             intrinsics: (fx, fy, cx, cy) of the source, divided by its width (fx, cx) and height (fy, cy).
         """
-        scaled = torch.tensor([*self.scaled, *self.scaled], dtype=intrinsics.dtype)
-        corner = torch.tensor([0, 0, *self.corner], dtype=intrinsics.dtype)
-        return (intrinsics * scaled - corner) / torch.tensor([*self.size, *self.size], dtype=intrinsics.dtype)
+        scaled = intrinsics.new_tensor([*self.scaled, *self.scaled])
+        corner = intrinsics.new_tensor([0, 0, *self.corner])
+        return (intrinsics * scaled - corner) / intrinsics.new_tensor([*self.size, *self.size])
 
 
 def plan_resizing(source: tuple[int, int], size: int | tuple[int, int] | None, fit: Fit = "stretch") -> Resizing:

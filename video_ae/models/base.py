@@ -40,6 +40,7 @@ class Options:
         progress: called with what is being done and the part done, from 0 to 1.
         expected_focal: a guess of fx / width, such as a file's metadata are.
         constant_focal: whether nothing zooms for sure.
+        structure: whether `encode_scene` makes structure codes, where a model finds cameras without them.
     """
 
     focal: float | None = None
@@ -47,6 +48,7 @@ class Options:
     progress: Progress = lambda stage, done: None
     expected_focal: float | None = None
     constant_focal: bool = False
+    structure: bool = True
 
 
 class Autoencoder(nn.Module, ABC):
@@ -92,6 +94,7 @@ class VideoModel(Autoencoder):
         decoder: str = "auto",
         progress: Progress | None = None,
         camera: str | Path | Lens | None = None,
+        structure: bool = True,
     ) -> Reconstruction:
         """Cameras and structure of a video, as a record that is rendered, saved and exported.
 
@@ -110,6 +113,7 @@ class VideoModel(Autoencoder):
             camera: the lens, the file of its calibration (`formats.camera_file`) or "pinhole"; by default a lens is
                 searched for where no focal length is given. Where there is one, frames are undistorted, and the cameras
                 are those of the undistorted frames.
+            structure: whether structure codes are made, half of the work; without them there are cameras alone.
 
         Raises:
             UserError: the video is none of these, cannot be read or leaves fewer than two frames, or a number makes no
@@ -117,7 +121,8 @@ class VideoModel(Autoencoder):
         """
         check_numbers(stride, frames, focal, refine_iterations)
         given = open_input(video, stride, frames, decoder, focal, fov_degrees, K, camera)
-        options = Options(given.focal, refine_iterations, progress or Options.progress, given.expected_focal)
+        report = progress or Options.progress
+        options = Options(given.focal, refine_iterations, report, given.expected_focal, structure=structure)
         options.progress("reading the video", 0.0)
         clip, reader, notes = kept("frames", given.read), given.reader, given.notes
         options.progress("reading the video", 1.0)

@@ -128,7 +128,7 @@ class PerspectiveAutoencoder(VideoModel):
         Args:
             clip: a batch of clips.
         """
-        estimate = self._cached_cameras(clip.frames)
+        estimate = self._cached_cameras(clip.frames) if clip.estimate is None else clip.estimate
         if not self.training:
             return self.reconstruct_targets(clip.frames, estimate, fixed_split(len(clip)))
         splits = [random_split(len(clip), self.most_contexts, self.most_targets) for _ in range(self.splits)]
@@ -233,6 +233,8 @@ class PerspectiveAutoencoder(VideoModel):
         if estimate.readout:
             straight = partial(as_global_shutter, clip.frames, image_motion(estimate), estimate.readout)
             clip = replace(clip, frames=kept("straight-frames", straight))
+        if not options.structure:
+            return Scene(clip, estimate, (), ())
         return self.encode_structures(clip, estimate, options)
 
     @torch.no_grad()

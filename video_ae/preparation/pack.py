@@ -123,13 +123,14 @@ def pack(records: Sequence[Path], out: Path, shard_bytes: int = SHARD_BYTES) -> 
     return Packed(kept, dropped, skipped, frames)
 
 
-def write_about(packed: Packed, out: Path, settings: dict) -> None:
+def write_about(packed: Packed, out: Path, settings: dict, cameras: int | None = None) -> None:
     """Writes `packed.json`, whose presence says that the folder is complete.
 
     Args:
         packed: what `pack` wrote.
         out: into which folder.
         settings: of the preparation.
+        cameras: version of the cameras that are packed with the frames; None where there are none.
     """
     contents = hashlib.sha256((out / "index.json").read_bytes() + (out / TABLE).read_bytes()).hexdigest()
     about = {
@@ -137,6 +138,7 @@ def write_about(packed: Packed, out: Path, settings: dict) -> None:
         "frames": sum(len(segment.frames) for segment in packed.kept),
         "overlap_gaps": list(OVERLAP_GAPS), "quarantined": packed.skipped,
         "contents": contents,
+        **({} if cameras is None else {"cameras": cameras}),
     }  # fmt: skip
     write_text_atomically(out / ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 

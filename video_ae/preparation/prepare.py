@@ -15,9 +15,12 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from video_ae.datasets.annotated_videos import AnnotatedShot, AnnotatedVideos, is_annotated
+from video_ae.datasets.stored_cameras import CAMERAS_VERSION
 from video_ae.datasets.video_folder import search_videos, short_names
 from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished
+from video_ae.preparation.camera_shards import pack_cameras
 from video_ae.preparation.pack import ABOUT, TABLE, Packed, pack, write_about
 from video_ae.preparation.quality_report import write_report
 from video_ae.preparation.scan import ShotDetector
@@ -25,7 +28,17 @@ from video_ae.preparation.video import RECORD, Job, load_record, prepare_video
 
 PARTS = ".parts"
 # What a run leaves in the folder; `packed.json` first, so that no half folder looks whole while they are removed.
-RESULTS = (ABOUT, TABLE, "index.json", "report.md", "chunk-0-*.bin", "kept_*.png", "left_out_*.png", "histogram_*.png")
+RESULTS = (
+    ABOUT,
+    TABLE,
+    "index.json",
+    "report.md",
+    "chunk-0-*.bin",
+    "cameras-0-*.npy",
+    "kept_*.png",
+    "left_out_*.png",
+    "histogram_*.png",
+)
 
 
 def prepare(
@@ -38,7 +51,8 @@ def prepare(
     again.
 
     Args:
-        root: a folder of videos and image folders, nested as they are.
+        root: a folder of videos and image folders, nested as they are; or what `video-ae annotate` wrote, whose cameras
+            are packed with the frames.
         out: the folder to write into.
         size: shorter side of the packed frames in pixels; smaller videos keep their size.
         workers: processes.
@@ -57,14 +71,7 @@ def prepare(
     if size < 8 or workers < 1:
         raise UserError(f"Size {size} and {workers} workers were given: give at least 8 pixels and one worker.")
     ShotDetector()  # raises now where PySceneDetect is not installed
-    found, passed = search_videos(root)
-    paths = [path for path in found if out.absolute() not in (path.absolute(), *path.absolute().parents)]
-    if not paths:
-        raise UserError(f"{str(root)!r} contains no videos: give a folder with videos or folders of images.")
-    jobs = [
-        Job(path, name, out / PARTS / hashlib.sha256(os.fsencode(name)).hexdigest()[:20], size, decoder)
-        for path, name in zip(paths, short_names(root, paths), strict=True)
-    ]
+    jobs, passed = _jobs(root, out, size, decoder)
     with _alone(out, overwrite):
         try:
             _prepare_all(jobs, workers)
@@ -85,9 +92,33 @@ def _pack(jobs: list[Job], out: Path, passed: Mapping[str, str], size: int) -> P
     packed = pack([job.folder / RECORD for job in jobs], out)
     packed.skipped.update(passed)
     if packed.kept:
-        write_about(packed, out, {"size": size})  # before the report: hours of work are not lost for an image of them
+        shots = {job.name: job.shot for job in jobs if job.shot is not None}
+        if shots:
+            pack_cameras(packed, shots, out)
+        # before the report: hours of work are not lost for an image of them
+        write_about(packed, out, {"size": size}, CAMERAS_VERSION if shots else None)
         write_report(packed, {job.name: job.folder for job in jobs}, out)
     return packed
+
+
+def _jobs(root: Path, out: Path, size: int, decoder: str) -> tuple[list[Job], dict[str, str]]:
+    """The videos, or the shots of videos that were annotated; and name -> reason of what is left out."""
+    if is_annotated(root):
+        source = AnnotatedVideos(root, decoder)
+        found: list[tuple[Path, str, AnnotatedShot | None]]
+        found = [(Path(shot.source), shot.name, shot) for shot in source.shots]
+        passed = source.skipped
+    else:
+        videos, passed = search_videos(root)
+        paths = [path for path in videos if out.absolute() not in (path.absolute(), *path.absolute().parents)]
+        found = [(path, name, None) for path, name in zip(paths, short_names(root, paths), strict=True)]
+    if not found:
+        raise UserError(f"{str(root)!r} contains no videos: give a folder with videos or folders of images.")
+    folders = [out / PARTS / hashlib.sha256(os.fsencode(name)).hexdigest()[:20] for _, name, _ in found]
+    jobs = [
+        Job(path, name, folder, size, decoder, shot) for (path, name, shot), folder in zip(found, folders, strict=True)
+    ]
+    return jobs, passed
 
 
 def _prepare_all(jobs: list[Job], workers: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from video_ae.datasets.annotated_videos import AnnotatedShot
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_text_atomically
@@ -20,6 +21,7 @@ from video_ae.geometry.trajectories import spread_frames
 from video_ae.preparation.measured_overlap import photometric_overlap, small_grey
 from video_ae.preparation.scan import Scan, read_jpegs, scan_video
 from video_ae.preparation.segments import SHORTEST, Dropped, cut_into_segments
+from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 
 PAIRS_PER_GAP = 3
@@ -37,6 +39,7 @@ class Job:
         folder: where its frames and its record are written.
         size: shorter side of its frames in pixels.
         decoder: auto, torchcodec, pyav or decord.
+        shot: of the video, where it has been annotated: only that is prepared.
     """
 
     path: Path
@@ -44,6 +47,18 @@ class Job:
     folder: Path
     size: int
     decoder: str
+    shot: AnnotatedShot | None = None
+
+    def open(self, decoder: str) -> VideoReader:
+        """A reader of what is prepared.
+
+        Args:
+            decoder: as in `open_video`.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        return open_video(self.path, decoder) if self.shot is None else self.shot.open(decoder)
 
 
 @dataclass(frozen=True)
@@ -116,11 +131,11 @@ def load_record(path: Path) -> Prepared:
 
 
 def _prepare(job: Job, key: list) -> Prepared:
-    reader = open_video(job.path, job.decoder)
+    reader = job.open(job.decoder)
     if len(reader) < 2:
         raise UserError("It has one frame, a video needs at least two.")
     with open(job.folder / FRAMES, "wb") as file:
-        scan = scan_video(reader, job.size, file, lambda: open_video(job.path, "pyav"))
+        scan = scan_video(reader, job.size, file, lambda: job.open("pyav"))
     segments, dropped = cut_into_segments(scan)
     if scan.damage and not segments:
         raise UserError(scan.damage)
@@ -176,4 +191,6 @@ def _why_nothing(dropped: list[Dropped]) -> str:
 def _key(job: Job) -> list:
     """Changes when the file or the settings do."""
     state = os.stat(job.path)
-    return [str(job.path.absolute()), state.st_size, state.st_mtime_ns, job.size, job.decoder, VERSION]
+    key = [str(job.path.absolute()), state.st_size, state.st_mtime_ns, job.size, job.decoder, VERSION]
+    shot = job.shot
+    return key if shot is None else [*key, shot.frames.start, shot.frames.stop, shot.lens, shot.readout]

@@ -120,9 +120,17 @@ def _images(folder: Path, reconstruction: Reconstruction) -> list[str]:
     return names
 
 
-def _masks(folder: Path, reconstruction: Reconstruction, images: list[str]) -> list[str]:
-    """Names of the images' masks, white where the scene is still, as COLMAP and Brush look for them; none where nothing
-    moves."""
+def write_masks(folder: Path, reconstruction: Reconstruction, images: list[str]) -> list[str]:
+    """Masks of the images, white where the scene is still, as COLMAP and Brush look for them; none where nothing moves.
+
+    Args:
+        folder: is made where it is needed; masks that are in it stay.
+        reconstruction: whose moving objects are masked.
+        images: names of the frames' images, one a frame.
+
+    Returns:
+        Names of the files.
+    """
     static = reconstruction.scene.camera.static
     if static is None:
         return []
@@ -138,7 +146,7 @@ def _masks(folder: Path, reconstruction: Reconstruction, images: list[str]) -> l
 def _nerfstudio(path: Path, reconstruction: Reconstruction) -> None:
     names = _images(path.with_name(IMAGES), reconstruction)
     files = [f"{IMAGES}/{name}" for name in names]
-    masks = [f"{MASKS}/{name}" for name in _masks(path.with_name(MASKS), reconstruction, names)]
+    masks = [f"{MASKS}/{name}" for name in write_masks(path.with_name(MASKS), reconstruction, names)]
     if not path.with_name(POINTS).is_file():
         write_ply(path.with_name(POINTS), reconstruction.points())  # splatfacto starts from them
     write_nerfstudio(path, reconstruction.trajectory, files, POINTS, masks)
@@ -150,7 +158,7 @@ def _colmap(model: Path, reconstruction: Reconstruction) -> None:
     names, trajectory = _images(images, reconstruction), reconstruction.trajectory
     for name in names:
         _link(images / name, model / IMAGES / name)
-    for name in _masks(model.with_name(MASKS), reconstruction, names):
+    for name in write_masks(model.with_name(MASKS), reconstruction, names):
         _link(model.with_name(MASKS) / name, model / MASKS / name)
     points = no_points()
     inverse_depth = reconstruction.render_frames().inverse_depth

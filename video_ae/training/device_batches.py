@@ -44,5 +44,4 @@ def _hand_over(clip: VideoClip, stream: torch.cuda.Stream) -> None:
     """Lets the current stream wait for the clip, and keeps its memory until that stream is done with it."""
     current = torch.cuda.current_stream(stream.device)
     current.wait_stream(stream)
-    for tensor in (clip.frames, clip.indices, clip.times):
-        tensor.record_stream(current)
+    clip.record_stream(current)

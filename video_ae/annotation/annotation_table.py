@@ -1,0 +1,46 @@
+"""The table of all annotations as a Parquet file."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from video_ae.annotation.annotation_row import AnnotationRow, Number, as_columns
+from video_ae.errors import UserError
+
+_GROUP = 1000  # rows in memory
+_KINDS = {str: "string", int: "int64", float: "float64", Number: "float64", bool: "bool_"}
+
+
+def need_pyarrow() -> Any:
+    """The package pyarrow.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError("The table needs pyarrow: install it with `pip install 'video-ae[fleet]'`.") from error
+    return pyarrow
+
+
+def write_parquet(path: Path, videos: Iterable[list[AnnotationRow]]) -> None:
+    """Writes rows as they come; a thousand of them are in memory.
+
+    Args:
+        path: of the file.
+        videos: the rows of each video.
+    """
+    arrow = need_pyarrow()
+    schema = arrow.schema([(one.name, getattr(arrow, _KINDS[one.type])()) for one in fields(AnnotationRow)])
+    with arrow.parquet.ParquetWriter(path, schema) as writer:
+        group: list[AnnotationRow] = []
+        for rows in videos:
+            group += rows
+            if len(group) >= _GROUP:
+                writer.write_table(arrow.table(as_columns(group), schema))
+                group = []
+        if group:
+            writer.write_table(arrow.table(as_columns(group), schema))

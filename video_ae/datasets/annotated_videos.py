@@ -1,0 +1,156 @@
+"""What `video-ae annotate` wrote, as a source of clips whose cameras are known to training."""
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from video_ae.datasets.base import ClipSource
+from video_ae.datasets.packed_videos import is_remote
+from video_ae.datasets.skipped import usable
+from video_ae.datasets.stored_cameras import CAMERAS_VERSION, on_grid
+from video_ae.errors import UserError, unreadable_as
+from video_ae.formats.lens import Lens
+from video_ae.formats.scene import read_scene
+from video_ae.scene.global_shutter import GlobalShutterReader
+from video_ae.scene.undistort import UndistortedReader
+from video_ae.types import CameraEstimate
+from video_ae.videos.base import ChosenFrames, VideoReader
+from video_ae.videos.open import open_video
+
+TABLE, SCENE = "annotations.parquet", "scene"
+_COLUMNS = ("video", "segment", "folder", "source", "reason", "first_frame", "frames", "lens", "readout", "version")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AnnotatedShot:
+    """One shot of a video and where its cameras are.
+
+    Args:
+        name: unique among all.
+        source: path of the video.
+        frames: their numbers in the video.
+        folder: of its cameras.
+        lens: as JSON, "" for a pinhole.
+        readout: of a rolling shutter.
+        fits: whether its cameras are of this version.
+    """
+
+    name: str
+    source: str
+    frames: range
+    folder: Path
+    lens: str
+    readout: float
+    fits: bool
+
+    def open(self, decoder: str = "auto") -> VideoReader:
+        """The frames that the cameras are of: without distortion, and without the bend of a rolling shutter.
+
+        Args:
+            decoder: as in `open_video`.
+
+        Raises:
+            UserError: the video cannot be read, or its cameras are damaged.
+        """
+        reader: VideoReader = ChosenFrames(open_video(Path(self.source), decoder), self.frames)
+        if self.lens:
+            values = {name: tuple(value) for name, value in json.loads(self.lens).items()}
+            reader = UndistortedReader(reader, Lens(**values))
+        if self.readout:
+            scene, _ = read_scene(self.folder / SCENE)
+            reader = GlobalShutterReader(reader, scene.camera, scene.clip.indices - self.frames.start)
+        return reader
+
+    def cameras(self) -> CameraEstimate | None:
+        """Of all frames, on the grid of `stored_cameras`; None where they are of another version.
+
+        Raises:
+            UserError: they are damaged.
+        """
+        return on_grid(read_scene(self.folder / SCENE)[0].camera) if self.fits else None
+
+
+class AnnotatedVideos(ClipSource):
+    """The shots in a table of annotations whose videos are still there.
+
+    Args:
+        root: the folder that `video-ae annotate` wrote, or a table in it, such as one with some of the rows.
+        decoder: as in `video_ae.videos.open.open_video`.
+
+    Raises:
+        UserError: the table is no table of annotations, none of its videos can be used, or pyarrow is not installed.
+    """
+
+    def __init__(self, root: str | Path, decoder: str = "auto") -> None:
+        table = Path(root) / TABLE if Path(root).is_dir() else Path(root)
+        self._decoder = decoder
+        shots = _shots(table)
+        self.shots, self.skipped = usable(shots, _admit)
+        if not self.shots:
+            name, reason = next(iter(self.skipped.items()), (str(table), "it has no rows"))
+            raise UserError(f"None of {len(shots)} shots in {str(table)!r} can be used; {name}: {reason}")
+        if other := sum(not shot.fits for shot in self.shots):
+            log.warning(
+                "%s: %d of %d shots have cameras of another version, which are found anew", root, other, len(self.shots)
+            )
+        self.names = [shot.name for shot in self.shots]
+        self._reader = lru_cache(1)(lambda number: self.shots[number].open(decoder))
+
+    def frame_count(self, number: int) -> int:
+        return len(self.shots[number].frames)
+
+    def open(self, number: int) -> VideoReader:
+        return self._reader(number)
+
+    def stored_cameras(self, number: int) -> CameraEstimate | None:
+        return self.shots[number].cameras()
+
+
+def is_annotated(root: str | Path) -> bool:
+    """Whether a root is what `AnnotatedVideos` takes.
+
+    Args:
+        root: a path or an address.
+    """
+    return not is_remote(root) and (Path(root).suffix == ".parquet" or (Path(root) / TABLE).is_file())
+
+
+def _shots(table: Path) -> dict[str, AnnotatedShot | str]:
+    """Name -> shot, or the reason why there is none."""
+    rows = _read(table)
+    many = {row["video"] for row in rows if row["segment"]}
+    found: dict[str, AnnotatedShot | str] = {}
+    for row in rows:
+        name = f"{row['video']}#{row['segment']}" if row["video"] in many else row["video"]
+        frames = range(row["first_frame"], row["first_frame"] + row["frames"])
+        found[name] = row["reason"] or AnnotatedShot(
+            name, row["source"], frames, table.parent / row["folder"], row["lens"] or "", row["readout"] or 0.0,
+            row["version"] == CAMERAS_VERSION,
+        )  # fmt: skip
+    return found
+
+
+def _admit(shot: AnnotatedShot | str) -> AnnotatedShot:
+    if isinstance(shot, str):
+        raise UserError(shot)
+    if is_remote(shot.source):
+        raise UserError("Its video is in object storage: prepare the videos, or annotate copies on this machine.")
+    if not Path(shot.source).exists():
+        raise UserError(f"Its video {shot.source!r} is gone.")
+    if not (shot.folder / SCENE).is_dir():
+        raise UserError(f"Its cameras in {str(shot.folder)!r} are gone.")
+    return shot
+
+
+def _read(table: Path) -> list[dict[str, Any]]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise UserError("Tables of annotations need pyarrow: `pip install 'video-ae[fleet]'`.") from error
+    message = f"{str(table)!r} is no table of annotations: give what `video-ae annotate` wrote."
+    with unreadable_as(message):
+        return parquet.read_table(table, columns=list(_COLUMNS)).to_pylist()
