@@ -1,18 +1,23 @@
-"""What each format of Gaussians does to a scene: `python tools/check_splat_formats.py DIR`.
+"""What each format of Gaussians does to a scene: `python tools/check_splat_formats.py DIR --modules FOLDER`.
 
-Every file is read by splat-transform and written as PLY again; an independent renderer shows that and the original from
-three cameras of the path. Prints a row a format: bytes a Gaussian, PSNR between the two images.
+Every file is read by several programs that are not ours, and what they read is written as PLY; an independent renderer
+shows that and the original from three cameras of the path. Prints a row a format: bytes a Gaussian, PSNR between the
+two images for each program. The Khronos validator says how many errors the glTF file has.
 
-Needs `pip install -e '.[splats]'` and `npm install -g @playcanvas/splat-transform@3.7.0`.
+Needs `pip install -e '.[splats,browser]'`, Chromium, and in the folder `npm install @playcanvas/splat-transform@3.7.0
+@sparkjsdev/spark@2.2.0 three@0.187.0 gltf-validator@2.0.0-dev.3.10`.
 """
 
 import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import gsply
 import torch
+from spark_reader import read_by_spark, write_layout
 from torch import Tensor
 
 from video_ae.geometry.se3 import invert
@@ -24,31 +29,64 @@ FORMATS = {
     "gaussians-sh3": "gaussians_sh3.ply",
     "compressed-ply": "gaussians.compressed.ply",
     "spz": "gaussians.spz",
+    "sog": "gaussians.sog",
 }
 THEIRS = ("spz", "compressed.ply", "sog")  # what splat-transform makes of gaussians.ply
+VALIDATE = """
+const validator = require("gltf-validator"), fs = require("fs");
+validator.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1])))
+  .then((report) => console.log(report.issues.numErrors, "errors,", report.info.totalVertexCount, "vertices"));
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
-    saved = Reconstruction.load(parser.parse_args().directory, "cpu")
+    parser.add_argument("--modules", type=Path, required=True, help="the folder with node_modules")
+    given = parser.parse_args()
+    saved = Reconstruction.load(given.directory, "cpu")
     count = len(saved.gaussians())
+    transform = given.modules / "node_modules" / ".bin" / "splat-transform"
+    readers: dict[str, Callable[[Path, Path], None]] = {
+        "splat-transform": lambda source, target: _convert(transform, source, target),
+        "gsply": _read_by_gsply,
+        "Spark": lambda source, target: read_by_spark(given.modules, source, target),
+    }
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        saved.export(folder, list(FORMATS))
+        saved.export(folder, [*FORMATS, "gltf"])
         original = _images(saved, folder / "gaussians.ply")
         files = {f"`{name}`": folder / product for name, product in FORMATS.items()}
         for suffix in THEIRS:
             files[f"splat-transform's {suffix}"] = folder / f"theirs.{suffix}"
-            _convert(folder / "gaussians.ply", folder / f"theirs.{suffix}")
+            _convert(transform, folder / "gaussians.ply", folder / f"theirs.{suffix}")
+        print("| file | bytes a Gaussian | " + " | ".join(readers) + " |\n" + "|---" * (2 + len(readers)) + "|")
         for name, file in files.items():
-            _convert(file, folder / "back.ply")
-            error = (_images(saved, folder / "back.ply") - original).square().mean().clamp_min(1e-12)
-            print(f"| {name} | {file.stat().st_size / count:.1f} | {-10 * error.log10().item():.1f} dB |")
+            cells = [_psnr(saved, original, read, file, folder / "back.ply") for read in readers.values()]
+            print(f"| {name} | {file.stat().st_size / count:.1f} | {' | '.join(cells)} |", flush=True)
+        size = (folder / "gaussians.glb").stat().st_size / count
+        said = subprocess.run(
+            ["node", "-e", VALIDATE, folder / "gaussians.glb"], cwd=given.modules, capture_output=True, text=True
+        )
+        print(f"| `gltf` | {size:.1f} | the Khronos validator: {said.stdout.strip() or said.stderr} |")
 
 
-def _convert(source: Path, target: Path) -> None:
-    subprocess.run(["splat-transform", "-q", "-w", "-g", "cpu", source, target], check=True)
+def _psnr(saved: Reconstruction, original: Tensor, read: Callable[[Path, Path], None], file: Path, target: Path) -> str:
+    try:
+        read(file, target)
+    except Exception:  # whatever a program that is not ours does with a file that it does not know
+        return "refused"
+    error = (_images(saved, target) - original).square().mean().item()
+    return f"{-10 * torch.tensor(error).log10():.1f} dB" if error > 1e-10 else "the same"
+
+
+def _read_by_gsply(source: Path, target: Path) -> None:
+    read = gsply.read_spz(source) if source.suffix == ".spz" else gsply.plyread(source)
+    write_layout(target, read.means, read.scales, read.quats, read.opacities, read.sh0)
+
+
+def _convert(transform: Path, source: Path, target: Path) -> None:
+    subprocess.run([transform, "-q", "-w", "-g", "cpu", source, target], check=True)
 
 
 def _images(saved: Reconstruction, path: Path) -> Tensor:

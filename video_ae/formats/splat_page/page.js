@@ -5,7 +5,7 @@ const scene = JSON.parse(find("scene").textContent);
 const picture = find("picture"), drawing = find("drawing"), slider = find("frame");
 const camera = new Camera(scene);
 const STILL_AFTER = 250, FRAME_TIME = 60;  // milliseconds
-const LEAST_DETAIL = 0.25, LEAST_SHARE = 0.5;  // while it moves: of the page's pixels on a side; of the Gaussians
+const LEAST_DETAIL = 0.25, LEAST_SHARE = 0.25;  // while it moves: of the page's pixels on a side; of the Gaussians
 const WHOLE = 4, CUT = 2;  // standard deviations that are drawn; while the machine cannot keep up
 let splats, playing = null, moved = -Infinity, waiting = false, pace = 1, lastDrawn = 0;
 
