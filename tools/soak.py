@@ -111,7 +111,7 @@ def plot(rows: list[tuple], path: Path) -> None:
         panel.plot(values, linewidth=1)
         panel.set_ylabel(name)
         panel.set_ylim(0, 1.2 * max(values))
-    panels[-1].set_xlabel(f"calls of train, reconstruct and render, {rows[-1][0] / 60:.0f} minutes")
+    panels[-1].set_xlabel(f"calls, {rows[-1][0] / 60:.0f} minutes")
     figure.savefig(path, dpi=120)
 
 
