@@ -10,6 +10,7 @@ left a file or a thread open.
 import argparse
 import contextlib
 import csv
+import gc
 import io
 import os
 import resource
@@ -48,7 +49,11 @@ def commands(video: Path, out: Path) -> Iterator[list[str]]:
 
 
 def state() -> tuple[float, int, int]:
-    """(resident megabytes, open files, threads of the operating system) of this process."""
+    """(resident megabytes, open files, threads of the operating system) of this process.
+
+    Videos that were read are closed when the garbage collector comes by, so it is called first.
+    """
+    gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return (
         pages * resource.getpagesize() / 2**20,
@@ -106,7 +111,7 @@ def plot(rows: list[tuple], path: Path) -> None:
         panel.plot(values, linewidth=1)
         panel.set_ylabel(name)
         panel.set_ylim(0, 1.2 * max(values))
-    panels[-1].set_xlabel(f"calls of train, reconstruct and render, {rows[-1][0] / 60:.0f} minutes")
+    panels[-1].set_xlabel(f"calls, {rows[-1][0] / 60:.0f} minutes")
     figure.savefig(path, dpi=120)
 
 

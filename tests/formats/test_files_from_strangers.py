@@ -75,6 +75,11 @@ def damaged_metadata(folder: Path) -> None:
     save_file({"a": torch.zeros(1)}, folder / "w.safetensors", {"video_ae_model": NESTED[:-1]})
 
 
+def camera_nowhere(folder: Path) -> None:
+    text = (Path(__file__).parents[1] / "golden" / "before" / "reconstruction" / "cameras.json").read_text()
+    (folder / "c.json").write_text(text.replace("0.0", "NaN"))
+
+
 def depth_folder(folder: Path) -> None:
     archive(folder / "depth.npz", "depth", "frames")
     (folder / "depth.json").write_text("{}")
@@ -83,6 +88,7 @@ def depth_folder(folder: Path) -> None:
 NESTED = "[" * 10**4 + "]" * 10**4
 CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "cameras.json": (lambda f: (f / "c.json").write_text(NESTED), lambda f: read_cameras_json(f / "c.json")),
+    "NaN": (camera_nowhere, lambda f: read_cameras_json(f / "c.json")),
     "transforms.json": (lambda f: (f / "t.json").write_text(NESTED), lambda f: read_nerfstudio(f / "t.json")),
     "camera.yaml": (lambda f: (f / "c.yaml").write_text(NESTED), lambda f: read_camera_file(f / "c.yaml", (64, 48))),
     "tag": (

@@ -76,6 +76,8 @@ def read_cameras_json(path: str | Path) -> CameraTrajectory:
         lenses = [frame.get("intrinsics", content["intrinsics"]) for frame in frames]
         intrinsics = torch.tensor([[one[name] for name in _NAMES] for one in lenses], dtype=torch.float64)
         times = [math.nan if frame["time_s"] is None else float(frame["time_s"]) for frame in frames]
+        if not (poses.isfinite().all() and intrinsics.isfinite().all()):  # Python's JSON knows NaN
+            raise ValueError("a camera that is not finite")
         width, height = (int(side) for side in content["image_size"])
         return CameraTrajectory(
             cameras=Cameras(poses, intrinsics.reshape(-1, 4)),
