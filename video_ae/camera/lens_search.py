@@ -2,9 +2,9 @@
 
 They are corrections of the matches (`correction_fit`), which are bent back as a lens would have bent them. The bias of
 what is found is taken off: noise alone bends the walk-throughs of a pinhole camera by a radial coefficient of 0.004 to
-0.04. A lens is believed where it is several times as strong as what is left. A strong one is asked for again in frames
-that were undistorted by what was found first, so nothing is taken off before; it is believed where matches cost clearly
-less. So is a principal point: real clips gain up to 4 % by one off the centre.
+0.04. A lens is believed where it is several times as strong as what is left, or where matches cost clearly less. A
+strong one is asked for again in frames that were undistorted by what was found first, and nothing is taken off before.
+A principal point is believed where matches cost clearly less: real clips gain up to 4 % by one off the centre.
 """
 
 import math
@@ -23,7 +23,7 @@ RADIAL, CENTRE = (0,), (1, 2)  # which of k1 and the principal point's x and y a
 LEAST_RADIAL = 0.012  # of k1; where there is none, up to 0.0055 is found
 _DEVIATIONS = 9.0  # of k1, were all matches independent; without a lens it is off by up to 4.5
 STRONG_RADIAL = -0.1  # of k1: beyond it the scene is too bent to tell what noise would make of it
-BARREL, OFF_CENTRE = 0.96, 0.95  # part of the cost that a strong lens and a principal point leave at most
+BARREL, OFF_CENTRE = 0.96, 0.95  # part of the cost that k1 < 0 and a principal point leave at most, to be clear
 _BOTH = 0.97  # the same for both together, beside the better one alone
 _WORTH = 0.04  # of the cost: a principal point that saves less, predicted by one step, is not tried
 RADIAL_RANGE = (-1.0, 0.12)  # of k1; above it are 5 % of phones, and forward motion, whose depth takes its place
@@ -102,12 +102,14 @@ class _LensFits:
         if abs(self._first_step()) < LEAST_RADIAL / 2:
             return None
         bent = self.fitted(RADIAL)
-        if bent.lens[0] < STRONG_RADIAL and bent.cost < BARREL * self._cost:
+        clear = bent.lens[0].item() < 0 and bent.cost < BARREL * self._cost
+        if clear and bent.lens[0] < STRONG_RADIAL:
             return bent
         found = self.debiased(bent)
         information, _ = self._fit.system(found.state, found.lens, RADIAL)
         least = max(LEAST_RADIAL, _DEVIATIONS * information.item() ** -0.5)
-        return found if least < abs(found.lens[0].item()) and found.cost < self._cost else None
+        believed = clear or least < abs(found.lens[0].item())
+        return found if believed and found.cost < self._cost else None
 
     def centre(self) -> _Bent | None:
         """A principal point off the centre, where one is found."""
