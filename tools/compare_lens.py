@@ -24,6 +24,7 @@ WALKS = Path(__file__).parents[1] / "data" / "walkthroughs" / "train"
 FRAMES = 48
 LENSES = (  # k1, focal length over the walk's own, principal point off the centre
     (0.0, 1.3, (0.0, 0.0)),
+    (0.03, 1.2, (0.0, 0.0)),
     (-0.3, 1.5, (0.0, 0.0)),
     (-0.1, 1.3, (0.0, 0.0)),
     (0.1, 1.1, (0.0, 0.0)),

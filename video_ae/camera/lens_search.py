@@ -2,8 +2,9 @@
 
 They are corrections of the matches (`correction_fit`), which are bent back as a lens would have bent them. The bias of
 what is found is taken off: noise alone bends the walk-throughs of a pinhole camera by a radial coefficient of 0.004 to
-0.04. A lens is believed where it is several times as strong as what is left; a principal point, where matches cost
-clearly less, since real clips gain up to 4 % by one off the centre.
+0.04. A lens is believed where it is several times as strong as what is left, or where matches cost clearly less. A
+strong one is asked for again in frames that were undistorted by what was found first, and nothing is taken off before.
+A principal point is believed where matches cost clearly less: real clips gain up to 4 % by one off the centre.
 """
 
 import math
@@ -21,7 +22,8 @@ from video_ae.types import LensOffset
 RADIAL, CENTRE = (0,), (1, 2)  # which of k1 and the principal point's x and y are asked for
 LEAST_RADIAL = 0.012  # of k1; where there is none, up to 0.0055 is found
 _DEVIATIONS = 9.0  # of k1, were all matches independent; without a lens it is off by up to 4.5
-OFF_CENTRE = 0.95  # part of the cost that a principal point leaves at most
+STRONG_RADIAL = -0.1  # of k1: beyond it the scene is too bent to tell what noise would make of it
+BARREL, OFF_CENTRE = 0.96, 0.95  # part of the cost that k1 < 0 and a principal point leave at most, to be clear
 _BOTH = 0.97  # the same for both together, beside the better one alone
 _WORTH = 0.04  # of the cost: a principal point that saves less, predicted by one step, is not tried
 RADIAL_RANGE = (-1.0, 0.12)  # of k1; above it are 5 % of phones, and forward motion, whose depth takes its place
@@ -66,7 +68,7 @@ def search_lens(
     if not found:
         return None
     best = min(found, key=lambda one: one.cost)
-    if search.may_be_off_centre and (both := search.debiased((*RADIAL, *CENTRE))).cost < _BOTH * best.cost:
+    if search.may_be_off_centre and (both := search.fitted((*RADIAL, *CENTRE))).cost < _BOTH * best.cost:
         best = both
     focal, (width, height) = best.state.log_focal.exp().item(), size
     k1, x, y = best.lens.tolist()
@@ -99,30 +101,42 @@ class _LensFits:
         """A lens that bends, where one is found."""
         if abs(self._first_step()) < LEAST_RADIAL / 2:
             return None
-        found = self.debiased(RADIAL)
+        bent = self.fitted(RADIAL)
+        clear = bent.lens[0].item() < 0 and bent.cost < BARREL * self._cost
+        if clear and bent.lens[0] < STRONG_RADIAL:
+            return bent
+        found = self.debiased(bent)
         information, _ = self._fit.system(found.state, found.lens, RADIAL)
         least = max(LEAST_RADIAL, _DEVIATIONS * information.item() ** -0.5)
-        return found if least < abs(found.lens[0].item()) and found.cost < self._cost else None
+        believed = clear or least < abs(found.lens[0].item())
+        return found if believed and found.cost < self._cost else None
 
     def centre(self) -> _Bent | None:
         """A principal point off the centre, where one is found."""
         if not self.may_be_off_centre:
             return None
-        found = _Bent(*self._fit.run(CENTRE))
+        found = self.fitted(CENTRE)
         return found if found.cost < OFF_CENTRE * self._cost else None
 
-    def debiased(self, asked: tuple[int, ...]) -> _Bent:
-        """A lens without what noise alone would have made it.
+    def fitted(self, asked: tuple[int, ...]) -> _Bent:
+        """What costs least.
 
         Args:
             asked: positions of what is free.
         """
-        lens, state, _ = self._fit.run(asked)
-        bias, _, _ = self._fit_to(state, resampled(state, self._fit.correct(lens))).run(asked)
-        straight = self._fit.correct(lens - bias)
-        state, _ = minimise(state, straight, self._priors, _STEPS, self._free)
-        cost = match_costs(state, straight).sum().item()
-        return _Bent(lens - bias, state, cost if math.isfinite(cost) else math.inf)
+        lens, state, cost = self._fit.run(asked)
+        return _Bent(lens, state, cost if math.isfinite(cost) else math.inf)
+
+    def debiased(self, bent: _Bent) -> _Bent:
+        """A lens that bends without what noise alone would have made it.
+
+        Args:
+            bent: that costs least.
+        """
+        bias, _, _ = self._fit_to(bent.state, resampled(bent.state, self._fit.correct(bent.lens))).run(RADIAL)
+        straight = self._fit.correct(bent.lens - bias)
+        state, _ = minimise(bent.state, straight, self._priors, _STEPS, self._free)
+        return _Bent(bent.lens - bias, state, match_costs(state, straight).sum().item())
 
     def _first_step(self) -> float:
         """About two thirds of the k1 that `debiased` finds, in a seventh of the time."""

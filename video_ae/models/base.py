@@ -23,8 +23,8 @@ from video_ae.steps import kept
 from video_ae.types import CameraEstimate, Cameras, LensOffset, ModelOutput, Progress, RenderedViews, Scene, VideoClip
 from video_ae.videos.base import VideoReader
 
-_LENS_ROUNDS = 3  # a strong lens is found in parts
-_FOUND_AT_ONCE = 0.1  # of k1, below which one round is enough
+_LENS_ROUNDS = 4  # a strong lens is found in parts
+_FOUND_AT_ONCE = 0.05  # of k1, below which no further round is made
 _LENS_FRAMES = 96  # in the middle of a clip, that tell a lens from a rolling shutter
 DEFAULT_REFINE_STEPS = 4
 """Rounds of test-time refinement that take about a minute for 25 frames on two cores; more gains little."""
