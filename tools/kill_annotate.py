@@ -47,7 +47,7 @@ def busy_workers(node: Any) -> list[psutil.Process]:
     Args:
         node: of the cluster.
     """
-    raylets = [psutil.Process(one[0].process.pid) for one in node.all_processes.get("raylet", [])]
+    raylets = [psutil.Process(one.process.pid) for one in node.all_processes.get("raylet", [])]
     below = [child for raylet in raylets for child in raylet.children(recursive=True)]
     return [one for one in below if any("ray::_run" in word for word in one.cmdline()[:1])]
 
