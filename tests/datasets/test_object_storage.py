@@ -1,6 +1,5 @@
 """Packed folders at an address: in memory, and on a server that speaks S3 where moto and s3fs are installed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -52,23 +51,6 @@ def test_a_folder_that_was_prepared_again_is_fetched_again(root: Path, tmp_path:
     memory.put(str(write_packed(tmp_path / "other", [12, 13])), "/again/packed", recursive=True)
     source = open_dataset("memory://again/packed")
     assert [len(source.load(number).frames) for number in range(len(source))] == [12, 13]
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an empty bucket on a server of this machine."""
-    server = pytest.importorskip("moto.server", reason="moto[server], an S3 server in Python, is not installed")
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
-        monkeypatch.setenv(name, "us-east-1")
-    served = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    served.start()
-    host, port = served.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    fsspec.filesystem("s3").mkdir("bucket")
-    yield "s3://bucket"
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    served.stop()
 
 
 def test_from_an_s3_server_clips_are_those_of_the_folder(root: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,9 +156,9 @@ class Destination:
     def _upload(self, name: str, files: dict[str, Path]) -> None:
         """The mark goes first when earlier files are removed, and comes last: no half folder looks whole."""
         with reaching(f"{self.root}/{name}") as (system, where):
-            if system.exists(f"{where}/{MARK}"):
-                system.rm_file(f"{where}/{MARK}")
-                system.rm(where, recursive=True)
+            system.invalidate_cache()
+            for path in sorted(system.find(where), key=lambda path: not path.endswith(f"/{MARK}")):
+                system.rm_file(path)
             for file in sorted(files, key=lambda file: file == MARK):
                 system.put_file(str(files[file]), f"{where}/{file}")
 
