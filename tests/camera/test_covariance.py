@@ -6,8 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from video_ae.camera.covariance import dependence, error_covariance, focal_deviation, rotation_confidence
-from video_ae.camera.problem import PointGrid, SceneState, Submap
+from video_ae.camera import covariance as module
+from video_ae.camera.covariance import (
+    dependence,
+    error_covariance,
+    focal_deviation,
+    pose_covariance,
+    rotation_confidence,
+)
+from video_ae.camera.problem import Correspondences, PointGrid, Priors, SceneState, Submap
 from video_ae.camera.solver import CameraSolver
 from video_ae.geometry.se3 import invert, se3_exp
 
@@ -24,6 +31,18 @@ def submap(step, grid=FEW, spread=1e-3, frames=4):
 
 def deviations(solved):
     return error_covariance(solved).diagonal(dim1=-2, dim2=-1).sqrt()
+
+
+def test_variances_of_a_lost_scene_are_finite_and_positive(monkeypatch):
+    system = torch.diag(torch.tensor([1.0] * 12 + [-1.0], dtype=torch.float64))  # by rounding, it should be positive
+    monkeypatch.setattr(module, "normal_equations", lambda *_: None)
+    monkeypatch.setattr(module, "reduced_system", lambda _: (system, None))
+    state, one = submap([0.0] * 6, FEW, frames=2).state, torch.ones(1, 40, 2)
+    matches = Correspondences(torch.tensor([0]), torch.tensor([1]), one[0], one, one[..., None] * torch.eye(2))
+    priors = Priors(state.inverse_depth, state.inverse_depth, state.log_focal, 1.0)
+    covariance, variance = pose_covariance(state, matches, priors)
+    assert variance == pytest.approx(100)
+    torch.testing.assert_close(covariance[1], torch.eye(6) / 0.11)
 
 
 def test_neighbouring_points_count_as_one():
