@@ -43,10 +43,11 @@ def groups(content: dict, keys: list[str]) -> str:
     methods = {content["method"]: content} | content["baselines"]
     titles = [key.replace(":", ", ") for key in keys]
     lines = ["| clips | method | " + " | ".join(titles) + " |", "|---" * (len(keys) + 2) + "|"]
+    known = [key for group in content["groups"].values() for key in group]
     for group in filter(content["groups"].get, content["groups"]):  # those with clips
         for name, method in methods.items():
             label, shown = group if method is content else "", grouped(method, group)
-            shown["mean"] = dict.fromkeys(content["groups"][group]) | shown["mean"]  # what only the method itself has
+            shown["mean"] = dict.fromkeys(known) | shown["mean"]  # what only other groups, or the method itself, have
             lines.append("| " + " | ".join([label, name, *(cell(shown, key) for key in keys)]) + " |")
     return "\n".join(lines) + "\n"
 
