@@ -66,7 +66,7 @@ def forecast(
         trial = replace(task, out=temporary)
         took = [_seconds(trial, job) for job in [*chosen[:1], *chosen]][1:]  # the first call starts and compiles
     each = sum(took) / max(1, sum(job.size for job in chosen))
-    return Forecast(videos, len(left), len(chosen), each * sum(job.size for job in left), count)
+    return Forecast(videos, len(left), len(chosen), each * sum(job.size for job in left), max(1, min(count, len(left))))
 
 
 def _seconds(task: VideoTask, job: VideoJob) -> float:

@@ -115,8 +115,16 @@ def _check_view(frame: Any, path: Path) -> None:
 
 
 def _first_number(frame: Any, kind: str) -> int | None:
-    side_data = frame.side_data.get(kind)
+    side_data = _side_data(frame, kind)
     return None if side_data is None else int(np.frombuffer(bytes(side_data), np.int32)[0])
+
+
+def _side_data(frame: Any, kind: str) -> Any:
+    """None where there is none of a kind."""
+    try:
+        return frame.side_data.get(kind)
+    except ValueError:  # PyAV 18 lists none where a frame has one that it does not know, such as a photo's EXIF
+        return None
 
 
 def _square_width(width: int, pixel_aspect: Fraction | None) -> int:
@@ -134,10 +142,7 @@ def _orientation(frame: Any, path: Path) -> tuple[bool, int]:
 
     The matrix is ISO 14496-12's: it takes a pixel (x, y) to (a x + c y, b x + d y), with y pointing down.
     """
-    try:
-        side_data = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV 18 lists none where a frame has one that it does not know, such as a photo's EXIF
-        side_data = None
+    side_data = _side_data(frame, "DISPLAYMATRIX")
     if side_data is None:
         return False, 0
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
