@@ -2,6 +2,8 @@
 
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -29,6 +31,7 @@ from video_ae.training.module import TrainingModule
 from video_ae.training.settings import RunSettings
 
 CONFIG = "config.yaml"
+LAUNCHER = "VIDEO_AE_LAUNCHER"  # in the environment: the process that starts the others of its machine
 HANDED_ON = ("accelerator", "devices", "num_nodes", "strategy", "precision", "max_steps", "max_time")  # to Lightning
 
 
@@ -49,6 +52,10 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
             `resume` continues as if nothing had happened.
     """
     _check_wandb(settings)
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        os.environ[LAUNCHER] = str(os.getpid())
+    elif LAUNCHER in os.environ:
+        threading.Thread(target=end_with_launcher, daemon=True).start()
     run = Path(settings.out)
     checkpoint = checkpoint_to_resume(run) if settings.resume else None
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
@@ -138,6 +145,13 @@ def _own_processes() -> list[LightningEnvironment]:
     started = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     alone = "SLURM_NTASKS" in os.environ and started == 1 and not TorchElasticEnvironment.detect()
     return [LightningEnvironment()] if alone else []
+
+
+def end_with_launcher() -> None:
+    """Ends this process once the one that started it is gone: it would wait half an hour for what that one sends."""
+    while os.getppid() == int(os.environ[LAUNCHER]):
+        time.sleep(1)
+    os._exit(1)
 
 
 def _wandb_id(run: Path) -> str | None:

@@ -1,0 +1,42 @@
+"""Processes of one training."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+RANK = "from video_ae.training.train import end_with_launcher; print('here', flush=True); end_with_launcher()"
+LAUNCHER = f"""
+import os, subprocess, sys
+os.environ["VIDEO_AE_LAUNCHER"] = str(os.getpid())
+rank = subprocess.Popen([sys.executable, "-c", {RANK!r}], stdout=subprocess.PIPE)
+rank.stdout.readline()
+print(rank.pid, flush=True)
+rank.wait()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_rank_ends_with_the_process_that_started_it():
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER], stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    rank = int(launcher.stdout.readline())
+    os.kill(rank, 0)
+    launcher.send_signal(signal.SIGKILL)
+    launcher.wait()
+    for _ in range(100):
+        if not _is_there(rank):
+            break
+        time.sleep(0.1)
+    assert not _is_there(rank)
+
+
+def _is_there(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"  # nobody may have asked how it ended yet
+    except FileNotFoundError:
+        return False
