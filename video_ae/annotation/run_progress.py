@@ -75,7 +75,7 @@ def spoken(seconds: float) -> str:
     Args:
         seconds: from 0.
 
-    >>> spoken(40), spoken(150), spoken(7000), spoken(300000)
+    >>> spoken(40.0), spoken(150.0), spoken(7000.0), spoken(300000.0)
     ('40 s', '2 min', '1.9 h', '3.5 days')
     """
     if seconds < 100:
