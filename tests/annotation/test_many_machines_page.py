@@ -21,7 +21,9 @@ def test_the_cluster_file_fits_the_schema_of_ray() -> None:
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     schema = json.loads((Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_text())
-    jsonschema.validate(yaml.safe_load(block("cluster.yaml")), schema)
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    assert [error.message for error in validator.iter_errors(yaml.safe_load(block("cluster.yaml")))] == []
+    assert not validator.is_valid({"max_workers": "many"})
 
 
 def test_the_job_asks_for_what_its_containers_have() -> None:

@@ -13,7 +13,7 @@ from evaluation_fakes import FakeSource, make_clip
 from PIL import Image
 
 from video_ae.evaluation.baselines import blend, nearest_context, standing_still
-from video_ae.evaluation.evaluate import finish
+from video_ae.evaluation.output import finish
 from video_ae.evaluation.protocols.base import PoseEstimate, Prediction
 from video_ae.evaluation.protocols.pose_protocol import run_pose_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol

@@ -29,14 +29,14 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--diagnose", action="store_true", help="also look whether the poses encode nothing but time")
 
     files = "results.md, results.json and poses"
-    parser = _add_kind(kinds, "hard", "cameras of walks as a phone films them, as `reconstruct` finds them", files)
-    parser.add_shared(*_DATA, *_MODEL, "--beside")
-    colmap = "COLMAP stands in the table too, with two camera models"
-    parser.add_argument("--peers", action="store_true", help=colmap)
-
-    parser = _add_kind(kinds, "phone", "cameras of videos as phones leave them, whose truth is known in part", files)
-    parser.add_shared(*_DATA, *_MODEL, "--beside")
-    parser.add_argument("--peers", action="store_true", help=colmap)
+    for kind, help in (
+        ("hard", "cameras of walks as a phone films them, as `reconstruct` finds them"),
+        ("phone", "cameras of videos as phones leave them, whose truth is known in part"),
+    ):
+        parser = _add_kind(kinds, kind, help, files)
+        parser.add_shared(*_DATA, *_MODEL, "--beside")
+        help = "COLMAP stands in the table too, with two camera models"
+        parser.add_argument("--peers", action="store_true", help=help)
 
     _add_views(_add_kind(kinds, "views", "held-out frames rendered from two contexts"))
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from rich.console import Console
-from rich.markdown import Markdown
 
 from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
@@ -16,6 +14,7 @@ from video_ae.device import choose_device
 from video_ae.errors import UserError
 from video_ae.evaluation.methods import ModelMethods
 from video_ae.evaluation.metrics.lpips import image_metrics
+from video_ae.evaluation.output import finish, print_progress
 from video_ae.evaluation.peers.installed import (
     HOW_TO_GET_THEM,
     PACKAGES,
@@ -33,9 +32,8 @@ from video_ae.evaluation.protocols.reconstruction_protocol import run_reconstruc
 from video_ae.evaluation.protocols.transfer_protocol import run_transfer_protocol
 from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_protocol
 from video_ae.evaluation.protocols.with_truth import clips_with_truth
-from video_ae.evaluation.report.html_report import write_report
-from video_ae.evaluation.report.records import FrameRecord, PoseRecord, Record, ViewRecord
-from video_ae.evaluation.results import EvaluationResult, frame_writer, pose_writer, prediction_writer, write_results
+from video_ae.evaluation.report.records import FrameRecord, PoseRecord, ViewRecord
+from video_ae.evaluation.results import EvaluationResult, frame_writer, pose_writer, prediction_writer
 from video_ae.formats.atomic import claim_folder
 from video_ae.models.base import DEFAULT_REFINE_STEPS, Options
 from video_ae.models.open import load_model, load_video_model
@@ -372,36 +370,3 @@ def _announced_peers(seed: int) -> dict[str, PoseEstimator]:
     for sentence in missing_peers():
         print_progress(sentence)
     return installed_peers(seed)
-
-
-def finish(
-    result: EvaluationResult, out: Path, seed: int, record: Record | None = None, **settings: object
-) -> EvaluationResult:
-    """Writes results.json and results.md, report.html where a record was kept, and prints the tables.
-
-    Args:
-        result: of a protocol.
-        out: folder of the files.
-        seed: that was used.
-        record: of the same run.
-        **settings: what else the results shall say about the run.
-
-    Returns:
-        The result with these settings and the record's diagnostics.
-    """
-    diagnostics = record.diagnostics if record else {}
-    result = replace(result, settings=result.settings | settings, diagnostics=diagnostics)
-    content = write_results(result, out, seed=seed)
-    if record is not None:
-        write_report(content, out, record)
-    Console().print(Markdown((out / "results.md").read_text(encoding="utf-8")))
-    return result
-
-
-def print_progress(text: str) -> None:
-    """Prints a line of progress to standard error.
-
-    Args:
-        text: one line.
-    """
-    Console(stderr=True).print(f"  {text}", highlight=False)
