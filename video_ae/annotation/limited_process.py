@@ -1,16 +1,15 @@
 """A process that is ended from outside when its work takes too long or too much memory, or that may crash."""
 
-import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from importlib import import_module
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from video_ae.errors import UserError
+from video_ae.processes import end_with_parent
 
 _LOOK = 0.2  # seconds between two looks at a process that works
 
@@ -81,7 +80,7 @@ class LimitedProcess:
 
 
 def _serve(connection: Connection, work: str) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     module, name = work.split(":")
     function = getattr(import_module(module), name)
@@ -94,13 +93,6 @@ def _serve(connection: Connection, work: str) -> None:
             except Exception as error:
                 failure = error
             connection.send((result, failure))
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _memory(process: int) -> int:

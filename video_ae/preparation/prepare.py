@@ -4,11 +4,10 @@ import hashlib
 import os
 import shutil
 import signal
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -25,6 +24,7 @@ from video_ae.preparation.pack import ABOUT, TABLE, Packed, pack, write_about
 from video_ae.preparation.quality_report import write_report
 from video_ae.preparation.scan import ShotDetector
 from video_ae.preparation.video import RECORD, Job, load_record, prepare_video
+from video_ae.processes import end_with_parent
 
 PARTS = ".parts"
 # What a run leaves in the folder; `packed.json` first, so that no half folder looks whole while they are removed.
@@ -157,15 +157,7 @@ def _quiet_worker() -> None:
     """Leaves Ctrl-C to the parent process, which lets the videos under way end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A pool's workers wait forever for work of a process that was killed."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,6 +20,7 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished, write_text_atomically
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
+from video_ae.processes import end_with_launcher
 from video_ae.training.averaging import WeightMean
 from video_ae.training.callbacks import RunProgress, StopSignals, ValidationFigures
 from video_ae.training.checkpoints import LastCheckpoint, WholeCheckpoints, checkpoint_to_resume
@@ -55,7 +54,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
         os.environ[LAUNCHER] = str(os.getpid())
     elif LAUNCHER in os.environ:
-        threading.Thread(target=end_with_launcher, daemon=True).start()
+        end_with_launcher(int(os.environ[LAUNCHER]))  # would wait half an hour for what a killed one sends
     run = Path(settings.out)
     checkpoint = checkpoint_to_resume(run) if settings.resume else None
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
@@ -145,13 +144,6 @@ def _own_processes() -> list[LightningEnvironment]:
     started = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     alone = "SLURM_NTASKS" in os.environ and started == 1 and not TorchElasticEnvironment.detect()
     return [LightningEnvironment()] if alone else []
-
-
-def end_with_launcher() -> None:
-    """Ends this process once the one that started it is gone: it would wait half an hour for what that one sends."""
-    while os.getppid() == int(os.environ[LAUNCHER]):
-        time.sleep(1)
-    os._exit(1)
 
 
 def _wandb_id(run: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Processes of one training."""
+"""Processes that end with the one that started them."""
 
 import os
 import signal
@@ -8,7 +8,13 @@ import time
 
 import pytest
 
-RANK = "from video_ae.training.train import end_with_launcher; print('here', flush=True); end_with_launcher()"
+RANK = """
+import os, time
+from video_ae.processes import end_with_launcher
+end_with_launcher(int(os.environ["VIDEO_AE_LAUNCHER"]))
+print("here", flush=True)
+time.sleep(60)
+"""
 LAUNCHER = f"""
 import os, subprocess, sys
 os.environ["VIDEO_AE_LAUNCHER"] = str(os.getpid())
