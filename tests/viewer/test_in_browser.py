@@ -13,6 +13,7 @@ from splat_renderer import render_splats
 from video_ae.formats.ply import GaussianCloud, write_gaussians
 from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.se3 import invert, so3_exp
+from video_ae.viewer import render_timing
 from video_ae.viewer.views import View, camera_of_view
 
 pytest.importorskip("viser")
@@ -178,11 +179,12 @@ def test_a_splat_is_drawn_as_another_renderer_draws_it(page, viewer, tmp_path):
     assert np.abs(shown - expected).mean() < 0.01
 
 
-def test_splats_show_while_the_view_moves(page, viewer):
+def test_splats_show_while_the_view_moves(page, viewer, monkeypatch):
     session = session_of(viewer)
     settle(page)
     page.get_by_role("checkbox", name="Splats").click()
     until(lambda: session._splats_handle is not None and not session._splats_handle.visible)  # at rest: the rendering
+    monkeypatch.setattr(render_timing, "STILL_SECONDS", 4.0)  # a slow browser's moves count as moves until looked at
     page.mouse.move(150, 400)
     page.mouse.down()
     page.mouse.move(230, 420, steps=4)
