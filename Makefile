@@ -4,17 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint bench findings fuzz soak sbom pytorch3d browser docs clean
+.PHONY: demo test test-slow test-browser lint bench findings fuzz soak sbom pytorch3d browser docs clean
 
 # One to three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
 	OMP_NUM_THREADS=2 $(BIN)/python scripts/demo.py --out demo
 
 test: $(VENV)/installed
-	$(BIN)/pytest -n 2 -m "not slow and not gpu"
+	$(BIN)/pytest -n 2 -m "not slow and not gpu and not browser"
 
 test-slow: $(VENV)/installed
-	$(BIN)/pytest -m "slow and not gpu"
+	$(BIN)/pytest -m "slow and not gpu and not browser" -o faulthandler_timeout=0
+
+# In the system's Chromium, which draws by software where there is no display.
+test-browser: browser
+	$(BIN)/pytest -m "browser and not slow and not gpu"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

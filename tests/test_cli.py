@@ -259,6 +259,7 @@ def test_every_shipped_config_trains_two_steps(config, tmp_path, capsys):
     code, text = run(
         capsys, "train", "--config", config, "--out", tmp_path / "run", f"--data.root={CLIPS}",
         "--data.validation_root=null", f"--data.size={size}", "--data.batch_size=1", "--data.validation_clips=1",
+        f"--data.length={min(values['data']['length'], 6)}",
         "--data.workers=0", "--data.max_frames_in_memory=200", "--trainer.max_steps=2", "--trainer.max_time=null",
         "--trainer.validate_every=2", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.precision=32-true",
         *(f"--losses.{name}.missing=leave_out" for name in needing_weights(values)),

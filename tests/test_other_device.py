@@ -95,16 +95,16 @@ def test_a_training_step(config: str) -> None:
 
 def scene_and_views(device: torch.device) -> list[torch.Tensor]:
     """Poses and depth of a short refined clip; a view from beside it, of keyframe codes and in the frames' colours."""
-    frames = torch.nn.functional.interpolate(open_video(VIDEO).read(list(range(4))) / 255, (72, 96), mode="area")
+    frames = torch.nn.functional.interpolate(open_video(VIDEO).read(list(range(4))) / 255, (48, 64), mode="area")
     clip = VideoClip(frames.to(device), torch.arange(4), torch.arange(4).double() / 10, name="walk")
     model = load_video_model(None, device)
     scene = model.encode_scene(clip, Options(refine_steps=1))
     found = scene.cameras.select([1]).to("cpu")
     beside = Cameras(found.world_from_camera.clone(), found.intrinsics)
     beside.world_from_camera[0, 0, 3] += 0.01
-    rendered = model.render(scene, beside.to(device), (96, 72))
-    walk = Reconstruction(model, scene, Source("walk", (96, 72), lambda: pytest.fail("opened")))
-    sharp = next(ImageBasedRenderer(walk, to_bytes(frames).__getitem__, (96, 72)).images(beside))
+    rendered = model.render(scene, beside.to(device), (64, 48))
+    walk = Reconstruction(model, scene, Source("walk", (64, 48), lambda: pytest.fail("opened")))
+    sharp = next(ImageBasedRenderer(walk, to_bytes(frames).__getitem__, (64, 48)).images(beside))
     return [
         on_cpu(x) for x in (scene.cameras.world_from_camera, scene.camera.inverse_depth, rendered.rgb, sharp.float())
     ]

@@ -180,7 +180,11 @@ def test_two_devices_see_what_one_with_twice_the_batch_sees(arguments, tmp_path)
     command = [sys.executable, "-m", "video_ae", "train", *common, "--out", str(two)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
-        [*command, "--trainer.devices=2", "--trainer.strategy=ddp"], env=environment, capture_output=True, text=True
+        [*command, "--trainer.devices=2", "--trainer.strategy=ddp"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert result.returncode == 0, result.stderr
     for name, tensor in weights(one).items():
