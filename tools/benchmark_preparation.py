@@ -32,8 +32,8 @@ from video_ae.videos.load import CHUNK_VALUES
 from video_ae.videos.open import open_video
 from video_ae.videos.torchcodec_reader import import_torchcodec
 
-WIDE = [(256, 144), (480, 270), (640, 360), (960, 540), (1280, 720), (1920, 1080)]
-ROUNDS = 5
+WIDE = [(480, 270), (640, 360), (1280, 720), (1920, 1080)]
+ROUNDS = 3
 
 
 def decode(path: Path) -> None:
