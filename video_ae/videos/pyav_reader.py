@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,11 @@ class PyAVReader(IndexedVideo):
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         frames = torch.empty(len(numbers), *self.image_size[::-1], 3, dtype=torch.uint8)
-        wanted = torch.tensor(numbers)
-        for number in sorted(set(numbers)):
-            frames[wanted == number] = torch.from_numpy(self._upright_frame(number))
+        forwards = sorted(range(len(numbers)), key=numbers.__getitem__)
+        for number, positions in groupby(forwards, key=numbers.__getitem__):
+            image = torch.from_numpy(self._upright_frame(number))
+            for position in positions:
+                frames[position] = image
         return frames.permute(0, 3, 1, 2)
 
     def _upright_frame(self, number: int) -> np.ndarray:
