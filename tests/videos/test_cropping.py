@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, features
 from sample_videos import HEIGHT, WIDTH, encode, turn
 
 from video_ae.errors import UserError
@@ -85,3 +86,25 @@ def test_a_crop_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
     path.write_bytes(wider)  # the container says 120 columns, the frames have 64
     with pytest.raises(UserError, match="cuts all pixels off"):
         open_video(path)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_an_image_that_is_to_be_cropped_is_shown_whole_and_this_is_said(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), (200, 80, 10)).save(tmp_path / "0.avif")
+    assert open_video(tmp_path).notes == ()
+    data = bytearray((tmp_path / "0.avif").read_bytes())
+    clap = struct.pack(">I4sIIIIiIiI", 40, b"clap", 40, 1, 34, 1, 4, 1, -3, 1)
+    for name, added in ((b"meta", 41), (b"iprp", 41), (b"ipco", 40), (b"ipma", 1)):
+        at = data.index(name) - 4
+        struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + added)
+    at = data.index(b"iloc") + 18  # where the pixels begin
+    struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + 41)
+    at = data.index(b"ipma")
+    count = data[at + 14]
+    data[at + 14] = count + 1
+    data.insert(at + 15 + count, 0x80 + count + 1)  # of all properties, this is the last; readers must know it
+    data[at - 4 : at - 4] = clap
+    (tmp_path / "0.avif").write_bytes(data)
+    reader = open_video(tmp_path)
+    assert reader.read([0]).shape == (1, 3, 48, 64)
+    assert reader.notes == ("cropping: 0.avif asks for a part of its pixels (clap); all of them are shown",)
