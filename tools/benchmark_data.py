@@ -35,14 +35,14 @@ FRAMES = 240  # of each raw video
 Work = Callable[[ClipChoice], object]
 
 
-def write_videos(folder: Path, walkthroughs: Path, size: tuple[int, int] = (1280, 720)) -> list[Path]:
-    """Two videos of one shot each with the grain of a phone: a walk-through there and back again.
+def write_videos(folder: Path, walkthroughs: Path, size: tuple[int, int] = (1280, 720), videos: int = 2) -> list[Path]:
+    """Videos of one shot each with the grain of a phone: a walk-through there and back again.
 
     size: (width, height).
     """
     width, height = size
     sources = sorted(walkthroughs.glob("*.mp4"))
-    paths = [folder / f"phone{number}.mp4" for number in range(2)]
+    paths = [folder / f"phone{number}.mp4" for number in range(videos)]
     for number, path in enumerate(paths):
         if path.exists():
             continue

@@ -1,10 +1,11 @@
-"""What `video-ae prepare` takes beside decoding, part by part, for sources from 192x144 to 1280x720.
+"""What `video-ae prepare` takes beside decoding, part by part, for sources from 192x144 to 1920x1080.
 
     OMP_NUM_THREADS=1 python tools/benchmark_preparation.py --work scratch/benchmark_preparation
 
 Times are processor time of one thread in microseconds a frame, medians of rounds in which everything takes its turn, so
-that other work on the machine matters little. The share is the decoder's own time (opened with exact seeking, without
-our checks) in that of the whole; the most that is possible is what decoding, shrinking and writing JPEGs would leave.
+that other work on the machine matters little. The share is a decoder's own time for whole RGB frames, opened without
+our checks, in that of preparing: of torchcodec (exact seeking), and of PyAV, which scales what is prepared while it
+decodes. The most that is possible is what decoding to scaled frames and writing JPEGs would leave.
 By the clock the share is larger where a second core is free: the next frames are decoded while some are worked on.
 With `--processes 2` the wall time of two decoding processes is compared with that of two preparing ones.
 """
@@ -18,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import av
 import torch
 from benchmark_data import SIZE, write_videos
 
@@ -26,12 +28,12 @@ from video_ae.geometry.resize import plan_resizing
 from video_ae.preparation import scan
 from video_ae.preparation.segments import cut_into_segments
 from video_ae.preparation.video import Job, measure_overlaps, prepare_video
-from video_ae.videos.load import CHUNK_VALUES, read_resized_bytes
+from video_ae.videos.load import CHUNK_VALUES
 from video_ae.videos.open import open_video
 from video_ae.videos.torchcodec_reader import import_torchcodec
 
-WIDE = [(256, 144), (480, 270), (640, 360), (960, 540), (1280, 720)]
-ROUNDS = 5
+WIDE = [(480, 270), (640, 360), (1280, 720), (1920, 1080)]
+ROUNDS = 3
 
 
 def decode(path: Path) -> None:
@@ -42,19 +44,22 @@ def decode(path: Path) -> None:
         decoder.get_frames_in_range(start, min(start + step, len(decoder)))
 
 
+def decode_by_pyav(path: Path) -> None:
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            frame.to_ndarray(format="rgb24")
+
+
 def prepare_once(path: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    prepare_video(Job(path, path.stem, folder, SIZE, "torchcodec"))
+    prepare_video(Job(path, path.stem, folder, SIZE, "auto"))
 
 
 def parts(path: Path, work: Path) -> dict[str, tuple[Callable[[], object], int]]:
     """Name -> (one part of the work alone, for how many frames)."""
-    reader = open_video(path, "torchcodec")
-    resizing = plan_resizing(reader.image_size, SIZE)
-    width, height = reader.image_size
-    source = reader.read(range(min(len(reader), max(1, CHUNK_VALUES // (3 * width * height)))))
-    small = torch.cat([chunk for _, chunk in read_resized_bytes(reader, range(len(reader)), resizing)])
-    small = small.contiguous(memory_format=torch.channels_last)
+    whole = open_video(path, "pyav")
+    reader = whole.shrunk(plan_resizing(whole.image_size, SIZE).size)
+    small = reader.read(range(len(reader)))
     with open(work / "frames.bin", "wb") as file:
         scanned = scan.scan_video(reader, SIZE, file)
     segments, _ = cut_into_segments(scanned)
@@ -66,9 +71,10 @@ def parts(path: Path, work: Path) -> dict[str, tuple[Callable[[], object], int]]
         scan._fingerprints(thumbnails)
 
     return {
-        "decoder": (lambda: decode(path), len(reader)),
-        "index of packets, opening": (lambda: open_video(path, "torchcodec"), len(reader)),
-        "shrinking": (lambda: resizing.bytes(source), len(source)),
+        "torchcodec": (lambda: decode(path), len(reader)),
+        "PyAV": (lambda: decode_by_pyav(path), len(reader)),
+        "index of packets": (lambda: open_video(path, "pyav"), len(reader)),
+        "scaled frames": (lambda: reader.read(range(len(reader))), len(reader)),
         "JPEG": (lambda: [encode_jpeg(image) for image in small], len(small)),
         "shots": (lambda: scan.ShotDetector().add(small), len(small)),
         "rests, fingerprints": (numbers, len(small)),
@@ -100,7 +106,7 @@ def sources(work: Path, walkthroughs: Path) -> Iterator[Path]:
     for width, height in WIDE:
         folder = work / f"{width}x{height}"
         folder.mkdir(exist_ok=True)
-        yield write_videos(folder, walkthroughs, (width, height))[0]
+        yield write_videos(folder, walkthroughs, (width, height), videos=1)[0]
 
 
 def benchmark_processes(paths: list[Path], work: Path, processes: int) -> None:
@@ -134,16 +140,18 @@ def main() -> None:
     for number, path in enumerate(sources(given.work, given.walkthroughs)):
         found, by_clock = time_parts(parts(path, given.work))
         if not number:
-            print("| source | frames | " + " | ".join(found) + " | share | possible | share by the clock |")
-            print("|---" * (len(found) + 5) + "|")
-        least = found["decoder"] + found["shrinking"] + found["JPEG"]
+            shares = "share of torchcodec | of PyAV | possible | by the clock"
+            print("| source | frames | " + " | ".join(found) + f" | {shares} |")
+            print("|---" * (len(found) + 6) + "|")
+        possible = found["torchcodec"] / (found["scaled frames"] + found["JPEG"])
         reader = open_video(path)
         name = "{}x{}".format(*reader.image_size)
         numbers = " | ".join(f"{value:.0f}" for value in found.values())
         shares = " | ".join(
             f"{share:.2f}"
             for share in (
-                found["decoder"] / found["whole"], found["decoder"] / least, by_clock["decoder"] / by_clock["whole"]
+                found["torchcodec"] / found["whole"], found["PyAV"] / found["whole"], possible,
+                by_clock["torchcodec"] / by_clock["whole"],
             )
         )  # fmt: skip
         print(f"| {name} | {len(reader)} | {numbers} | {shares} |", flush=True)

@@ -2,8 +2,9 @@
 
     python tools/odd_videos.py --out runs/odd_videos [--seed 0] [--count 60] [--page docs/decoders.md]
 
-Each file is read by every decoder, forwards and shuffled; the reference is the program `ffmpeg` with the filters that
-bring that property to square, upright, progressive pixels of the standard range. Written are the files, results.json,
+Each file is read by every decoder, forwards, shuffled, and scaled where the decoder does it; the reference is the
+program `ffmpeg` with the filters that bring that property to square, upright, progressive pixels of the standard range.
+Written are the files, results.json,
 and the table of a page, between `<!-- odd videos -->` and `<!-- /odd videos -->`. What `auto` refuses is given to the
 command `reconstruct`, too, which must say the same sentence, write nothing and leave with exit code 2. Exit code 1 if
 a decoder neither agrees with ffmpeg nor refuses in one sentence.
@@ -16,6 +17,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,15 +71,17 @@ def choose_cases(seed: int, count: int) -> list[Case]:
     return (first + generator.sample(rest, min(len(rest), max(0, count - len(first)))))[:count]
 
 
-def ffmpeg_shows(path: Path, prop: Property, size: tuple[int, int]) -> np.ndarray:
+def ffmpeg_shows(path: Path, prop: Property, size: tuple[int, int], flags: str = "") -> np.ndarray:
     """[frame, height, width, 3]: what the program shows at a size, with the filters of the property.
 
     Args:
         path: of the video.
         prop: its property.
         size: (width, height) that the reader has.
+        flags: of the scaling, where frames are scaled.
     """
-    scaled = [] if prop.shown_size_is_coded else [f"scale={size[0]}:{size[1]}"]
+    scale = f"scale={size[0]}:{size[1]}" + (f":flags={flags}" if flags else "")
+    scaled = [] if prop.shown_size_is_coded and not flags else [scale]
     filters = ["-vf", ",".join([*prop.shown_by, *scaled])] if prop.shown_by or scaled else []
     rgb = ["-vsync", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     done = subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), *filters, *rgb], capture_output=True, check=True)
@@ -120,8 +124,19 @@ def compare(reader: VideoReader, expected: np.ndarray, times: np.ndarray) -> flo
     return worst
 
 
+def compare_scaled(reader: VideoReader, path: Path, prop: Property) -> dict[str, float]:
+    """{"scaled": largest mean difference of a frame to ffmpeg's, at half the size}: so frames are prepared."""
+    small = reader.shrunk((reader.image_size[0] // 2, reader.image_size[1] // 2))
+    expected = ffmpeg_shows(path, prop, small.image_size, "bilinear+accurate_rnd+full_chroma_int").astype(int)
+    found = small.read(range(len(small))).permute(0, 2, 3, 1).numpy()
+    worst = float(np.abs(found - expected).mean((1, 2, 3)).max())
+    if worst > MEAN_TOLERANCE:
+        raise ValueError(f"scaled frames differ by {worst:.1f} of 255")
+    return {"scaled": round(worst, 2)}
+
+
 def try_decoder(decoder: str, path: Path, prop: Property) -> dict:
-    """{"verdict": "read" | "refused" | "WRONG", "difference" or "reason": ...}."""
+    """{"verdict": "read" | "refused" | "WRONG", "difference" (and "scaled") or "reason": ...}."""
     try:
         reader = open_video(path, decoder)
         width, height = reader.image_size
@@ -129,7 +144,8 @@ def try_decoder(decoder: str, path: Path, prop: Property) -> dict:
             raise ValueError(f"shown with an aspect of {shown_aspect(path):.3f}, read at {width}x{height}")
         expected = ffmpeg_shows(path, prop, reader.image_size)
         difference = compare(reader, expected, shown_times(path, len(expected)))
-        return {"verdict": "read", "difference": round(float(difference), 2)}
+        scaled = compare_scaled(reader, path, prop) if decoder == "pyav" else {}
+        return {"verdict": "read", "difference": round(float(difference), 2)} | scaled
     except UserError as refusal:
         sentence = str(refusal).replace(f"{path.parent}/", "")
         return {"verdict": "refused" if "\n" not in sentence else "WRONG", "reason": sentence}
@@ -150,7 +166,7 @@ def try_command(path: Path, reason: str) -> dict:
 
 def table(results: list[dict]) -> str:
     """A row for each property: what is done with it, in how many files, and what the decoders do."""
-    titles = ["property", "files", "`auto`", "difference (of 255)", "`pyav`", "`torchcodec`", "`decord`"]
+    titles = ["property", "files", "`auto`", "difference (of 255)", "scaled", "`pyav`", "`torchcodec`", "`decord`"]
     rows = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     grouped = defaultdict(list)
     for result in results:
@@ -162,10 +178,15 @@ def table(results: list[dict]) -> str:
             counts.append(", ".join(f"{verdicts.count(v)} {v}" for v in ("read", "refused", "WRONG") if v in verdicts))
         auto = [one["auto"]["verdict"] for one in group]
         done = PROPERTIES[name].mapped if set(auto) == {"read"} else ", ".join(sorted(set(auto)))
-        differences = [one["auto"]["difference"] for one in group if "difference" in one["auto"]]
-        worst = f"{max(differences):.1f}" if differences else "-"
-        rows.append(f"| {name} | {len(group)} | {done} | {worst} | " + " | ".join(counts) + " |")
+        worst = largest(one["auto"].get("difference") for one in group)
+        scaled = largest(one["pyav"].get("scaled") for one in group)
+        rows.append(f"| {name} | {len(group)} | {done} | {worst} | {scaled} | " + " | ".join(counts) + " |")
     return "\n".join(rows) + "\n"
+
+
+def largest(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{max(known):.1f}" if known else "-"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -56,7 +56,7 @@ def prepare(
         out: the folder to write into.
         size: shorter side of the packed frames in pixels; smaller videos keep their size.
         workers: processes.
-        decoder: auto, torchcodec, pyav or decord.
+        decoder: auto, torchcodec, pyav or decord; auto is pyav, which scales frames as it decodes them.
         overwrite: whether an earlier result in `out` may be replaced.
 
     Returns:

@@ -67,7 +67,8 @@ def scan_video(
     """
     scan, shots, rests = Scan(), ShotDetector(), RestDetector()
     resizing = plan_resizing(reader.image_size, min(size, min(reader.image_size)))
-    for chunk in _chunks(reader, resizing, scan, fallback or (lambda: reader)):
+    small = reader.shrunk(resizing.scaled)
+    for chunk in _chunks(small, resizing, scan, fallback or (lambda: small)):
         thumbnails = grey_thumbnails(chunk)
         for frame in chunk:
             scan.offsets.append(scan.offsets[-1] + file.write(encode_jpeg(frame)))
@@ -89,7 +90,7 @@ def _chunks(
             yield chunk
         return
     try:
-        rest = fallback()
+        rest = fallback().shrunk(resizing.scaled)
         for number in range(len(scan), len(reader)):
             yield resizing.bytes(rest.read([number]))
     except UserError as error:

@@ -25,7 +25,7 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 
 PAIRS_PER_GAP = 3
-VERSION = 3  # of what is kept and how it is measured: other values are prepared again
+VERSION = 4  # of what is kept and how it is measured: other values are prepared again
 FRAMES, RECORD = "frames.bin", "record.json"
 
 
@@ -38,7 +38,7 @@ class Job:
         name: unique among all.
         folder: where its frames and its record are written.
         size: shorter side of its frames in pixels.
-        decoder: auto, torchcodec, pyav or decord.
+        decoder: auto, torchcodec, pyav or decord; auto is pyav, which scales frames as it decodes them.
         shot: of the video, where it has been annotated: only that is prepared.
     """
 
@@ -131,7 +131,7 @@ def load_record(path: Path) -> Prepared:
 
 
 def _prepare(job: Job, key: list) -> Prepared:
-    reader = job.open(job.decoder)
+    reader = job.open("pyav" if job.decoder == "auto" else job.decoder)
     if len(reader) < 2:
         raise UserError("It has one frame, a video needs at least two.")
     with open(job.folder / FRAMES, "wb") as file:

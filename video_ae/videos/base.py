@@ -48,6 +48,14 @@ class VideoReader(ABC):
         numbers = check_indices(indices, len(self))
         return self.decode(numbers) if numbers else torch.empty(0, 3, *self.image_size[::-1], dtype=torch.uint8)
 
+    def shrunk(self, size: tuple[int, int]) -> "VideoReader":
+        """The same frames at a smaller size, where scaling them costs less while they are decoded; else this reader.
+
+        Args:
+            size: (width, height) in pixels.
+        """
+        return self
+
     @abstractmethod
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         """What `read` returns, for one frame at least.
@@ -72,6 +80,9 @@ class ChosenFrames(VideoReader):
         self._reader, self._numbers = reader, list(numbers)
         times = reader.times[self._numbers]
         super().__init__(reader.name, reader.image_size, times - times[0])
+
+    def shrunk(self, size: tuple[int, int]) -> "ChosenFrames":
+        return ChosenFrames(self._reader.shrunk(size), self._numbers)
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         return self._reader.read([self._numbers[number] for number in numbers])

@@ -21,6 +21,7 @@ from video_ae.videos.time_stamps import time_stamps
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 MOST_PIXELS = 300_000_000  # of an image: phones take 200 million; Pillow itself refuses more than 179 million
+_AVIF_HEADER = 2**16  # bytes, in which the properties of an image stand; Pillow 13 does not tell of `clap`
 _opening = Lock()  # Pillow's limit is one for all threads
 
 
@@ -69,9 +70,7 @@ class ImageFolderReader(VideoReader):
             times = torch.full((len(self.files),), torch.nan, dtype=torch.float64)
         start = 0.0 if times[0].isnan() else times[0].item()
         super().__init__(Path(folder).resolve().name, first, times - start, start)
-        with _opened(self.files[0]) as image:
-            if name := profile_name(image):
-                self.notes = (f"colours: those of the profile {name!r} were brought to sRGB",)
+        self.notes = tuple(_notes(self.files[0]))
 
     def _sort_by_time(self, folder: Path) -> Float64[Tensor, "frame"] | None:
         stamps = time_stamps(folder, self.files)
@@ -110,6 +109,17 @@ def _no_limit_of_pillow() -> Iterator[None]:
         yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def _notes(file: Path) -> Iterator[str]:
+    with _opened(file) as image:
+        if name := profile_name(image):
+            yield f"colours: those of the profile {name!r} were brought to sRGB"
+        kind = image.format
+    if kind == "AVIF":
+        with open(file, "rb") as opened:
+            if b"clap" in opened.read(_AVIF_HEADER):
+                yield f"cropping: {file.name} asks for a part of its pixels (clap); all of them are shown"
 
 
 def _size(file: Path, upright: bool) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from video_ae.videos.base import VideoReader
 from video_ae.videos.open import open_video
 
 CHUNK_VALUES = 2**24  # source values decoded at once: 16 MB
+CHUNK_FRAMES = 32  # at most: the next ones are decoded while these are worked on
 
 
 def load_clip(
@@ -85,7 +86,7 @@ def read_resized_bytes(
         indices: frame numbers, in any order.
         resizing: as `plan_resizing` makes it for the reader's size.
     """
-    step = max(1, CHUNK_VALUES // (3 * reader.image_size[0] * reader.image_size[1]))
+    step = min(CHUNK_FRAMES, max(1, CHUNK_VALUES // (3 * reader.image_size[0] * reader.image_size[1])))
     starts = range(0, len(indices), step)
     chunks = [list(indices[start : start + step]) for start in starts]
     with ThreadPoolExecutor(1) as decoding:

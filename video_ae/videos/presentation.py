@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from video_ae.errors import UserError
+from video_ae.videos.cropping import Crop, container_crop
 from video_ae.videos.dynamic_range import TRANSFERS, Transfer
 
 _LEAST_STRETCH = 0.01  # of pixels that are not square
@@ -24,11 +25,12 @@ class Presentation:
 
     Args:
         coded_size: (width, height) of a decoded frame, before rotation and whatever the shape of its pixels.
-        square_size: the same with square pixels.
+        square_size: of what is shown of it, with square pixels.
         mirrored: whether left and right are exchanged, before the rotation.
         quarter_turns: counter-clockwise quarter turns that then put a frame upright (0 to 3).
         transfer: how light is coded, where the dynamic range is high.
         interlaced: whether every other row of a frame was seen at another time.
+        crop: what the container cuts off a decoded frame; None: nothing.
     """
 
     coded_size: tuple[int, int]
@@ -37,19 +39,39 @@ class Presentation:
     quarter_turns: int = 0
     transfer: Transfer | None = None
     interlaced: bool = False
+    crop: Crop | None = None
 
     @property
     def image_size(self) -> tuple[int, int]:
         """(width, height) as shown."""
-        return self.square_size if self.quarter_turns % 2 == 0 else self.square_size[::-1]
+        return self.turned(self.square_size)
+
+    @property
+    def cropped_size(self) -> tuple[int, int]:
+        """(width, height) of what is shown of a decoded frame, before rotation and whatever the shape of its pixels."""
+        return self.coded_size if self.crop is None else self.crop.of(self.coded_size)
+
+    def turned(self, size: tuple[int, int]) -> tuple[int, int]:
+        """A size (width, height) after the rotation, of one before it; or the other way round.
+
+        Args:
+            size: in pixels.
+        """
+        return size if self.quarter_turns % 2 == 0 else size[::-1]
+
+    @property
+    def filtered(self) -> bool:
+        """Whether FFmpeg's filters have to work on decoded frames, whatever the size at which they are read."""
+        return self.transfer is not None or self.interlaced or self.crop is not None
 
     @property
     def obstacle(self) -> str | None:
         """What must be done to decoded frames besides rotation, which only the decoder pyav does; None: nothing."""
         obstacles = {
             "a high dynamic range": self.transfer is not None,
-            "pixels that are not square": self.square_size != self.coded_size,
+            "pixels that are not square": self.square_size != self.cropped_size,
             "interlaced frames": self.interlaced,
+            "frames that are to be cropped": self.crop is not None,
             "mirrored frames": self.mirrored,
         }
         return next(filter(obstacles.get, obstacles), None)
@@ -57,10 +79,13 @@ class Presentation:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for people: what was changed besides the orientation."""
-        (width, height), (square, _) = self.coded_size, self.square_size
+        (width, height), (square, _) = self.cropped_size, self.square_size
         notes = []
         if self.transfer is not None:
             notes += [f"dynamic range: colours of {self.transfer.upper()} were brought to the standard range"]
+        if self.crop is not None:
+            coded = "{}x{}".format(*self.coded_size)
+            notes += [f"cropping: {width}x{height} pixels of each frame of {coded} are shown, as the file asks"]
         if square != width:
             notes += [f"pixels: they are not square, so frames of {width}x{height} were resampled to {square}x{height}"]
         if self.interlaced:
@@ -91,13 +116,20 @@ def presentation_of(frame: Any, stream: Any, path: Path) -> Presentation:
     """
     _check_view(frame, path)
     mirrored, turns = _orientation(frame, path)
+    crop = container_crop(stream)
+    width, height = coded = frame.width, frame.height
+    if crop is not None:
+        width, height = crop.of(coded)
+    if min(width, height) < 1:
+        raise UserError(f"{str(path)!r} cuts all pixels off its frames, so there is nothing to see: convert it first.")
     return Presentation(
-        (frame.width, frame.height),
-        (_square_width(frame.width, stream.sample_aspect_ratio), frame.height),
+        coded,
+        (_square_width(width, stream.sample_aspect_ratio), height),
         mirrored,
         turns,
         TRANSFERS.get(int(getattr(frame, "color_trc", 0))),  # older PyAV does not tell
         frame.interlaced_frame,
+        crop,
     )
 
 

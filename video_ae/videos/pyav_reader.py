@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +26,33 @@ class PyAVReader(IndexedVideo):
     Args:
         path: of the video file.
         index: of its frames; read from the file by default.
+        size: (width, height) to which frames are scaled while they are decoded; None leaves them as they are shown.
 
     Raises:
         UserError: the file is no video.
     """
 
-    def __init__(self, path: str | Path, index: VideoIndex | None = None) -> None:
+    def __init__(self, path: str | Path, index: VideoIndex | None = None, size: tuple[int, int] | None = None) -> None:
         super().__init__(path, index)
+        self._scaled = size is not None
+        self.image_size = size or self.image_size
         self._key_pts = [pts for pts, _ in self._index.starts]
         self._frames: Iterator = iter(())
         self._container: Any = None  # an av.container.InputContainer
         self._stream: Any = None
-        self._filter: FrameFilter | None = None
+        self._filters: dict[str, FrameFilter] = {}  # by format of pixels, which some streams change
         self._last_pts: int | None = None  # of the frame that was decoded last; None: no decoding under way
+
+    def shrunk(self, size: tuple[int, int]) -> "PyAVReader":
+        return self if size == self.image_size else PyAVReader(self._path, self._index, size)
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         frames = torch.empty(len(numbers), *self.image_size[::-1], 3, dtype=torch.uint8)
-        wanted = torch.tensor(numbers)
-        for number in sorted(set(numbers)):
-            frames[wanted == number] = torch.from_numpy(self._upright_frame(number))
+        forwards = sorted(range(len(numbers)), key=numbers.__getitem__)
+        for number, positions in groupby(forwards, key=numbers.__getitem__):
+            image = torch.from_numpy(self._upright_frame(number))
+            for position in positions:
+                frames[position] = image
         return frames.permute(0, 3, 1, 2)
 
     def _upright_frame(self, number: int) -> np.ndarray:
@@ -66,18 +74,18 @@ class PyAVReader(IndexedVideo):
                 f"{str(self._path)!r} changes its frame size from {width}x{height} to {other_width}x{other_height} "
                 f"at frame {number}: cut it there and give the parts one by one."
             )
-        interpolation = None if shown.square_size == shown.coded_size else "BICUBIC"
-        square = self._filtered(frame).reformat(*shown.square_size, "rgb24", interpolation=interpolation)
-        return shown.oriented(square.to_ndarray())
+        return shown.oriented(self._converted(frame).to_ndarray())
 
-    def _filtered(self, frame: Any) -> Any:
-        """The frame progressive and in the standard dynamic range."""
+    def _converted(self, frame: Any) -> Any:
+        """The frame as it is to be seen, before it is turned: cropped, progressive, of square pixels and in RGB."""
         shown = self._index.presentation
-        if shown.transfer is None and not shown.interlaced:
-            return frame
-        if self._filter is None:
-            self._filter = FrameFilter(self._stream, shown)
-        return self._filter(frame)
+        size = shown.turned(self.image_size)
+        if self._scaled or shown.filtered:
+            name = frame.format.name
+            if name not in self._filters:
+                self._filters[name] = FrameFilter(frame, self._stream.time_base, shown, size if self._scaled else None)
+            frame = self._filters[name](frame)
+        return frame.reformat(*size, "rgb24", interpolation=None if size == shown.cropped_size else "BICUBIC")
 
     def _decode_to(self, pts: int) -> Any:
         """The frame that is shown at `pts`, or None if decoding never puts it out."""
