@@ -1,5 +1,6 @@
 """Files that an earlier version wrote (tests/golden/README.md) are read as they were."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import yaml
 
 from video_ae.cli import main
 from video_ae.datasets.open import open_dataset
+from video_ae.errors import UserError
+from video_ae.formats.cameras_json import read_cameras_json
+from video_ae.formats.scene import read_scene
 from video_ae.models.open import load_model
 from video_ae.registry import PARTS, RENAMED, find_class, full_path
+from video_ae.training.checkpoints import WholeCheckpoints
 from video_ae.training.config import parse_run
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +92,39 @@ def test_reconstructions_are_rendered_and_exported(name: str, copy, tmp_path: Pa
     assert main(["render", str(folder), "--path", "orbit", "--frames", "2", "--out", str(tmp_path / "orbit.mp4")]) == 0
     assert main(["export", str(folder), "--to", "tum", "points"]) == 0
     assert len((folder / "cameras_tum.txt").read_text().splitlines()) == 1 + 6
+
+
+def test_cameras_of_before_there_was_a_version_are_read() -> None:
+    path = BEFORE / "reconstruction" / "cameras.json"
+    assert "version" not in json.loads(path.read_text())
+    assert len(read_cameras_json(path).indices) == 6
+
+
+NEWER = {
+    "reconstruction/cameras.json": ('"convention"', '"version": 2, "convention"', read_cameras_json),
+    "reconstruction/scene/scene.json": ("video-ae scene 1", "video-ae scene 2", lambda path: read_scene(path.parent)),
+    "packed/packed.json": ('"format": 1', '"format": 2', lambda path: open_dataset(path.parent)),
+}
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_files_of_a_newer_version_are_named(name: str, copy) -> None:
+    folder, _, file = name.partition("/")
+    path = copy(folder) / file
+    before, after, read = NEWER[name]
+    read(path)
+    path.write_text(path.read_text().replace(before, after))
+    with pytest.raises(UserError, match=r"a newer video-ae \(its form is 2, this one reads up to 1\)"):
+        read(path)
+
+
+def test_a_checkpoint_of_a_newer_version_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "new.ckpt"
+    torch.save({"video_ae_checkpoint": 2}, path)
+    with pytest.raises(UserError, match="a newer video-ae"):
+        WholeCheckpoints().load_checkpoint(path, weights_only=True)
+    WholeCheckpoints().save_checkpoint({"global_step": 3}, path)
+    assert WholeCheckpoints().load_checkpoint(path, weights_only=True) == {"global_step": 3, "video_ae_checkpoint": 1}
 
 
 def test_every_name_stands_for_a_class() -> None:

@@ -1,9 +1,13 @@
 """Steps of a computation that is stopped and goes on."""
 
+import os
+import resource
+
 import pytest
 import torch
 
 from video_ae.camera.problem import PointGrid, SceneState, Submap
+from video_ae.errors import is_disk_full
 from video_ae.steps import keeping_steps, kept, scratch
 
 
@@ -90,3 +94,28 @@ def test_scratch_tensors_lie_on_disk_without_a_name(tmp_path):
         assert list(tmp_path.iterdir()) == []
         assert torch.equal(kept("twice", lambda: tensor.int() * 2), torch.full((3, 4), 10, dtype=torch.int32))
     assert tensor.sum() == 60
+
+
+def test_a_scratch_tensor_without_room_is_an_error_and_not_the_end_of_the_process(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with keeping_steps(tmp_path):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            with pytest.raises(OSError, match="too large") as raised:
+                scratch((1001,), torch.uint8)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert is_disk_full(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("system", ["Linux", "macOS"])
+def test_a_scratch_tensor_takes_its_room_at_once(tmp_path, monkeypatch, system):
+    """Else the disk can be full when its bytes are written, which ends the process."""
+    if system == "macOS":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    monkeypatch.setattr(os, "unlink", lambda name: None)
+    with keeping_steps(tmp_path):
+        assert len(scratch((3 << 20,), torch.uint8)) == 3 << 20
+    (file,) = tmp_path.iterdir()
+    assert 512 * file.stat().st_blocks >= 3 << 20

@@ -2,21 +2,28 @@
 
     python tools/fuzz_parsers.py --out runs/fuzz [--minutes 10] [--only tum ply ...]
 
-atheris (libFuzzer) changes a good file and keeps the changes that reach new lines of our code; what it kept in `--out`
-is where the next run begins. Exit code 1 where a parser raised anything but a `UserError` of one line, took more than
-five seconds or more than 2 GB; the file that made it do so then lies in `--out`.
+atheris (libFuzzer) changes a good file and keeps the changes that reach new lines of our code. What it kept lies in
+`--out`, beside `counts.json` with the minutes and files of each parser: the command may be stopped at any time and goes
+on there, parser after parser in short rounds. Exit code 1 where a parser raised anything but a `UserError` of one line,
+took more than five seconds or more than 2 GB; the file that made it do so then lies in `--out`.
 """
 
 import argparse
+import json
 import os
+import re
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from fuzz_targets import TARGETS, Target
 
 OPTIONS = ("-timeout=5", "-rss_limit_mb=2500", "-print_final_stats=1", "-verbosity=0")
+ROUND = 60  # seconds of a parser before the next one has its turn
+STARTED, EXECUTED = re.compile(r"^started after ([\d.]+)$", re.M), re.compile(r"number_of_executed_units:\s+(\d+)")
 
 
 def fuzz(target: Target, folder: Path, seconds: int) -> None:
@@ -45,28 +52,58 @@ def fuzz(target: Target, folder: Path, seconds: int) -> None:
             target.try_to_read(place)
 
         atheris.Setup([sys.argv[0], *OPTIONS, size, found, f"-max_total_time={seconds}", str(folder)], one)
+        print("started after", time.process_time(), flush=True)
         atheris.Fuzz()
+
+
+def fuzz_in_child(name: str, out: Path, seconds: int) -> tuple[float, int, str]:
+    """(CPU seconds, files, what was said where it failed) of one parser, without the start of its process.
+
+    Args:
+        name: of the parser.
+        out: folder of all parsers.
+        seconds: after which it ends.
+    """
+    command = [sys.executable, __file__, "--out", out, "--child", name, "--seconds", seconds]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    started, executed = STARTED.search(done.stdout), EXECUTED.search(done.stdout)
+    if not (started and executed):
+        return 0, 0, done.stdout
+    return used - float(started[1]), int(executed[1]), done.stdout if done.returncode else ""
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--minutes", type=float, default=10, help="of CPU time for each parser, with earlier runs'")
     parser.add_argument("--only", nargs="*", choices=TARGETS, default=list(TARGETS))
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in the child process of one parser
+    parser.add_argument("--child", help=argparse.SUPPRESS)  # the parser of this process
+    parser.add_argument("--seconds", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.here:
-        fuzz(TARGETS[given.only[0]], given.out / given.only[0], round(60 * given.minutes))
-    failed = []
-    for name in given.only:
-        command = [sys.executable, __file__, "--here", "--out", given.out, "--minutes", given.minutes, "--only", name]
-        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        runs = [line.split()[-1] for line in done.stdout.splitlines() if "number_of_executed_units" in line]
-        print(f"{name}: {runs[0] if runs else 'no'} files", "refused or read" if not done.returncode else "FAILED")
-        if done.returncode:
-            failed.append(name)
-            print(done.stdout[-3000:])
+    if given.child:
+        fuzz(TARGETS[given.child], given.out / given.child, given.seconds)
+    from video_ae.formats.atomic import write_json_atomically  # here: the child loads our code under atheris
+
+    ledger, failed = given.out / "counts.json", set[str]()
+    counts = json.loads(ledger.read_text()) if ledger.exists() else {}
+
+    def rest(name: str) -> float:
+        return 0 if name in failed else 60 * (given.minutes - counts.get(name, {}).get("minutes", 0))
+
+    while waiting := [name for name in given.only if rest(name) >= 1]:
+        for name in waiting:
+            seconds, files, said = fuzz_in_child(name, given.out, min(ROUND, round(rest(name))))
+            before = counts.get(name, {"minutes": 0, "files": 0})
+            counts[name] = {"minutes": before["minutes"] + seconds / 60, "files": before["files"] + files}
+            write_json_atomically(ledger, counts)
+            print(f"{name}: {counts[name]['files']} files in {counts[name]['minutes']:.1f} minutes", flush=True)
+            if said:
+                failed.add(name)
+                print(f"{name} FAILED\n{said[-3000:]}", flush=True)
     sys.exit(bool(failed))
 
 

@@ -2,10 +2,11 @@
 
     python tools/kill_commands.py train --kills 20 --out FOLDER [--data.workers 2 and other options of `video-ae train`]
     python tools/kill_commands.py prepare --kills 20 --out FOLDER data/walkthroughs/validation [--workers 2]
+    python tools/kill_commands.py reconstruct --kills 20 --out FOLDER VIDEO [--frames 30]
 
 SIGKILL strikes after a random part of what most of the command takes. Of a training, weights, the state of the
-optimizer and the logged losses must be the same to the bit; of `prepare`, every file. Nothing may be left behind,
-neither files nor processes. Else the exit code is 1. `docs/reliability.md` says what it found.
+optimizer and the logged losses must be the same to the bit; of `prepare` and `reconstruct`, every file. Nothing may be
+left behind, neither files nor processes. Else the exit code is 1. `docs/reliability.md` says what it found.
 
 Commands are forked from a process that has imported everything already, so that each kill strikes work and not an
 import; those of several ranks (`--trainer.devices 2`) start as a user starts them.
@@ -30,7 +31,8 @@ DEFAULT = ["--config", "configs/autoencoder_convolutional.yaml", "--data.root", 
            "--trainer.max_steps", "40", "--trainer.max_time", "null", "--trainer.accelerator", "cpu"]  # fmt: skip
 PATIENCE = 20  # seconds in which the helpers of a killed command must end
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["video_ae.cli.main", "video_ae.training.train", "video_ae.preparation.prepare"])
+_PRELOADED = ("cli.main", "training.train", "preparation.prepare", "pipelines.reconstruct")
+_forks.set_forkserver_preload([f"video_ae.{name}" for name in _PRELOADED])
 
 
 def run(arguments: list[str], log: Path, seconds: float | None = None) -> bool:
@@ -145,6 +147,11 @@ def prepare_again(options: list[str], folder: Path) -> list[str]:
     return ["prepare", *options, "--out", str(folder), *(["--overwrite"] if done else [])]
 
 
+def reconstruct_again(options: list[str], folder: Path) -> list[str]:
+    """Arguments with which a reconstruction goes on: the same ones."""
+    return ["reconstruct", *options, "--out", str(folder)]
+
+
 def compare_runs(whole: Path, killed: Path) -> list[str]:
     """What is different in the last checkpoints and the logs of two runs, and what a kill left behind."""
     one, other = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, killed))
@@ -157,8 +164,8 @@ def compare_runs(whole: Path, killed: Path) -> list[str]:
     ]
 
 
-def compare_folders(whole: Path, killed: Path) -> list[str]:
-    """Files that are in one of two folders only, or differ by a byte; figures are drawn, and not compared."""
+def compare_folders(whole: Path, killed: Path, apart: str = "*.png") -> list[str]:
+    """Files that are in one of two folders only, or differ by a byte; figures are drawn, by default not compared."""
     one, other = ({path.relative_to(top) for path in top.rglob("*")} for top in (whole, killed))
     return [
         *(f"only one has {path}" for path in sorted(one ^ other)),
@@ -166,15 +173,22 @@ def compare_folders(whole: Path, killed: Path) -> list[str]:
             f"{path} differs"
             for path in sorted(one & other)
             if (whole / path).is_file()
-            and path.suffix != ".png"
+            and not path.match(apart)
             and (whole / path).read_bytes() != (killed / path).read_bytes()
         ),
     ]
 
 
+def compare_results(whole: Path, killed: Path) -> list[str]:
+    """What is different in two results but for the times in summary.json, and what lies beside them."""
+    beside = {path.name for path in killed.parent.iterdir()} - {whole.name, killed.name, "log.txt"}
+    return [*compare_folders(whole, killed, "summary.json"), *(f"left behind: {name}" for name in sorted(beside))]
+
+
 WAYS: dict[str, tuple[Callable[[list[str], Path], list[str]], Callable[[Path, Path], list[str]]]] = {
     "train": (train_again, compare_runs),
     "prepare": (prepare_again, compare_folders),
+    "reconstruct": (reconstruct_again, compare_results),
 }
 
 

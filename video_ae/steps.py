@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from video_ae.registry import find_class
 
 Value = TypeVar("Value")
+_BLOCK = 2**20
 
 
 @dataclass
@@ -86,11 +87,22 @@ def scratch(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | N
     if current is None or not on_processor or math.prod(shape) == 0:
         return torch.empty(shape, dtype=dtype, device=device)
     handle, name = tempfile.mkstemp(dir=current.folder, prefix="scratch-")
-    os.close(handle)
-    tensor = torch.from_file(name, shared=True, size=math.prod(shape), dtype=dtype).reshape(shape)
-    with suppress(OSError):  # open files have no name where the system allows it, and go with the folder where not
-        os.unlink(name)
-    return tensor
+    try:
+        with open(handle, "rb+", closefd=True) as file:
+            _reserve(file, math.prod(shape) * dtype.itemsize)
+        return torch.from_file(name, shared=True, size=math.prod(shape), dtype=dtype).reshape(shape)
+    finally:
+        with suppress(OSError):  # open files have no name where the system allows it, and go with the folder where not
+            os.unlink(name)
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Takes room on the disk now: where it ran out later, the system would end the process at the tensor's bytes."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:  # macOS
+        for start in range(0, size, _BLOCK):
+            file.write(bytes(min(_BLOCK, size - start)))
 
 
 def _write(file: Path, value: object) -> None:

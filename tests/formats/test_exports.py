@@ -64,7 +64,7 @@ def test_cameras_json_round_trip(tmp_path):
     written = replace(trajectory_of(cameras(), clip(), confidence, (640, 480)), readout=-0.25)
     write_cameras_json(tmp_path / "cameras.json", written)
     content = json.loads((tmp_path / "cameras.json").read_text())
-    assert list(content) == ["convention", "scale", "image_size", "intrinsics", "readout", "frames"]
+    assert list(content) == ["version", "convention", "scale", "image_size", "intrinsics", "readout", "frames"]
     assert content["convention"] == "opencv world_from_camera"
     assert content["scale"] == "arbitrary"
     assert content["image_size"] == [640, 480]

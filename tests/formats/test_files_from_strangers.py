@@ -44,6 +44,18 @@ def archive(path: Path, *names: str) -> None:
             file.writestr(f"{name}.npy", array_header())
 
 
+def bomb(path: Path, *names: str) -> None:
+    """An archive of a megabyte that unfolds to 300 of zeros."""
+    path.parent.mkdir(exist_ok=True)
+    head, block = array_header(), bytes(1 << 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name in names:
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                entry.write(head)
+                for _ in range(300 // len(names)):
+                    entry.write(block)
+
+
 def nested_scene(folder: Path) -> None:
     (folder / "scene.json").write_text(NESTED)
     (folder / "scene.safetensors").write_bytes(b"")
@@ -103,6 +115,8 @@ CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "points": (many_points, lambda f: read_ply(f / "a.ply")),
     "gaussians": (many_points, lambda f: read_gaussians(f / "a.ply")),
     "depth": (depth_folder, read_depth),
+    "depth that unfolds": (lambda f: bomb(f / "depth.npz", "depth", "index"), read_depth),
+    "masks that unfold": (lambda f: bomb(f / "masks" / "a.npz", "moving"), lambda f: load_true_masks(f, "a")),
     "true depth": (
         lambda f: archive(f / "depth" / "a.npz", "buffer", "scale", "offset"),
         lambda f: load_true_depth(f, "a"),

@@ -89,8 +89,8 @@ def test_scenes_without_their_codes_are_refused(scene, tmp_path):
     text = (tmp_path / "scene.json").read_text()
     assert '"deep voxels"' in text
     (tmp_path / "scene.json").write_text(text.replace("deep voxels", "clouds"))
-    with pytest.raises(UserError, match="damaged or of another version"):
+    with pytest.raises(UserError, match="is damaged"):
         read_scene(tmp_path)
     (tmp_path / "scene.json").write_text(text.replace("deep voxels", "frustum voxels"))
-    with pytest.raises(UserError, match="damaged or of another version"):
+    with pytest.raises(UserError, match="is damaged"):
         read_scene(tmp_path)

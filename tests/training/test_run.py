@@ -1,5 +1,7 @@
 import csv
+import gc
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,24 @@ def test_a_run_leaves_everything_that_its_folder_promises(arguments):
     model = load_model(run)
     assert isinstance(model, TinyAutoencoder)
     assert not model.training
+
+
+def living_models() -> int:
+    gc.collect()
+    return sum(type(one) is TinyAutoencoder for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("interrupt", [None, sigterm, power_cut], ids=["end", "signal", "error"])
+def test_a_training_leaves_nothing_in_its_process(arguments, interrupt):
+    """Neither its handlers of signals, nor its model, which they would keep alive."""
+    signals = signal.SIGINT, signal.SIGTERM
+    handlers, models = [signal.getsignal(number) for number in signals], living_models()
+    if interrupt is None:
+        train(parse_run([*arguments, "--trainer.max_steps=2"]))
+    else:
+        train_interrupted(arguments, 2, interrupt)
+    assert [signal.getsignal(number) for number in signals] == handlers
+    assert living_models() <= models
 
 
 def test_config_of_a_run_is_complete_and_repeats_it(arguments, tmp_path):

@@ -59,6 +59,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--port", type=int, metavar="N", help="of the page (default: 8080)")
     reach = "who can reach it (default: 127.0.0.1, this machine only; 0.0.0.0: everybody)"
     parser.add_argument("--host", metavar="ADDRESS", help=reach)
+    secret = "in the address, without which the page is refused: random, none, or your own (default: none on 127.0.0.1)"
+    parser.add_argument("--token", metavar="TEXT", help=secret)
     parser.add_shared("--device")
 
     parser = add_command(commands, "export", "an earlier reconstruction in other programs' formats", _export)

@@ -26,10 +26,12 @@ from video_ae.datasets.clip_sampler import OVERLAP_GAPS
 from video_ae.datasets.shards import StoredFrame, decode_frames
 from video_ae.datasets.stored_cameras import CAMERAS_VERSION, cameras_of_shard, estimate_from
 from video_ae.errors import UserError, unreadable_as
+from video_ae.formats.versions import check_version
 from video_ae.geometry.resize import Fit, plan_resizing
 from video_ae.types import CameraEstimate, VideoClip
 from video_ae.videos.base import check_indices
 
+PACKED_VERSION = 1
 OPEN_FILES = 64
 CACHE_BYTES = 50 * 2**30
 _MOST_FRAMES = 2**22  # of a segment: 19 hours at 60 a second
@@ -217,6 +219,7 @@ class PackedVideos(Sendable, ClipSource):
         path = self.store.fetch("packed.json")
         with unreadable_as(f"{str(root)!r} has a packed.json that is damaged: prepare the videos again."):
             about = json.loads(path.read_text(encoding="utf-8"))
+            check_version(int(about.get("format", 1)), PACKED_VERSION, path)
             self.skipped = dict(about["quarantined"])
             gaps = about["overlap_gaps"]
             version = about.get("cameras")

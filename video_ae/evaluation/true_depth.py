@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.errors import unreadable_as
+from video_ae.formats.arrays import read_npz
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ def load_true_depth(root: Path, clip: str) -> TrueDepth | None:
         f"{str(path)!r} is not a depth file like those of the walk-throughs (buffer, scale, offset): remove it, or "
         "write it as described in data/README.md."
     )
-    with unreadable_as(message), np.load(path, allow_pickle=False) as content:
-        buffer, scale, offset = (content[name] for name in ("buffer", "scale", "offset"))
+    with unreadable_as(message, None, BadZipFile):
+        buffer, scale, offset = read_npz(path, "buffer", "scale", "offset")
     known = (buffer > 0) & (buffer < 255)
     depth = np.where(known, float(scale) * buffer + float(offset), np.nan).astype(np.float32)
     return TrueDepth(torch.from_numpy(depth), float(scale))

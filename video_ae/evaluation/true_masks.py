@@ -1,6 +1,7 @@
 """What truly moves in the walk-throughs' hard clips: ROOT/masks/<clip>.npz, described in data/README.md."""
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from video_ae.errors import unreadable_as
+from video_ae.formats.arrays import read_npz
 
 
 def load_true_masks(root: Path, clip: str) -> Bool[Tensor, "frame height width"] | None:
@@ -27,5 +29,6 @@ def load_true_masks(root: Path, clip: str) -> Bool[Tensor, "frame height width"]
         f"{str(path)!r} is not a mask file like those of the walk-throughs (moving: bits of each row in bytes): remove "
         "it, or write it as described in data/README.md."
     )
-    with unreadable_as(message), np.load(path, allow_pickle=False) as content:
-        return torch.from_numpy(np.unpackbits(content["moving"], axis=-1).astype(bool))
+    with unreadable_as(message, None, BadZipFile):
+        (moving,) = read_npz(path, "moving")
+        return torch.from_numpy(np.unpackbits(moving, axis=-1).astype(bool))

@@ -98,6 +98,19 @@ def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
     return path
 
 
+@contextmanager
+def files_together(folder: Path) -> Iterator[Path]:
+    """Yields a temporary folder whose files are moved to `folder` at the end; on any error, none of them is.
+
+    Args:
+        folder: that is there; files of the same names are replaced.
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-", ignore_cleanup_errors=True) as temporary:
+        yield Path(temporary)
+        for path in Path(temporary).iterdir():
+            path.replace(folder / path.name)
+
+
 def remove_from(folder: Path, *patterns: str) -> None:
     """Removes files and folders that an earlier run wrote, one pattern after the other, and nothing else.
 

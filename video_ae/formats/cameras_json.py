@@ -9,8 +9,10 @@ import torch
 from video_ae.errors import unreadable_as
 from video_ae.formats.atomic import write_text_atomically
 from video_ae.formats.trajectory import CameraTrajectory
+from video_ae.formats.versions import check_version
 from video_ae.types import Cameras
 
+VERSION = 1  # files of before it was written are of this form too
 CONVENTION = "opencv world_from_camera"
 SCALE = "arbitrary"
 _NAMES = ("fx", "fy", "cx", "cy")
@@ -19,8 +21,9 @@ _NAMES = ("fx", "fy", "cx", "cy")
 def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
     """Writes a trajectory, one entry a frame.
 
-    `{"convention": "opencv world_from_camera", "scale": "arbitrary", "image_size": [width, height], "intrinsics":
-    {"fx", "fy", "cx", "cy"}, "readout": time, "frames": [{"index", "time_s", "world_from_camera", "confidence"}]}`:
+    `{"version": 1, "convention": "opencv world_from_camera", "scale": "arbitrary", "image_size": [width, height],
+    "intrinsics": {"fx", "fy", "cx", "cy"}, "readout": time, "frames": [{"index", "time_s", "world_from_camera",
+    "confidence"}]}`:
     `image_size` is the source's in pixels; intrinsics are divided by width (fx, cx) and height (fy, cy), and are those
     of the first frame; where they change, each frame has `intrinsics` of its own; `readout` is the time that a rolling
     shutter takes from the first row to the last, in frame intervals (0: all rows at once), and cameras are those of the
@@ -46,6 +49,7 @@ def write_cameras_json(path: Path, trajectory: CameraTrajectory) -> None:
         columns["intrinsics"] = intrinsics
     frames = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     head = {
+        "version": VERSION,
         "convention": CONVENTION,
         "scale": SCALE,
         "image_size": list(trajectory.image_size),
@@ -63,12 +67,13 @@ def read_cameras_json(path: str | Path) -> CameraTrajectory:
         path: the file.
 
     Raises:
-        UserError: when the file is missing, damaged, or follows another convention.
+        UserError: when the file is missing, damaged, of a newer video-ae, or follows another convention.
     """
     path = Path(path)
     message = f"{str(path)!r} cannot be read as a cameras.json: give one that `video-ae reconstruct` wrote."
     with unreadable_as(message):
         content = json.loads(path.read_text())
+        check_version(int(content.get("version", 1)), VERSION, path)
         if content["convention"] != CONVENTION:
             raise ValueError(content["convention"])
         frames = content["frames"]

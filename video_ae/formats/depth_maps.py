@@ -7,6 +7,7 @@ scale, so that their values can be compared.
 
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from video_ae.errors import unreadable_as
+from video_ae.formats.arrays import read_npz
 from video_ae.formats.atomic import write_atomically, write_json_atomically
 from video_ae.steps import scratch
 
@@ -71,6 +73,6 @@ def read_depth(folder: str | Path) -> tuple[Float32[Tensor, "frame height width"
         UserError: when its `depth.npz` is missing or of another form.
     """
     path = Path(folder) / "depth.npz"
-    message = f"{str(path)!r} cannot be read as depth maps: give a depth folder of an export."
-    with unreadable_as(message), np.load(path) as content:
-        return torch.from_numpy(content["depth"]), torch.from_numpy(content["index"])
+    with unreadable_as(f"{str(path)!r} cannot be read as depth maps", "give a depth folder of an export.", BadZipFile):
+        depth, index = read_npz(path, "depth", "index")
+        return torch.from_numpy(depth), torch.from_numpy(index)

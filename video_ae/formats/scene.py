@@ -17,9 +17,10 @@ from torch import Tensor
 
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.atomic import write_atomically, write_json_atomically
+from video_ae.formats.versions import check_version
 from video_ae.types import CameraEstimate, Cameras, DeepVoxels, MultiplaneVolume, Scene, VideoClip
 
-FORMAT = "video-ae scene 1"
+KIND, VERSION = "video-ae scene", 1
 TENSORS = "scene.safetensors"
 DESCRIPTION = "scene.json"
 FRUSTA, DEEP = "frustum voxels", "deep voxels"  # what `codes` in the description says
@@ -60,7 +61,7 @@ def write_scene(folder: Path, scene: Scene, source_size: tuple[int, int]) -> Non
             f"structures.{number}.intrinsics": volume.reference.intrinsics,
         }
     description = {
-        "format": FORMAT,
+        "format": f"{KIND} {VERSION}",
         "codes": DEEP if deep else FRUSTA,
         "name": clip.name,
         "image_size": list(clip.image_size),
@@ -85,15 +86,17 @@ def read_scene(folder: Path) -> tuple[Scene, tuple[int, int]]:
         The scene on the CPU, its clip black, its volumes in float16; and the size.
 
     Raises:
-        UserError: the folder holds no scene, a damaged one, or one of another version.
+        UserError: the folder holds no scene, a damaged one, or one of a newer video-ae.
     """
     if not all((folder / name).exists() for name in (DESCRIPTION, TENSORS)):
         raise UserError(f"{str(folder)!r} holds no reconstruction: give a folder that `video-ae reconstruct` wrote.")
-    message = f"The reconstruction in {str(folder)!r} is damaged or of another version: reconstruct the video again."
+    message = f"The reconstruction in {str(folder)!r} is damaged: reconstruct the video again."
     with unreadable_as(message, None, SafetensorError):
         description = json.loads((folder / DESCRIPTION).read_text())
-        if description["format"] != FORMAT:
-            raise ValueError(description["format"])
+        kind, _, version = description["format"].rpartition(" ")
+        if kind != KIND:
+            raise ValueError(kind)
+        check_version(int(version), VERSION, folder)
         tensors = load((folder / TENSORS).read_bytes())  # not mapped: who rewrites the file must not crash its readers
         width, height = (int(side) for side in description["source_size"])
         return _scene(description, tensors), (width, height)

@@ -5,7 +5,6 @@ What a model makes of frames stands beside the baseline that it has to beat.
 
 import importlib.util
 import json
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from video_ae.datasets.base import ClipSource
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
 from video_ae.evaluation.metrics.images import psnr
-from video_ae.formats.atomic import claim_folder, write_atomically, write_text_atomically
+from video_ae.formats.atomic import claim_folder, files_together
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.lecture.base import Denoiser, FrameDecoder, FrameEncoder, Predictor, Sampler
 from video_ae.models.open import load_model
@@ -84,9 +83,10 @@ def plot_latent(
     out = claim_folder(out, overwrite)
     codes = [model.encode_frames(part) for part in parts]
     figures, numbers = _draw_images(model, frames, torch.cat(codes), clips)
-    write_text_atomically(out / NUMBERS, json.dumps(numbers, indent=1))
-    for name, figure in (_draw_maps(codes, seed) | figures).items():
-        write_atomically(out / f"{name}.png", partial(figure.savefig, format="png", dpi=110))
+    with files_together(out) as new:
+        (new / NUMBERS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+        for name, figure in (_draw_maps(codes, seed) | figures).items():
+            figure.savefig(new / f"{name}.png", dpi=110)
     return out
 
 

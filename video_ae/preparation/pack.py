@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
+from video_ae.datasets.packed_videos import PACKED_VERSION
 from video_ae.datasets.shards import SHARD_BYTES, ShardWriter, StoredFrame
 from video_ae.formats.atomic import write_atomically, write_text_atomically
 from video_ae.preparation.scan import read_jpegs
@@ -134,7 +135,7 @@ def write_about(packed: Packed, out: Path, settings: dict, cameras: int | None =
     """
     contents = hashlib.sha256((out / "index.json").read_bytes() + (out / TABLE).read_bytes()).hexdigest()
     about = {
-        "format": 1, "settings": settings, "segments": len(packed.kept),
+        "format": PACKED_VERSION, "settings": settings, "segments": len(packed.kept),
         "frames": sum(len(segment.frames) for segment in packed.kept),
         "overlap_gaps": list(OVERLAP_GAPS), "quarantined": packed.skipped,
         "contents": contents,

@@ -15,7 +15,7 @@ import torch
 
 from video_ae.datasets.annotated_videos import AnnotatedShot
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
-from video_ae.errors import UserError
+from video_ae.errors import UserError, is_disk_full
 from video_ae.formats.atomic import write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.preparation.measured_overlap import photometric_overlap, small_grey
@@ -99,6 +99,9 @@ def prepare_video(job: Job) -> Path:
 
     Args:
         job: the video.
+
+    Raises:
+        OSError: the disk is full.
     """
     torch.set_num_threads(1)
     record = job.folder / RECORD
@@ -114,6 +117,8 @@ def prepare_video(job: Job) -> Path:
         prepared = _prepare(job, key)
     except Exception as error:  # a decoder's bug on one file must not end a run over a million
         (job.folder / FRAMES).unlink(missing_ok=True)
+        if is_disk_full(error):  # of the next video too; and no fault of this one
+            raise
         reason = str(error) if isinstance(error, UserError) else f"Unexpected {type(error).__name__}: {error}"
         prepared = Prepared(job.name, key, 0, [0], [], [], [], [], [], reason)
     write_text_atomically(record, json.dumps(asdict(replace(prepared, seconds=time.perf_counter() - started))))

@@ -120,12 +120,14 @@ class Reconstruction(RenderableVideo):
         write_overview(buffer, self)
         return Image.open(buffer)
 
-    def view(self, port: int = 8080, host: str = "127.0.0.1") -> Any:
+    def view(self, port: int = 8080, host: str = "127.0.0.1", token: str = "auto") -> Any:
         """Opens a web page on which the reconstruction can be explored, and serves it in the background.
 
         Args:
             port: of the page; 0 takes a free one.
             host: who can reach it: `127.0.0.1` is this machine only, `0.0.0.0` everybody.
+            token: in the address, without which nobody sees the page: "auto" (random, and none on this machine only),
+                "random", "none", or a text of one's own.
 
         Returns:
             The `video_ae.viewer.serve.Viewer`; its `close()` ends the page.
@@ -137,8 +139,8 @@ class Reconstruction(RenderableVideo):
         importlib.import_module("video_ae.viewer").require_viser()
         serve = importlib.import_module("video_ae.viewer.serve")
         folder = self.folder or self.save(Path(tempfile.mkdtemp(prefix="video-ae-")) / "view", export=("points",))
-        viewer = serve.Viewer(folder, host, port, str(self.scene.camera.confidence.device))
-        print(f"{self.name} is shown on http://{viewer.host}:{viewer.port}", flush=True)
+        viewer = serve.Viewer(folder, host, port, str(self.scene.camera.confidence.device), token)
+        print(f"{self.name} is shown on {viewer.url}", flush=True)
         return viewer
 
     def save(

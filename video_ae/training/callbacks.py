@@ -63,12 +63,11 @@ class StopSignals(Callback):
 
     def __init__(self) -> None:
         self.received = False
-        self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._receive)
+                signal.signal(number, self._receive)  # at the end Lightning restores those of before
 
     def _receive(self, number: int, frame: object) -> None:
         if self.received:
@@ -87,11 +86,6 @@ class StopSignals(Callback):
             self.received = trainer.should_stop = True
             if trainer.global_step * batches % trainer.val_check_interval:
                 trainer.limit_val_batches = 0
-
-    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
 
 
 class RunProgress(Callback):

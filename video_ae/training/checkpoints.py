@@ -12,6 +12,7 @@ from rich.console import Console
 
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically
+from video_ae.formats.versions import check_version
 from video_ae.formats.weights import WEIGHTS
 from video_ae.models.open import save_weights
 from video_ae.training.averaging import WeightMean
@@ -19,7 +20,8 @@ from video_ae.training.module import TrainingModule
 
 LAST = "checkpoints/last.ckpt"
 PREVIOUS = "checkpoints/previous.ckpt"
-_NEW = "checkpoints/.new.ckpt"
+VERSION = 1
+_NEW, _FORM = "checkpoints/.new.ckpt", "video_ae_checkpoint"
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -37,8 +39,22 @@ class WholeCheckpoints(TorchCheckpointIO):
             path: the file.
             storage_options: must be None, as for Lightning.
         """
-        save = super().save_checkpoint
-        write_atomically(path, lambda temporary: save(checkpoint, temporary, storage_options))
+        save, versioned = super().save_checkpoint, {**checkpoint, _FORM: VERSION}
+        write_atomically(path, lambda temporary: save(versioned, temporary, storage_options))
+
+    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        """Reads one file; those of before there was a version are of the first.
+
+        Args:
+            path: the file.
+            *args, **options: as for Lightning.
+
+        Raises:
+            UserError: it is of a newer video-ae.
+        """
+        checkpoint = super().load_checkpoint(path, *args, **options)
+        check_version(int(checkpoint.get(_FORM, 1)), VERSION, path)
+        return checkpoint
 
 
 class LastCheckpoint(Checkpoint):

@@ -3,14 +3,14 @@
 import errno
 import getpass
 import io
-import ipaddress
 import socket
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 
 import viser
 
 from video_ae.errors import UserError
 from video_ae.types import Cameras
+from video_ae.viewer.access import guarded_servers, is_loopback
 from video_ae.viewer.views import start_view
 
 LOOPBACK = "127.0.0.1"
@@ -41,13 +41,14 @@ class Page(viser.ViserServer):
         return None
 
 
-def open_page(host: str, port: int, title: str) -> Page:
+def open_page(host: str, port: int, title: str, token: str = "") -> Page:
     """A page that is being served.
 
     Args:
         host: address to serve on.
         port: number of the port; 0 takes a free one.
         title: of the page.
+        token: without which nobody sees it; empty for none.
 
     Raises:
         PortInUse: another program serves there.
@@ -56,8 +57,9 @@ def open_page(host: str, port: int, title: str) -> Page:
     if not 0 <= port <= 65535:
         raise UserError(f"The port {port} is not possible: give a number from 1 to 65535.", argument="port")
     _check_free(host, port)
-    with redirect_stdout(io.StringIO()):  # without the banners that viser prints
+    with redirect_stdout(io.StringIO()), guarded_servers(token, host) as servers:  # without the banners of viser
         page = Page(host=host, port=port, label=title, verbose=False)
+    assert servers, f"viser {viser.__version__} opens its server in a way that is not guarded"
     if port and page.get_port() != port:  # another program was faster, and viser went on to the next port
         close_page(page)
         raise PortInUse(port, host)
@@ -105,46 +107,36 @@ def _check_free(host: str, port: int) -> None:
         ) from error
 
 
-def url(host: str, port: int) -> str:
+def url(host: str, port: int, token: str = "") -> str:
     """What to type into a browser on this machine.
 
     Args:
         host: address that is served on.
         port: number of the port.
+        token: of the page, empty for none.
 
     >>> url("0.0.0.0", 8080)
     'http://127.0.0.1:8080'
     """
     shown = LOOPBACK if host in ("0.0.0.0", "::", "") else host
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}{token and f'/{token}'}"
 
 
-def welcome(host: str, port: int, what: str) -> str:
+def welcome(host: str, port: int, what: str, token: str = "") -> str:
     """Sentences for the terminal: where the page is, how to reach it from elsewhere, who can see it.
 
     Args:
         host: address that is served on.
         port: number of the port.
         what: begin of the first sentence, such as "walk is shown".
+        token: of the page, empty for none.
     """
     here = f"{getpass.getuser()}@{socket.gethostname()}"
-    lines = [f"{what} at {url(host, port)} (Ctrl-C ends it)."]
+    lines = [f"{what} at {url(host, port, token)} (Ctrl-C ends it)."]
     if is_loopback(host):
         lines.append(f"From another machine: ssh -L {port}:{LOOPBACK}:{port} {here}, then the same address there.")
+    elif token:
+        lines.append(f"From another machine: {url(socket.gethostname(), port, token)}, refused without the token.")
     else:
         lines.append("Everybody who reaches this machine over the network can see it: there is no password.")
     return "\n".join(lines)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server there.
-
-    Args:
-        host: address that is served on.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    with suppress(ValueError):  # the name of a host is no address
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    return False

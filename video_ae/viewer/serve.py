@@ -10,9 +10,10 @@ import numpy as np
 import viser
 
 from video_ae.errors import UserError
+from video_ae.viewer.access import choose_token
 from video_ae.viewer.client_session import ClientSession
 from video_ae.viewer.contents import folder_version, load_contents
-from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, close_page, open_page, set_start, welcome
+from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, close_page, open_page, set_start, url, welcome
 from video_ae.viewer.render_timing import RenderRequest
 from video_ae.viewer.render_worker import RenderWorker
 
@@ -31,19 +32,25 @@ class Viewer:
         host: address to serve on; "127.0.0.1" can be reached from this machine only.
         port: number of the port; 0 takes a free one.
         device: on which the page's images are rendered: "auto", or a name that torch knows.
+        token: in the address, without which nobody sees the page: "auto" (random, and none on this machine only),
+            "random", "none", or a text of one's own.
 
     Raises:
-        UserError: the folder holds no reconstruction, the host is none of this machine's, or the port is in use.
+        UserError: the folder holds no reconstruction, the host is none of this machine's, the port is in use, or the
+            token is not possible.
     """
 
-    def __init__(self, directory: Path, host: str = LOOPBACK, port: int = DEFAULT_PORT, device: str = "auto") -> None:
+    def __init__(
+        self, directory: Path, host: str = LOOPBACK, port: int = DEFAULT_PORT, device: str = "auto", token: str = "auto"
+    ) -> None:
+        self.token = choose_token(token, host)
         self._directory, self._device = Path(directory), device
         self._version = folder_version(self._directory)
         self._contents = load_contents(self._directory, self._device)
         self._sessions: dict[int, ClientSession] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._page = open_page(host, port, self._contents.reconstruction.name)
+        self._page = open_page(host, port, self._contents.reconstruction.name, self.token)
         self.host, self.port = host, self._page.get_port()
         self._worker = RenderWorker(lambda view, size: self._contents.render(view, size), self._deliver)
         self._set_start()
@@ -52,6 +59,11 @@ class Viewer:
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._play, self._watch)]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def url(self) -> str:
+        """What to type into a browser on this machine."""
+        return url(self.host, self.port, self.token)
 
     def close(self) -> None:
         """Ends serving and all threads."""
@@ -114,16 +126,18 @@ class Viewer:
             self.reload()
 
 
-def view_reconstruction(directory: Path, host: str = LOOPBACK, port: int = DEFAULT_PORT, device: str = "auto") -> None:
+def view_reconstruction(
+    directory: Path, host: str = LOOPBACK, port: int = DEFAULT_PORT, device: str = "auto", token: str = "auto"
+) -> None:
     """Serves until Ctrl-C.
 
     Args:
-        directory, host, port, device: as for `Viewer`.
+        directory, host, port, device, token: as for `Viewer`.
 
     Raises:
         UserError: as `Viewer` does.
     """
-    with closing(Viewer(directory, host, port, device)) as viewer:
-        print(welcome(host, viewer.port, f"{directory} is shown"), flush=True)
+    with closing(Viewer(directory, host, port, device, token)) as viewer:
+        print(welcome(host, viewer.port, f"{directory} is shown", viewer.token), flush=True)
         while True:
             time.sleep(3600)
