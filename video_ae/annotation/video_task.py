@@ -10,8 +10,8 @@ from typing import Any
 from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.destination import VIDEOS, Destination, write_summary
 from video_ae.annotation.limited_process import LimitedProcess, WorkEnded
-from video_ae.annotation.video_listing import VideoJob
-from video_ae.datasets.packed_videos import is_remote, reaching
+from video_ae.annotation.video_job import VideoJob
+from video_ae.datasets.object_storage import is_remote, reaching
 from video_ae.errors import UserError, is_disk_full
 
 
@@ -103,7 +103,7 @@ class VideoTask:
             try:
                 rows = annotate_file(path, job.name, results, settings)
             except Exception as error:  # a decoder's bug on one file must not end a run over a million
-                return self.failed(job, _reason(error))
+                return self.failed(job, _reason(error).replace(str(path), job.address))
             rows = [replace(row, source=job.address, folder=_placed(row, job)) for row in rows]
             self._publish(job, results, rows, {})
         return rows

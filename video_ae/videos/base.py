@@ -72,6 +72,7 @@ class ChosenFrames(VideoReader):
         self._reader, self._numbers = reader, list(numbers)
         times = reader.times[self._numbers]
         super().__init__(reader.name, reader.image_size, times - times[0])
+        self.notes = reader.notes
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         return self._reader.read([self._numbers[number] for number in numbers])
