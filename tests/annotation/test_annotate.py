@@ -203,7 +203,9 @@ def test_into_object_storage_and_from_it(annotations: Path, source: Path) -> Non
     assert [{name: row[name] for name in same} for row in near] == [{name: row[name] for name in same} for row in far]
     with fsspec.open(far[1]["source"]) as file:
         assert file.read() == (source / "film.mp4").read_bytes()
-    assert memory.exists(f"/bucket/out/{far[1]['folder']}/cameras.json")
+    for name in ("cameras.json", "scene/scene.json"):
+        file = f"{far[1]['folder']}/{name}"
+        assert memory.cat_file(f"/bucket/out/{file}") == (annotations / file).read_bytes()
 
 
 @pytest.mark.parametrize(

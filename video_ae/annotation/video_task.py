@@ -144,7 +144,8 @@ def _fetched(job: VideoJob, folder: Path) -> Path:
     """A path of the video on this machine."""
     if not is_remote(job.address):
         return Path(job.address)
-    path = folder / f"video{PurePosixPath(job.address).suffix}"
+    path = folder / "video" / PurePosixPath(job.address).name  # results hold the name
+    path.parent.mkdir()
     with reaching(job.address) as (system, where):
         system.get_file(where, str(path))
     return path
