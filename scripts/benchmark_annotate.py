@@ -4,7 +4,7 @@
     python scripts/benchmark_annotate.py training --annotated annotated   # steps on stored cameras and solved anew
     python scripts/benchmark_annotate.py engine data/walkthroughs/train/videos    # a bare loop, one worker and two
 
-`training` and `memory` count CPU seconds of one thread and bytes; `engine` counts seconds on the clock, so it needs a
+`training` counts CPU seconds of one thread, `memory` bytes, `engine` CPU seconds and seconds on the clock; these need a
 machine that does nothing else.
 """
 
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +28,12 @@ def memory(given: argparse.Namespace) -> dict[str, float]:
     Args:
         given: nothing of it counts.
     """
-    return {str(count): float(_in_process("_peak_memory", count)) for count in (100, 10_000)}
+    found = {}
+    for count in (100, 10_000):
+        command = _calling("_peak_memory", count)
+        done = subprocess.run(command, env=_environment(), check=True, capture_output=True, text=True)
+        found[str(count)] = float(done.stdout.split()[-1])
+    return found
 
 
 def _peak_memory(count: int) -> float:
@@ -91,50 +97,60 @@ def training(given: argparse.Namespace) -> dict[str, float]:
 
 
 def engine(given: argparse.Namespace) -> dict[str, float]:
-    """Seconds on the clock for all videos: a bare loop in one process, one worker and two, engine start included.
+    """Seconds on the clock and CPU seconds of all processes together, from start to end: a bare loop, one worker, two.
 
     Args:
         given: `source`, `refine`.
     """
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [sys.executable, "-m", "video_ae", "annotate", str(given.source), "--refine", str(given.refine)]
+        measured = {"loop": _seconds(_calling("_loop", str(given.source.absolute()), temporary, given.refine))}
+        for workers in ("1", "2"):
+            measured[f"workers {workers}"] = _seconds(
+                [*command, "--out", f"{temporary}/{workers}", "--workers", workers]
+            )
+    return {f"{way} {kind}": value for way, both in measured.items() for kind, value in both.items()}
+
+
+def _loop(source: str, temporary: str, refine: int) -> None:
+    """All videos one after the other, without engine, limits and other processes."""
+    from video_ae.annotation.annotation_table import write_parquet
+    from video_ae.annotation.destination import Destination
     from video_ae.annotation.video_listing import list_videos
     from video_ae.annotation.video_task import VideoTask
 
-    found: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        task = VideoTask(f"{temporary}/loop", {"refine": given.refine})
-        jobs = list_videos(str(given.source.absolute()))
-        task.annotate(jobs[0])  # compiles
-        started = time.monotonic()
-        for job in jobs:
-            task.annotate(job)
-        found["loop"] = time.monotonic() - started
-        for workers in (1, 2):
-            command = [
-                sys.executable,
-                "-m",
-                "video_ae",
-                "annotate",
-                str(given.source),
-                "--out",
-                f"{temporary}/{workers}",
-            ]
-            started = time.monotonic()
-            subprocess.run([*command, "--workers", str(workers), "--refine", str(given.refine)], check=True)
-            found[f"workers {workers}"] = time.monotonic() - started
-    return found
+    task = VideoTask(f"{temporary}/loop", {"refine": refine})
+    for job in list_videos(source):
+        task.annotate(job)
+    destination = Destination(task.out)
+    destination.write_table(lambda path: write_parquet(path, destination.all_rows()))
 
 
-def _in_process(function: str, *arguments: object) -> str:
-    script = f"import benchmark_annotate as one; print(one.{function}(*{arguments!r}))"
+def _seconds(command: list[str]) -> dict[str, float]:
+    """What a command takes; the last moment of a process of its that ends early is not seen."""
+    import psutil
+
+    started, taken = time.monotonic(), dict[int, float]()
+    run = psutil.Popen(command, env=_environment(), stderr=subprocess.DEVNULL)
+    while run.poll() is None:
+        for process in [run, *run.children(recursive=True)]:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                taken[process.pid] = times.user + times.system
+        time.sleep(0.3)
+    assert run.returncode == 0, f"{command} ended with exit code {run.returncode}"
+    return {"clock": time.monotonic() - started, "cpu": sum(taken.values())}
+
+
+def _calling(function: str, *arguments: object) -> list[str]:
+    """The command that calls a function of this file in a process of its own and prints what it returns."""
+    return [sys.executable, "-c", f"import benchmark_annotate as one; print(one.{function}(*{arguments!r}))"]
+
+
+def _environment() -> dict[str, str]:
+    """This one, with one thread a process and with the modules of this checkout."""
     path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": path},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.split()[-1]
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 def main() -> None:

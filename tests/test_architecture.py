@@ -171,3 +171,20 @@ def test_the_camera_folder_reads_in_the_order_that_its_page_lists():
             name, *needed = (one.split(".")[2] for one in (module, *targets) if one.startswith("video_ae.camera."))
             needed = [other for other in needed if other != name]
             assert all(order.index(other) < order.index(name) for other in needed), f"{name} needs {needed}"
+
+
+def decorated(tree: ast.AST, decorator: str) -> list[ast.FunctionDef]:
+    """The functions of a file under a decorator without arguments."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return [one for one in functions if any(ast.unparse(mark) == decorator for mark in one.decorator_list)]
+
+
+def test_what_kernels_call_becomes_a_part_of_them():
+    """Else the process that compiles has two copies of a loop and adds in another order than those that load it."""
+    files = [path for path in PACKAGE.rglob("*.py") if not path.name.startswith("gaussian")]
+    trees = [ast.parse(path.read_text()) for path in files]
+    kernels = [one for tree in trees for one in decorated(tree, "kernel")]
+    callers = [*kernels, *(one for tree in trees for one in decorated(tree, "inlined_kernel"))]
+    called = {ast.unparse(node.func) for one in callers for node in ast.walk(one) if isinstance(node, ast.Call)}
+    assert len(callers) > 40
+    assert not called & {one.name for one in kernels}

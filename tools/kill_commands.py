@@ -9,7 +9,7 @@ optimizer and the logged losses must be the same to the bit; of `prepare` and `r
 left behind, neither files nor processes. Else the exit code is 1. `docs/reliability.md` says what it found.
 
 Commands are forked from a process that has imported everything already, so that each kill strikes work and not an
-import; those of several ranks (`--trainer.devices 2`) start as a user starts them.
+import; those of several ranks (`--trainer.devices 2`) start as a user starts them, and one rank is killed.
 """
 
 import argparse
@@ -18,10 +18,12 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -70,6 +72,11 @@ class _Process(subprocess.Popen):
     def exitcode(self) -> int | None:
         return self.poll()
 
+    def kill(self) -> None:
+        """Kills one of the ranks, whichever; the others must end by themselves."""
+        ranks = [number for number in _alive(self.pid) if b"video_ae" in _command_line(number)]
+        os.kill(random.choice(ranks or [self.pid]), signal.SIGKILL)
+
     def join(self, seconds: float | None = None) -> None:
         try:
             self.wait(seconds)
@@ -109,6 +116,12 @@ def _alive(group: int) -> list[int]:
         if int(of) == group and state != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+def _command_line(number: int) -> bytes:
+    with suppress(OSError):  # it ended just now
+        return Path(f"/proc/{number}/cmdline").read_bytes()
+    return b""
 
 
 def same(one: object, other: object) -> bool:

@@ -33,7 +33,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     Additions may be reordered, which lets them run side by side; infinities and NaNs keep their meaning.
 
     Args:
-        function: a loop over numpy arrays; it may call other kernels.
+        function: a loop over numpy arrays; it may call inlined kernels.
     """
     return _compiled(function, {})
 
@@ -41,7 +41,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that becomes a part of each one that calls it.
 
-    A compiler that knows where arrays lie in memory need not ask, before each short loop, whether they overlap.
+    A compiler that knows where arrays lie in memory need not ask, before each short loop, whether they overlap. And the
+    process that compiles adds in the same order as those that load: it has one copy of the loop, not two.
 
     Args:
         function: as for `kernel`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from video_ae.annotation.annotation_row import AnnotationRow
-from video_ae.annotation.video_listing import VideoJob
+from video_ae.annotation.video_job import VideoJob
 from video_ae.annotation.video_task import VideoTask
 from video_ae.errors import UserError
 

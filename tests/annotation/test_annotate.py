@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -14,16 +16,18 @@ import torch
 from filelock import FileLock
 from prepared_videos import pan, write
 
-from video_ae.annotation import ray_engine
+from video_ae.annotation import ray_engine, solving
 from video_ae.annotation.annotate import annotate
 from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.destination import Destination
 from video_ae.annotation.limited_process import WorkEnded
-from video_ae.annotation.video_listing import VideoJob, list_videos
+from video_ae.annotation.video_job import VideoJob
+from video_ae.annotation.video_listing import list_videos
 from video_ae.annotation.video_task import Limits, VideoTask
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.scene import read_scene
+from video_ae.models.base import VideoModel
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow, which writes the table, is not installed")
 
@@ -89,6 +93,34 @@ def test_every_shot_has_a_row_and_cameras(annotations: Path, source: Path) -> No
         torch.testing.assert_close(scene.cameras.world_from_camera.double(), found.cameras.world_from_camera)
         assert size == (96, 64)
         assert scene.structures == ()
+
+
+def test_shots_begin_from_the_focal_length_that_the_file_tells(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def reconstruct(model: VideoModel, video: object, **given: object) -> None:
+        told.append(given["expected_focal"])
+        raise UserError("It is not needed here.")
+
+    monkeypatch.setattr(VideoModel, "reconstruct", reconstruct)
+    monkeypatch.setattr(solving, "focal_in_metadata", lambda path, size: 0.7 if path.name == "film.mp4" else None)
+    with pytest.raises(UserError, match="not needed"):
+        solving.annotate_file(source / "film.mp4", "film", tmp_path, solving.SolverSettings(refine=0))
+    assert told == [0.7]
+
+
+def test_depth_and_splats_stand_beside_the_cameras(tmp_path: Path) -> None:
+    write(tmp_path / "film.mp4", pan(0, 4))
+    settings = solving.SolverSettings(refine=0, extras=("depth", "masks", "splats"))
+    (tmp_path / "out").mkdir()
+    (row,) = solving.annotate_file(tmp_path / "film.mp4", "film", tmp_path / "out", settings)
+    assert row.reason == ""
+    (splats,) = (tmp_path / "out").glob("*.ply")
+    assert splats.stat().st_size > 1000
+    assert len(list((tmp_path / "out" / "depth").glob("*.png"))) == 4
+    assert not (tmp_path / "out" / "masks").exists()  # nothing moves
 
 
 def test_a_second_run_does_nothing_and_one_that_lost_a_video_does_that(
@@ -171,7 +203,9 @@ def test_into_object_storage_and_from_it(annotations: Path, source: Path) -> Non
     assert [{name: row[name] for name in same} for row in near] == [{name: row[name] for name in same} for row in far]
     with fsspec.open(far[1]["source"]) as file:
         assert file.read() == (source / "film.mp4").read_bytes()
-    assert memory.exists(f"/bucket/out/{far[1]['folder']}/cameras.json")
+    for name in ("cameras.json", "scene/scene.json"):
+        file = f"{far[1]['folder']}/{name}"
+        assert memory.cat_file(f"/bucket/out/{file}") == (annotations / file).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -187,6 +221,36 @@ def test_numbers_that_make_no_sense_are_refused(
     with pytest.raises(UserError, match=message):
         annotate(str(source), str(tmp_path / "out"), **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_destination_that_refuses_is_named(source: Path, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> None:
+    def refuse(*given: object, **named: object) -> None:
+        raise PermissionError("An error occurred (403): Forbidden")
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "pipe_file", refuse)
+    with pytest.raises(
+        UserError, match=r"memory://refusing.* cannot be reached \(.*403.*check the address and your access"
+    ):
+        annotate(str(source), "memory://refusing/out", refine=0)
+    assert done == []
+
+
+@pytest.mark.parametrize(("address", "package"), [("gs://bucket/videos", "gcsfs"), ("s3://bucket/videos", "s3fs")])
+def test_storage_whose_package_is_missing_is_named(
+    address: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=rf"{address}.*needs another package.*{package}"):
+        annotate(address, str(tmp_path / "out"), refine=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_worker_of_the_engine_imports_is_light() -> None:
+    script = (
+        "import sys, video_ae.annotation.ray_engine; heavy = {'torch', 'numpy', 'numba', 'av'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence(

@@ -7,7 +7,7 @@ import pytest
 from limited_work import DyingOnce
 
 from video_ae.annotation.ray_engine import annotated, cores, engine
-from video_ae.annotation.video_listing import VideoJob
+from video_ae.annotation.video_job import VideoJob
 from video_ae.errors import UserError
 
 pytest.importorskip("ray", reason="Ray, which spreads the videos, is not installed")

@@ -9,10 +9,11 @@ import pytest
 import torch
 from annotated_folder import made_up_estimate, write_annotated
 
+from video_ae.camera.solver import CameraSolver
+from video_ae.datasets.annotation_files import CAMERAS_VERSION
 from video_ae.datasets.byte_clips import finish_batch
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.stored_cameras import (
-    CAMERAS_VERSION,
     GRID,
     cut,
     estimate_from,
@@ -27,6 +28,8 @@ from video_ae.geometry.pinhole import pixel_centres, project, unproject
 from video_ae.geometry.resize import plan_resizing
 from video_ae.models.open import load_video_model
 from video_ae.preparation.prepare import prepare
+from video_ae.training.config import parse_run
+from video_ae.training.train import train
 from video_ae.types import CameraEstimate
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow, which reads the table, is not installed")
@@ -138,6 +141,18 @@ def test_a_query_on_the_table_is_a_data_set(tmp_path: Path) -> None:
     source = open_dataset(folder / "good.parquet")
     assert list(source.names) == ["film#1"]
     assert source.load(0, [0, 15]).frames.shape == (2, 3, 64, 96)
+
+
+def test_a_training_on_the_rows_of_a_query_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = write_annotated(tmp_path)
+    table = parquet.read_table(folder / "annotations.parquet", filters=[("confidence", ">", 0.7)])
+    parquet.write_table(table, folder / "good.parquet")
+    monkeypatch.setattr(CameraSolver, "solve", lambda *given: pytest.fail("cameras were solved"))
+    small = ["--data.size=[32,32]", "--data.length=6", "--data.validation_root=null", "--data.batch_size=2"]
+    quick = ["--model.init_args.planes=4", "--trainer.max_steps=2", "--trainer.accumulate=1", "--data.workers=0"]
+    given = ["--config", "configs/perspective.yaml", "--data.root", str(folder / "good.parquet"), *small, *quick]
+    run = train(parse_run([*given, "--trainer.accelerator=cpu", "--out", str(tmp_path / "run")]))
+    assert (run / "weights.safetensors").is_file()
 
 
 def test_what_is_no_table_and_what_is_gone_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from video_ae.annotation.video_listing import VideoJob, list_videos
+from video_ae.annotation.video_job import VideoJob
+from video_ae.annotation.video_listing import list_videos
 from video_ae.errors import UserError
 
 

@@ -29,7 +29,7 @@ def test_from_object_storage_only_what_is_needed_is_fetched(root: Path, tmp_path
     assert len(list((tmp_path / "cache").rglob("*.bin"))) == 1
     near, far = (RandomClips(PackedVideos(where), 4, (1, 3), 8) for where in (root, "memory://bucket/packed"))
     assert positions_of(near, 0) == positions_of(far, 0)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be reached"):
         open_dataset("memory://bucket/nowhere")
 
 
@@ -60,10 +60,10 @@ def test_from_an_s3_server_clips_are_those_of_the_folder(root: Path, s3: str, mo
     assert positions_of(near, 0) == positions_of(far, 2)
     assert all(torch.equal(near[position].frames, far[position].frames) for position in range(12))
     for missing in (f"{s3}/nowhere", "s3://nobucket/packed"):
-        with pytest.raises(UserError, match="cannot be read"):
+        with pytest.raises(UserError, match="cannot be reached"):
             open_dataset(missing)
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be reached"):
         open_dataset(f"{s3}/packed")

@@ -11,9 +11,10 @@ from video_ae.annotation.forecast import Forecast, forecast
 from video_ae.annotation.limited_process import need_psutil
 from video_ae.annotation.run_progress import RunProgress
 from video_ae.annotation.solving import SolverSettings, ready_to_solve
-from video_ae.annotation.video_listing import VideoJob, list_videos
+from video_ae.annotation.video_job import VideoJob
+from video_ae.annotation.video_listing import list_videos
 from video_ae.annotation.video_task import Limits, VideoTask
-from video_ae.datasets.packed_videos import is_remote
+from video_ae.datasets.object_storage import is_remote
 from video_ae.errors import UserError
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 

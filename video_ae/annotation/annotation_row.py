@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from video_ae.datasets.stored_cameras import CAMERAS_VERSION
+from video_ae.datasets.annotation_files import CAMERAS_VERSION
 
 Number = float | None
 

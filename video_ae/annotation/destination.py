@@ -18,10 +18,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from video_ae.annotation.annotation_row import AnnotationRow, row_from
-from video_ae.annotation.video_listing import VideoJob
-from video_ae.datasets.annotated_videos import TABLE
-from video_ae.datasets.packed_videos import is_remote, reaching
-from video_ae.datasets.stored_cameras import CAMERAS_VERSION
+from video_ae.annotation.video_job import VideoJob
+from video_ae.datasets.annotation_files import CAMERAS_VERSION, TABLE
+from video_ae.datasets.object_storage import is_remote, reaching
 from video_ae.errors import UserError, is_disk_full, unreadable_as
 from video_ae.formats.atomic import (
     MARK,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from video_ae.annotation import ray_engine
 from video_ae.annotation.run_progress import spoken
-from video_ae.annotation.video_listing import VideoJob
+from video_ae.annotation.video_job import VideoJob
 from video_ae.annotation.video_task import VideoTask
 from video_ae.geometry.trajectories import spread_frames
 

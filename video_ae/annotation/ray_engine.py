@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from video_ae.annotation.annotation_row import AnnotationRow
-from video_ae.annotation.video_listing import VideoJob
+from video_ae.annotation.video_job import VideoJob
 from video_ae.annotation.video_task import VideoTask
 from video_ae.errors import UserError
 

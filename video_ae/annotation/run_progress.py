@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from video_ae.annotation.annotation_row import AnnotationRow
-from video_ae.annotation.video_listing import VideoJob
+from video_ae.annotation.video_job import VideoJob
 
 _QUIET = 10.0  # seconds without a line, where there is no terminal
 

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.shots import find_shots
 from video_ae.camera.quality_flags import MISFIT, NO_PARALLAX, STANDING
-from video_ae.datasets.annotated_videos import SCENE
+from video_ae.datasets.annotation_files import SCENE
 from video_ae.errors import UserError
 from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.scene import write_scene
@@ -29,6 +29,7 @@ from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.undistort import UndistortedReader
 from video_ae.types import CameraEstimate, Cameras
 from video_ae.videos.base import ChosenFrames, VideoReader
+from video_ae.videos.focal_metadata import focal_in_metadata
 from video_ae.videos.open import open_video
 
 CAMERAS = "cameras.json"
@@ -113,7 +114,7 @@ def annotate_file(path: Path, name: str, out: Path, settings: SolverSettings) ->
         if len(shot) < 2:
             row = replace(row, reason="The shot has one frame, and cameras need at least two.")
         else:
-            made = _reconstruct(model, path if len(shot) == len(reader) else reader, shot, settings)
+            made = _reconstruct(model, path, reader, shot, settings)
             row = _described(row, made)
             _write(folder, made, settings.extras)
             row = replace(row, folder=folder.relative_to(out).as_posix())
@@ -133,16 +134,18 @@ def _folders(out: Path, shots: Sequence[range]) -> Iterator[tuple[Path, range]]:
         yield (out if len(shots) == 1 else out / f"shot_{number:03d}"), shot
 
 
-def _reconstruct(model: VideoModel, video: Path | VideoReader, shot: range, settings: SolverSettings) -> Reconstruction:
+def _reconstruct(
+    model: VideoModel, path: Path, reader: VideoReader, shot: range, settings: SolverSettings
+) -> Reconstruction:
     """The shot's cameras, with the frames' numbers in the whole video."""
     codes = bool({"depth", "splats"} & set(settings.extras))
-    if isinstance(video, Path):
-        return model.reconstruct(video, refine_iterations=settings.refine, decoder=settings.decoder, structure=codes)
-    part = ChosenFrames(video, shot)
-    made = model.reconstruct(part, refine_iterations=settings.refine, structure=codes)
+    asked = partial(model.reconstruct, refine_iterations=settings.refine, structure=codes)
+    if len(shot) == len(reader):
+        return asked(path, decoder=settings.decoder)
+    made = asked(ChosenFrames(reader, shot), expected_focal=focal_in_metadata(path, reader.image_size))
     clip = replace(made.scene.clip, indices=made.scene.clip.indices + shot.start)
     found = made.source.open()
-    whole = UndistortedReader(video, found.lens) if isinstance(found, UndistortedReader) else video
+    whole = UndistortedReader(reader, found.lens) if isinstance(found, UndistortedReader) else reader
     return replace(made, scene=replace(made.scene, clip=clip), source=replace(made.source, open=lambda: whole))
 
 

@@ -1,46 +1,16 @@
 """The videos of a folder, of a list, or of a folder in object storage."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
 
-from video_ae.datasets.packed_videos import is_remote, reaching
+from video_ae.annotation.video_job import VideoJob
+from video_ae.datasets.object_storage import is_remote, reaching
 from video_ae.datasets.video_folder import VIDEO_SUFFIXES, search_videos, short_names
 from video_ae.errors import UserError
 
 LIST_SUFFIXES = (".txt", ".lst")
-_LONGEST = 150  # bytes of a folder's name
-
-
-@dataclass(frozen=True)
-class VideoJob:
-    """One video to annotate.
-
-    Args:
-        name: unique among all.
-        address: an absolute path, or an address that fsspec understands.
-        size: in bytes; of a folder of images the sum.
-        changed: says, together with the size, whether the video is still the same.
-    """
-
-    name: str
-    address: str
-    size: int
-    changed: str
-
-    @property
-    def folder(self) -> str:
-        """The name of the folder of its results: the name without slashes, cut where it is too long."""
-        flat = quote(self.name, safe=" +(),=@'")
-        if flat.startswith("."):
-            flat = f"%2E{flat[1:]}"
-        if len(flat) <= _LONGEST:
-            return flat
-        return f"{flat[:_LONGEST]}-{hashlib.sha256(self.name.encode()).hexdigest()[:12]}"
 
 
 def list_videos(source: str, leave_out: str = "") -> list[VideoJob]:

@@ -10,8 +10,8 @@ from typing import Any
 from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.destination import VIDEOS, Destination, write_summary
 from video_ae.annotation.limited_process import LimitedProcess, WorkEnded
-from video_ae.annotation.video_listing import VideoJob
-from video_ae.datasets.packed_videos import is_remote, reaching
+from video_ae.annotation.video_job import VideoJob
+from video_ae.datasets.object_storage import is_remote, reaching
 from video_ae.errors import UserError, is_disk_full
 
 
@@ -103,7 +103,7 @@ class VideoTask:
             try:
                 rows = annotate_file(path, job.name, results, settings)
             except Exception as error:  # a decoder's bug on one file must not end a run over a million
-                return self.failed(job, _reason(error))
+                return self.failed(job, _reason(error).replace(str(path), job.address))
             rows = [replace(row, source=job.address, folder=_placed(row, job)) for row in rows]
             self._publish(job, results, rows, {})
         return rows
@@ -144,7 +144,8 @@ def _fetched(job: VideoJob, folder: Path) -> Path:
     """A path of the video on this machine."""
     if not is_remote(job.address):
         return Path(job.address)
-    path = folder / f"video{PurePosixPath(job.address).suffix}"
+    path = folder / "video" / PurePosixPath(job.address).name  # results hold the name
+    path.parent.mkdir()
     with reaching(job.address) as (system, where):
         system.get_file(where, str(path))
     return path

@@ -7,10 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from video_ae.datasets.annotation_files import CAMERAS_VERSION, SCENE, TABLE
 from video_ae.datasets.base import ClipSource
-from video_ae.datasets.packed_videos import is_remote
+from video_ae.datasets.object_storage import is_remote
 from video_ae.datasets.skipped import usable
-from video_ae.datasets.stored_cameras import CAMERAS_VERSION, on_grid
+from video_ae.datasets.stored_cameras import on_grid
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.lens import Lens
 from video_ae.formats.scene import read_scene
@@ -20,7 +21,6 @@ from video_ae.types import CameraEstimate
 from video_ae.videos.base import ChosenFrames, VideoReader
 from video_ae.videos.open import open_video
 
-TABLE, SCENE = "annotations.parquet", "scene"
 _COLUMNS = ("video", "segment", "folder", "source", "reason", "first_frame", "frames", "lens", "readout", "version")
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.kitti_odometry import KittiOdometry
 from video_ae.datasets.matterport3d import Matterport3D
 from video_ae.datasets.nerfstudio_scenes import Nerfstudio
-from video_ae.datasets.packed_videos import PackedVideos, is_remote
+from video_ae.datasets.object_storage import is_remote
+from video_ae.datasets.packed_videos import PackedVideos
 from video_ae.datasets.realestate10k_clips import RealEstate10K
 from video_ae.datasets.replica import Replica
 from video_ae.datasets.seven_scenes import SevenScenes

@@ -8,8 +8,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from io import FileIO
 from pathlib import Path
@@ -20,11 +19,13 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from video_ae.datasets.annotation_files import CAMERAS_VERSION
 from video_ae.datasets.base import ClipSource, Sendable
 from video_ae.datasets.byte_clips import ByteClip
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
+from video_ae.datasets.object_storage import is_remote, reaching
 from video_ae.datasets.shards import StoredFrame, decode_frames
-from video_ae.datasets.stored_cameras import CAMERAS_VERSION, cameras_of_shard, estimate_from
+from video_ae.datasets.stored_cameras import cameras_of_shard, estimate_from
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.versions import check_version
 from video_ae.geometry.resize import Fit, plan_resizing
@@ -38,15 +39,6 @@ _MOST_FRAMES = 2**22  # of a segment: 19 hours at 60 a second
 # Kinds of numpy that the columns of the table of segments may have.
 _COLUMNS = {"name": "S", "video": "iu", "shard": "iu", "first": "iu", "frames": "iu", "rate": "f", "overlaps": "f"}
 log = logging.getLogger(__name__)
-
-
-def is_remote(root: str | Path) -> bool:
-    """Whether a root names object storage, such as `s3://bucket/folder`.
-
-    Args:
-        root: a path or an address.
-    """
-    return "://" in str(root)
 
 
 class ShardStore(Sendable):
@@ -181,26 +173,6 @@ def default_cache() -> Path:
     """`VIDEO_AE_CACHE`, else `video-ae` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("VIDEO_AE_CACHE") or Path(base) / "video-ae")
-
-
-@contextmanager
-def reaching(address: str) -> Iterator[tuple[Any, str]]:
-    """(fsspec's file system, path in it); what goes wrong inside becomes a UserError.
-
-    Args:
-        address: of a file or folder in object storage, or a local path.
-
-    Raises:
-        UserError: when the package for this kind of storage is missing, or the storage answers with an error.
-    """
-    try:
-        import fsspec
-
-        yield fsspec.core.url_to_fs(address)
-    except ImportError as error:
-        raise UserError(f"{address!r} needs another package: {error}") from error
-    except Exception as error:  # each kind of storage has a library with errors of its own
-        raise UserError(f"{address!r} cannot be read ({error}): check the address and your access to it.") from error
 
 
 class PackedVideos(Sendable, ClipSource):

@@ -12,7 +12,6 @@ from video_ae.geometry.resize import Resizing, resize_maps
 from video_ae.geometry.se3 import relative_to_first
 from video_ae.types import CameraEstimate, Cameras
 
-CAMERAS_VERSION = 1  # of what is stored and how cameras are found: those of another one are found anew
 GRID = (32, 24)  # (width, height) of the inverse depth of a frame, whatever its aspect
 ROW = np.dtype(
     [("world_from_camera", "<f4", (4, 4)), ("intrinsics", "<f4", 4), ("confidence", "<f4"),

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.compiled import kernel
+from video_ae.compiled import inlined_kernel
 
 SLOPE = -1.0  # of the kernel one pixel from its middle: -0.5 reproduces parabolas, -1 keeps edges crisper
 _ONE, _SLOPE = np.float32(1), np.float32(SLOPE)
@@ -51,7 +51,7 @@ def _weights(t: Tensor) -> list[Tensor]:
     return [SLOPE * t * u * u, *near, SLOPE * u * t * t]
 
 
-@kernel
+@inlined_kernel
 def cubic_weights(t: Any) -> tuple[Any, Any, Any, Any]:
     """Of the four pixels around a point.
 
@@ -63,7 +63,7 @@ def cubic_weights(t: Any) -> tuple[Any, Any, Any, Any]:
     return _SLOPE * t * u * u, second, third, _SLOPE * u * t * t
 
 
-@kernel
+@inlined_kernel
 def bicubic_color(frame: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
     """RGB between the pixels of a frame, in the unit of its bytes.
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from video_ae.compiled import Floats, kernel
+from video_ae.compiled import Floats, inlined_kernel
 
 _ZERO = np.float32(0)
 
 
-@kernel
+@inlined_kernel
 def corner(x: Any, y: Any, height: int, width: int) -> tuple[Any, Any, Any]:
     """The first of the four pixels around a point, and how far between them it lies.
 
@@ -26,7 +26,7 @@ def corner(x: Any, y: Any, height: int, width: int) -> tuple[Any, Any, Any]:
     return row * width + column, x - np.float32(column), y - np.float32(row)
 
 
-@kernel
+@inlined_kernel
 def mixed(maps: Floats, n: Any, i: Any, a: Any, b: Any, across: int, down: int) -> Any:
     """A value between four pixels of a map.
 

@@ -95,6 +95,7 @@ class VideoModel(Autoencoder):
         progress: Progress | None = None,
         camera: str | Path | Lens | None = None,
         structure: bool = True,
+        expected_focal: float | None = None,
     ) -> Reconstruction:
         """Cameras and structure of a video, as a record that is rendered, saved and exported.
 
@@ -114,13 +115,14 @@ class VideoModel(Autoencoder):
                 searched for where no focal length is given. Where there is one, frames are undistorted, and the cameras
                 are those of the undistorted frames.
             structure: whether structure codes are made, half of the work; without them there are cameras alone.
+            expected_focal: a guess of fx / width, from which the search begins; by default what a file's metadata say.
 
         Raises:
             UserError: the video is none of these, cannot be read or leaves fewer than two frames, or a number makes no
                 sense.
         """
         check_numbers(stride, frames, focal, refine_iterations)
-        given = open_input(video, stride, frames, decoder, focal, fov_degrees, K, camera)
+        given = open_input(video, stride, frames, decoder, focal, fov_degrees, K, camera, expected_focal)
         report = progress or Options.progress
         options = Options(given.focal, refine_iterations, report, given.expected_focal, structure=structure)
         options.progress("reading the video", 0.0)

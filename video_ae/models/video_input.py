@@ -82,11 +82,12 @@ def open_input(
     fov_degrees: float | None,
     K: Any,
     camera: str | Path | Lens | None,
+    expected_focal: float | None,
 ) -> VideoInput:
     """Opens a video.
 
     Args:
-        video, stride, frames, decoder, focal, fov_degrees, K, camera: as in `VideoModel.reconstruct`.
+        video, stride, frames, decoder, focal, fov_degrees, K, camera, expected_focal: as in `VideoModel.reconstruct`.
 
     Raises:
         UserError: it cannot be read or leaves fewer than two frames, or its focal length is given twice.
@@ -101,5 +102,7 @@ def open_input(
         reader = undistorted(reader, camera)
         known = reader.focal_over_width
     path = Path(video).absolute() if isinstance(video, str | Path) else None
-    expected = focal_in_metadata(path, reader.image_size) if path and known is None else None
+    if expected_focal is None and path:
+        expected_focal = focal_in_metadata(path, reader.image_size)
+    expected = expected_focal if known is None else None
     return VideoInput(reader, path, stride, frames, decoder, known, expected, searches, start, notes)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from video_ae.datasets.annotated_videos import AnnotatedShot, AnnotatedVideos, is_annotated
-from video_ae.datasets.stored_cameras import CAMERAS_VERSION
+from video_ae.datasets.annotation_files import CAMERAS_VERSION
 from video_ae.datasets.video_folder import search_videos, short_names
 from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished

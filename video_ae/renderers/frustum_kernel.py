@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from video_ae.compiled import Floats, Integers, kernel
+from video_ae.compiled import Floats, Integers, inlined_kernel, kernel
 from video_ae.geometry.bilinear import mixed
 
 _BLOCK = 64  # rays that go through the planes together
@@ -13,7 +13,7 @@ _ZERO, _ONE, _HALF, _LEAST = np.float32(0), np.float32(1), np.float32(0.5), np.f
 _C2, _C3, _C4, _C5, _C6 = (np.float32(1 / math.factorial(i)) for i in range(2, 7))  # of the exponential series
 
 
-@kernel
+@inlined_kernel
 def decay(depth: np.float32) -> np.float32:
     """exp(-depth) to 4e-6 of its value: a polynomial of a 64th and six squarings, which can be done for several values
     at a time.
@@ -32,7 +32,7 @@ def decay(depth: np.float32) -> np.float32:
     return e
 
 
-@kernel
+@inlined_kernel
 def _meet_plane(
     rays: Floats, pose: Floats, intrinsics: Floats, q: np.float32, columns: int, rows: int,
     u: Floats, v: Floats, disparity: Floats, inside: Floats,
@@ -62,7 +62,7 @@ def _meet_plane(
     return total
 
 
-@kernel
+@inlined_kernel
 def _march(
     densities: Floats, colors: Floats, size: tuple[int, int], planes: Floats, intrinsics: Floats, pose: Floats,
     rays: Floats, buffers: Floats, index: Integers, color: Floats,

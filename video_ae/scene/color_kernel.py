@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from video_ae.compiled import Bytes, Floats, kernel
+from video_ae.compiled import Bytes, Floats, inlined_kernel, kernel
 from video_ae.geometry.bicubic import bicubic_color
 from video_ae.geometry.bilinear import corner, mixed
 
@@ -14,13 +14,13 @@ LEAST_WEIGHT = 0.02  # of a source view that is looked up
 _LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
 
 
-@kernel
+@inlined_kernel
 def _corner_at(u: Any, v: Any, height: int, width: int) -> tuple[Any, Any, Any]:
     """As `corner`, at image coordinates."""
     return corner(u * np.float32(width) - _HALF, v * np.float32(height) - _HALF, height, width)
 
 
-@kernel
+@inlined_kernel
 def project_pixel(
     u: np.float32,
     v: np.float32,
@@ -153,7 +153,7 @@ def color_rows(
             pixel[0], pixel[1], pixel[2] = _byte(red * part), _byte(green * part), _byte(blue * part)
 
 
-@kernel
+@inlined_kernel
 def _byte(value: Any) -> Any:
     """The nearest byte."""
     return np.uint8(min(max(value, _ZERO), _WHITE) + _HALF)

@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from video_ae.compiled import Floats, kernel
+from video_ae.compiled import Floats, inlined_kernel, kernel
 from video_ae.scene.color_kernel import project_pixel
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
 
 
-@kernel
+@inlined_kernel
 def _span(x: np.float32, reach: np.float32, columns: int) -> tuple[Any, Any]:
     """The first pixel that something of a width reaches, and the one after the last."""
     first = max(np.int32(np.floor(x - reach)) + 1, 0)
     return first, min(np.int32(np.ceil(x + reach)), columns)
 
 
-@kernel
+@inlined_kernel
 def _part(x: np.float32, y: np.float32, reach: np.float32, column: int, row: int) -> Any:
     """How much of a pixel a point covers, 0 to 1."""
     return (_ONE - abs(x - np.float32(column)) / reach) * (_ONE - abs(y - np.float32(row)) / reach)

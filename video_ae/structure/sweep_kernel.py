@@ -5,14 +5,14 @@ A plane is swept as a whole, so that the colours of all contexts stay in the pro
 
 import numpy as np
 
-from video_ae.compiled import Floats, kernel
+from video_ae.compiled import Floats, inlined_kernel, kernel
 from video_ae.geometry.bilinear import corner, mixed
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _UNSEEN = np.float32(1e-3)  # weight of a context that does not observe a voxel
 
 
-@kernel
+@inlined_kernel
 def _project_row(
     y: int, q: np.float32, rows: int, reference: Floats, pose: Floats, view: Floats, least: np.float32,
     u: Floats, v: Floats, far_u: Floats, far_v: Floats, depth: Floats,
@@ -39,7 +39,7 @@ def _project_row(
         v[x] = (ay * np.float32(x) + by + ty) / max(depth[x], least) * fy + cy
 
 
-@kernel
+@inlined_kernel
 def _sample_row(frames: Floats, n: int, u: Floats, v: Floats, colours: Floats, y: int) -> None:
     """Colours of a context at image coordinates; border colours are continued."""
     height, width = frames.shape[2:]
@@ -51,7 +51,7 @@ def _sample_row(frames: Floats, n: int, u: Floats, v: Floats, colours: Floats, y
             colours[n, c, y, x] = mixed(flat, c, i, a, b, across, down)
 
 
-@kernel
+@inlined_kernel
 def _mean_around(plane: Floats, side: int, sums: Floats, known: Floats, channel: int, p: int) -> None:
     """Ten times the mean over a window, of the part of it that lies on the plane."""
     rows, columns = plane.shape
@@ -74,7 +74,7 @@ def _mean_around(plane: Floats, side: int, sums: Floats, known: Floats, channel:
             known[channel, p, y, x] *= np.float32(10) / np.float32(across * (last - first + 1))
 
 
-@kernel
+@inlined_kernel
 def _observe_row(
     frames: Floats, poses: Floats, intrinsics: Floats, reference: Floats, q: np.float32, y: int, constants: Floats,
     line: Floats, colours: Floats, parallax: Floats, seen: Floats,
@@ -97,7 +97,7 @@ def _observe_row(
         _sample_row(frames, n, u, v, colours, y)
 
 
-@kernel
+@inlined_kernel
 def _compare_row(
     colours: Floats, parallax: Floats, seen: Floats, p: int, y: int, constants: Floats, line: Floats,
     known: Floats, difference: Floats,
@@ -135,7 +135,7 @@ def _compare_row(
         difference[y, x] = spread if total[x] > np.float32(1.5) else uncompared
 
 
-@kernel
+@inlined_kernel
 def _share_row(hidden: Floats, known: Floats, p: int, y: int, weights: Floats, bias: Floats, base: Floats) -> None:
     """The visibility network's first layer, as far as it is the same for all contexts of a row."""
     channels, columns = hidden.shape[0], hidden.shape[3]
@@ -149,7 +149,7 @@ def _share_row(hidden: Floats, known: Floats, p: int, y: int, weights: Floats, b
                 base[j, x] += weights[j, channels + i] * known[i, p, y, x]
 
 
-@kernel
+@inlined_kernel
 def _blend_row(
     colours: Floats, parallax: Floats, seen: Floats, known: Floats, p: int, y: int, base: Floats, own: Floats,
     second_weights: Floats, second_bias: float, penalty: float, unobserved: np.float32,

@@ -80,6 +80,7 @@ class ChosenFrames(VideoReader):
         self._reader, self._numbers = reader, list(numbers)
         times = reader.times[self._numbers]
         super().__init__(reader.name, reader.image_size, times - times[0])
+        self.notes = reader.notes
 
     def shrunk(self, size: tuple[int, int]) -> "ChosenFrames":
         return ChosenFrames(self._reader.shrunk(size), self._numbers)

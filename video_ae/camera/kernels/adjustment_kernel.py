@@ -5,14 +5,14 @@ Each inner loop runs over points and writes one row, which is what a compiler tu
 
 import numpy as np
 
-from video_ae.compiled import Floats, Integers, kernel
+from video_ae.compiled import Floats, Integers, inlined_kernel, kernel
 
 NEAREST = 0.05  # depths (in units of the source depth) below this count as behind the camera
 BEHIND_PIXELS = 3  # what a match behind the camera costs
 _NEAREST, _ONE = np.float32(NEAREST), np.float32(1)
 
 
-@kernel
+@inlined_kernel
 def _project(
     points: Floats, inverse_depth: Floats, pose: Floats, focal: np.float32, x: Floats, y: Floats, z: Floats
 ) -> None:
@@ -66,7 +66,7 @@ def match_errors(
             errors[n, p] = xx * dx * dx + np.float32(2) * xy * dx * dy + yy * dy * dy + behind
 
 
-@kernel
+@inlined_kernel
 def _weigh(
     matched: Floats, information: Floats, n: int, focal: np.float32, x: Floats, y: Floats, z: Floats,
     residual: Floats, weights: Floats,
@@ -89,7 +89,7 @@ def _weigh(
         xy[p] *= information[n, p, 0, 1]
 
 
-@kernel
+@inlined_kernel
 def _differentiate(
     points: Floats, inverse_depth: Floats, pose: Floats, focal: np.float32, x: Floats, y: Floats, z: Floats,
     jx: Floats, jy: Floats,
@@ -134,7 +134,7 @@ def _differentiate(
         jy[7, p] = scale[p] * (pose[1, 3] - y[p] * pose[2, 3])
 
 
-@kernel
+@inlined_kernel
 def _multiply(
     jx: Floats, jy: Floats, residual: Floats, weights: Floats, wx: Floats, wy: Floats, mixed: Floats,
     block: Floats, side: Floats,

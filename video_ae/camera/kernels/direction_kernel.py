@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from video_ae.compiled import Doubles, Floats, kernel
+from video_ae.compiled import Doubles, Floats, inlined_kernel, kernel
 
 _ONE, _ZERO, _FLOOR = np.float32(1), np.float32(0), np.float32(1e-3)
 _FACTORS = 8  # of a product whose logarithm is taken: eight squared errors of 1e30 stay finite in float64
 
 
-@kernel
+@inlined_kernel
 def _solve(a: Doubles, right: Doubles, out: Doubles) -> None:
     """A symmetric 3x3 system, with the ridge of `direction_search`, by its adjugate."""
     ridge = (a[0] + a[3] + a[5]) / 3 * 1e-3 + 1e-3
@@ -22,7 +22,7 @@ def _solve(a: Doubles, right: Doubles, out: Doubles) -> None:
     out[2] = (c2 * right[0] + (xy * xz - xx * yz) * right[1] + (xx * yy - xy * xy) * right[2]) * scale
 
 
-@kernel
+@inlined_kernel
 def _sum_of_logarithms(values: Floats) -> float:
     """Of positive values; one logarithm for eight of them."""
     total, count = 0.0, len(values)
@@ -34,7 +34,7 @@ def _sum_of_logarithms(values: Floats) -> float:
     return total
 
 
-@kernel
+@inlined_kernel
 def _face_lines(
     flow: Floats, information: Floats, rays: Floats, direction: Floats, rotational: Floats, focal: np.float32,
     rows: Floats, jacobian: Floats,
@@ -58,7 +58,7 @@ def _face_lines(
             jacobian[i, p] = px[p] * rotational[3 + i, p] - py[p] * rotational[i, p]
 
 
-@kernel
+@inlined_kernel
 def _rotate(rows: Floats, j: Floats, rounds: int, matrix: Doubles, right: Doubles, turn: Doubles) -> None:
     """The rotation that brings points onto their lines, by iteratively reweighted least squares."""
     across, offset = rows[3], rows[4]
@@ -84,7 +84,7 @@ def _rotate(rows: Floats, j: Floats, rounds: int, matrix: Doubles, right: Double
         _solve(matrix, right, turn)
 
 
-@kernel
+@inlined_kernel
 def _place_points(
     flow: Floats, information: Floats, rotational: Floats, turn: Doubles, rows: Floats
 ) -> tuple[Any, Any]:
@@ -113,7 +113,7 @@ def _place_points(
     return weighted, support
 
 
-@kernel
+@inlined_kernel
 def _cost(rows: Floats, sign: np.float32) -> float:
     """The Cauchy cost of one sign of the motion, which does not explain points of negative depth."""
     inverse_depth, error, across_error, factors = rows[5], rows[6], rows[7], rows[8]

@@ -5,7 +5,7 @@ Inner loops run along a row and write one array, which is what a compiler turns 
 
 import numpy as np
 
-from video_ae.compiled import Floats, Integers, kernel
+from video_ae.compiled import Floats, Integers, inlined_kernel, kernel
 from video_ae.geometry.bilinear import mixed
 
 RADIUS = 2  # of the windows, in pixels of a level; written out in the loops below
@@ -18,7 +18,7 @@ _LONGEST, _FLOOR = np.float32(MAXIMUM_STEP), np.float32(TEXTURE_FLOOR)
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
 
-@kernel
+@inlined_kernel
 def _blur_along(rows: Floats, middle: Floats, out: Floats, y: int) -> None:
     """Two passes of a box of five along rows that begin at column 4; borders are replicated."""
     width = out.shape[2]
@@ -35,7 +35,7 @@ def _blur_along(rows: Floats, middle: Floats, out: Floats, y: int) -> None:
             out[m, y, x] = (middle[x + 2] + middle[x + 3] + middle[x + 4] + middle[x + 5] + middle[x + 6]) * _BOX
 
 
-@kernel
+@inlined_kernel
 def _box_across(planes: Floats, out: Floats, m: int, scale: np.float32) -> None:
     """A box of five across the rows of a plane; borders are replicated."""
     height, width = planes.shape[1:]
@@ -48,7 +48,7 @@ def _box_across(planes: Floats, out: Floats, m: int, scale: np.float32) -> None:
             ) * scale
 
 
-@kernel
+@inlined_kernel
 def _blur_across(planes: Floats, middle: Floats, count: int) -> None:
     """Two passes of a box of five across the rows of planes, in place."""
     for m in range(count):
@@ -56,7 +56,7 @@ def _blur_across(planes: Floats, middle: Floats, count: int) -> None:
         _box_across(middle, planes, m, _BOX)
 
 
-@kernel
+@inlined_kernel
 def _warp_row(
     maps: Floats, frame: int, c: int, flow: Floats, n: int, y: int,
     index: Integers, du: Floats, dv: Floats, out: Floats, inside: Floats,
@@ -78,7 +78,7 @@ def _warp_row(
         out[x] = mixed(flat, c, np.uint32(index[x]), du[x], dv[x], 1, width)
 
 
-@kernel
+@inlined_kernel
 def _gradient_row(maps: Floats, s: int, c: int, y: int, gx: Floats, gy: Floats) -> None:
     """Central differences along a row of a map; borders are replicated."""
     height, width = maps.shape[2:]
@@ -91,7 +91,7 @@ def _gradient_row(maps: Floats, s: int, c: int, y: int, gx: Floats, gy: Floats) 
         gy[x] = (maps[s, c, below, x] - maps[s, c, above, x]) * _HALF
 
 
-@kernel
+@inlined_kernel
 def _add_products(gx: Floats, gy: Floats, error: Floats, rows: Floats) -> None:
     """Adds xx, xy, yy, xe, ye and ee of gradients and error to six padded rows."""
     for x in range(len(gx)):
@@ -108,7 +108,7 @@ def _add_products(gx: Floats, gy: Floats, error: Floats, rows: Floats) -> None:
         rows[5, x + 4] += error[x] * error[x]
 
 
-@kernel
+@inlined_kernel
 def _find_moments(
     maps: Floats, s: int, t: int, flow: Floats, n: int, inside: Floats, rows: Floats, line: Floats, index: Integers,
     planes: Floats, moments: Floats,
@@ -134,7 +134,7 @@ def _find_moments(
     _blur_across(moments, planes, 5)
 
 
-@kernel
+@inlined_kernel
 def _smooth_flow(
     flow: Floats, n: int, moments: Floats, rows: Floats, middle: Floats, planes: Floats, smooth: Floats
 ) -> None:
@@ -151,7 +151,7 @@ def _smooth_flow(
     _blur_across(smooth, planes, 3)
 
 
-@kernel
+@inlined_kernel
 def _step(flow: Floats, n: int, moments: Floats, smooth: Floats, pull: np.float32, du: Floats, dv: Floats) -> None:
     """The Gauss-Newton step of every pixel, with the pull towards the smooth flow."""
     height, width = smooth.shape[1:]
@@ -170,7 +170,7 @@ def _step(flow: Floats, n: int, moments: Floats, smooth: Floats, pull: np.float3
             flow[n, 1, y, x] += min(max(step, -_LONGEST), _LONGEST)
 
 
-@kernel
+@inlined_kernel
 def _find_error(
     maps: Floats, s: int, t: int, flow: Floats, n: int, inside: Floats, rows: Floats, line: Floats, index: Integers,
     planes: Floats, smooth: Floats,

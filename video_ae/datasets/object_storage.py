@@ -1,0 +1,37 @@
+"""Files in object storage, reached by their address through fsspec; imports nothing heavy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from video_ae.errors import UserError
+
+
+def is_remote(root: str | Path) -> bool:
+    """Whether a root names object storage, such as `s3://bucket/folder`.
+
+    Args:
+        root: a path or an address.
+    """
+    return "://" in str(root)
+
+
+@contextmanager
+def reaching(address: str) -> Iterator[tuple[Any, str]]:
+    """(fsspec's file system, path in it); what goes wrong inside becomes a UserError.
+
+    Args:
+        address: of a file or folder in object storage, or a local path.
+
+    Raises:
+        UserError: when the package for this kind of storage is missing, or the storage answers with an error.
+    """
+    try:
+        import fsspec
+
+        yield fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise UserError(f"{address!r} needs another package: {error}") from error
+    except Exception as error:  # each kind of storage has a library with errors of its own
+        raise UserError(f"{address!r} cannot be reached ({error}): check the address and your access to it.") from error
