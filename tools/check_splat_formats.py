@@ -2,10 +2,10 @@
 
 Every file is read by several programs that are not ours, and what they read is written as PLY; an independent renderer
 shows that and the original from three cameras of the path. Prints a row a format: bytes a Gaussian, PSNR between the
-two images for each program. The Khronos validator says how many errors the glTF file has.
+two images for each program; of glTF two engines that know its extension, and what the Khronos validator says.
 
 Needs `pip install -e '.[splats,browser]'`, Chromium, and in the folder `npm install @playcanvas/splat-transform@3.7.0
-@sparkjsdev/spark@2.2.0 three@0.187.0 gltf-validator@2.0.0-dev.3.10`.
+@sparkjsdev/spark@2.2.0 three@0.187.0 playcanvas@2.23.3 gltf-validator@2.0.0-dev.3.10`.
 """
 
 import argparse
@@ -13,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import gsply
 import torch
-from spark_reader import read_by_spark, write_layout
+from splat_readers import read_by_playcanvas, read_by_spark, read_by_three, write_layout
 from torch import Tensor
 
 from video_ae.geometry.se3 import invert
@@ -64,11 +65,12 @@ def main() -> None:
         for name, file in files.items():
             cells = [_psnr(saved, original, read, file, folder / "back.ply") for read in readers.values()]
             print(f"| {name} | {file.stat().st_size / count:.1f} | {' | '.join(cells)} |", flush=True)
-        size = (folder / "gaussians.glb").stat().st_size / count
-        said = subprocess.run(
-            ["node", "-e", VALIDATE, folder / "gaussians.glb"], cwd=given.modules, capture_output=True, text=True
-        )
-        print(f"| `gltf` | {size:.1f} | the Khronos validator: {said.stdout.strip() or said.stderr} |")
+        gltf = folder / "gaussians.glb"
+        for name, read in {"PlayCanvas": read_by_playcanvas, "three.js": read_by_three}.items():
+            cell = _psnr(saved, original, partial(read, given.modules), gltf, folder / "back.ply")
+            print(f"| `gltf` | {gltf.stat().st_size / count:.1f} | {name}: {cell} |", flush=True)
+        said = subprocess.run(["node", "-e", VALIDATE, gltf], cwd=given.modules, capture_output=True, text=True)
+        print(f"| `gltf` | the Khronos validator: {said.stdout.strip() or said.stderr} |")
 
 
 def _psnr(saved: Reconstruction, original: Tensor, read: Callable[[Path, Path], None], file: Path, target: Path) -> str:

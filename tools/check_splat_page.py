@@ -2,7 +2,8 @@
 
 Prints a row: Gaussians, size, seconds to the first picture in its finest drawing, PSNR of the page at the frames' own
 size against an independent renderer and against the model's own rendering (three frames), and at 1280x720 with software
-WebGL the CPU seconds of the browser for a moving frame, at the page's full and at its coarsest drawing.
+WebGL the CPU seconds of the browser for a moving frame, at the page's full and at its coarsest drawing, and the frames
+a second by the clock while the page itself chooses (on an idle machine).
 
 Needs `pip install -e '.[browser]'` and Chromium.
 """
@@ -41,11 +42,12 @@ MOVES = """async () => {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
+    parser.add_argument("--steps", type=int, default=0, help="of refinement, as in `video-ae export`")
     parser.add_argument("--screenshot", type=Path, help="write what is seen from behind the path, 1280x720")
     given = parser.parse_args()
     saved = Reconstruction.load(given.directory, "cpu")
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as engine:
-        saved.export(temporary, ["html", "gaussians"])
+        saved.export(temporary, ["html", "gaussians"], refine_steps=given.steps)
         path = Path(temporary) / "scene.html"
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = engine.chromium.launch(executable_path=chromium, args=GRAPHICS)
@@ -57,6 +59,7 @@ def main() -> None:
         _rest(page)
         quality = [_quality(page, saved, path, frame) for frame in (0, len(saved) // 2, len(saved) - 1)]
         page.set_viewport_size(_sizes(1280, 720))
+        rate = _frames_a_second(page)
         times = [_moving(page, pace) for pace in (FULL, COARSEST)]
         if given.screenshot:
             page.evaluate("camera.goTo(0); camera.approach(1.4); camera.turn(0.1, 0.1); changed()")
@@ -64,7 +67,8 @@ def main() -> None:
             page.screenshot(path=given.screenshot)
         numbers = [f"{np.mean(values):.1f} dB" for values in zip(*quality, strict=True)]
         row = [given.directory.name, len(saved.gaussians()), f"{path.stat().st_size / 1e6:.1f} MB", f"{first:.1f} s"]
-        print("| " + " | ".join(map(str, [*row, *numbers, *(f"{seconds:.2f} s" for seconds in times)])) + " |")
+        row += [*numbers, *(f"{seconds:.2f} s" for seconds in times), f"{rate:.1f}"]
+        print("| " + " | ".join(map(str, row)) + " |")
         browser.close()
 
 
@@ -101,9 +105,17 @@ def _psnr(one: np.ndarray, other: np.ndarray) -> float:
     return -10 * np.log10(np.square(one - other).mean())
 
 
+def _frames_a_second(page: Page) -> float:
+    """By the clock, while the view moves and the page has found how fine it can draw."""
+    page.evaluate(MOVES)
+    started = time.monotonic()
+    return page.evaluate(MOVES) / (time.monotonic() - started)
+
+
 def _moving(page: Page, pace: float) -> float:
-    """CPU seconds of the browser for a frame while the view moves."""
+    """CPU seconds of the browser for a frame while the view moves, and has moved for a while."""
     page.evaluate(f"window.adapt = () => {{ pace = {pace}; }}; adapt()")
+    page.evaluate(MOVES)
     before = _seconds_of_children()
     frames = page.evaluate(MOVES)
     return (_seconds_of_children() - before) / frames
