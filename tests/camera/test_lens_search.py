@@ -6,10 +6,14 @@ import pytest
 import torch
 
 from video_ae.camera.bundle_adjustment import minimise
+from video_ae.camera.clip_solving import ClipSolving
 from video_ae.camera.correction_fit import CorrectionFit, resampled
 from video_ae.camera.lens_search import bend_back, search_lens
-from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
+from video_ae.camera.problem import Correspondences, FreeParameters, PointGrid, Priors, SceneState, Submap
+from video_ae.camera.quality_flags import MISFIT
 from video_ae.camera.reprojection import predict_points
+from video_ae.camera.solver import CameraSolver
+from video_ae.camera.working_images import WorkingImages
 from video_ae.geometry.se3 import se3_exp
 
 SIZE, FOCAL = (96, 72), 80.0
@@ -102,3 +106,21 @@ def test_a_radial_coefficient_that_no_phone_has_is_not_believed():
 def test_matches_that_are_merely_wrong_make_no_lens():
     state, matches, priors = seen_through(torch.zeros(3), noise=1.0)
     assert search_lens(state, replace(matches), priors, FreeParameters(), SIZE) is None
+
+
+@pytest.mark.parametrize(
+    ("lost_steps", "used"), [((), range(6, 54, 2)), ((2,), range(18, 42)), ((1, 2), range(6, 54, 2))]
+)
+def test_a_stretch_that_is_lost_in_wide_steps_is_solved_frame_by_frame(lost_steps, used, monkeypatch):
+    state = SceneState(torch.eye(4)[None], torch.ones(1, 1), torch.tensor(0.0))
+    solved = Submap(state, PointGrid(1, 1, 4, 4), torch.zeros(1, 6, 6), torch.ones(1))
+
+    def feed_forward(part: ClipSolving) -> Submap:
+        first, second = part.images.frames[:2, 0, 0, 0].tolist()
+        return replace(solved, notes=(MISFIT,) if second - first in lost_steps else ())
+
+    monkeypatch.setattr(ClipSolving, "feed_forward", feed_forward)
+    frames = torch.arange(60, dtype=torch.uint8)[:, None, None, None].expand(60, 3, 4, 4)
+    solver = CameraSolver(window=24)
+    part, _ = solver._solve_stretch(WorkingImages(frames, solver.features, solver.levels), None)
+    assert part.images.frames[:, 0, 0, 0].tolist() == list(used)

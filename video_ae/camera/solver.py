@@ -34,7 +34,7 @@ from video_ae.camera.moving_objects import (
 from video_ae.camera.problem import (
     Submap,
 )
-from video_ae.camera.quality_flags import clip_notes, is_guess
+from video_ae.camera.quality_flags import clip_notes, is_guess, misfits
 from video_ae.camera.registration import register_frames
 from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.working_images import WorkingImages
@@ -250,16 +250,25 @@ class CameraSolver(CameraEncoder):
             return None
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
-        selected = selected[:: max(1, min(_LENS_STEP, len(selected) // self.window))]
-        first = max(0, (len(selected) - self.window) // 2)
-        solving = ClipSolving(self, images.select(selected[first : first + self.window]), focal_over_width)
-        whole = solving.feed_forward()
+        solving, whole = self._solve_stretch(images.select(selected), focal_over_width)
         if is_guess(whole.notes):
             return None
         solved = solving.polish(solving.parts[0], whole, 1, focal_over_width, REFINE_SIZE, REFINE_GAPS)
         graph, state = solved.graph, solved.state
         priors = self.outer_loop.priors(graph, state, solved.known)
         return search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
+
+    def _solve_stretch(self, images: WorkingImages, focal_over_width: float | None) -> tuple[ClipSolving, Submap]:
+        """A stretch in the middle of a clip; where frames far apart are lost, the frames between are solved instead."""
+        tried, count = list[tuple[ClipSolving, Submap]](), len(images.frames)
+        for step in dict.fromkeys((max(1, min(_LENS_STEP, count // self.window)), 1)):
+            spread = range(0, count, step)
+            first = max(0, (len(spread) - self.window) // 2)
+            part = ClipSolving(self, images.select(list(spread[first : first + self.window])), focal_over_width)
+            tried.append((part, part.feed_forward()))
+            if not misfits(tried[-1][1].notes):
+                return tried[-1]
+        return tried[0]
 
 
 def _agree(estimate: CameraEstimate, expected_focal: float) -> bool:
