@@ -19,7 +19,7 @@ from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_selection import FEWEST_FRAMES, select_frames
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
-from video_ae.camera.lens_search import search_lens
+from video_ae.camera.lens_search import STRONG_RADIAL, search_lens
 from video_ae.camera.moving_objects import (
     UnguidedFlow,
     leave_out_moving,
@@ -196,7 +196,7 @@ class CameraSolver(CameraEncoder):
 
     def _leave_out_moving(self, solving: ClipSolving, solved: Submap) -> tuple[ClipSolving, Submap]:
         """Solved anew without what moves by itself, where the rest fits clearly better."""
-        matches = UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
+        matches = self._unguided(solving)
         if is_guess(solved.notes) or not looks_moving(matches.errors(solved)):
             return solving, solved
 
@@ -244,7 +244,14 @@ class CameraSolver(CameraEncoder):
         solved = solving.polish(solving.parts[0], whole, 1, focal_over_width, REFINE_SIZE, REFINE_GAPS)
         graph, state = solved.graph, solved.state
         priors = self.outer_loop.priors(graph, state, solved.known)
-        return search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
+        found = search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
+        weak = found is not None and found.radial > STRONG_RADIAL and not any(found.centre)
+        if weak and looks_moving(self._unguided(solving).errors(whole)):
+            return None  # a weak lens explains no such errors, but people can be taken for one
+        return found
+
+    def _unguided(self, solving: ClipSolving) -> UnguidedFlow:
+        return UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
 
     def _solve_stretch(self, images: WorkingImages, focal_over_width: float | None) -> tuple[ClipSolving, Submap]:
         """A stretch in the middle of a clip; where frames far apart are lost, the frames between are solved instead."""
