@@ -21,8 +21,7 @@ from video_ae.camera.reprojection import predict_points
 from video_ae.geometry.pinhole import sample
 
 _BETTER = 0.9  # part of the error of what fits best that leaving the rest out leaves at most
-_FIRST_ROUNDS, _ROUNDS = 2, 6  # of leaving out and solving: from each start, and from the better one
-_CONVERGED, _PATIENCE = 0.98, 2  # rounds that gain less are waited for
+_ROUNDS, _CONVERGED, _PATIENCE = 8, 0.98, 2  # of leaving out and solving; rounds that gain less are waited for
 _TRACKED, _DEPTH_STEPS = 4, 6  # averages along matches; steps for the depths that suit cameras best
 _SUSPICIOUS_PART = 0.1  # of a clip: still ones have up to 0.05, those with people 0.23 and more
 _GAPS, _STRETCH = (1, 2, 4, 6), 32  # of the matches, and frames that are matched at once
@@ -32,6 +31,7 @@ _LARGEST = 5 / 64  # of the shorter side: errors above it count as this much
 
 Trial = TypeVar("Trial", bound=tuple[Any, Submap])
 """How a clip was solved, and the solution."""
+Errors = Float[Tensor, "frame rows columns"]
 
 
 @dataclass(frozen=True)
@@ -121,32 +121,35 @@ def leave_out_moving(
         matches: of the clip.
         solve: the clip anew, from how far each part of its frames stays where it is, 0 to 1.
     """
-    errors = matches.unexplained(first[1])
-    least, upper = trimmed_error(errors), torch.zeros_like(errors)
+
+    def of_scene(found: Trial) -> Errors:
+        return with_borders(matches.errors(found[1]))
+
+    def of_cameras(found: Trial) -> Errors:
+        return matches.unexplained(found[1])
+
+    errors = of_scene(first)
+    upper = torch.zeros_like(errors)
     upper[:, : errors.shape[1] // 2] = 1
-    starts = [_trimmed(start, matches, solve, _FIRST_ROUNDS) for start in (first, solve(upper))]
-    found, left = min(starts, key=lambda one: one[1])
-    if left < _CONVERGED * least:
-        found, left = _trimmed(found, matches, solve, _ROUNDS)
-    return found if left < _BETTER * least else first
+    tried = [_trimmed(first, of_scene, solve), _trimmed(solve(upper), of_cameras, solve)]
+    best = min(tried, key=lambda found: trimmed_error(of_cameras(found)))
+    return best if trimmed_error(of_scene(best)) < _BETTER * trimmed_error(errors) else first
 
 
-def _trimmed(
-    start: Trial, matches: UnguidedFlow, solve: Callable[[Float[Tensor, "frame rows columns"]], Trial], rounds: int
-) -> tuple[Trial, float]:
-    """The best of some rounds of leaving out what fits worst, and its error."""
-    errors = matches.unexplained(start[1])
-    best, least, waited = start, trimmed_error(errors), 0
-    for _ in range(rounds):
+def _trimmed(start: Trial, errors_of: Callable[[Trial], Errors], solve: Callable[[Errors], Trial]) -> Trial:
+    """The best of some rounds of leaving out what fits worst."""
+    best, errors = start, errors_of(start)
+    least, waited = trimmed_error(errors), 0
+    for _ in range(_ROUNDS):
         found = solve(static_part(errors))
-        errors = matches.unexplained(found[1])
+        errors = errors_of(found)
         left = trimmed_error(errors)
         waited = 0 if left < _CONVERGED * least else waited + 1
         if left < least:
             best, least = found, left
         if waited == _PATIENCE:
             break
-    return best, least
+    return best
 
 
 def looks_moving(errors: Float[Tensor, "frame rows columns"]) -> bool:
