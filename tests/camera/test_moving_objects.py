@@ -1,9 +1,7 @@
 """What moves by itself is found and left out."""
 
-from dataclasses import replace
 from functools import cache
 
-import pytest
 import torch
 import torch.nn.functional as F
 
@@ -11,7 +9,6 @@ from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph, frame_pairs
 from video_ae.camera.moving_objects import (
     UnguidedFlow,
-    leave_out_moving,
     looks_moving,
     static_part,
     trimmed_error,
@@ -72,28 +69,6 @@ def test_what_moves_by_itself_is_found_where_it_is():
     true = true.flatten(1)[:, graph.pixels].view_as(found) > 0.5
     assert (found & true).sum() / (found | true).sum() > 0.6
     assert trimmed_error(errors) < 0.3 * errors.mean()
-
-
-def test_cameras_are_not_blamed_for_depths():
-    matches = matches_of(moving=False)
-    truth = solution(matches.graph)
-    depth = truth.state.inverse_depth * torch.where(matches.graph.points[:, 0] < 0, 3.0, 1.0)
-    wrong = replace(truth, state=replace(truth.state, inverse_depth=depth))
-    assert looks_moving(matches.errors(wrong))
-    assert not looks_moving(matches.unexplained(wrong))
-
-
-@pytest.mark.parametrize("solvable", [True, False])
-def test_a_clip_whose_solution_is_drawn_along_begins_again_with_its_upper_half(solvable):
-    truth = solution(matches_of(moving=True).graph)
-    lost = replace(truth, state=replace(truth.state, camera_from_world=torch.eye(4).repeat(COUNT, 1, 1)))
-
-    def solve(static: torch.Tensor) -> tuple[str, Submap]:
-        upper = bool((static[:, : static.shape[1] // 2] == 1).all() and (static[:, static.shape[1] // 2 :] == 0).all())
-        return ("upper", truth) if upper and solvable else ("anew", lost)
-
-    how, found = leave_out_moving(("first", lost), matches_of(moving=True), solve)
-    assert (how, found) == (("upper", truth) if solvable else ("first", lost))
 
 
 def test_long_clips_are_matched_in_stretches_that_overlap():

@@ -2,36 +2,26 @@
 
 A person who fills a third of the image draws a whole solution after him. So the worst part of the image is left out,
 the clip is solved anew, and so on as long as what is left fits clearly better (least trimmed squares, Rousseeuw 1984).
-It begins twice: with the whole solution, and with one of the upper half of the images, which people hide least.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState, Submap
+from video_ae.camera.problem import Correspondences, Submap
 from video_ae.camera.reprojection import predict_points
-from video_ae.geometry.pinhole import sample
 
-_BETTER = 0.9  # part of the error of what fits best that leaving the rest out leaves at most
-_ROUNDS, _CONVERGED, _PATIENCE = 8, 0.98, 2  # of leaving out and solving; rounds that gain less are waited for
-_TRACKED, _DEPTH_STEPS = 4, 6  # averages along matches; steps for the depths that suit cameras best
+BETTER = 0.9  # part of the error of what fits best that leaving the rest out leaves at most
+ROUNDS, CONVERGED, PATIENCE = 8, 0.98, 2  # of leaving out and solving; rounds that gain less are waited for
 _SUSPICIOUS_PART = 0.1  # of a clip: still ones have up to 0.05, those with people 0.23 and more
 _GAPS, _STRETCH = (1, 2, 4, 6), 32  # of the matches, and frames that are matched at once
 _OFF = 0.8 / 64  # of the shorter side: an error that no still scene has
 _KEPT = 0.55  # part of a clip that is never left out, however badly it fits: half and a margin
 _LARGEST = 5 / 64  # of the shorter side: errors above it count as this much
-
-Trial = TypeVar("Trial", bound=tuple[Any, Submap])
-"""How a clip was solved, and the solution."""
-Errors = Float[Tensor, "frame rows columns"]
 
 
 @dataclass(frozen=True)
@@ -57,22 +47,18 @@ class UnguidedFlow:
         parts = [list(range(start, min(start + _STRETCH, graph.count))) for start in starts]
         return cls(graph, tuple((part, graph.part(part).initial_correspondences(_GAPS)) for part in parts))
 
-    def errors(self, solved: Submap, own_depths: bool = True) -> Float[Tensor, "frame rows columns"]:
+    def errors(self, solved: Submap) -> Float[Tensor, "frame rows columns"]:
         """How far matches lie from where a solution sees them, in parts of the shorter side: means of 3 x 3 points.
 
         Args:
             solved: all frames of the clip.
-            own_depths: whether points have the depths of the solution; else those that suit its cameras best.
         """
         graph, grid = self.graph, self.graph.grid
         state = graph.resample(solved.state, solved.grid)
         total, count = (torch.zeros(graph.count, len(graph.points), device=graph.device) for _ in range(2))
         side = min(grid.width, grid.height)
         for frames, matches in self.stretches:
-            part = state.select(frames)
-            if not own_depths:
-                part = self._with_best_depths(part.normalized(), matches)
-            seen = predict_points(part, matches.points, matches.source, matches.target)
+            seen = predict_points(state.select(frames), matches.points, matches.source, matches.target)
             off = ((seen.image - matches.matched).norm(dim=-1) / side).clamp_max(_LARGEST)
             weight, numbers = matches.reliable.to(off.dtype), torch.tensor(frames, device=graph.device)[matches.source]
             total.index_add_(0, numbers, weight * off)
@@ -80,76 +66,6 @@ class UnguidedFlow:
         mean = total / count.clamp_min(1)
         maps, known = (one.view(-1, 1, grid.rows, grid.columns) for one in (mean, (count > 0).to(mean.dtype)))
         return (F.avg_pool2d(maps * known, 3, 1, 1) / F.avg_pool2d(known, 3, 1, 1).clamp_min(1e-3))[:, 0]
-
-    def unexplained(self, solved: Submap) -> Float[Tensor, "frame rows columns"]:
-        """The errors of a solution's cameras, spread to the points around.
-
-        What was left out has no depth of its own in the solution, so each point gets the one that suits its matches.
-        What moves keeps moving, so errors are averaged along the matches.
-
-        Args:
-            solved: all frames of the clip.
-        """
-        return with_borders(self._along_matches(self.errors(solved, own_depths=False)))
-
-    def _with_best_depths(self, part: SceneState, matches: Correspondences) -> SceneState:
-        ones = torch.ones_like(part.inverse_depth)
-        priors = Priors(self.graph.smoothed(part.inverse_depth), ones, part.log_focal, 0.0)
-        return minimise(part, matches, priors, _DEPTH_STEPS, FreeParameters(cameras=False, focal=False))[0]
-
-    def _along_matches(self, errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "frame rows columns"]:
-        size = torch.tensor([self.graph.width, self.graph.height], device=self.graph.device)
-        for _ in range(_TRACKED):
-            total, count = errors.flatten(1).clone(), torch.ones_like(errors).flatten(1)
-            for frames, matches in self.stretches:
-                numbers, weight = torch.tensor(frames, device=size.device), matches.reliable.to(total.dtype)
-                uv = (matches.matched / size + 0.5)[:, None]
-                there = sample(errors[numbers[matches.target], None], uv, "border").flatten(1)
-                total.index_add_(0, numbers[matches.source], weight * there)
-                count.index_add_(0, numbers[matches.source], weight)
-            errors = (total / count).view_as(errors)
-        return errors
-
-
-def leave_out_moving(
-    first: Trial, matches: UnguidedFlow, solve: Callable[[Float[Tensor, "frame rows columns"]], Trial]
-) -> Trial:
-    """The solution of a clip without what moves by itself; the first one where the rest does not fit clearly better.
-
-    Args:
-        first: solution of the whole images.
-        matches: of the clip.
-        solve: the clip anew, from how far each part of its frames stays where it is, 0 to 1.
-    """
-
-    def of_scene(found: Trial) -> Errors:
-        return with_borders(matches.errors(found[1]))
-
-    def of_cameras(found: Trial) -> Errors:
-        return matches.unexplained(found[1])
-
-    errors = of_scene(first)
-    upper = torch.zeros_like(errors)
-    upper[:, : errors.shape[1] // 2] = 1
-    tried = [_trimmed(first, of_scene, solve), _trimmed(solve(upper), of_cameras, solve)]
-    best = min(tried, key=lambda found: trimmed_error(of_cameras(found)))
-    return best if trimmed_error(of_scene(best)) < _BETTER * trimmed_error(errors) else first
-
-
-def _trimmed(start: Trial, errors_of: Callable[[Trial], Errors], solve: Callable[[Errors], Trial]) -> Trial:
-    """The best of some rounds of leaving out what fits worst."""
-    best, errors = start, errors_of(start)
-    least, waited = trimmed_error(errors), 0
-    for _ in range(_ROUNDS):
-        found = solve(static_part(errors))
-        errors = errors_of(found)
-        left = trimmed_error(errors)
-        waited = 0 if left < _CONVERGED * least else waited + 1
-        if left < least:
-            best, least = found, left
-        if waited == _PATIENCE:
-            break
-    return best
 
 
 def looks_moving(errors: Float[Tensor, "frame rows columns"]) -> bool:

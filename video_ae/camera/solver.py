@@ -21,10 +21,14 @@ from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.lens_search import STRONG_RADIAL, search_lens
 from video_ae.camera.moving_objects import (
+    BETTER,
+    CONVERGED,
+    PATIENCE,
+    ROUNDS,
     UnguidedFlow,
-    leave_out_moving,
     looks_moving,
     static_part,
+    trimmed_error,
     with_borders,
 )
 from video_ae.camera.problem import (
@@ -195,16 +199,24 @@ class CameraSolver(CameraEncoder):
         return images, ClipSolving(self, images.select(selected), None), found[1], zoom
 
     def _leave_out_moving(self, solving: ClipSolving, solved: Submap) -> tuple[ClipSolving, Submap]:
-        """Solved anew without what moves by itself, where the rest fits clearly better."""
+        """Solved anew without what moves by itself, as long as the rest fits clearly better."""
         matches = self._unguided(solving)
-        if is_guess(solved.notes) or not looks_moving(matches.errors(solved)):
+        errors = matches.errors(solved)
+        if not looks_moving(errors) or is_guess(solved.notes):
             return solving, solved
-
-        def solve(static: Tensor) -> tuple[ClipSolving, Submap]:
-            trial = ClipSolving(self, solving.images.showing(static), solving.focal)
-            return trial, trial.feed_forward()
-
-        return leave_out_moving((solving, solved), matches, solve)
+        errors = with_borders(errors)
+        best, least, first, waited = (solving, solved), trimmed_error(errors), trimmed_error(errors), 0
+        for _ in range(ROUNDS):
+            trial = ClipSolving(self, solving.images.showing(static_part(errors)), solving.focal)
+            found = trial.feed_forward()
+            errors = with_borders(matches.errors(found))
+            left = trimmed_error(errors)
+            waited = 0 if left < CONVERGED * least else waited + 1
+            if left < least:
+                best, least = (trial, found), left
+            if waited == PATIENCE:
+                break
+        return best if least < BETTER * first else (solving, solved)
 
     def _register(self, images: WorkingImages, selected: list[int], solved: Submap) -> Submap:
         """All frames of a clip, some of which are solved."""
