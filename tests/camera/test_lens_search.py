@@ -1,16 +1,32 @@
 """A lens is found from matches where there is one, and only there."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from video_ae.camera import solver as camera_solver
 from video_ae.camera.bundle_adjustment import minimise
+from video_ae.camera.clip_solving import ClipSolving, Solution
 from video_ae.camera.correction_fit import CorrectionFit, resampled
+from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.lens_search import bend_back, search_lens
-from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
+from video_ae.camera.problem import (
+    Correspondences,
+    FreeParameters,
+    KnownParameters,
+    PointGrid,
+    Priors,
+    SceneState,
+    Submap,
+)
+from video_ae.camera.quality_flags import MISFIT
 from video_ae.camera.reprojection import predict_points
+from video_ae.camera.solver import CameraSolver
+from video_ae.camera.working_images import WorkingImages
 from video_ae.geometry.se3 import se3_exp
+from video_ae.types import LensOffset
 
 SIZE, FOCAL = (96, 72), 80.0
 FRAMES = 8
@@ -102,3 +118,40 @@ def test_a_radial_coefficient_that_no_phone_has_is_not_believed():
 def test_matches_that_are_merely_wrong_make_no_lens():
     state, matches, priors = seen_through(torch.zeros(3), noise=1.0)
     assert search_lens(state, replace(matches), priors, FreeParameters(), SIZE) is None
+
+
+STILL = SceneState(torch.eye(4)[None], torch.ones(1, 4), torch.tensor(0.0))
+SOLVED = Submap(STILL, PointGrid(2, 2, 8, 8), torch.zeros(1, 6, 6), torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("lost_steps", "used"), [((), range(6, 54, 2)), ((2,), range(18, 42)), ((1, 2), range(6, 54, 2))]
+)
+def test_a_stretch_that_is_lost_in_wide_steps_is_solved_frame_by_frame(lost_steps, used, monkeypatch):
+    def feed_forward(part: ClipSolving) -> Submap:
+        first, second = part.images.frames[:2, 0, 0, 0].tolist()
+        return replace(SOLVED, notes=(MISFIT,) if second - first in lost_steps else ())
+
+    monkeypatch.setattr(ClipSolving, "feed_forward", feed_forward)
+    frames = torch.arange(60, dtype=torch.uint8)[:, None, None, None].expand(60, 3, 4, 4)
+    solver = CameraSolver(window=24)
+    part, _ = solver._solve_stretch(WorkingImages(frames, solver.features, solver.levels), None)
+    assert part.images.frames[:, 0, 0, 0].tolist() == list(used)
+
+
+@pytest.mark.parametrize("moves", [True, False])
+@pytest.mark.parametrize(("k1", "centre", "told_apart"), [(0.04, 0.0, False), (-0.3, 0.0, True), (0.0, 0.03, True)])
+def test_people_are_not_taken_for_a_weak_lens(k1, centre, told_apart, moves, monkeypatch):
+    found = LensOffset(k1, (centre, 0.0), 0.7)
+    solver = CameraSolver(search_size=8)
+    graph = FrameGraph(torch.rand(1, 3, 8, 8), solver.features, 1, 4)
+    none = torch.zeros(0, dtype=torch.long)
+    matches = Correspondences(none, none, graph.points, torch.zeros(0, 4, 2), torch.zeros(0, 4, 2, 2))
+    solution = Solution(graph, STILL, matches, KnownParameters(None))
+    monkeypatch.setattr(ClipSolving, "feed_forward", lambda part: SOLVED)
+    monkeypatch.setattr(ClipSolving, "polish", lambda part, *given: solution)
+    monkeypatch.setattr(camera_solver, "select_frames", lambda graph: list(range(16)))
+    monkeypatch.setattr(camera_solver, "search_lens", lambda *given: found)
+    monkeypatch.setattr(camera_solver, "looks_moving", lambda errors: moves)
+    monkeypatch.setattr(CameraSolver, "_unguided", lambda *given: SimpleNamespace(errors=lambda solved: None))
+    assert solver.find_lens(torch.rand(16, 3, 8, 8)) == (found if told_apart or not moves else None)

@@ -1,5 +1,7 @@
 """What moves by itself is found and left out."""
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 
@@ -41,9 +43,14 @@ def solution(graph: FrameGraph) -> Submap:
     return Submap(state, graph.grid, torch.zeros(COUNT, 6, 6), torch.ones(COUNT))
 
 
+@cache
+def matches_of(moving: bool) -> UnguidedFlow:
+    return UnguidedFlow.of(FrameGraph(walk(moving), LocalContrast(), 4, 3))
+
+
 def errors_of(moving: bool) -> tuple[torch.Tensor, FrameGraph]:
-    graph = FrameGraph(walk(moving), LocalContrast(), 4, 3)
-    return UnguidedFlow.of(graph).errors(solution(graph)), graph
+    matches = matches_of(moving)
+    return matches.errors(solution(matches.graph)), matches.graph
 
 
 def test_a_still_scene_is_left_alone():
@@ -65,7 +72,7 @@ def test_what_moves_by_itself_is_found_where_it_is():
 
 
 def test_long_clips_are_matched_in_stretches_that_overlap():
-    frames = torch.cat([walk(True)] * 7)
+    frames = F.interpolate(torch.cat([walk(True)] * 7), scale_factor=0.25)
     matches = UnguidedFlow.of(FrameGraph(frames, LocalContrast(), 4, 6))
     numbers = [part for part, _ in matches.stretches]
     assert [part[0] for part in numbers] == [0, 26, 52]

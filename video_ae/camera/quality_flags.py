@@ -85,6 +85,15 @@ def is_guess(notes: Sequence[str]) -> bool:
     return any(flag in note for note in notes for flag in GUESSES)
 
 
+def misfits(notes: Sequence[str]) -> bool:
+    """Whether a note says that no still scene explains what was matched.
+
+    Args:
+        notes: of an estimate.
+    """
+    return any(MISFIT in note for note in notes)
+
+
 def parallax(state: SceneState, matches: Correspondences) -> float:
     """Flow that comes from translation, in pixels, which a quarter of the reliable correspondences exceed.
 

@@ -19,7 +19,7 @@ from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_selection import FEWEST_FRAMES, select_frames
 from video_ae.camera.initialization import Initialization
 from video_ae.camera.iteration import OuterLoop
-from video_ae.camera.lens_search import search_lens
+from video_ae.camera.lens_search import STRONG_RADIAL, search_lens
 from video_ae.camera.moving_objects import (
     BETTER,
     CONVERGED,
@@ -34,7 +34,7 @@ from video_ae.camera.moving_objects import (
 from video_ae.camera.problem import (
     Submap,
 )
-from video_ae.camera.quality_flags import clip_notes, is_guess
+from video_ae.camera.quality_flags import clip_notes, is_guess, misfits
 from video_ae.camera.registration import register_frames
 from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.working_images import WorkingImages
@@ -200,7 +200,7 @@ class CameraSolver(CameraEncoder):
 
     def _leave_out_moving(self, solving: ClipSolving, solved: Submap) -> tuple[ClipSolving, Submap]:
         """Solved anew without what moves by itself, as long as the rest fits clearly better."""
-        matches = UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
+        matches = self._unguided(solving)
         errors = matches.errors(solved)
         if not looks_moving(errors) or is_guess(solved.notes):
             return solving, solved
@@ -250,16 +250,32 @@ class CameraSolver(CameraEncoder):
             return None
         images = WorkingImages(frames, self.features, self.levels)
         selected = select_frames(images.graph(self.search_size, self.point_step))
-        selected = selected[:: max(1, min(_LENS_STEP, len(selected) // self.window))]
-        first = max(0, (len(selected) - self.window) // 2)
-        solving = ClipSolving(self, images.select(selected[first : first + self.window]), focal_over_width)
-        whole = solving.feed_forward()
+        solving, whole = self._solve_stretch(images.select(selected), focal_over_width)
         if is_guess(whole.notes):
             return None
         solved = solving.polish(solving.parts[0], whole, 1, focal_over_width, REFINE_SIZE, REFINE_GAPS)
         graph, state = solved.graph, solved.state
         priors = self.outer_loop.priors(graph, state, solved.known)
-        return search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
+        found = search_lens(state, solved.matches, priors, solved.known.free, (graph.width, graph.height))
+        weak = found is not None and found.radial > STRONG_RADIAL and not any(found.centre)
+        if weak and looks_moving(self._unguided(solving).errors(whole)):
+            return None  # a weak lens explains no such errors, but people can be taken for one
+        return found
+
+    def _unguided(self, solving: ClipSolving) -> UnguidedFlow:
+        return UnguidedFlow.of(solving.images.graph(self.search_size, self.point_step))
+
+    def _solve_stretch(self, images: WorkingImages, focal_over_width: float | None) -> tuple[ClipSolving, Submap]:
+        """A stretch in the middle of a clip; where frames far apart are lost, the frames between are solved instead."""
+        tried, count = list[tuple[ClipSolving, Submap]](), len(images.frames)
+        for step in dict.fromkeys((max(1, min(_LENS_STEP, count // self.window)), 1)):
+            spread = range(0, count, step)
+            first = max(0, (len(spread) - self.window) // 2)
+            part = ClipSolving(self, images.select(list(spread[first : first + self.window])), focal_over_width)
+            tried.append((part, part.feed_forward()))
+            if not misfits(tried[-1][1].notes):
+                return tried[-1]
+        return tried[0]
 
 
 def _agree(estimate: CameraEstimate, expected_focal: float) -> bool:
