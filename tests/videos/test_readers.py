@@ -10,6 +10,7 @@ import torch
 from sample_videos import COUNT, GROUPS, encode, number_in, uneven_ticks
 
 from video_ae.errors import UserError
+from video_ae.videos import pyav_reader
 from video_ae.videos.base import VideoReader
 from video_ae.videos.index import index_video
 from video_ae.videos.open import open_video
@@ -105,6 +106,23 @@ def test_pyav_seeks_instead_of_decoding_from_the_start(videos: dict[str, Path], 
     for number in (50, 51, 20, 35):
         reader.read([number])
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize("kind", ["closed", "matroska", "hevc", "open"])
+def test_pyav_decodes_no_frame_in_vain(videos: dict[str, Path], monkeypatch, kind: str) -> None:
+    """A keyframe comes every 15 frames, of which one is shown: those before it are not decoded for a frame after it."""
+    decoded: list[int] = []
+    decode = pyav_reader._decode
+    monkeypatch.setattr(
+        pyav_reader, "_decode", lambda packets: (decoded.append(1) or frame for frame in decode(packets))
+    )
+    reader = open_video(videos[kind], "pyav")
+    reader.read(range(COUNT))
+    assert len(decoded) == COUNT
+    reader.read([37])
+    assert len(decoded) <= COUNT + 15
+    reader.read([38, 39])
+    assert len(decoded) <= COUNT + 17
 
 
 def test_cut_off_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

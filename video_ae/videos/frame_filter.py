@@ -67,7 +67,7 @@ def _steps(shown: Presentation, size: tuple[int, int] | None, folder: Path) -> l
     if shown.crop is not None:
         (width, height), left, top = shown.cropped_size, shown.crop.left, shown.crop.top
         steps += [("crop", {"out_w": str(width), "out_h": str(height), "x": str(left), "y": str(top), "exact": "1"})]
-    scaling = {} if size is None else {"w": str(size[0]), "h": str(size[1]), "flags": _SCALING}
+    scaling = {} if size is None else {"w": str(size[0]), "h": str(size[1]), "flags": _SCALING, "threads": "1"}
     if shown.transfer is not None:
         table = write_table(folder, shown.transfer)
         steps += [

@@ -1,6 +1,6 @@
 """PyAV: exact everywhere, brings its own FFmpeg."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, groupby
@@ -91,7 +91,7 @@ class PyAVReader(IndexedVideo):
         """The frame that is shown at `pts`, or None if decoding never puts it out."""
         start = bisect_right(self._key_pts, pts) - 1
         key_pts = self._key_pts[start] if start >= 0 else None
-        if self._last_pts is None or self._last_pts >= pts or (key_pts is not None and key_pts > self._last_pts):
+        if self._last_pts is None or self._last_pts >= pts or (key_pts is not None and self._lies_ahead(key_pts)):
             self._start(None if key_pts is None else self._index.starts[start])
         for frame in self._frames:
             self._last_pts = frame.pts if frame.pts is not None else self._last_pts
@@ -101,17 +101,23 @@ class PyAVReader(IndexedVideo):
                 break
         return None
 
+    def _lies_ahead(self, key_pts: int) -> bool:
+        """Whether seeking a keyframe passes over frames: it does not where that keyframe comes next."""
+        assert self._last_pts is not None
+        return bisect_left(self._index.pts, key_pts) > bisect_right(self._index.pts, self._last_pts)
+
     def _start(self, key: tuple[int, int] | None) -> None:
         """Starts decoding at a keyframe (pts, dts), or at the start of the file if the container cannot seek there."""
         if key is not None and key[0] > self._key_pts[0]:
             if self._container is None:
                 self._open()
-            self._container.seek(key[1], stream=self._stream)
-            packets = self._container.demux(self._stream)
-            first = next(packets)
-            if first.pts is not None and first.pts <= key[0]:
-                self._frames, self._last_pts = _decode(chain([first], packets)), None
-                return
+            for time in key:  # with B-frames in mp4, seeking the dts ends at the keyframe before
+                self._container.seek(time, stream=self._stream)
+                packets = self._container.demux(self._stream)
+                first = next(packets)
+                if first.pts == key[0] or (time == key[1] and first.pts is not None and first.pts < key[0]):
+                    self._frames, self._last_pts = _decode(chain([first], packets)), None
+                    return
         self._open()
 
     def _open(self) -> None:
