@@ -22,9 +22,10 @@ COMMANDS = [
     f"interpolate walk.mp4 {FEW} --out OUT.mp4",
     f"follow --motion walk.mp4 --scene walk.mp4 {FEW} --out OUT.mp4",
     "prepare videos --size 32 --out OUT",
+    f"latent --weights {Path(__file__).parents[1] / 'golden' / 'before' / 'plain'} --data videos --out OUT",
 ]
 ROOM = 1000  # bytes a file
-KEPT = r"new/\.parts|\.new-unfinished"  # what `prepare` and `reconstruct` go on with
+KEPT = r"prepare/\.parts|\.reconstruct-unfinished"  # what `prepare` and `reconstruct` go on with
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def test_one_sentence_and_nothing_half_written(command, inputs, monkeypatch, cap
     capsys.readouterr()
     before = content()
     with room(ROOM):
-        assert main(command.replace("OUT", "new").split()) == 2
+        assert main(command.replace("OUT", command.split()[0]).split()) == 2
     said = capsys.readouterr().err
     assert "the disk is full" in said
     assert said.count("video-ae: ") == 1
