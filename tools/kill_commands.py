@@ -30,7 +30,7 @@ import torch
 DEFAULT = ["--config", "configs/autoencoder_convolutional.yaml", "--data.root", "data/walkthroughs/validation",
            "--trainer.checkpoint_every", "3", "--trainer.validate_every", "10", "--trainer.log_every", "1",
            "--trainer.max_steps", "40", "--trainer.max_time", "null", "--trainer.accelerator", "cpu"]  # fmt: skip
-PATIENCE = 20  # seconds in which the helpers of a killed command must end
+PATIENCE = 60  # seconds in which the helpers of a killed command must end; on a busy machine, importing takes long
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["video_ae.cli.main", "video_ae.training.train", "video_ae.preparation.prepare"])
 

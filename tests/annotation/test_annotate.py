@@ -35,7 +35,7 @@ pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow, which writes the ta
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("source")
-    write(root / "film.mp4", pan(0, 5), pan(1, 6))  # two shots
+    write(root / "film.mp4", pan(0, 12), pan(1, 13))  # two shots
     (root / "deep").mkdir()
     (root / "deep" / "broken.mp4").write_text("<html>404</html>" * 99)
     return root
@@ -76,7 +76,7 @@ def annotations(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_shot_has_a_row_and_cameras(annotations: Path, source: Path) -> None:
     rows = pq.read_table(annotations / "annotations.parquet").to_pylist()
     assert [(row["video"], row["segment"], row["first_frame"], row["frames"]) for row in rows] == [
-        ("deep/broken", 0, 0, 0), ("film", 0, 0, 5), ("film", 1, 5, 6),
+        ("deep/broken", 0, 0, 0), ("film", 0, 0, 12), ("film", 1, 12, 13),
     ]  # fmt: skip
     assert "cannot be read" in rows[0]["reason"]
     assert rows[0]["folder"] == ""
