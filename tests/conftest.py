@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from urllib.request import Request, urlopen
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # gsply's loops would give torch as many (see `formats/splats.py`)
 
 import fsspec
 import pytest

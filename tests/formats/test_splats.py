@@ -66,6 +66,18 @@ def test_gsply_reads_the_same_scene(tmp_path, original, name):
     assert psnr(image(tmp_path / "back.ply"), original) > 40
 
 
+@pytest.mark.parametrize("name", ["a.spz", "a.compressed.ply"])
+def test_torch_keeps_its_threads(tmp_path, name):
+    """gsply 0.4.6 on Numba 0.68 gives torch as many as Numba has, which is one in these tests."""
+    pytest.importorskip("gsply", reason="the extra `splats` is not installed")
+    torch.set_num_threads(2)
+    try:
+        WRITERS[name](tmp_path / name, cloud())
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def transform(tmp_path_factory):
     """A function: (input, output) -> splat-transform converts."""

@@ -12,6 +12,8 @@ The first two hold the world's axes as they are.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,8 @@ def write_spz(path: Path, cloud: GaussianCloud) -> None:
     bits = min(math.floor(math.log2(_INTEGER / max(far, 1e-9))), _MOST_BITS)
     if bits < 0:
         raise UserError(f"The scene reaches to {far:.3g}, and SPZ holds positions up to {_INTEGER}: export it as PLY.")
-    write_atomically(path, lambda part: gsply.write_spz(part, _gsply_data(gsply, cloud), fractional_bits=bits))
+    with _torch_keeps_its_threads():
+        write_atomically(path, lambda part: gsply.write_spz(part, _gsply_data(gsply, cloud), fractional_bits=bits))
 
 
 def write_compressed_ply(path: Path, cloud: GaussianCloud) -> None:
@@ -61,7 +64,8 @@ def write_compressed_ply(path: Path, cloud: GaussianCloud) -> None:
     """
     gsply = _library("gsply")
     near = cloud.select(morton_order(cloud.centres.cpu()))  # chunks are small, and their steps with them
-    write_bytes_atomically(path, gsply.compress_to_bytes(_gsply_data(gsply, near)))
+    with _torch_keeps_its_threads():
+        write_bytes_atomically(path, gsply.compress_to_bytes(_gsply_data(gsply, near)))
 
 
 def write_gltf(path: Path, cloud: GaussianCloud) -> None:
@@ -117,6 +121,16 @@ def _gltf_file(gltf: Any, attributes: dict[str, int], columns: list[np.ndarray])
         file.accessors[0].min, file.accessors[0].max = (edge(columns[0], 0).tolist() for edge in (np.min, np.max))
     file.set_binary_blob(b"".join(column.tobytes() for column in columns))
     return file
+
+
+@contextmanager
+def _torch_keeps_its_threads() -> Iterator[None]:
+    """gsply's loops run on Numba's OpenMP threads, and torch shares that library and its number of threads."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _gsply_data(gsply: Any, cloud: GaussianCloud) -> Any:
