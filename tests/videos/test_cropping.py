@@ -2,7 +2,9 @@
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -17,10 +19,17 @@ CROP, NO_CROP = Crop(left=16, right=8, top=4, bottom=10), Crop(0, 0, 0, 0)
 CLAP_PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 
 
+@cache
+def encoded(suffix: str) -> bytes:
+    """One file for all crops: encoded twice, some pixels may differ."""
+    with TemporaryDirectory() as folder:
+        return encode((Path(folder) / "a").with_suffix(suffix), count=8).read_bytes()
+
+
 def matroska(path: Path, crop: Crop) -> Path:
     """An mkv with PixelCrop elements, in the place of others that can go."""
-    path = encode(path.with_suffix(".mkv"), count=8)
-    data = bytearray(path.read_bytes())
+    path = path.with_suffix(".mkv")
+    data = bytearray(encoded(path.suffix))
     size = bytes([0xB0, 0x81, WIDTH, 0xBA, 0x81, HEIGHT])
     video = data.index(bytes([0xE0, 0x8A]) + size)
     assert data[video + 16 : video + 27] == bytes.fromhex("ec01") + bytes(6) + bytes([2, 0, 0])  # empty space
@@ -33,8 +42,8 @@ def matroska(path: Path, crop: Crop) -> Path:
 
 def mp4(path: Path, crop: Crop) -> Path:
     """An mp4 with a clean aperture (ISO 14496-12, 12.1.4): sizes and the offset of the centre, as fractions."""
-    path = encode(path.with_suffix(".mp4"), count=8)
-    data = bytearray(path.read_bytes())
+    path = path.with_suffix(".mp4")
+    data = bytearray(encoded(path.suffix))
     width, height = crop.of((WIDTH, HEIGHT))
     fractions = width, 1, height, 1, crop.left - crop.right, 2, crop.top - crop.bottom, 2
     clap = struct.pack(">I4sIIIIiIiI", 40, b"clap", *fractions)
