@@ -50,16 +50,7 @@ def add_to(commands: Any) -> None:
     parser = _add_kind(kinds, "peers", help, "report.html, results.md, results.json and the first peer's poses")
     parser.add_shared(*_DATA, "--focal", "--overwrite")
 
-    parser = _add_kind(kinds, "paper", "the 2021 paper's own protocol, for its own model", files)
-    videos = "videos, or a data set with cameras (docs/data.md)"
-    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help=videos)
-    parser.add_shared("--out")
-    help = "weights of a paper model"
-    parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help=help)
-    parser.add_argument("--frames", type=int, metavar="N", help="of each video, the first N (default: 30)")
-    faults = "of the original, each as a column (default: all; none: the corrected protocol alone)"
-    parser.add_argument("--faults", nargs="*", metavar="NAME", help=faults)
-    parser.add_shared("--device", "--overwrite")
+    _add_paper(_add_kind(kinds, "paper", "the 2021 paper's own protocol, for its own model", files))
 
     help = "plots of an autoencoder's codes: map, interpolations, samples"
     parser = add_command(commands, "latent", help, "lecture.latent_plots:plot_latent", _report_plots)
@@ -79,6 +70,18 @@ def add_to(commands: Any) -> None:
 
 def _add_kind(kinds: Any, name: str, help: str, files: str = "report.html, results.md and results.json") -> Parser:
     return add_command(kinds, name, help, f"evaluation.evaluate:evaluate_{name}", f"Wrote {{out}}: {files}.")
+
+
+def _add_paper(parser: Parser) -> None:
+    videos = "videos, or a data set with cameras (docs/data.md)"
+    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help=videos)
+    parser.add_shared("--out")
+    help = "weights of a paper model"
+    parser.add_argument("--weights", type=Path, required=True, metavar="RUN_OR_FILE", help=help)
+    parser.add_argument("--frames", type=int, metavar="N", help="of each video, the first N (default: 30)")
+    faults = "of the original, each as a column (default: all; none: the corrected protocol alone)"
+    parser.add_argument("--faults", nargs="*", metavar="NAME", help=faults)
+    parser.add_shared("--device", "--overwrite")
 
 
 def _add_views(parser: Parser) -> None:
