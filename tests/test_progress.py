@@ -17,12 +17,14 @@ def clock(monkeypatch):
 def test_without_a_terminal_stages_are_lines_with_the_time_left(capsys, clock):
     with Stages() as stages:
         for second, stage, done in [
-            (0, "cameras", 0), (5, "cameras", 0.1), (20, "cameras", 0.5), (25, "cameras", 0.6), (40, "cameras", 1),
-            (40, "writing", 0), (41, "writing", 1),
+            (0, "cameras", 0), (12, "cameras", 0.1), (20, "cameras", 0.3), (24, "cameras", 0.4), (30, "cameras", 0.7),
+            (40, "cameras", 1), (40, "writing", 0), (41, "writing", 1),
         ]:  # fmt: skip
             clock[0] = float(second)
             stages(stage, done)
-    assert capsys.readouterr().err.splitlines() == ["cameras ...", "cameras: 50%, about 20 s left", "writing ..."]
+    assert capsys.readouterr().err.splitlines() == [
+        "cameras ...", "cameras: 10%", "cameras: 40%, about 24 s left", "writing ...",
+    ]  # fmt: skip
     assert stages.seconds == {"cameras": 40.0, "writing": 1.0}
 
 

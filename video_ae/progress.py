@@ -97,19 +97,23 @@ class _Bars(Progress):
 
 
 class _Lines:
-    """Progress for a log: what begins, and from time to time how far it is and how long it will take."""
+    """Progress for a log: what begins, and from time to time how far it is and how long it will take.
+
+    The time up to a stage's first part says nothing: code is compiled and files are read in it.
+    """
 
     def __init__(self, console: Console) -> None:
-        self._console, self._began, self._said = console, dict[str, float](), 0.0
+        self._console, self._from, self._said = console, dict[str, tuple[float, float]](), 0.0
 
     def __call__(self, stage: str, done: float) -> None:
-        now, text = time.perf_counter(), ""
-        if stage not in self._began or done == 0:
-            text = "" if stage in self._began else f"{stage} ..."
-            self._began[stage] = now
-        elif now - self._said > _QUIET and 0 < done < 1:
-            left = (now - self._began[stage]) * (1 - done) / done
-            text = f"{stage}: {done:.0%}, about {_in_words(left)} left"
+        now, text = time.perf_counter(), "" if stage in self._from else f"{stage} ..."
+        since, before = self._from.get(stage, (now, 0.0))
+        if now - self._said > _QUIET and 0 < done < 1 and not text:
+            text = f"{stage}: {done:.0%}"
+            if 0 < before < done:
+                text += f", about {_in_words((now - since) * (1 - done) / (done - before))} left"
+        if before == 0 or done == 0:  # a stage may come again
+            self._from[stage] = now, done
         if text:
             self._said = now
             self._console.print(text, highlight=False)
