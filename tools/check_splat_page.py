@@ -116,12 +116,12 @@ def _moving(page: Page, pace: float) -> float:
     """CPU seconds of the browser for a frame while the view moves, and has moved for a while."""
     page.evaluate(f"window.adapt = () => {{ pace = {pace}; }}; adapt()")
     page.evaluate(MOVES)
-    before = _seconds_of_children()
+    before = seconds_of_children()
     frames = page.evaluate(MOVES)
-    return (_seconds_of_children() - before) / frames
+    return (seconds_of_children() - before) / frames
 
 
-def _seconds_of_children() -> float:
+def seconds_of_children() -> float:
     """CPU time of all processes below this one (Linux)."""
     parents, seconds = {}, {}
     for status in Path("/proc").glob("[0-9]*/stat"):

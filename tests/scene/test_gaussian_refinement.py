@@ -39,6 +39,16 @@ def disturbed(cloud: GaussianCloud) -> GaussianCloud:
     return GaussianCloud(cloud.centres + 0.05 * noise[0], colors, 0.5 * cloud.opacity, scale, cloud.rotation)
 
 
+def inside(cloud: GaussianCloud) -> torch.Tensor:
+    """Whether some camera sees each centre."""
+    seen = []
+    for pose in cameras().world_from_camera:
+        local = (cloud.centres - pose[:3, 3]) @ pose[:3, :3]
+        away = (local[:, :2] / local[:, 2:] * torch.tensor([0.8, 1.07])).abs()
+        seen.append((local[:, 2] > 0) & (away < 0.5).all(1))
+    return torch.stack(seen).any(0)
+
+
 def psnr(cloud: GaussianCloud, views: Cameras, frames: torch.Tensor) -> float:
     return -10 * (render_gaussians(cloud, views, SIZE).rgb - frames.float() / 255).square().mean().log10().item()
 
@@ -71,9 +81,20 @@ def test_what_no_frame_sees_is_pruned(frames):
     unseen = replace(wall(200), centres=wall(200).centres - torch.tensor([0.0, 0.0, 9.0]))
     start = GaussianCloud.cat([disturbed(wall()), unseen])
     refined = refined_gaussians(start, list(frames), cameras(), 60)
-    assert 250 <= len(refined) <= 300
+    assert 0.9 * inside(start).sum() < len(refined) <= 300
     assert refined.centres[:, 2].min() > 0
     assert psnr(refined, cameras(), frames) > psnr(start, cameras(), frames) + 4
+
+
+def test_gaussians_grow_as_far_as_they_may_in_the_frames_and_shrink_outside_of_them(frames, monkeypatch):
+    monkeypatch.setattr("video_ae.scene.gaussian_refinement._LARGEST", 1.5)
+    small = refined_gaussians(replace(wall(), scale=torch.full((300, 3), 0.02)), list(frames), cameras(), 60)
+    assert small.scale.max().item() == pytest.approx(1.5 * 0.02)
+    monkeypatch.undo()
+    refined = refined_gaussians(disturbed(wall()), list(frames), cameras(), 60)
+    outside = ~inside(refined)
+    assert outside.sum() > 20
+    assert refined.scale[outside].max() < 0.6 * disturbed(wall()).scale[~inside(disturbed(wall()))].max()
 
 
 def test_the_start_stays_where_frames_see_none_of_it(frames):

@@ -116,7 +116,7 @@ def color_rows(
 
     Args:
         known: [2, row, column]: inverse depth of the view, and 1 where it is known.
-        base: [3, row, column], the rendered colours, 0 to 1.
+        base: [6, row, column], the rendered colours, 0 to 1, and what is added to all colours.
         agreement: [source, row, column], times each source's share.
         frames: [source, height, width, 3].
         poses, view, own: as in `agree_rows`.
@@ -128,7 +128,7 @@ def color_rows(
     count, source_height, source_width, _ = frames.shape
     rows, columns = known.shape[1:]
     height, width, _ = image.shape
-    depth_maps, colors = known.reshape(2, rows * columns), base.reshape(3, rows * columns)
+    depth_maps, colors = known.reshape(2, rows * columns), base.reshape(6, rows * columns)
     trust = agreement.reshape(count, rows * columns)
     across, down = min(columns - 1, 1), min(rows - 1, 1) * columns
     for y in range(first, last):
@@ -150,7 +150,9 @@ def color_rows(
                         red, green, blue = red + weight * r, green + weight * g, blue + weight * b
                         total += weight
             pixel, part = image[y, x], _ONE / total
-            pixel[0], pixel[1], pixel[2] = _byte(red * part), _byte(green * part), _byte(blue * part)
+            pixel[0] = _byte(red * part + mixed(colors, 3, i, du, dv, across, down) * _WHITE)
+            pixel[1] = _byte(green * part + mixed(colors, 4, i, du, dv, across, down) * _WHITE)
+            pixel[2] = _byte(blue * part + mixed(colors, 5, i, du, dv, across, down) * _WHITE)
 
 
 @inlined_kernel

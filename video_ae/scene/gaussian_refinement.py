@@ -4,8 +4,10 @@ As in 3D Gaussian Splatting (Kerbl et al. 2023): Adam on centres, axes, sizes, o
 time, absolute differences and structural dissimilarity. They start where the structure codes put them, so that hundreds
 of steps are enough. Many of those lie behind others, where no frame sees them: they are pruned, which makes steps
 cheaper. Behind all of them lies another colour in each step, or they would leave holes where frames are dark, which
-viewers show in the colour of their page. Some frames are kept out, and say which state was the best one: it is never
-worse than the start.
+viewers show in the colour of their page. What reaches over the border of all frames is held by nothing there, and would
+stand about the room as beams and fog when it is seen from elsewhere: Gaussians grow to a multiple of what they start
+with at most, and those outside of all frames shrink. Some frames are kept out, and say which state was the best
+one: it is never worse than the start.
 """
 
 import math
@@ -17,6 +19,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from video_ae.formats.ply import GaussianCloud
+from video_ae.geometry.pinhole import project, transform
 from video_ae.geometry.resize import as_floats
 from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
 from video_ae.losses.structural_similarity import structural_similarity
@@ -31,6 +34,8 @@ _RATES = {"centres": 3e-3, "quaternions": 1e-2, "scales": 2e-2, "opacities": 5e-
 _LAST_RATE = 0.01  # of the first one
 _BETAS = 0.9, 0.99  # of Adam: 0.999 remembers the large gradients of the start for all of some hundred steps
 _PRUNED_AT, _LEAST_PIXELS = (0.05, 0.4), 0.1  # parts of the steps; pixels that a Gaussian fills in one of the frames
+_LARGEST, _LARGEST_OUTSIDE = 4.0, 0.5  # of a Gaussian's widest scale at the start; of one whose centre is in no frame
+_BORDER_STEPS = 25  # between two looks at which these are
 _DISSIMILARITY = 0.2  # share of the loss
 _OPACITY_RANGE = (1e-4, 0.9999)
 _GREY = torch.full((3,), 0.5)  # behind what is looked at
@@ -62,6 +67,21 @@ class _Parameters:
         rotation = rotation_from_quaternion(self.quaternions.double()).float()
         opacity, colors = self.opacities.sigmoid().clamp(*_OPACITY_RANGE), self.colors.clamp(0, 1)
         return GaussianCloud(self.centres.clone(), colors, opacity, self.scales.exp(), rotation)
+
+    @torch.no_grad()
+    def limit_scales(self, limits: Float[Tensor, "gaussian"]) -> None:
+        """No scale grows beyond these logarithms."""
+        self.scales.copy_(torch.minimum(self.scales, limits[:, None]))
+
+    @torch.no_grad()
+    def in_a_frame(self, cameras: Cameras) -> Bool[Tensor, "gaussian"]:
+        """Whether some camera sees the centre."""
+        seen = torch.zeros(len(self.centres), dtype=torch.bool, device=self.centres.device)
+        for pose, intrinsics in zip(cameras.camera_from_world, cameras.intrinsics, strict=True):
+            local = transform(pose.to(self.centres), self.centres)
+            uv = project(local, intrinsics.to(self.centres).expand(len(local), 4))
+            seen |= (local[:, 2] > 0) & (uv > 0).all(-1) & (uv < 1).all(-1)
+        return seen
 
     def render(
         self, camera: Cameras, size: tuple[int, int], background: Float[Tensor, "3"]
@@ -117,17 +137,22 @@ def refined_gaussians(
     trained = [frame for frame in range(len(frames)) if frame not in validated]
     parameters = _Parameters.of(cloud)
     optimizer, size = _optimizer(parameters, cloud, cameras), (frames[0].shape[-1], frames[0].shape[-2])
+    widest, limits = cloud.scale.amax(1), torch.empty(0)
     backgrounds = torch.rand(steps, 3, generator=torch.Generator().manual_seed(0))
     best, least = cloud, _error(parameters, frames, cameras, validated)
     for step, frame in enumerate(_shuffled(trained, steps)):
         if step in [int(part * steps) for part in _PRUNED_AT]:
-            parameters = parameters.select(parameters.most_pixels(cameras, size) > _LEAST_PIXELS)
+            kept = parameters.most_pixels(cameras, size) > _LEAST_PIXELS
+            parameters, widest = parameters.select(kept), widest[kept]
             optimizer = _optimizer(parameters, cloud, cameras)
         optimizer.zero_grad()
         _loss(parameters, frames[frame], cameras.select([frame]), backgrounds[step]).backward()
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * _rate(step / steps)
         optimizer.step()
+        if step % _BORDER_STEPS == 0 or len(limits) != len(widest):
+            limits = (widest * torch.where(parameters.in_a_frame(cameras), _LARGEST, _LARGEST_OUTSIDE)).log()
+        parameters.limit_scales(limits)
         if (step + 1) % _LOOK == 0 or step + 1 == steps:
             now = _error(parameters, frames, cameras, validated)
             best, least = (parameters.cloud(), now) if now < least else (best, least)

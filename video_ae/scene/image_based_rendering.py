@@ -9,7 +9,8 @@ around it. Where depth jumps from pixel to pixel, a source view would be torn: e
 along the tear, as thin lines on plain walls. There the warped image stays as well.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -25,6 +26,7 @@ from video_ae.geometry.covisibility import viewpoint_distance
 from video_ae.geometry.pinhole import MINIMUM_DEPTH
 from video_ae.geometry.resize import as_floats, even_size, resize_images, resize_maps
 from video_ae.scene.annotations import Reconstruction
+from video_ae.scene.color_correction import ColorError, blended, color_correction, color_error, mean_square, variance
 from video_ae.scene.color_kernel import LEAST_WEIGHT, color_rows
 from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
 from video_ae.scene.forward_warping import warp_frames
@@ -125,7 +127,7 @@ class ImageBasedRenderer:
         nearest = distances.argsort()[:NEAREST]
         shares, frames = 1 / (distances[nearest] + 0.02) ** 2, nearest.tolist()
         colors, depth, trust = zip(*(self._points_of(frame) for frame in frames), strict=True)
-        sources = Cameras.cat([self._camera(frame) for frame in frames])
+        sources = self._cameras(frames)
         points = torch.stack(colors), torch.stack(depth), torch.stack(trust)
         views = warp_frames(*points, shares / shares.sum(), sources, camera, self._geometry_size)
         unseen = 1 - views.opacity
@@ -145,21 +147,50 @@ class ImageBasedRenderer:
     @cached_property
     def _points_of(self) -> Callable[[int], tuple[Tensor, Tensor, Tensor]]:
         """Colours, 1 / z and trust of what a frame sees, by its position, in the size of its depth map."""
-        scene = self.reconstruction.scene
 
         def points(frame: int) -> tuple[Tensor, Tensor, Tensor]:
             known = self._inverse_depth_of(frame)
-            nearest = view_distances(scene, self._camera(frame))[0].argsort().tolist()
+            nearest = self._distances_of(frame).argsort().tolist()
             others = [other for other in nearest if other != frame][:NEIGHBOURS]
             there = torch.stack([self._inverse_depth_of(other) for other in others])
             cameras = Cameras.cat([self._camera(other) for other in others])
             view = known, self._camera(frame), there, cameras
             agreeing, seeing = depth_agreement(*view, _SAME, _TEAR).sum(0), depth_agreement(*view, _ANY, _ANY).sum(0)
             trust = _smoothed(((agreeing + _PRIOR / 2) / (seeing + _PRIOR))[None])[0]
-            small = resize_images(self.frame(frame), (known.shape[1], known.shape[0]))
-            return as_floats(small), known, trust
+            return self._small(frame), known, trust
 
         return lru_cache(_KEPT)(points)
+
+    @cached_property
+    def _small(self) -> Callable[[int], Tensor]:
+        """A frame of the clip in the size of its depth map, by its position."""
+
+        def small(frame: int) -> Tensor:
+            rows, columns = self._inverse_depth_of(frame).shape
+            return as_floats(resize_images(self.frame(frame), (columns, rows)))
+
+        return lru_cache(_KEPT)(small)
+
+    @cached_property
+    def _error_of(self) -> Callable[[int], ColorError]:
+        """What the nearest other frames get wrong of a frame, by its position."""
+
+        def error(frame: int) -> ColorError:
+            camera, known = self._camera(frame), self._inverse_depth_of(frame)
+            distances = self._distances_of(frame).index_fill(0, torch.tensor(frame), math.inf)
+            weights = nearest_source_views(distances[None])[0]
+            weights.pop(frame, None)  # of few frames
+            others = torch.stack([self._small(other) for other in weights])
+            sums = blended(known, camera, others, self._cameras(weights), self._agreement(known, camera, weights))
+            return ColorError(color_error(self._small(frame), *sums), mean_square(weights, distances))
+
+        return lru_cache(_KEPT)(error)
+
+    @cached_property
+    def _distances_of(self) -> Callable[[int], Tensor]:
+        """How differently a frame of the clip and all others see the scene, by its position."""
+        scene = self.reconstruction.scene
+        return lru_cache(_KEPT)(lambda frame: view_distances(scene, self._camera(frame))[0])
 
     @cached_property
     def _inverse_depth_of(self) -> Callable[[int], Tensor]:
@@ -173,6 +204,15 @@ class ImageBasedRenderer:
     def _camera(self, frame: int) -> Cameras:
         return self.reconstruction.scene.cameras.select([frame]).to("cpu", torch.float32)
 
+    def _cameras(self, frames: Iterable[int]) -> Cameras:
+        return Cameras.cat([self._camera(frame) for frame in frames])
+
+    def _agreement(self, known: Tensor, camera: Cameras, weights: dict[int, float]) -> Tensor:
+        """How far each source view shows what a view sees in its pixels, times its weight."""
+        there = torch.stack([self._inverse_depth_of(frame) for frame in weights])
+        agreement = depth_agreement(known, camera, there, self._cameras(weights), AGREEMENT, TEAR)
+        return _smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
+
     def _colored(
         self, views: RenderedViews, camera: Cameras, weights: dict[int, float]
     ) -> UInt8[Tensor, "3 height width"]:
@@ -180,13 +220,14 @@ class ImageBasedRenderer:
         known, base = views.inverse_depth[0], fill_unseen(views.rgb, views.opacity)[0]
         if not weights:
             return to_bytes(resize_maps(base, self.size))
-        sources = Cameras.cat([self._camera(frame) for frame in weights])
-        there = torch.stack([self._inverse_depth_of(frame) for frame in weights])
+        sources, agreement = self._cameras(weights), self._agreement(known, camera, weights)
+        correction = torch.zeros_like(base)
+        if (spread_out := variance(weights, self._distances_of)) > 0:
+            errors = [self._error_of(frame) for frame in weights]
+            correction = color_correction(known, camera, errors, sources, agreement, spread_out)
         frames = torch.stack([self.frame(frame) for frame in weights])
-        agreement = depth_agreement(known, camera, there, sources, AGREEMENT, TEAR)
-        agreement = _smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
         work = _compiled_colors if usable(known, base) else _colors
-        return work(known, base, agreement, frames, camera, sources, self.size)
+        return work(known, torch.cat([base, correction]), agreement, frames, camera, sources, self.size)
 
 
 def _smoothed(maps: Float[Tensor, "map rows columns"]) -> Float[Tensor, "map rows columns"]:
@@ -200,16 +241,17 @@ def _colors(
     known: Tensor, base: Tensor, agreement: Tensor, frames: Tensor, view: Cameras, sources: Cameras,
     size: tuple[int, int],
 ) -> UInt8[Tensor, "3 height width"]:  # fmt: skip
-    """The rendered colours `base`, and those of the source views by their agreement."""
+    """The rendered colours, first of `base`, and those of the source views by their agreement; last, what is added."""
     inverse_depth = resize_maps(known.nan_to_num(0.0)[None], size)[0]
     seen = (resize_maps(known.isfinite().float()[None], size)[0] > 0.999).float()
-    total, color = torch.full(inverse_depth.shape, RENDERED_WEIGHT), RENDERED_WEIGHT * resize_maps(base, size)
+    rendered, correction = resize_maps(base, size).split(3)
+    total, color = torch.full(inverse_depth.shape, RENDERED_WEIGHT), RENDERED_WEIGHT * rendered
     for i, weight in enumerate(seen * resize_maps(agreement, size)):
         weight = weight * (weight > LEAST_WEIGHT)
         uv, _ = reproject(view, sources.select([i]), inverse_depth)
         color = color + weight * sample_bicubic(as_floats(frames[i][None]), uv[None])[0]
         total = total + weight
-    return to_bytes(color / total)
+    return to_bytes(color / total + correction)
 
 
 def _compiled_colors(

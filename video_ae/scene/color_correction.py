@@ -1,0 +1,129 @@
+"""What the views of a clip get wrong of each other, in broad strokes: exposure, white balance, reflections.
+
+A view takes its colours from source views, and these change along the path. A frame can be made of its own neighbours
+in the same way, and how it differs from that is known. The difference is of the second order, which grows with the
+square of the distances that are bridged: a view lacks as much, in proportion to how far its source views lie apart (so
+interpolation through four points goes beyond that between two). Fine detail differs for other reasons, noise and edges
+half a pixel off, so the differences are blurred.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from video_ae.geometry.pinhole import sample
+from video_ae.scene.depth_agreement import reproject
+from video_ae.types import Cameras
+
+RADIUS = 6  # pixels of two box filters
+_SEEN = 0.5  # agreement from where on a pixel counts in full
+_FEW, _LITTLE = 0.1, 0.05  # of a pixel's surroundings, of agreement: beside them little is corrected
+
+
+@dataclass(frozen=True)
+class ColorError:
+    """What a frame has and its neighbours did not show.
+
+    Args:
+        difference: of RGB, blurred.
+        spread: mean squared distance of the neighbours, as in `mean_square`.
+    """
+
+    difference: Float[Tensor, "3 rows columns"]
+    spread: float
+
+
+def mean_square(weights: dict[int, float], distances: Float[Tensor, "frame"]) -> float:
+    """Mean squared distance of source views from a frame.
+
+    Args:
+        weights: of source views, by position.
+        distances: of all frames.
+
+    >>> mean_square({0: 0.5, 2: 0.5}, torch.tensor([1.0, 5.0, 3.0]))
+    5.0
+    """
+    total = sum(weights.values())
+    return sum(weight * distances[frame].item() ** 2 for frame, weight in weights.items()) / total
+
+
+def variance(weights: dict[int, float], distances_of: Callable[[int], Float[Tensor, "frame"]]) -> float:
+    """Mean squared distance of source views from their own mean, wherever the view lies.
+
+    Args:
+        weights: of source views, by position.
+        distances_of: a frame, by position, from all frames.
+
+    >>> line = torch.tensor([0.0, 1.0, 3.0])
+    >>> variance({0: 0.5, 2: 0.5}, lambda frame: (line - line[frame]).abs())
+    2.25
+    """
+    mean = sum(weight * mean_square(weights, distances_of(frame)) for frame, weight in weights.items())
+    return mean / sum(weights.values()) / 2
+
+
+def blended(
+    known: Float[Tensor, "rows columns"],
+    camera: Cameras,
+    images: Float[Tensor, "source 3 rows2 columns2"],
+    sources: Cameras,
+    agreement: Float[Tensor, "source rows columns"],
+) -> tuple[Float[Tensor, "3 rows columns"], Float[Tensor, "rows columns"]]:
+    """Images of source views as a view sees them, times their agreement, and the sum of that.
+
+    Args:
+        known: 1 / z that the view sees; NaN where it is not known.
+        camera: its own.
+        images: of the source views.
+        sources: their cameras, in the same world.
+        agreement: how far each source view shows what the view sees.
+    """
+    sums = torch.zeros(images.shape[1], *known.shape)
+    for number, image in enumerate(images):
+        uv, _ = reproject(camera, sources.select([number]), known.nan_to_num(0.0))
+        sums += agreement[number] * sample(image[None], uv[None], "border")[0]
+    return sums, agreement.sum(0)
+
+
+def color_error(
+    image: Float[Tensor, "3 rows columns"],
+    sums: Float[Tensor, "3 rows columns"],
+    agreement: Float[Tensor, "rows columns"],
+) -> Float[Tensor, "3 rows columns"]:
+    """How a frame differs from what its neighbours show of it, blurred; little where these show little.
+
+    Args:
+        image: the frame.
+        sums, agreement: as of `blended`, of the neighbours.
+    """
+    weight = (agreement / _SEEN).clamp(0, 1)
+    difference = weight * (image - sums / agreement.clamp_min(1e-6))
+    both = torch.cat([difference, weight[None]])
+    for _ in range(2):
+        both = F.avg_pool2d(both, 2 * RADIUS + 1, 1, RADIUS, count_include_pad=False)
+    return both[:3] / (both[3] + _FEW)
+
+
+def color_correction(
+    known: Float[Tensor, "rows columns"],
+    camera: Cameras,
+    errors: list[ColorError],
+    sources: Cameras,
+    agreement: Float[Tensor, "source rows columns"],
+    spread: float,
+) -> Float[Tensor, "3 rows columns"]:
+    """What to add to the colours that a view takes from its source views.
+
+    Args:
+        known, camera, sources, agreement: as in `blended`.
+        errors: of the source views.
+        spread: of the source views, as in `variance`.
+    """
+    parts = [min(1.0, spread / max(error.spread, 1e-12)) for error in errors]
+    differences = torch.stack([part * error.difference for part, error in zip(parts, errors, strict=True)])
+    sums, total = blended(known, camera, differences, sources, agreement)
+    return sums / (total + _LITTLE)
