@@ -60,7 +60,7 @@ def seen_through(lens: torch.Tensor, noise: float = 0.08) -> tuple[SceneState, C
 
 
 def test_points_are_bent_back():
-    lens, points = torch.tensor([-0.3, 1.5, -2.0, 0.1]), scene()[1]
+    lens, points = torch.tensor([-0.3, 1.5, -2.0, 0.1, -0.02]), scene()[1]
     torch.testing.assert_close(bend_back(bend(points, lens, FOCAL), lens, FOCAL), points, atol=1e-4, rtol=0)
 
 
@@ -68,7 +68,7 @@ def test_points_are_bent_back():
     ("radial", "centre"), [(-0.15, (0.0, 0.0)), (0.08, (0.0, 0.0)), (0.0, (0.03, -0.04)), (-0.1, (0.02, 0.03))]
 )
 def test_a_lens_is_found(radial, centre):
-    lens = torch.tensor([radial, centre[0] * SIZE[0], centre[1] * SIZE[1], 0.0])
+    lens = torch.tensor([radial, centre[0] * SIZE[0], centre[1] * SIZE[1], 0.0, 0.0])
     found = search_lens(*seen_through(lens), FreeParameters(), SIZE)
     assert found is not None
     assert found.radial == pytest.approx(radial, abs=0.02)
@@ -78,21 +78,24 @@ def test_a_lens_is_found(radial, centre):
 
 @pytest.mark.parametrize(("radial", "k2"), [(-0.3, 0.1), (-0.3, 0.0)])
 def test_a_strong_lens_is_found_at_once(radial, k2):
-    found = search_lens(*seen_through(torch.tensor([radial, 0.0, 0.0, k2]), 0.3), FreeParameters(), SIZE)
+    found = search_lens(*seen_through(torch.tensor([radial, 0.0, 0.0, k2, 0.0]), 0.3), FreeParameters(), SIZE)
     assert found is not None
-    assert (found.radial, found.k2) == pytest.approx((radial, k2), abs=0.02)
+    lens = torch.tensor([found.radial, 0.0, 0.0, *found.higher])
+    rays = torch.tensor([[0.2, 0.0], [0.4, 0.2], [0.5, 0.4]])  # at depth 1; the last one is near the corner
+    true = torch.tensor([radial, 0.0, 0.0, k2, 0.0])
+    torch.testing.assert_close(bend(rays, lens, 1), bend(rays, true, 1), atol=0, rtol=0.02)
     assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.01)
 
 
 def test_noise_bends_a_pinhole_by_as_much_as_resampling_says():
-    state, matches, priors = seen_through(torch.zeros(4), noise=0.5)
+    state, matches, priors = seen_through(torch.zeros(5), noise=0.5)
 
     def found(scene: SceneState, seen: Correspondences) -> float:
         def straightened(k1: torch.Tensor) -> Correspondences:
             points, matched = (bend_back(one, torch.cat([k1, zeros]), FOCAL) for one in (seen.points, seen.matched))
             return replace(seen, points=points, matched=matched)
 
-        zeros = torch.zeros(3)
+        zeros = torch.zeros(4)
         return CorrectionFit(scene, straightened, priors, FreeParameters(), (0.1,), (1e-3,)).run((0,))[0].item()
 
     bent, bias = found(state, matches), found(state, resampled(state, matches))
@@ -102,24 +105,24 @@ def test_noise_bends_a_pinhole_by_as_much_as_resampling_says():
 
 @pytest.mark.parametrize("noise", [0.3, 0.5])
 def test_a_weak_lens_is_found_in_noise(noise):
-    found = search_lens(*seen_through(torch.tensor([0.03, 0.0, 0.0, 0.0]), noise), FreeParameters(), SIZE)
+    found = search_lens(*seen_through(torch.tensor([0.03, 0.0, 0.0, 0.0, 0.0]), noise), FreeParameters(), SIZE)
     assert found is not None
     assert found.radial == pytest.approx(0.03, abs=0.005)
     assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.005)
-    assert search_lens(*seen_through(torch.zeros(4), noise), FreeParameters(), SIZE) is None
+    assert search_lens(*seen_through(torch.zeros(5), noise), FreeParameters(), SIZE) is None
 
 
 def test_a_pinhole_is_left_alone():
-    assert search_lens(*seen_through(torch.zeros(4)), FreeParameters(), SIZE) is None
+    assert search_lens(*seen_through(torch.zeros(5)), FreeParameters(), SIZE) is None
 
 
 def test_a_radial_coefficient_that_no_phone_has_is_not_believed():
     """Forward motion finds such ones: depth takes their place."""
-    assert search_lens(*seen_through(torch.tensor([0.3, 0.0, 0.0, 0.0])), FreeParameters(), SIZE) is None
+    assert search_lens(*seen_through(torch.tensor([0.3, 0.0, 0.0, 0.0, 0.0])), FreeParameters(), SIZE) is None
 
 
 def test_matches_that_are_merely_wrong_make_no_lens():
-    state, matches, priors = seen_through(torch.zeros(4), noise=1.0)
+    state, matches, priors = seen_through(torch.zeros(5), noise=1.0)
     assert search_lens(state, replace(matches), priors, FreeParameters(), SIZE) is None
 
 

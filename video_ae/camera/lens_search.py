@@ -19,29 +19,32 @@ from video_ae.camera.problem import Correspondences, FreeParameters, Priors, Sce
 from video_ae.camera.reprojection import match_costs
 from video_ae.types import LensOffset
 
-RADIAL, CENTRE, BENT = (0,), (1, 2), (0, 3)  # which of k1, the principal point's x and y, and k2 are asked for
+RADIAL, CENTRE = (0,), (1, 2)  # which of k1, the principal point's x and y, k2 and k3 are asked for
+STRONG, FISHEYE = (0, 3), (0, 3, 4)
 LEAST_RADIAL = 0.012  # of k1; where there is none, up to 0.0055 is found
 _DEVIATIONS = 9.0  # of k1, were all matches independent; without a lens it is off by up to 4.5
 STRONG_RADIAL = -0.1  # of k1: beyond it the scene is too bent to tell what noise would make of it
 BARREL, OFF_CENTRE = 0.96, 0.95  # part of the cost that k1 < 0 and a principal point leave at most, to be clear
 _BOTH = 0.97  # the same for both together, beside the better one alone, and for k1 and k2 beside k1
+_HIGHER = 0.99  # the same for k3 beside k1 and k2: a fisheye leaves 0.93 and 0.98, one that is none 0.998
 _WORTH = 0.04  # of the cost: a principal point that saves less, predicted by one step, is not tried
 RADIAL_RANGE = (-1.0, 0.12)  # of k1; above it are 5 % of phones, and forward motion, whose depth takes its place
 _LEAST_FACTOR = 0.3  # by which a lens shortens an image point at most; further out there is no ray
-_LONGEST_STEP = (0.1, 2.0, 2.0, 0.1)  # of a round: of k1 and k2, and pixels of the working size
-_DIFFERENCES = (1e-3, 0.02, 0.02, 1e-3)
+_LONGEST_STEP = (0.1, 2.0, 2.0, 0.1, 0.1)  # of a round: of k1, k2 and k3, and pixels of the working size
+_DIFFERENCES = (1e-3, 0.02, 0.02, 1e-3, 1e-3)
+_POWERS = (1, 0, 0, 2, 3)  # of the square of the focal length, by which they change with it
 _NEWTON_STEPS, _LEAST_SLOPE = 6, 0.1  # of a radius that is straightened
 _STEPS, _MOST_ROUNDS = 6, 24  # of bundle adjustment; of Newton's method
 
 
 def bend_back(
-    points: Float[Tensor, "*points 2"], lens: Float[Tensor, "4"], focal: float | int
+    points: Float[Tensor, "*points 2"], lens: Float[Tensor, "5"], focal: float | int
 ) -> Float[Tensor, "*points 2"]:
     """Where a pinhole would have seen what a lens shows at image points.
 
     Args:
         points: in pixels from the middle of the image.
-        lens: k1, the principal point's offset in pixels, and k2.
+        lens: k1, the principal point's offset in pixels, k2 and k3.
         focal: in pixels.
     """
     bent = points - lens[1:3]
@@ -49,14 +52,14 @@ def bend_back(
     straight, furthest = radius, radius / _LEAST_FACTOR
     for _ in range(_NEWTON_STEPS):
         square = straight.square()
-        excess = straight * (1 + square * (lens[0] + square * lens[3])) - radius
-        slope = 1 + square * (3 * lens[0] + square * 5 * lens[3])
+        excess = straight * (1 + square * (lens[0] + square * (lens[3] + square * lens[4]))) - radius
+        slope = 1 + square * (3 * lens[0] + square * (5 * lens[3] + square * 7 * lens[4]))
         straight = (straight - excess / slope.clamp_min(_LEAST_SLOPE)).clamp(min=0).minimum(furthest)
     return bent * (straight / radius.clamp_min(1e-9))
 
 
 def bend(
-    points: Float[Tensor, "*points 2"], lens: Float[Tensor, "4"], focal: float | int
+    points: Float[Tensor, "*points 2"], lens: Float[Tensor, "5"], focal: float | int
 ) -> Float[Tensor, "*points 2"]:
     """Where a lens shows what a pinhole would have seen at image points: what `bend_back` undoes.
 
@@ -64,7 +67,7 @@ def bend(
         points, lens, focal: as there.
     """
     square = (points / focal).square().sum(-1, keepdim=True)
-    return points * (1 + square * (lens[0] + square * lens[3])) + lens[1:3]
+    return points * (1 + square * (lens[0] + square * (lens[3] + square * lens[4]))) + lens[1:3]
 
 
 def search_lens(
@@ -87,18 +90,19 @@ def search_lens(
     if search.may_be_off_centre and (both := search.fitted((*RADIAL, *CENTRE))).cost < _BOTH * best.cost:
         best = both
     focal, (width, height) = best.state.log_focal.exp().item(), size
-    k1, x, y, k2 = best.lens.tolist()
-    radial = k1 * (focal / search.focal) ** 2
-    if not RADIAL_RANGE[0] < radial < RADIAL_RANGE[1]:
+    k1, x, y, k2, k3 = best.lens.tolist()
+    longer = (focal / search.focal) ** 2
+    if not RADIAL_RANGE[0] < k1 * longer < RADIAL_RANGE[1]:
         return None
-    return LensOffset(radial, (x / width, y / height), focal / width, k2 * (focal / search.focal) ** 4)
+    k2, k3 = k2 * longer**2, k3 * longer**3
+    return LensOffset(k1 * longer, (x / width, y / height), focal / width, (k2, k3) if k2 else ())
 
 
 @dataclass(frozen=True)
 class _Bent:
     """A lens, the scene that goes with it, and what the matches then cost."""
 
-    lens: Float[Tensor, "4"]
+    lens: Float[Tensor, "5"]
     state: SceneState
     cost: float
 
@@ -128,7 +132,7 @@ class _LensFits:
         return found if believed and found.cost < self._cost else None
 
     def strong(self, bent: _Bent) -> _Bent:
-        """A lens that bends so much that it takes k1 and k2, without what noise alone would have made it.
+        """A lens that takes k1 and k2, or k3 as well (a fisheye), without what noise alone would have made it.
 
         A pinhole's focal length can be two to three times too long, and depths as wrong: rounds go on until nothing
         moves any more.
@@ -139,10 +143,13 @@ class _LensFits:
         scale = (
             self.focal / bent.state.log_focal.exp().item()
         ) ** 2  # coefficients are counted at a longer focal length
-        longest = tuple(step * scale**power for step, power in zip(_LONGEST_STEP, (1, 0, 0, 2), strict=True))
-        fit = replace(self._fit, state=bent.state, longest=longest)
-        found, state, cost = fit.run(BENT, bent.lens, _MOST_ROUNDS)
-        return self.debiased(_Bent(found, state, cost), BENT)
+        longest = tuple(step * scale**power for step, power in zip(_LONGEST_STEP, _POWERS, strict=True))
+        fit, asked = replace(self._fit, longest=longest), STRONG
+        found = self._bent(replace(fit, state=bent.state).run(asked, bent.lens, _MOST_ROUNDS))
+        more = self._bent(replace(fit, state=found.state).run(FISHEYE, found.lens, _MOST_ROUNDS))
+        if more.cost < _HIGHER * found.cost:
+            found, asked = more, FISHEYE
+        return self._strong_debiased(found, asked)
 
     def centre(self) -> _Bent | None:
         """A principal point off the centre, where one is found."""
@@ -157,23 +164,34 @@ class _LensFits:
         Args:
             asked: positions of what is free.
         """
-        lens, state, cost = self._fit.run(asked)
-        return _Bent(lens, state, cost if math.isfinite(cost) else math.inf)
+        return self._bent(self._fit.run(asked))
 
-    def debiased(self, bent: _Bent, asked: tuple[int, ...] = RADIAL) -> _Bent:
-        """A lens that bends without what noise alone would have made it.
+    def debiased(self, bent: _Bent) -> _Bent:
+        """A lens that bends a little without what noise alone would have made it.
 
         Args:
             bent: that costs least.
-            asked: positions of what is free.
         """
-        seen = resampled(bent.state, self._fit.correct(bent.lens)).matched
-        noise = replace(self._matches, matched=bend(seen, bent.lens, self.focal))
-        biased, _, _ = self._fit_to(bent.state, noise).run(asked, bent.lens)
-        lens = 2 * bent.lens - biased
+        noise = resampled(bent.state, self._fit.correct(bent.lens))
+        bias, _, _ = self._fit_to(bent.state, noise).run(RADIAL)
+        return self._at(bent.lens - bias, bent.state)
+
+    def _strong_debiased(self, bent: _Bent, asked: tuple[int, ...]) -> _Bent:
+        """The same of a lens that bends so much that the noise has to be bent with the scene."""
+        noise = resampled(bent.state, self._fit.correct(bent.lens)).matched
+        fit = self._fit_to(bent.state, replace(self._matches, matched=bend(noise, bent.lens, self.focal)))
+        unbiased = self._at(2 * bent.lens - fit.run(asked, bent.lens)[0], bent.state)
+        return unbiased if math.isfinite(unbiased.cost) else bent
+
+    def _at(self, lens: Float[Tensor, "5"], state: SceneState) -> _Bent:
         straight = self._fit.correct(lens)
-        state, _ = minimise(bent.state, straight, self._priors, _STEPS, self._free)
+        state, _ = minimise(state, straight, self._priors, _STEPS, self._free)
         return _Bent(lens, state, match_costs(state, straight).sum().item())
+
+    @staticmethod
+    def _bent(found: tuple[Float[Tensor, "5"], SceneState, float]) -> _Bent:
+        lens, state, cost = found
+        return _Bent(lens, state, cost if math.isfinite(cost) else math.inf)
 
     def _first_step(self) -> float:
         """About two thirds of the k1 that `debiased` finds, in a seventh of the time."""
@@ -183,7 +201,7 @@ class _LensFits:
         return found - bias
 
     def _fit_to(self, state: SceneState, matches: Correspondences) -> CorrectionFit:
-        def straightened(lens: Float[Tensor, "4"]) -> Correspondences:
+        def straightened(lens: Float[Tensor, "5"]) -> Correspondences:
             points, matched = (bend_back(one, lens, self.focal) for one in (matches.points, matches.matched))
             return replace(matches, points=points.contiguous(), matched=matched.contiguous())
 

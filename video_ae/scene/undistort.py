@@ -50,7 +50,7 @@ class UndistortedReader(VideoReader):
         """
         width, height = reader.image_size
         focal = offset.focal_over_width * width
-        radial: tuple[float, ...] = (offset.radial, offset.k2) if offset.k2 else (offset.radial,)
+        radial = (offset.radial, *offset.higher)
         x, y = offset.centre[0] * width, offset.centre[1] * height
         if not isinstance(reader, UndistortedReader):
             return cls(reader, Lens((width, height), (focal, focal), (width / 2 + x, height / 2 + y), radial))
