@@ -94,8 +94,8 @@ def search_lens(
     longer = (focal / search.focal) ** 2
     if not RADIAL_RANGE[0] < k1 * longer < RADIAL_RANGE[1]:
         return None
-    k2, k3 = k2 * longer**2, k3 * longer**3
-    return LensOffset(k1 * longer, (x / width, y / height), focal / width, (k2, k3) if k2 else ())
+    higher = tuple(k * longer**power for power, k in ((2, k2), (3, k3)) if k)
+    return LensOffset(k1 * longer, (x / width, y / height), focal / width, higher)
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,7 @@ class _LensFits:
         Args:
             bent: with k1 alone, as far as the first rounds went.
         """
-        scale = (
-            self.focal / bent.state.log_focal.exp().item()
-        ) ** 2  # coefficients are counted at a longer focal length
+        scale = (self.focal / bent.state.log_focal.exp().item()) ** 2  # coefficients are counted at `self.focal`
         longest = tuple(step * scale**power for step, power in zip(_LONGEST_STEP, _POWERS, strict=True))
         fit, asked = replace(self._fit, longest=longest), STRONG
         found = self._bent(replace(fit, state=bent.state).run(asked, bent.lens, _MOST_ROUNDS))
