@@ -23,6 +23,7 @@ RADIAL, CENTRE = (0,), (1, 2)  # which of k1, the principal point's x and y, k2 
 STRONG, FISHEYE = (0, 3), (0, 3, 4)
 LEAST_RADIAL = 0.012  # of k1; where there is none, up to 0.0055 is found
 _DEVIATIONS = 9.0  # of k1, were all matches independent; without a lens it is off by up to 4.5
+_AGREE = 3.0  # times what the first step says: of lenses up to 1.9, of a walk that moves little and has none 3.8
 STRONG_RADIAL = -0.1  # of k1: beyond it the scene is too bent to tell what noise would make of it
 BARREL, OFF_CENTRE = 0.96, 0.95  # part of the cost that k1 < 0 and a principal point leave at most, to be clear
 _BOTH = 0.97  # the same for both together, beside the better one alone, and for k1 and k2 beside k1
@@ -119,7 +120,8 @@ class _LensFits:
 
     def radial(self) -> _Bent | None:
         """A lens that bends, where one is found."""
-        if abs(self._first_step()) < LEAST_RADIAL / 2:
+        first = self._first_step()
+        if abs(first) < LEAST_RADIAL / 2:
             return None
         bent = self.fitted(RADIAL)
         clear = bent.lens[0].item() < 0 and bent.cost < BARREL * self._cost
@@ -128,7 +130,8 @@ class _LensFits:
         found = self.debiased(bent)
         information, _ = self._fit.system(found.state, found.lens, RADIAL)
         least = max(LEAST_RADIAL, _DEVIATIONS * information.item() ** -0.5)
-        believed = clear or least < abs(found.lens[0].item())
+        agree = 0 < found.lens[0].item() / first < _AGREE
+        believed = clear or (agree and least < abs(found.lens[0].item()))
         return found if believed and found.cost < self._cost else None
 
     def strong(self, bent: _Bent) -> _Bent:
