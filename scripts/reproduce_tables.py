@@ -4,8 +4,10 @@
     python scripts/reproduce_tables.py --phone $PHONE_CLIPS --out runs/tables --only phone
 
 Each run is one `video-ae evaluate` command with one thread; `--jobs` of them run side by side. A run that is complete
-in `--out` is not repeated. At the end docs/results/*.json and the tables of README.md and docs/*.md follow. Without
-`--real` and `--phone` only the walk-throughs, which are part of the project, are measured.
+in `--out` is not repeated. With `--keep-peers` COLMAP, which takes most of the time, is not run: its rows stay those of
+docs/results, and `settings.peers_commit` says of which commit. At the end docs/results/*.json and the tables of
+README.md and docs/*.md follow. Without `--real` and `--phone` only the walk-throughs, which are part of the project,
+are measured.
 """
 
 import argparse
@@ -88,6 +90,25 @@ def run(name: str, words: list[str], data: Path, out: Path) -> float:
     return seconds
 
 
+def keep_peers(result: Path, before: Path) -> None:
+    """Gives a result that was measured without peers those of an earlier one of the same clips.
+
+    Args:
+        result: `results.json`, changed.
+        before: the earlier one.
+
+    Raises:
+        SystemExit: when they are not of the same clips.
+    """
+    content, earlier = (json.loads(path.read_text(encoding="utf-8")) for path in (result, before))
+    if list(content["clips"]) != list(earlier["clips"]):
+        raise SystemExit(f"The peers of {before} have seen other clips than {result}: run it without --keep-peers.")
+    content["baselines"] = earlier["baselines"] | content["baselines"]
+    settings = earlier["settings"]
+    content["settings"]["peers_commit"] = settings.get("peers_commit", settings["commit"])
+    result.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,6 +116,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the runs write, kept")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
     parser.add_argument("--phone", type=Path, metavar="ROOT", help="the clips of phones (docs/evaluation.md)")
+    parser.add_argument("--keep-peers", action="store_true", help="the rows of COLMAP stay as they are, it is not run")
     known = REAL | FULL_SIZE | WALKTHROUGHS | HARD | PHONE
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(known)}")
     given = parser.parse_args()
@@ -106,6 +128,8 @@ def main() -> None:
     if unknown := set(given.only or ()) - {name for name, *_ in runs}:
         parser.error(f"there is no run {sorted(unknown)[0]!r}: choose among {', '.join(name for name, *_ in runs)}")
     runs = [entry for entry in runs if not given.only or entry[0] in given.only]
+    with_peers = [name for name, words, _ in runs if "--peers" in words] if given.keep_peers else []
+    runs = [(name, [w for w in words if name not in with_peers or w != "--peers"], data) for name, words, data in runs]
     perceptual = [name for name, words, _ in runs if words[0] in SCORES_PICTURES and "--no-perceptual" not in words]
     if perceptual and find_vgg16_with_heads() is None:
         parser.error(f"{perceptual[0]} has columns of LPIPS, whose weights are not here: {HOW_TO_GET_THEM}.")
@@ -114,6 +138,8 @@ def main() -> None:
     start = time.monotonic()
     with ThreadPoolExecutor(given.jobs) as pool:
         seconds = list(pool.map(lambda entry: run(*entry, out), runs))
+    for name in with_peers:
+        keep_peers(out / name / "results.json", ROOT / "docs" / "results" / f"{name}.json")
     for name, *_ in runs:
         shutil.copyfile(out / name / "results.json", ROOT / "docs" / "results" / f"{name}.json")
     times = {name: round(value) for (name, *_), value in zip(runs, seconds, strict=True)}

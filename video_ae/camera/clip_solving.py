@@ -12,6 +12,7 @@ from video_ae.camera.covariance import (
     pose_covariance,
     rotation_confidence,
 )
+from video_ae.camera.focal_bias import without_focal_bias
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.global_adjustment import (
     KEYFRAME_GAPS,
@@ -107,7 +108,9 @@ class ClipSolving:
         """
         if len(self.parts) == 1:
             given = rounds, self.focal, REFINE_SIZE, REFINE_GAPS
-            return self._solve(self.parts, lambda number: self.polish(self.parts[number], whole, *given))[0]
+            return self._solve(
+                self.parts, lambda number: self._settled(self.polish(self.parts[number], whole, *given))
+            )[0]
         submaps, focal, size = [whole.frames(part) for part in self.parts], self.focal, _SUBMAP_SIZE
         if focal is None:  # a last round settles on one focal length
             submaps = self._polish(submaps, rounds - 1, None, size, REFINE_GAPS)
@@ -135,13 +138,13 @@ class ClipSolving:
         frames, rounds = list(range(len(whole))), _JOINT_ROUNDS
         if len(frames) <= self.solver.joint:  # submaps hold the focal length less well than all frames together
             once = partial(self.polish, frames, whole, rounds, self.focal, REFINE_SIZE, REFINE_GAPS, closed)
-            return self._solve([frames], lambda number: once())[0]
+            return self._solve([frames], lambda number: self._settled(once()))[0]
         keyframes = covisible_keyframes(whole, KEYFRAMES_OF_LOOPS if closed else KEYFRAMES)
         if not keyframes:
             return whole
         start, size = whole.frames(keyframes), _SUBMAP_SIZE  # submaps drift
         once = partial(self.polish, keyframes, start, rounds, self.focal, size, KEYFRAME_GAPS, loop_closures=True)
-        adjusted = kept("keyframes", lambda: self._summary(once()))
+        adjusted = kept("keyframes", lambda: self._summary(self._settled(once())))
         return propagate_corrections(whole, keyframes, adjusted)
 
     def _initialize(self, part: list[int]) -> Solution:
@@ -179,6 +182,11 @@ class ClipSolving:
     def _polish(self, submaps: list[Submap], *given: Any) -> list[Submap]:
         """The submaps of all parts after `polish` with what is given."""
         return self._solve(self.parts, lambda number: self.polish(self.parts[number], submaps[number], *given))
+
+    def _settled(self, one: Solution) -> Solution:
+        """What nothing moves any more, its focal length without bias."""
+        state = without_focal_bias(self.solver.outer_loop, one.graph, one.state, one.matches, one.known)
+        return replace(one, state=state)
 
     def polish(
         self,

@@ -27,6 +27,7 @@ from video_ae.camera.problem import Correspondences, FreeParameters, Priors, Sce
 from video_ae.camera.reprojection import Linearisation, linearise, match_costs, predict_points, squared_errors
 
 _ROUNDS, _STEPS = 6, 6  # of Newton's method, and of bundle adjustment in each
+_CONVERGED = 0.02  # of the longest step
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,27 @@ class CorrectionFit:
         """No correction."""
         return torch.zeros(len(self.longest), device=self.state.log_focal.device)
 
-    def run(self, asked: tuple[int, ...]) -> tuple[Float[Tensor, "correction"], SceneState, float]:
+    def run(
+        self, asked: tuple[int, ...], start: Float[Tensor, "correction"] | None = None, rounds: int = _ROUNDS
+    ) -> tuple[Float[Tensor, "correction"], SceneState, float]:
         """The corrections, the scene and the cost that is left, with some of the corrections free.
 
         Args:
             asked: their positions.
+            start: corrections that the scene was solved with, by default none.
+            rounds: of Newton's method at most; of more than by default those are left out that move nothing.
         """
         chosen = list(asked)
         longest = self.zeros().new_tensor(self.longest)[chosen]
-        corrections, state = self.zeros(), self.state
-        for _ in range(_ROUNDS):
+        corrections, state = self.zeros() if start is None else start, self.state
+        for number in range(rounds):
             state, _ = minimise(state, self.correct(corrections), self.priors, _STEPS, self.free)
             information, pull = self.system(state, corrections, asked)
             step = torch.linalg.solve(information, pull).float()
             corrections = corrections.clone()
             corrections[chosen] += torch.minimum(torch.maximum(step, -longest), longest)
+            if number >= _ROUNDS and bool((step.abs() < _CONVERGED * longest).all()):
+                break
         matches = self.correct(corrections)
         state, _ = minimise(state, matches, self.priors, _STEPS, self.free)
         return corrections, state, match_costs(state, matches).sum().item()
@@ -111,7 +118,7 @@ class CorrectionFit:
         return torch.stack(columns, 2)
 
 
-def resampled(state: SceneState, matches: Correspondences) -> Correspondences:
+def resampled(state: SceneState, matches: Correspondences, seed: int = 0) -> Correspondences:
     """Correspondences as chance might have made them: each is off by as much as before, this way or the other.
 
     The wild bootstrap (Wu, Jackknife, bootstrap and other resampling methods, 1986). What is found from them, beside
@@ -120,9 +127,10 @@ def resampled(state: SceneState, matches: Correspondences) -> Correspondences:
     Args:
         state: the solved scene.
         matches: that it was solved on.
+        seed: of chance.
     """
     seen = predict_points(state, matches.points, matches.source, matches.target).image
-    coins = torch.randint(0, 2, seen.shape[:2], generator=torch.Generator().manual_seed(0)).to(seen)
+    coins = torch.randint(0, 2, seen.shape[:2], generator=torch.Generator().manual_seed(seed)).to(seen)
     return replace(matches, matched=seen + (2 * coins - 1)[..., None] * (matches.matched - seen))
 
 

@@ -76,8 +76,18 @@ def focal_deviation(solved: Submap) -> float:
     Args:
         solved: all frames of a clip.
     """
-    measured = solved.focal_variance * _EFFECTIVE * dependence(solved.state.inverse_depth.shape[1])
-    return math.sqrt(1 / (1 / (measured + _BIAS_OF_FOCAL**2) + 1 / SPREAD_OF_LENSES**2))
+    measured = measured_focal_deviation(solved.focal_variance, solved.state.inverse_depth.shape[1])
+    return math.sqrt(1 / (1 / (measured**2 + _BIAS_OF_FOCAL**2) + 1 / SPREAD_OF_LENSES**2))
+
+
+def measured_focal_deviation(variance: float, points: int) -> float:
+    """The same as far as correspondences tell, were they right but for their noise.
+
+    Args:
+        variance: of the logarithm of the focal length, as `pose_covariance` returns it.
+        points: of a frame.
+    """
+    return math.sqrt(variance * _EFFECTIVE * dependence(points))
 
 
 def dependence(points: int) -> float:

@@ -51,10 +51,23 @@ class OuterLoop:
             loop_closures: whether pairs further apart that see the same are matched as well.
         """
         matches = self.match(graph, state, gaps, loop_closures)
+        return self.adjust(graph, state, matches, known), matches
+
+    def adjust(
+        self, graph: FrameGraph, state: SceneState, matches: Correspondences, known: KnownParameters
+    ) -> SceneState:
+        """The state that explains correspondences, at mean inverse depth 1.
+
+        Args:
+            graph: of the frames.
+            state: to begin from.
+            matches: the correspondences.
+            known: what is given.
+        """
         for _ in range(_SOLVES):
             state = state.normalized()
             state, _ = minimise(state, matches, self.priors(graph, state, known), self.steps, known.free)
-        return state.normalized(), matches
+        return state.normalized()
 
     @staticmethod
     def match(
