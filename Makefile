@@ -53,8 +53,8 @@ soak: $(VENV)/installed
 		$(BIN)/python tools/kill_commands.py train --out runs/kills/$$workers --data.workers $$workers || exit 1; done
 	$(BIN)/python tools/kill_commands.py train --out runs/kills/ranks --trainer.devices 2 --trainer.strategy ddp
 	$(BIN)/python tools/kill_commands.py prepare --out runs/kills/prepare data/walkthroughs/validation --workers 2
-	$(BIN)/python tools/kill_commands.py reconstruct --out runs/kills/reconstruct tests/golden/before/videos/small.mp4 \
-		--frames 8 --export points tum depth
+	$(BIN)/python tools/kill_commands.py reconstruct --out runs/kills/reconstruct \
+		data/walkthroughs/rates/videos/validation_0221_map06+fps30.mp4 --frames 60 --export points tum depth
 	$(BIN)/python tools/fill_disk.py --out runs/full
 	$(BIN)/python tools/soak.py --out runs/soak --minutes $(or $(MINUTES),120)
 
