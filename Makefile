@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow test-browser lint bench findings fuzz soak sbom pytorch3d browser docs clean
+.PHONY: demo test test-slow test-browser lint bench findings fuzz soak sbom audit pytorch3d browser docs clean
 
 # One to three minutes of training on two cores, then a clip that the model has not seen.
 demo: $(VENV)/installed
@@ -53,8 +53,8 @@ soak: $(VENV)/installed
 		$(BIN)/python tools/kill_commands.py train --out runs/kills/$$workers --data.workers $$workers || exit 1; done
 	$(BIN)/python tools/kill_commands.py train --out runs/kills/ranks --trainer.devices 2 --trainer.strategy ddp
 	$(BIN)/python tools/kill_commands.py prepare --out runs/kills/prepare data/walkthroughs/validation --workers 2
-	$(BIN)/python tools/kill_commands.py reconstruct --out runs/kills/reconstruct tests/golden/before/videos/small.mp4 \
-		--frames 8 --export points tum depth
+	$(BIN)/python tools/kill_commands.py reconstruct --out runs/kills/reconstruct \
+		data/walkthroughs/rates/videos/validation_0221_map06+fps30.mp4 --frames 60 --export points tum depth
 	$(BIN)/python tools/fill_disk.py --out runs/full
 	$(BIN)/python tools/soak.py --out runs/soak --minutes $(or $(MINUTES),120)
 
@@ -65,6 +65,12 @@ sbom: $(VENV)/installed
 	$(VENV)/sbom/bin/pip install --quiet cyclonedx-bom==7.5.0
 	$(VENV)/sbom/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --mc-type library \
 		--of JSON --output-reproducible -o sbom.json
+
+# Known vulnerabilities of what constraints.txt pins, by PyPI's JSON interface; what could not be asked about is an error.
+audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet pip-audit==2.10.1
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 # The pure-Python part of PyTorch3D, a reference for our ray marcher: no wheel of the whole runs here, and an extra of
 # the package cannot carry these flags.

@@ -3,9 +3,10 @@
     python tools/fuzz_parsers.py --out runs/fuzz [--minutes 10] [--only tum ply ...]
 
 atheris (libFuzzer) changes a good file and keeps the changes that reach new lines of our code. What it kept lies in
-`--out`, beside `counts.json` with the minutes and files of each parser: the command may be stopped at any time and goes
-on there, parser after parser in short rounds. Exit code 1 where a parser raised anything but a `UserError` of one line,
-took more than five seconds or more than 2 GB; the file that made it do so then lies in `--out`.
+`--out`; minutes and files of each parser and day are added to the ledger, `docs/results/fuzz.json`, which adds up over
+machines. The command may be stopped at any time and goes on there, parser after parser in rounds;
+`python tools/make_tables.py docs/reliability.md` then writes the table. Exit code 1 where a parser raised anything but
+a `UserError` of one line, took more than five seconds or more than 2 GB; the file that made it do so then lies there.
 """
 
 import argparse
@@ -17,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 from fuzz_targets import TARGETS, Target
 
 OPTIONS = ("-timeout=5", "-rss_limit_mb=2500", "-print_final_stats=1", "-verbosity=0")
-ROUND = 60  # seconds of a parser before the next one has its turn
+ROUND = 180  # seconds of a parser before the next one has its turn
+LEDGER = Path(__file__).parents[1] / "docs" / "results" / "fuzz.json"
 STARTED, EXECUTED = re.compile(r"^started after ([\d.]+)$", re.M), re.compile(r"number_of_executed_units:\s+(\d+)")
 
 
@@ -75,32 +78,62 @@ def fuzz_in_child(name: str, out: Path, seconds: int) -> tuple[float, int, str]:
     return used - float(started[1]), int(executed[1]), done.stdout if done.returncode else ""
 
 
+def minutes_of(ledger: Path, name: str) -> float:
+    """CPU minutes of a parser on all days.
+
+    Args:
+        ledger: file, which need not exist.
+        name: of the parser.
+    """
+    return sum(day["minutes"] for day in _read(ledger).get(name, []))
+
+
+def add_to_ledger(ledger: Path, name: str, seconds: float, files: int) -> None:
+    """Adds to the day's numbers of a parser.
+
+    Args:
+        ledger: file, made where it does not exist; read anew, since another process may fuzz other parsers.
+        name: of the parser.
+        seconds: of CPU time.
+        files: that it read or refused.
+    """
+    from video_ae.formats.atomic import write_json_atomically  # here: the child loads our code under atheris
+
+    content, today = _read(ledger), date.today().isoformat()
+    days = content.setdefault(name, [])
+    if not days or days[-1]["date"] != today:
+        days.append({"date": today, "minutes": 0.0, "files": 0})
+    days[-1]["minutes"] = round(days[-1]["minutes"] + seconds / 60, 3)
+    days[-1]["files"] += files
+    write_json_atomically(ledger, dict(sorted(content.items())))
+
+
+def _read(ledger: Path) -> dict[str, list[dict]]:
+    return json.loads(ledger.read_text()) if ledger.exists() else {}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=10, help="of CPU time for each parser, with earlier runs'")
+    parser.add_argument("--minutes", type=float, default=10, help="of CPU time for each parser, with earlier days'")
+    parser.add_argument("--ledger", type=Path, default=LEDGER)
     parser.add_argument("--only", nargs="*", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--child", help=argparse.SUPPRESS)  # the parser of this process
     parser.add_argument("--seconds", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         fuzz(TARGETS[given.child], given.out / given.child, given.seconds)
-    from video_ae.formats.atomic import write_json_atomically  # here: the child loads our code under atheris
-
-    ledger, failed = given.out / "counts.json", set[str]()
-    counts = json.loads(ledger.read_text()) if ledger.exists() else {}
+    failed = set[str]()
 
     def rest(name: str) -> float:
-        return 0 if name in failed else 60 * (given.minutes - counts.get(name, {}).get("minutes", 0))
+        return 0 if name in failed else 60 * (given.minutes - minutes_of(given.ledger, name))
 
     while waiting := [name for name in given.only if rest(name) >= 1]:
         for name in waiting:
             seconds, files, said = fuzz_in_child(name, given.out, min(ROUND, round(rest(name))))
-            before = counts.get(name, {"minutes": 0, "files": 0})
-            counts[name] = {"minutes": before["minutes"] + seconds / 60, "files": before["files"] + files}
-            write_json_atomically(ledger, counts)
-            print(f"{name}: {counts[name]['files']} files in {counts[name]['minutes']:.1f} minutes", flush=True)
+            add_to_ledger(given.ledger, name, seconds, files)
+            print(f"{name}: {files} files in {seconds / 60:.1f} minutes", flush=True)
             if said:
                 failed.add(name)
                 print(f"{name} FAILED\n{said[-3000:]}", flush=True)

@@ -8,6 +8,8 @@ row per group of clips and method. PATH is a results.json relative to the
 markdown file; a KEY names a mean in it, with dots between levels: `ate_rmse_over_extent`, `pairs.5.rotation_deg`,
 `2.psnr`. A key that ends in `:median` takes the median, in `:NAME` the mean of that group of clips; of groups
 in their table `:median` and `:largest`. A row per method, a column per key.
+
+`<!-- fuzz PATH -->` is for the ledger of `tools/fuzz_parsers.py`, `<!-- soak PATH -->` for what `tools/soak.py` found.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import re
 import statistics
 from pathlib import Path
 
-BLOCK = re.compile(r"(<!-- (table|clips|groups) (\S+) ([^>]*?) ?-->\n).*?(<!-- /\2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|clips|groups|fuzz|soak) (\S+) ([^>]*?) ?-->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def table(content: dict, keys: list[str]) -> str:
@@ -63,6 +65,31 @@ def grouped(method: dict, group: str) -> dict:
     return {"mean": mean, "median": median, "largest": largest}
 
 
+def fuzz(content: dict, _: list[str]) -> str:
+    """A markdown table with a row per parser: minutes and files of all days, and the last day."""
+    lines = ["| parser | CPU minutes | files | last |", "|---|---|---|---|"]
+    for name, days in content.items():
+        minutes, files = (sum(day[key] for day in days) for key in ("minutes", "files"))
+        lines.append(f"| {name} | {minutes:.1f} | {files:,} | {days[-1]['date']} |")
+    minutes, files = (sum(day[key] for days in content.values() for day in days) for key in ("minutes", "files"))
+    return "\n".join([*lines, f"| all {len(content)} | {minutes:.0f} | {files:,} | |"]) + "\n"
+
+
+def soak(content: dict, _: list[str]) -> str:
+    """A markdown table with a row per number of a soak."""
+    first, second = content["median_mb"]
+    rows = {
+        "minutes": f"{content['minutes']:.0f}",
+        "trainings, calls of `reconstruct` and `render`": f"{content['trainings']}, {content['calls']}",
+        "resident memory, least and most": f"{content['least_mb']:.0f}, {content['most_mb']:.0f} MB",
+        "its median in the first half, in the second": f"{first:.1f}, {second:.1f} MB",
+        "its trend": f"{content['mb_an_hour']:+.1f} MB an hour",
+        "most open files in the first half, in the second": "{}, {}".format(*content["files"]),
+        "most threads in the first half, in the second": "{}, {}".format(*content["threads"]),
+    }
+    return "\n".join(["| of a soak | |", "|---|---|", *(f"| {name} | {said} |" for name, said in rows.items())]) + "\n"
+
+
 def cell(method: dict, key: str) -> str:
     path, _, part = key.partition(":")
     value = method[part or "mean"] if part in ("", "mean", "median", "largest") else method["groups"][part]
@@ -79,8 +106,8 @@ def fill(text: str, folder: Path) -> str:
     def write(match: re.Match) -> str:
         path = folder / match[3]
         if not path.is_file():
-            raise SystemExit(f"there are no results at {path}: run `video-ae evaluate` with --out {path.parent}")
-        write_rows = {"table": table, "clips": clips, "groups": groups}[match[2]]
+            raise SystemExit(f"there are no results at {path}: run what writes them first")
+        write_rows = {"table": table, "clips": clips, "groups": groups, "fuzz": fuzz, "soak": soak}[match[2]]
         return match[1] + write_rows(json.loads(path.read_text(encoding="utf-8")), match[4].split()) + match[5]
 
     return BLOCK.sub(write, text)

@@ -97,7 +97,7 @@ def depth_folder(folder: Path) -> None:
     (folder / "depth.json").write_text("{}")
 
 
-NESTED = "[" * 10**4 + "]" * 10**4
+NESTED = "[" * 10**5 + "]" * 10**5
 CASES: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "cameras.json": (lambda f: (f / "c.json").write_text(NESTED), lambda f: read_cameras_json(f / "c.json")),
     "NaN": (camera_nowhere, lambda f: read_cameras_json(f / "c.json")),

@@ -1,3 +1,5 @@
+import gc
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,7 @@ from safetensors.torch import save_file
 
 import video_ae
 from video_ae.errors import UserError
+from video_ae.formats.weights import read_weights, write_weights
 from video_ae.models.open import build_model, load_model, save_weights
 
 TINY = {"class_path": "tiny_model.TinyAutoencoder", "init_args": {"channels": 6}}
@@ -41,6 +44,20 @@ def test_the_shipped_weights_load():
     model = video_ae.load()
     assert model.settings["class_path"] == "PerspectiveAutoencoder"
     assert not model.training
+
+
+def test_loading_again_and_again_leaves_nothing_in_memory(tmp_path):
+    tensors = {str(number): torch.zeros(1000) for number in range(20)}
+    write_weights(tmp_path / "w.safetensors", TINY, tensors)
+
+    def objects_after(times: int) -> int:
+        for _ in range(times):
+            read_weights(tmp_path / "w.safetensors")
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = objects_after(3)
+    assert objects_after(50) - before < 200  # safe_open's get_tensor leaves two each: 2000
 
 
 def test_one_file_is_enough(file):

@@ -27,6 +27,10 @@ def sigterm() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def sigusr1() -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
 def power_cut() -> None:
     raise RuntimeError("power cut")
 
@@ -46,6 +50,6 @@ def train_interrupted(arguments: list[str], step: int, interrupt: Callable[[], N
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TinyAutoencoder, "forward", interrupted)
-        with pytest.raises(KeyboardInterrupt if interrupt is sigterm else RuntimeError):
+        with pytest.raises(RuntimeError if interrupt is power_cut else KeyboardInterrupt):
             train(parse_run(arguments))
     return calls

@@ -31,7 +31,7 @@ def test_yaml_then_overrides_in_order(tmp_path, arguments):
             "--data.rot=x",
             "no setting 'data.rot' (did you mean 'data.root'?): the names are data.root, data.validation_root",
         ),
-        ("--dta.root=x", "There is no setting 'dta' (did you mean 'data'?): the names are config, data, losses, model"),
+        ("--dta.root=x", "There is no setting 'dta' (did you mean 'data'?): the names are config, data, host, losses,"),
         ("--model.chanels=3", "has no argument 'chanels' (did you mean 'channels'?): it takes channels, noise."),
         (
             "--model=TinyAutoencodr",

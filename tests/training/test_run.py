@@ -10,11 +10,12 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
-from interruptions import power_cut, same, sigterm, train_interrupted, weights
+from interruptions import power_cut, same, sigterm, sigusr1, train_interrupted, weights
 from tiny_model import TinyAutoencoder
 
 from video_ae.errors import UserError
 from video_ae.models.open import load_model
+from video_ae.training.callbacks import STOPPING
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
 
@@ -41,16 +42,15 @@ def living_models() -> int:
     return sum(type(one) is TinyAutoencoder for one in gc.get_objects())
 
 
-@pytest.mark.parametrize("interrupt", [None, sigterm, power_cut], ids=["end", "signal", "error"])
+@pytest.mark.parametrize("interrupt", [None, sigusr1, power_cut], ids=["end", "signal", "error"])
 def test_a_training_leaves_nothing_in_its_process(arguments, interrupt):
     """Neither its handlers of signals, nor its model, which they would keep alive."""
-    signals = signal.SIGINT, signal.SIGTERM
-    handlers, models = [signal.getsignal(number) for number in signals], living_models()
+    handlers, models = [signal.getsignal(number) for number in STOPPING], living_models()
     if interrupt is None:
         train(parse_run([*arguments, "--trainer.max_steps=2"]))
     else:
         train_interrupted(arguments, 2, interrupt)
-    assert [signal.getsignal(number) for number in signals] == handlers
+    assert [signal.getsignal(number) for number in STOPPING] == handlers
     assert living_models() <= models
 
 
@@ -71,9 +71,10 @@ def test_seed_changes_the_weights(arguments, tmp_path):
     assert not same(weights(one), weights(other))
 
 
-def test_stopped_and_resumed_equals_uninterrupted(arguments, tmp_path):
+@pytest.mark.parametrize("interrupt", [sigterm, sigusr1], ids=["SIGTERM", "SIGUSR1"])
+def test_stopped_and_resumed_equals_uninterrupted(arguments, tmp_path, interrupt):
     whole = train(parse_run([*arguments, "--out", str(tmp_path / "whole")]))
-    train_interrupted(arguments, 6, sigterm)
+    train_interrupted(arguments, 6, interrupt)
     run = tmp_path / "run"
     assert not same(weights(whole), weights(run))
     train(parse_run(["--resume", "--out", str(run)]))

@@ -1,5 +1,9 @@
 """`video-ae train --view` shows what is learnt and changes nothing of it."""
 
+import http.client
+from contextlib import closing
+from http import HTTPStatus
+
 import pytest
 import torch
 
@@ -14,6 +18,8 @@ from video_ae.training.train import train
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.videos.writer import write_video
 from video_ae.viewer.training_view import TrainingView, snapshot, structure_points
+
+TOKEN = "a-token_of-16-09"
 
 
 @pytest.fixture
@@ -45,11 +51,40 @@ def scene():
 
 def test_weights_are_the_same_seen_or_unseen(arguments, tmp_path, capfd):
     unseen = train(parse_run([*arguments, "--out", str(tmp_path / "unseen")]))
-    assert main(["train", *arguments, "--view", "--out", str(tmp_path / "seen")]) == 0
+    assert main(["train", *arguments, "--view", "--token", TOKEN, "--out", str(tmp_path / "seen")]) == 0
     assert "ssh -L" in capfd.readouterr().err
     one, other = (load_model(run).state_dict() for run in (unseen, tmp_path / "seen"))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert "view" not in (tmp_path / "seen" / "config.yaml").read_text()
+    kept = (tmp_path / "seen" / "config.yaml").read_text()
+    assert not any(word in kept for word in ("view", "host", "token"))
+
+
+def test_the_page_of_a_training_can_have_a_token(arguments, tmp_path, monkeypatch, capfd):
+    seen = []
+
+    def training(settings, callbacks):
+        for path in ("", callbacks[0].token, "another-token"):
+            page = http.client.HTTPConnection("127.0.0.1", callbacks[0].port, timeout=30)
+            page.request("GET", f"/{path}")
+            seen.append(page.getresponse().status)
+        return tmp_path
+
+    monkeypatch.setattr("video_ae.viewer.training_view.train", training)
+    start = ["train", *arguments, "--out", str(tmp_path / "run")]
+    assert main([*start, "--view", "--token", "random"]) == 0
+    assert main([*start, "--view", "--token", TOKEN]) == 0
+    assert seen == [HTTPStatus.FORBIDDEN, HTTPStatus.OK, HTTPStatus.FORBIDDEN] * 2
+    assert f"/{TOKEN} (Ctrl-C" in capfd.readouterr().err
+    assert main([*start, "--view", "--token", "a b"]) == 2
+    assert "(option --token)" in capfd.readouterr().err
+    assert main([*start, "--token", TOKEN]) == 2
+    assert "--view" in capfd.readouterr().err
+
+
+def test_a_training_that_others_can_reach_has_a_token(capfd):
+    with closing(TrainingView("0.0.0.0", port=0)) as view:
+        assert f":{view.port}/{view.token}" in capfd.readouterr().err
+    assert len(view.token) == 22
 
 
 def test_every_validation_is_drawn(arguments, tmp_path):

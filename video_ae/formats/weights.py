@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from video_ae.errors import UserError, unreadable_as
@@ -47,9 +47,10 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         UserError: the file is cut off, is no safetensors file, or does not say which model it belongs to.
     """
     message = f"{str(path)!r} is not a complete safetensors file: give a RUN folder or a file of `video-ae train`."
-    with unreadable_as(message, None, SafetensorError), safe_open(path, framework="pt", device="cpu") as file:
-        metadata = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with unreadable_as(message, None, SafetensorError):
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        tensors = load(Path(path).read_bytes())  # `get_tensor` would keep two integers of each tensor for ever
     if _KEY not in metadata:
         raise UserError(
             f"{str(path)!r} does not say which model its weights belong to: give a file that `video-ae train` wrote."

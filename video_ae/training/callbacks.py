@@ -55,8 +55,14 @@ class ValidationFigures(Callback):
             wandb.log_image("validation_cameras", [plot], step=step)
 
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
 class StopSignals(Callback):
-    """The first Ctrl-C (or SIGTERM) lets the step end, so that the checkpoint is exact; the second stops at once.
+    """The first of `STOPPING` lets the step end, so that the checkpoint is exact; the second stops at once.
+
+    Schedulers of clusters send them before they take a machine away. Lightning's own answer to SIGUSR1 under SLURM, a
+    checkpoint in the middle of a step, does not come to it.
 
     A validation follows only where one is due: it can take longer than the step, and whoever stops is in a hurry.
     """
@@ -66,7 +72,7 @@ class StopSignals(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPPING:
                 signal.signal(number, self._receive)  # at the end Lightning restores those of before
 
     def _receive(self, number: int, frame: object) -> None:

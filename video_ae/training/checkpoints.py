@@ -64,6 +64,8 @@ class LastCheckpoint(Checkpoint):
     It derives from Lightning's `Checkpoint` because those come after all other callbacks: a stop that another callback
     asks for at this step is seen here.
 
+    Weights that are not finite are never written over good ones: the run ends there with a `UserError`.
+
     Args:
         run: the folder of the run.
         every: steps between two checkpoints.
@@ -85,6 +87,11 @@ class LastCheckpoint(Checkpoint):
             self._write(trainer, module)
 
     def _write(self, trainer: Trainer, module: LightningModule) -> None:
+        if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
+            raise UserError(
+                f"At step {trainer.global_step} there are weights that are not finite, and no checkpoint is made of "
+                "them: resume from the one before with a smaller optimizer.lr."
+            )
         new = self._run / _NEW
         trainer.save_checkpoint(new)  # by all processes
         if not trainer.is_global_zero:

@@ -15,7 +15,7 @@ from video_ae.training.config_problems import CONFIG_OPTION, options, refuse
 from video_ae.training.settings import RunSettings, file_to_resume
 
 _FORMAT = "video_ae"  # YAML whose classes are named as in `video_ae.registry`
-_NOT_KEPT = ("config", "resume", "overwrite", "view")  # what says how a run is started, and nothing about the run
+_NOT_KEPT = ("config", "resume", "overwrite", "view", "host", "token")  # how a run is started
 
 
 def parse_run(arguments: Sequence[str]) -> RunSettings:
@@ -48,6 +48,8 @@ def parse_run(arguments: Sequence[str]) -> RunSettings:
     if not built.losses:
         raise UserError("The configuration has no losses: give at least one, such as losses.l1: L1.")
     built.pop("config")
+    if not built.view and (built.host, built.token) != (RunSettings.host, RunSettings.token):
+        raise UserError("An address and a token are those of the page: show one (--view), or leave them out.")
     return RunSettings(model=model, **vars(built), text=text)
 
 
@@ -63,11 +65,15 @@ def run_parser() -> jsonargparse.ArgumentParser:
     parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
     parser.add_subclass_arguments(Autoencoder, "model", required=True, help="the autoencoder")
     parser.add_argument("--losses", type=dict[str, LossTerm], help="name -> loss term; their weighted sum is the loss")
-    written_here = {"model", "losses", "resume", "overwrite", "view", "text"}
+    written_here = {"model", "losses", "resume", "overwrite", "view", "host", "token", "text"}
     parser.add_class_arguments(RunSettings, as_group=False, skip=written_here)
     parser.add_argument("--resume", action="store_true", help="continue the run in OUT exactly where it stands")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
     parser.add_argument("--view", action="store_true", help="show cameras and structure on a web page meanwhile")
+    reach = "who can reach that page, as of `video-ae view`"
+    parser.add_argument("--host", metavar="ADDRESS", default=RunSettings.host, help=reach)
+    secret = "in the page's address, as of `video-ae view`: random, none, or your own"
+    parser.add_argument("--token", metavar="TEXT", default=RunSettings.token, help=secret)
     return parser
 
 

@@ -173,7 +173,9 @@ class RunSettings:
         resume: continue the run in `out` exactly from its last checkpoint.
         overwrite: replace the run in `out`.
         view: show the run on a web page while it goes on (the command line does, with `video_ae.viewer.training_view`).
-        text: all of the above but the last three as YAML, written into the run's folder.
+        host: address that the page is served on.
+        token: in the page's address, as of `video_ae.viewer.serve.Viewer`.
+        text: all of the above but `resume` and what follows it as YAML, written into the run's folder.
     """
 
     model: dict[str, Any]
@@ -187,6 +189,8 @@ class RunSettings:
     resume: bool = False
     overwrite: bool = False
     view: bool = False
+    host: str = "127.0.0.1"
+    token: str = "auto"
     text: str = ""
 
 

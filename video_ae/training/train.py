@@ -47,8 +47,8 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
 
     Raises:
         UserError: the settings cannot work; nothing has been written then.
-        KeyboardInterrupt: it was stopped by Ctrl-C or SIGTERM: the checkpoint of the last step has been written, and
-            `resume` continues as if nothing had happened.
+        KeyboardInterrupt: it was stopped by Ctrl-C, SIGTERM or SIGUSR1: the checkpoint of the last step has been
+            written, and `resume` continues as if nothing had happened.
     """
     _check_wandb(settings)
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:

@@ -22,6 +22,7 @@ from video_ae.scene.rendering import to_bytes
 from video_ae.training.settings import RunSettings
 from video_ae.training.train import train
 from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, TensorRecord, VideoClip
+from video_ae.viewer.access import choose_token
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, Page, PortInUse, close_page, open_page, set_start, welcome
 from video_ae.viewer.views import as_array
@@ -31,13 +32,11 @@ _LEAST_OPACITY = 0.5
 _DEPTH = 1.0  # typical: models scale their cameras so that the mean inverse depth is 1
 
 
-def train_in_view(settings: RunSettings, host: str = LOOPBACK, port: int = DEFAULT_PORT) -> Path:
+def train_in_view(settings: RunSettings) -> Path:
     """Trains as `train` does, while the first of its processes serves a page that shows the run.
 
     Args:
-        settings: of the run.
-        host: address to serve on.
-        port: number of the port; where it is in use, one of the next ports.
+        settings: of the run and of the page.
 
     Returns:
         The run's folder.
@@ -47,7 +46,7 @@ def train_in_view(settings: RunSettings, host: str = LOOPBACK, port: int = DEFAU
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return train(settings)
-    with closing(TrainingView(host, port)) as view:
+    with closing(TrainingView(settings.host, token=settings.token)) as view:
         return train(settings, [view])
 
 
@@ -119,15 +118,17 @@ class TrainingView(Callback):
     Args:
         host: address to serve on.
         port: number of the port; where it is in use, one of the next ports. 0 takes a free one.
+        token: in the address, without which nobody sees the page: as of `video_ae.viewer.serve.Viewer`.
 
     Raises:
-        UserError: no port is free.
+        UserError: no port is free, or the token is not possible.
     """
 
-    def __init__(self, host: str = LOOPBACK, port: int = DEFAULT_PORT) -> None:
-        self._page = _open(host, port)
+    def __init__(self, host: str = LOOPBACK, port: int = DEFAULT_PORT, token: str = "auto") -> None:
+        self.token = choose_token(token, host)
+        self._page = _open(host, port, self.token)
         self.port = self._page.get_port()
-        print(welcome(host, self.port, "The training is shown"), file=sys.stderr, flush=True)
+        print(welcome(host, self.port, "The training is shown", self.token), file=sys.stderr, flush=True)
         self._latest: queue.Queue[Snapshot | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._draw_all, name="view", daemon=True)
         self._thread.start()
@@ -182,9 +183,9 @@ def draw_snapshot(page: Page, latest: Snapshot) -> None:
             draw_points(page.scene, *structure_points(latest.structure), 2 * POINT_SIZE * _DEPTH)
 
 
-def _open(host: str, port: int) -> Page:
+def _open(host: str, port: int, token: str) -> Page:
     """The first free port from `port` on."""
     for attempt in range(port, port + PORTS if port else 1):
         with suppress(PortInUse):
-            return open_page(host, attempt, "video-ae train")
+            return open_page(host, attempt, "video-ae train", token)
     raise UserError(f"The ports {port} to {port + PORTS - 1} are in use: stop another viewer.")
