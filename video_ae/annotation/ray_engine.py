@@ -14,7 +14,7 @@ from video_ae.annotation.video_job import VideoJob
 from video_ae.annotation.video_task import VideoTask
 from video_ae.errors import UserError
 
-RETRIES = 5  # of a video whose worker or machine dies
+RETRIES = 5  # of a video whose worker or machine dies, also for want of memory
 _AHEAD = 2  # videos that are handed to Ray for each core: no worker waits, and Ray holds next to nothing
 _STORE = 100 * 2**20  # bytes of Ray's own memory here; nothing but names and rows goes through it
 
@@ -32,6 +32,7 @@ def engine(address: str | None = None, workers: int | None = None) -> Iterator[A
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # Ray's own are without end
     try:
         import ray
     except ImportError as error:

@@ -99,7 +99,7 @@ class VideoTask:
             try:
                 path = _fetched(job, Path(temporary))
             except UserError as error:
-                return self.failed(job, str(error), {"reached": False})
+                return self.failed(job, _reason(error), {"reached": False})
             try:
                 rows = annotate_file(path, job.name, results, settings)
             except Exception as error:  # a decoder's bug on one file must not end a run over a million
