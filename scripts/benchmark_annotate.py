@@ -2,12 +2,10 @@
 
     python scripts/benchmark_annotate.py memory                           # peak memory of listing 100 and 10,000 videos
     python scripts/benchmark_annotate.py training --annotated annotated   # steps on stored cameras and solved anew
-    python scripts/benchmark_annotate.py engine data/walkthroughs/train/videos    # a bare loop beside one worker
-    python scripts/benchmark_annotate.py workers data/walkthroughs/train/videos   # one worker, then two
+    python scripts/benchmark_annotate.py engine data/walkthroughs/train/videos    # a bare loop, one worker and two
 
-`training` counts CPU seconds of one thread, `memory` bytes, `engine` CPU seconds of all processes together. The loop
-and the worker run at the same time, so that whatever else the machine does slows down both; `workers` counts seconds
-on the clock and needs a machine that does nothing else.
+`training` counts CPU seconds of one thread, `memory` bytes, `engine` CPU seconds and seconds on the clock; it needs a
+machine that does nothing else, since Ray takes some CPU in each second that passes and lets others go first.
 """
 
 import argparse
@@ -18,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,89 +97,72 @@ def training(given: argparse.Namespace) -> dict[str, float]:
 
 
 def engine(given: argparse.Namespace) -> dict[str, float]:
-    """CPU seconds of all processes together, from start to end: a bare loop, and at the same time one worker.
+    """Seconds on the clock and CPU seconds of all processes together: a bare loop, then one worker, then two.
+
+    Beside these: how long the start takes (of a source with nothing but an empty file), and what the engine adds to the
+    loop, with the start and without it.
 
     Args:
         given: `source`, `videos`, `refine`.
     """
-    with _some_videos(given) as (source, temporary):
-        measured = _run_together(
-            {
-                "loop": _calling("_loop", source, temporary, given.refine),
-                "worker": _annotating(source, f"{temporary}/worker", given.refine, 1),
-            }
-        )
-        videos = len(list(Path(source).iterdir()))
-    loop, worker = (measured[name]["cpu"] for name in ("loop", "worker"))
-    return {"videos": videos, "loop": loop, "worker": worker, "a video": loop / videos, "overhead": worker / loop - 1}
-
-
-def workers(given: argparse.Namespace) -> dict[str, float]:
-    """Seconds on the clock from start to end: one worker, and then two.
-
-    Args:
-        given: as of `engine`.
-    """
-    taken = {}
-    with _some_videos(given) as (source, temporary):
-        for count in (1, 2):
-            command = _annotating(source, f"{temporary}/{count}", given.refine, count)
-            for kind, value in _run_together({"it": command})["it"].items():
-                taken[f"{kind} {count}"] = value
-    return {**taken, "times as fast": taken["clock 1"] / taken["clock 2"]}
-
-
-@contextmanager
-def _some_videos(given: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """A folder with links to the first videos, and a folder for results."""
     with tempfile.TemporaryDirectory() as temporary:
-        source = Path(temporary) / "source"
-        source.mkdir()
+        source, empty = Path(temporary) / "source", Path(temporary) / "empty"
+        for folder in (source, empty):
+            folder.mkdir()
+        (empty / "empty.mp4").touch()
         for video in sorted(given.source.absolute().iterdir())[: given.videos]:
             (source / video.name).symlink_to(video)
-        yield str(source), temporary
+        commands = {
+            "loop, start": _calling("_loop", str(empty), f"{temporary}/loop, start", given.refine),
+            "worker, start": _annotating(empty, f"{temporary}/worker, start", given.refine, 1),
+            "loop": _calling("_loop", str(source), f"{temporary}/loop", given.refine),
+            "worker": _annotating(source, f"{temporary}/worker", given.refine, 1),
+            "two workers": _annotating(source, f"{temporary}/two workers", given.refine, 2),
+        }
+        taken = {name: _seconds(command) for name, command in commands.items()}
+        found = {"videos": float(len(list(source.iterdir())))}
+    for kind in ("clock", "cpu"):
+        of = {name: both[kind] for name, both in taken.items()}
+        alone = (of["worker"] - of["worker, start"]) / (of["loop"] - of["loop, start"]) - 1
+        added = {"overhead": of["worker"] / of["loop"] - 1, "overhead but for the start": alone}
+        found |= {f"{name}, {kind}": value for name, value in {**of, **added}.items()}
+    return {**found, "two workers, times as fast": taken["worker"]["clock"] / taken["two workers"]["clock"]}
 
 
-def _annotating(source: str, out: str, refine: int, workers: int) -> list[str]:
+def _annotating(source: Path, out: str, refine: int, workers: int) -> list[str]:
     options = ["--out", out, "--refine", str(refine), "--workers", str(workers)]
-    return [sys.executable, "-m", "video_ae", "annotate", source, *options]
+    return [sys.executable, "-m", "video_ae", "annotate", str(source), *options]
 
 
-def _loop(source: str, temporary: str, refine: int) -> None:
+def _loop(source: str, out: str, refine: int) -> None:
     """All videos one after the other, without engine, limits and other processes."""
     from video_ae.annotation.annotation_table import write_parquet
     from video_ae.annotation.destination import Destination
     from video_ae.annotation.video_listing import list_videos
     from video_ae.annotation.video_task import VideoTask
 
-    task = VideoTask(f"{temporary}/loop", {"refine": refine})
+    task = VideoTask(out, {"refine": refine})
     for job in list_videos(source):
         task.annotate(job)
     destination = Destination(task.out)
     destination.write_table(lambda path: write_parquet(path, destination.all_rows()))
 
 
-def _run_together(commands: dict[str, list[str]]) -> dict[str, dict[str, float]]:
-    """What commands take that run at the same time; the last 0.3 s of a process that ends before its command may be
-    missed."""
+def _seconds(command: list[str]) -> dict[str, float]:
+    """What a command takes; the last 0.3 s of a process that ends before it may be missed."""
     import psutil
 
-    started = time.monotonic()
-    runs = {name: psutil.Popen(one, env=_environment(), stderr=subprocess.DEVNULL) for name, one in commands.items()}
-    taken: dict[str, dict[int, float]] = {name: {} for name in runs}
-    ended: dict[str, float] = {}
-    while len(ended) < len(runs):
-        for name, run in runs.items():
-            with suppress(psutil.Error):
-                for process in [run, *run.children(recursive=True)]:
-                    with suppress(psutil.Error):
-                        times = process.cpu_times()
-                        taken[name][process.pid] = times.user + times.system
-            if name not in ended and run.poll() is not None:
-                ended[name] = time.monotonic() - started
-                assert run.returncode == 0, f"{commands[name]} ended with exit code {run.returncode}"
+    started, taken = time.monotonic(), dict[int, float]()
+    run = psutil.Popen(command, env=_environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while run.poll() is None:
+        with suppress(psutil.Error):
+            for process in [run, *run.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    times = process.cpu_times()
+                    taken[process.pid] = times.user + times.system
         time.sleep(0.3)
-    return {name: {"clock": ended[name], "cpu": sum(taken[name].values())} for name in runs}
+    assert run.returncode == 0, f"{command} ended with exit code {run.returncode}"
+    return {"clock": time.monotonic() - started, "cpu": sum(taken.values())}
 
 
 def _calling(function: str, *arguments: object) -> list[str]:
@@ -205,12 +185,11 @@ def main() -> None:
     trained.add_argument("--annotated", type=Path, required=True)
     trained.add_argument("--steps", type=int, default=10)
     trained.add_argument("--length", type=int, default=24, help="frames in a clip")
-    for measure in (engine, workers):
-        part = parts.add_parser(measure.__name__)
-        part.set_defaults(measure=measure)
-        part.add_argument("source", type=Path)
-        part.add_argument("--videos", type=int, help="the first so many (default: all)")
-        part.add_argument("--refine", type=int, default=4)
+    engines = parts.add_parser("engine")
+    engines.set_defaults(measure=engine)
+    engines.add_argument("source", type=Path)
+    engines.add_argument("--videos", type=int, help="the first so many (default: all)")
+    engines.add_argument("--refine", type=int, default=4)
     given = parser.parse_args()
     print(json.dumps({name: round(value, 3) for name, value in given.measure(given).items()}, indent=1))
 

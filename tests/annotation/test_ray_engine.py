@@ -36,7 +36,16 @@ def test_every_video_is_done_once_though_a_worker_is_killed(tmp_path: Path) -> N
 
 
 def test_a_cluster_that_does_not_answer_is_named() -> None:
-    with pytest.raises(UserError, match="does not answer"), engine("127.0.0.1:1"):
+    with pytest.raises(UserError, match=r"does not answer.*RAY_AUTH_MODE=token"), engine("127.0.0.1:1"):
+        pass
+
+
+def test_an_engine_that_does_not_start_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*given: object, **named: object) -> None:
+        raise Exception("The current node timed out during startup.")  # what Ray raises on a busy machine
+
+    monkeypatch.setattr("ray.init", start)
+    with pytest.raises(UserError, match=r"does not start here .*timed out during startup.*try it again"), engine():
         pass
 
 

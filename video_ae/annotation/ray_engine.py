@@ -42,7 +42,7 @@ def engine(address: str | None = None, workers: int | None = None) -> Iterator[A
     here: dict[str, Any] = {"num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # among them plain ones, where a machine is too busy
         raise _unanswered(address, error) from error
     try:
         yield ray
@@ -60,8 +60,13 @@ def _check_answers(address: str) -> None:
 
 
 def _unanswered(address: str | None, error: Exception) -> UserError:
-    where = f"Ray's cluster at {address!r} does not answer" if address else "Ray does not start here"
-    return UserError(f"{where} ({' '.join(str(error).split())}): check it with `ray status`.")
+    reason = " ".join(str(error).split())
+    if not address:
+        return UserError(f"Ray does not start here ({reason}): try it again when this machine has less to do.")
+    return UserError(
+        f"Ray's cluster at {address!r} does not answer ({reason}): check it with `ray status`, and set "
+        "RAY_AUTH_MODE=token where it asks for a token."
+    )
 
 
 def cores(ray: Any) -> int:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from video_ae.errors import UserError
@@ -40,3 +40,19 @@ def reaching(address: str) -> Iterator[tuple[Any, str]]:
         raise UserError(
             f"{address!r} cannot be reached ({reason}): check the address and your access to it."
         ) from error
+
+
+def fetched(address: str, folder: Path) -> Path:
+    """A copy of a file, or of a folder with all that is in it.
+
+    Args:
+        address: in object storage.
+        folder: that the copy is put into, under the same name.
+
+    Raises:
+        UserError: as `reaching`; also where the disk is full.
+    """
+    path = folder / PurePosixPath(address).name  # results hold the name
+    with reaching(address) as (system, where):
+        system.get(where, str(path), recursive=True)
+    return path
