@@ -4,8 +4,8 @@
     python scripts/benchmark_annotate.py training --annotated annotated   # steps on stored cameras and solved anew
     python scripts/benchmark_annotate.py engine data/walkthroughs/train/videos    # a bare loop, one worker and two
 
-`training` counts CPU seconds of one thread, `memory` bytes, `engine` CPU seconds and seconds on the clock; these need a
-machine that does nothing else.
+`training` counts CPU seconds of one thread, `memory` bytes, `engine` CPU seconds and seconds on the clock; it needs a
+machine that does nothing else, since Ray takes some CPU in each second that passes and lets others go first.
 """
 
 import argparse
@@ -97,29 +97,51 @@ def training(given: argparse.Namespace) -> dict[str, float]:
 
 
 def engine(given: argparse.Namespace) -> dict[str, float]:
-    """Seconds on the clock and CPU seconds of all processes together, from start to end: a bare loop, one worker, two.
+    """Seconds on the clock and CPU seconds of all processes together: a bare loop, then one worker, then two.
+
+    Beside these: how long the start takes (of a source with nothing but an empty file), and what the engine adds to the
+    loop, with the start and without it.
 
     Args:
-        given: `source`, `refine`.
+        given: `source`, `videos`, `refine`.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        command = [sys.executable, "-m", "video_ae", "annotate", str(given.source), "--refine", str(given.refine)]
-        measured = {"loop": _seconds(_calling("_loop", str(given.source.absolute()), temporary, given.refine))}
-        for workers in ("1", "2"):
-            measured[f"workers {workers}"] = _seconds(
-                [*command, "--out", f"{temporary}/{workers}", "--workers", workers]
-            )
-    return {f"{way} {kind}": value for way, both in measured.items() for kind, value in both.items()}
+        source, empty = Path(temporary) / "source", Path(temporary) / "empty"
+        for folder in (source, empty):
+            folder.mkdir()
+        (empty / "empty.mp4").touch()
+        for video in sorted(given.source.absolute().iterdir())[: given.videos]:
+            (source / video.name).symlink_to(video)
+        commands = {
+            "loop, start": _calling("_loop", str(empty), f"{temporary}/loop, start", given.refine),
+            "worker, start": _annotating(empty, f"{temporary}/worker, start", given.refine, 1),
+            "loop": _calling("_loop", str(source), f"{temporary}/loop", given.refine),
+            "worker": _annotating(source, f"{temporary}/worker", given.refine, 1),
+            "two workers": _annotating(source, f"{temporary}/two workers", given.refine, 2),
+        }
+        taken = {name: _seconds(command) for name, command in commands.items()}
+        found = {"videos": float(len(list(source.iterdir())))}
+    for kind in ("clock", "cpu"):
+        of = {name: both[kind] for name, both in taken.items()}
+        alone = (of["worker"] - of["worker, start"]) / (of["loop"] - of["loop, start"]) - 1
+        added = {"overhead": of["worker"] / of["loop"] - 1, "overhead but for the start": alone}
+        found |= {f"{name}, {kind}": value for name, value in {**of, **added}.items()}
+    return {**found, "two workers, times as fast": taken["worker"]["clock"] / taken["two workers"]["clock"]}
 
 
-def _loop(source: str, temporary: str, refine: int) -> None:
+def _annotating(source: Path, out: str, refine: int, workers: int) -> list[str]:
+    options = ["--out", out, "--refine", str(refine), "--workers", str(workers)]
+    return [sys.executable, "-m", "video_ae", "annotate", str(source), *options]
+
+
+def _loop(source: str, out: str, refine: int) -> None:
     """All videos one after the other, without engine, limits and other processes."""
     from video_ae.annotation.annotation_table import write_parquet
     from video_ae.annotation.destination import Destination
     from video_ae.annotation.video_listing import list_videos
     from video_ae.annotation.video_task import VideoTask
 
-    task = VideoTask(f"{temporary}/loop", {"refine": refine})
+    task = VideoTask(out, {"refine": refine})
     for job in list_videos(source):
         task.annotate(job)
     destination = Destination(task.out)
@@ -127,16 +149,17 @@ def _loop(source: str, temporary: str, refine: int) -> None:
 
 
 def _seconds(command: list[str]) -> dict[str, float]:
-    """What a command takes; the last moment of a process of its that ends early is not seen."""
+    """What a command takes; the last 0.3 s of a process that ends before it may be missed."""
     import psutil
 
     started, taken = time.monotonic(), dict[int, float]()
-    run = psutil.Popen(command, env=_environment(), stderr=subprocess.DEVNULL)
+    run = psutil.Popen(command, env=_environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while run.poll() is None:
-        for process in [run, *run.children(recursive=True)]:
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                taken[process.pid] = times.user + times.system
+        with suppress(psutil.Error):
+            for process in [run, *run.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    times = process.cpu_times()
+                    taken[process.pid] = times.user + times.system
         time.sleep(0.3)
     assert run.returncode == 0, f"{command} ended with exit code {run.returncode}"
     return {"clock": time.monotonic() - started, "cpu": sum(taken.values())}
@@ -165,6 +188,7 @@ def main() -> None:
     engines = parts.add_parser("engine")
     engines.set_defaults(measure=engine)
     engines.add_argument("source", type=Path)
+    engines.add_argument("--videos", type=int, help="the first so many (default: all)")
     engines.add_argument("--refine", type=int, default=4)
     given = parser.parse_args()
     print(json.dumps({name: round(value, 3) for name, value in given.measure(given).items()}, indent=1))

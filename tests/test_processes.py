@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from video_ae.training import train
+
 RANK = """
 import os, time
 from video_ae.processes import end_with_launcher
@@ -38,6 +40,22 @@ def test_a_rank_ends_with_the_process_that_started_it():
             break
         time.sleep(0.1)
     assert not _is_there(rank)
+
+
+@pytest.mark.parametrize("started_by", ["torchrun", "a rank of ours"])
+def test_a_rank_of_torchrun_does_not_wait_for_an_earlier_training(started_by, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv(train.LAUNCHER, "before")
+    train._end_with_first_rank()  # a training in the process that starts the other one
+    assert os.environ[train.LAUNCHER] == str(os.getpid())
+    ends_with = []
+    monkeypatch.setattr(train, "end_with_launcher", ends_with.append)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    if started_by == "torchrun":
+        for name in ("TORCHELASTIC_RUN_ID", "GROUP_RANK", "LOCAL_WORLD_SIZE"):
+            monkeypatch.setenv(name, "1")
+    train._end_with_first_rank()
+    assert ends_with == ([] if started_by == "torchrun" else [os.getpid()])
 
 
 def _is_there(process: int) -> bool:

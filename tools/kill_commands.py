@@ -31,7 +31,7 @@ import torch
 DEFAULT = ["--config", "configs/autoencoder_convolutional.yaml", "--data.root", "data/walkthroughs/validation",
            "--trainer.checkpoint_every", "3", "--trainer.validate_every", "10", "--trainer.log_every", "1",
            "--trainer.max_steps", "40", "--trainer.max_time", "null", "--trainer.accelerator", "cpu"]  # fmt: skip
-PATIENCE = 60  # seconds in which the helpers of a killed command must end; a busy machine needs half to import
+PATIENCE = 180  # seconds in which the helpers of a killed command must end; those of a busy machine import for long
 _forks = multiprocessing.get_context("forkserver")
 _PRELOADED = ("cli.main", "training.train", "preparation.prepare", "pipelines.reconstruct")
 _forks.set_forkserver_preload([f"video_ae.{name}" for name in _PRELOADED])

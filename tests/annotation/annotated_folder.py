@@ -22,9 +22,9 @@ def made_up_estimate(frames: int, seed: int = 0) -> CameraEstimate:
     return CameraEstimate(Cameras(pose, intrinsics), depth, torch.full((frames,), 0.9), torch.zeros(frames, 6, 6))
 
 
-def write_annotated(root: Path, **changes: object) -> tuple[Path, list[AnnotationRow]]:
-    """The folder and its rows: two shots of one video, and a video that could not be used."""
-    video = write(root / "videos" / "film.mp4", pan(0, 14), pan(1, 16))
+def write_annotated(root: Path, source: str | None = None, **changes: object) -> tuple[Path, list[AnnotationRow]]:
+    """The folder and its rows: two shots of one video, which is written if no source is given, and an unusable one."""
+    source = str(write(root / "videos" / "film.mp4", pan(0, 14), pan(1, 16))) if source is None else source
     rows = [AnnotationRow("broken", source=str(root / "broken.mp4"), reason="It cannot be read.")]
     for number, (first, frames) in enumerate([(0, 14), (14, 16)]):
         folder = root / "annotated" / f"film/shot_{number:03d}"
@@ -32,7 +32,7 @@ def write_annotated(root: Path, **changes: object) -> tuple[Path, list[Annotatio
         black = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(frames, 3, 64, 96)
         clip = VideoClip(black, torch.arange(first, first + frames), torch.arange(frames) / 10)
         write_scene(folder / "scene", Scene(clip, made_up_estimate(frames, number), (), ()), (96, 64))
-        row = AnnotationRow("film", number, f"film/shot_{number:03d}", str(video), "", first, frames, confidence=0.9)
+        row = AnnotationRow("film", number, f"film/shot_{number:03d}", source, "", first, frames, confidence=0.9)
         rows.append(replace(row, **changes) if number else row)
     write_parquet(root / "annotated" / "annotations.parquet", [rows])
     return root / "annotated", rows

@@ -47,3 +47,12 @@ class DyingOnce(VideoTask):
         if job.name == "refused":
             refuse()
         return [AnnotationRow(job.name, source=job.address)]
+
+
+@dataclass(frozen=True)
+class Large(VideoTask):
+    """The video takes more memory than the machine has."""
+
+    def run(self, job: VideoJob) -> list[AnnotationRow]:
+        hold(300)
+        return [AnnotationRow(job.name, source=job.address)]

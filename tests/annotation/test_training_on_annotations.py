@@ -1,13 +1,17 @@
 """Training on annotated videos and on shards of them solves nothing, and sees the cameras that are stored."""
 
+import gc
 import json
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
 from annotated_folder import made_up_estimate, write_annotated
+from prepared_videos import pan, write
 
 from video_ae.camera.solver import CameraSolver
 from video_ae.datasets.annotation_files import CAMERAS_VERSION
@@ -81,21 +85,59 @@ def test_rows_of_a_file_hold_the_estimate() -> None:
     torch.testing.assert_close(found.inverse_depth, estimate.inverse_depth, atol=1e-3, rtol=1e-3)
 
 
-@pytest.fixture(params=["raw", "packed"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    folder, _ = write_annotated(tmp_path)
-    if request.param == "raw":
+def in_a_bucket(tmp_path: Path) -> str:
+    """The address of annotations in object storage; nothing of them is on the disk."""
+    write(tmp_path / "videos" / "film.mp4", pan(0, 14), pan(1, 16))
+    folder, _ = write_annotated(tmp_path, f"memory://{tmp_path.name}/videos/film.mp4")
+    storage = fsspec.filesystem("memory")
+    storage.put(str(tmp_path / "videos"), f"/{tmp_path.name}/videos", recursive=True)
+    storage.put(str(folder), f"/{tmp_path.name}/annotated", recursive=True)
+    for name in ("videos", "annotated"):
+        shutil.rmtree(tmp_path / name)
+    return f"memory://{tmp_path.name}/annotated"
+
+
+@pytest.fixture(params=["raw", "packed", "bucket", "packed from a bucket"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    folder = in_a_bucket(tmp_path) if "bucket" in request.param else write_annotated(tmp_path)[0]
+    if "packed" not in request.param:
         return folder
     prepare(folder, tmp_path / "packed", size=48)
     return tmp_path / "packed"
 
 
-def clips_of(root: Path) -> RandomClips:
+def test_copies_of_videos_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    root = in_a_bucket(tmp_path)
+
+    source = open_dataset(root)
+    for number in (0, 1):
+        source.load(number, [0, 13])
+        source.stored_cameras(number)
+    gc.collect()
+    left = [path.name for path in (tmp_path / "temporary").rglob("*.*")]
+    assert left == ["film.mp4"]  # of the shot that is open
+
+
+def test_a_video_that_left_its_bucket_is_skipped(tmp_path: Path) -> None:
+    root = in_a_bucket(tmp_path)
+    fsspec.filesystem("memory").rm(f"/{tmp_path.name}/videos", recursive=True)
+    with pytest.raises(UserError, match=r"None of 2 videos can be used; .*film.mp4' cannot be reached"):
+        MemoryVideos(open_dataset(root), SIZE, 6)
+
+
+def test_a_bucket_without_annotations_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no annotations: annotate the videos"):
+        prepare("memory://nothing/here", tmp_path / "packed")
+
+
+def clips_of(root: Path | str) -> RandomClips:
     source = open_dataset(root)
     return RandomClips(MemoryVideos(source, SIZE, 6) if source.stored_cameras(0) else source, 6)
 
 
-def test_training_solves_nothing(root: Path) -> None:
+def test_training_solves_nothing(root: Path | str) -> None:
     clips = clips_of(root)
     assert list(clips.videos.names) == ["film#0", "film#1"]
     assert "cannot be read" in clips.videos.skipped["broken"]
@@ -107,7 +149,7 @@ def test_training_solves_nothing(root: Path) -> None:
     assert output.camera.cameras.world_from_camera.shape == (2, 6, 4, 4)
 
 
-def test_a_clip_gets_the_cameras_of_its_frames(root: Path) -> None:
+def test_a_clip_gets_the_cameras_of_its_frames(root: Path | str) -> None:
     clips = clips_of(root)
     for position in range(4):
         clip = clips[position]

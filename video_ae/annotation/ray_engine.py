@@ -14,7 +14,7 @@ from video_ae.annotation.video_job import VideoJob
 from video_ae.annotation.video_task import VideoTask
 from video_ae.errors import UserError
 
-RETRIES = 5  # of a video whose worker or machine dies
+RETRIES = 5  # of a video whose worker or machine dies, also for want of memory
 _AHEAD = 2  # videos that are handed to Ray for each core: no worker waits, and Ray holds next to nothing
 _STORE = 100 * 2**20  # bytes of Ray's own memory here; nothing but names and rows goes through it
 
@@ -32,6 +32,7 @@ def engine(address: str | None = None, workers: int | None = None) -> Iterator[A
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # Ray's own are without end
     try:
         import ray
     except ImportError as error:
@@ -41,7 +42,7 @@ def engine(address: str | None = None, workers: int | None = None) -> Iterator[A
     here: dict[str, Any] = {"num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # among them plain ones, where a machine is too busy
         raise _unanswered(address, error) from error
     try:
         yield ray
@@ -59,8 +60,13 @@ def _check_answers(address: str) -> None:
 
 
 def _unanswered(address: str | None, error: Exception) -> UserError:
-    where = f"Ray's cluster at {address!r} does not answer" if address else "Ray does not start here"
-    return UserError(f"{where} ({' '.join(str(error).split())}): check it with `ray status`.")
+    reason = " ".join(str(error).split())
+    if not address:
+        return UserError(f"Ray does not start here ({reason}): try it again when this machine has less to do.")
+    return UserError(
+        f"Ray's cluster at {address!r} does not answer ({reason}): check it with `ray status`, and set "
+        "RAY_AUTH_MODE=token where it asks for a token."
+    )
 
 
 def cores(ray: Any) -> int:

@@ -11,7 +11,7 @@ from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.destination import VIDEOS, Destination, write_summary
 from video_ae.annotation.limited_process import LimitedProcess, WorkEnded
 from video_ae.annotation.video_job import VideoJob
-from video_ae.datasets.object_storage import is_remote, reaching
+from video_ae.datasets.object_storage import fetched, is_remote
 from video_ae.errors import UserError, is_disk_full
 
 
@@ -97,9 +97,10 @@ class VideoTask:
             results = Path(temporary) / "results"
             results.mkdir()
             try:
-                path = _fetched(job, Path(temporary))
+                remote = is_remote(job.address)
+                path = fetched(job.address, Path(temporary)) if remote else Path(job.address)
             except UserError as error:
-                return self.failed(job, str(error), {"reached": False})
+                return self.failed(job, _reason(error), {"reached": False})
             try:
                 rows = annotate_file(path, job.name, results, settings)
             except Exception as error:  # a decoder's bug on one file must not end a run over a million
@@ -138,14 +139,3 @@ def _reason(error: Exception) -> str:
 def _placed(row: AnnotationRow, job: VideoJob) -> str:
     """The shot's folder below that of all results."""
     return "" if row.reason else (PurePosixPath(VIDEOS) / job.folder / row.folder).as_posix()
-
-
-def _fetched(job: VideoJob, folder: Path) -> Path:
-    """A path of the video on this machine."""
-    if not is_remote(job.address):
-        return Path(job.address)
-    path = folder / "video" / PurePosixPath(job.address).name  # results hold the name
-    path.parent.mkdir()
-    with reaching(job.address) as (system, where):
-        system.get_file(where, str(path))
-    return path

@@ -145,7 +145,8 @@ class _LensFits:
         """
         scale = (self.focal / bent.state.log_focal.exp().item()) ** 2  # coefficients are counted at `self.focal`
         longest = tuple(step * scale**power for step, power in zip(_LONGEST_STEP, _POWERS, strict=True))
-        fit, asked = replace(self._fit, longest=longest), STRONG
+        fit = replace(self._fit, longest=longest)
+        asked: tuple[int, ...] = STRONG
         found = self._bent(replace(fit, state=bent.state).run(asked, bent.lens, _MOST_ROUNDS))
         more = self._bent(replace(fit, state=found.state).run(FISHEYE, found.lens, _MOST_ROUNDS))
         if more.cost < _HIGHER * found.cost:

@@ -16,7 +16,8 @@ def add_to(commands: Any) -> None:
 
     help = "a folder of videos -> small frames, packed to train from"
     parser = add_command(commands, "prepare", help, "preparation.prepare:prepare", _report_packed)
-    parser.add_argument("root", type=Path, metavar="FOLDER", help="videos and folders of images, nested as they are")
+    root = "videos and folders of images, nested as they are, or what `video-ae annotate` wrote"
+    parser.add_argument("root", metavar="FOLDER", help=root)
     parser.add_argument("--out", type=Path, required=True, metavar="PACKED", help="folder of the packed frames")
     parser.add_argument("--size", type=int, metavar="PIXELS", help="shorter side of the frames (default: 128)")
     parser.add_argument("--workers", type=int, metavar="N", help="videos at a time (default: 1)")

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from video_ae.datasets.annotated_videos import AnnotatedShot, AnnotatedVideos, is_annotated
 from video_ae.datasets.annotation_files import CAMERAS_VERSION
+from video_ae.datasets.object_storage import is_remote
 from video_ae.datasets.video_folder import search_videos, short_names
 from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished
@@ -42,7 +43,7 @@ RESULTS = (
 
 
 def prepare(
-    root: Path, out: Path, size: int = 128, workers: int = 1, decoder: str = "auto", overwrite: bool = False
+    root: str | Path, out: Path, size: int = 128, workers: int = 1, decoder: str = "auto", overwrite: bool = False
 ) -> Packed:
     """Decodes every video below `root` once and packs what is worth training on into `out`.
 
@@ -51,8 +52,8 @@ def prepare(
     again.
 
     Args:
-        root: a folder of videos and image folders, nested as they are; or what `video-ae annotate` wrote, whose cameras
-            are packed with the frames.
+        root: a folder of videos and image folders, nested as they are; or what `video-ae annotate` wrote, here or in
+            object storage, whose cameras are packed with the frames.
         out: the folder to write into.
         size: shorter side of the packed frames in pixels; smaller videos keep their size.
         workers: processes.
@@ -67,7 +68,7 @@ def prepare(
             too small.
         KeyboardInterrupt: it was stopped.
     """
-    root, out = Path(root), Path(out)
+    out = Path(out)
     if size < 8 or workers < 1:
         raise UserError(f"Size {size} and {workers} workers were given: give at least 8 pixels and one worker.")
     ShotDetector()  # raises now where PySceneDetect is not installed
@@ -101,14 +102,17 @@ def _pack(jobs: list[Job], out: Path, passed: Mapping[str, str], size: int) -> P
     return packed
 
 
-def _jobs(root: Path, out: Path, size: int, decoder: str) -> tuple[list[Job], dict[str, str]]:
+def _jobs(root: str | Path, out: Path, size: int, decoder: str) -> tuple[list[Job], dict[str, str]]:
     """The videos, or the shots of videos that were annotated; and name -> reason of what is left out."""
     if is_annotated(root):
         source = AnnotatedVideos(root, decoder)
         found: list[tuple[Path, str, AnnotatedShot | None]]
         found = [(Path(shot.source), shot.name, shot) for shot in source.shots]
         passed = source.skipped
+    elif is_remote(root):
+        raise UserError(f"{str(root)!r} holds no annotations: annotate the videos, or prepare copies on this machine.")
     else:
+        root = Path(root)
         videos, passed = search_videos(root)
         paths = [path for path in videos if out.absolute() not in (path.absolute(), *path.absolute().parents)]
         found = [(path, name, None) for path, name in zip(paths, short_names(root, paths), strict=True)]

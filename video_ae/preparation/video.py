@@ -15,6 +15,7 @@ import torch
 
 from video_ae.datasets.annotated_videos import AnnotatedShot
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS
+from video_ae.datasets.object_storage import is_remote
 from video_ae.errors import UserError, is_disk_full
 from video_ae.formats.atomic import write_text_atomically
 from video_ae.geometry.trajectories import spread_frames
@@ -34,7 +35,7 @@ class Job:
     """One video to prepare.
 
     Args:
-        path: of the video.
+        path: of the video; of one that has been annotated, `shot.source` counts.
         name: unique among all.
         folder: where its frames and its record are written.
         size: shorter side of its frames in pixels.
@@ -195,7 +196,11 @@ def _why_nothing(dropped: list[Dropped]) -> str:
 
 def _key(job: Job) -> list:
     """Changes when the file or the settings do."""
-    state = os.stat(job.path)
-    key = [str(job.path.absolute()), state.st_size, state.st_mtime_ns, job.size, job.decoder, VERSION]
     shot = job.shot
+    if shot is not None and is_remote(shot.source):
+        file = [shot.source, shot.checksum, 0]
+    else:
+        state = os.stat(job.path)
+        file = [str(job.path.absolute()), state.st_size, state.st_mtime_ns]
+    key = [*file, job.size, job.decoder, VERSION]
     return key if shot is None else [*key, shot.frames.start, shot.frames.stop, shot.lens, shot.readout]

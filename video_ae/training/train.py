@@ -51,10 +51,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
             written, and `resume` continues as if nothing had happened.
     """
     _check_wandb(settings)
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        os.environ[LAUNCHER] = str(os.getpid())
-    elif LAUNCHER in os.environ:
-        end_with_launcher(int(os.environ[LAUNCHER]))  # would wait half an hour for what a killed one sends
+    _end_with_first_rank()
     run = Path(settings.out)
     checkpoint = checkpoint_to_resume(run) if settings.resume else None
     first = getattr(rank_zero_only, "rank", 0) == 0  # other processes start when the folder is in use by this very run
@@ -83,6 +80,14 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     if stop.received:
         raise KeyboardInterrupt(f"stopped; `video-ae train --resume --out {run}` continues exactly here.")
     return run
+
+
+def _end_with_first_rank() -> None:
+    """A rank would wait half an hour for what a killed one sends; torchrun ends those that it started itself."""
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        os.environ[LAUNCHER] = str(os.getpid())
+    elif LAUNCHER in os.environ and not TorchElasticEnvironment.detect():
+        end_with_launcher(int(os.environ[LAUNCHER]))
 
 
 def build_trainer(
