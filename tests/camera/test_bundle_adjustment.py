@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from video_ae.camera.bundle_adjustment import minimise, robust_cost, solve_step
+from video_ae.camera.covariance import pose_covariance
 from video_ae.camera.frame_graph import frame_pairs
 from video_ae.camera.normal_equations import NormalEquations, normal_equations
 from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
@@ -113,6 +114,28 @@ def test_minimise_never_raises_the_cost_even_from_nonsense(seed):
     found, cost = minimise(start, matches, priors, 10)
     assert cost <= before
     assert cost == pytest.approx(robust_cost(found, matches, priors).item())
+
+
+def test_costs_steps_and_covariances_are_the_same_on_any_number_of_threads():
+    state, matches = make_scene(frames=40)
+    noise = torch.Generator().manual_seed(1)
+    matched = matches.matched + torch.randn(matches.matched.shape, generator=noise, dtype=torch.float64)
+    matches, priors = replace(matches, matched=matched), weak_priors(state)
+    assert matched[..., 0].numel() > 32768, "torch adds fewer numbers on one thread"
+    equations = normal_equations(state, matches, priors)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            step = solve_step(state, equations, 1e-4, FreeParameters())
+            covariance, spread = pose_covariance(state, matches, priors)
+            cost = robust_cost(state, matches, priors)
+            found.append((cost, step.camera_from_world, covariance, torch.tensor(spread)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for one in found[1:]:
+        assert all(map(torch.equal, one, found[0]))
 
 
 def test_frozen_parts_do_not_move():

@@ -10,6 +10,7 @@ from video_ae.camera.normal_equations import NormalEquations, depth_step, normal
 from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
 from video_ae.camera.reprojection import match_costs
 from video_ae.geometry.se3 import orthonormal, se3_exp
+from video_ae.threads import one_thread
 
 MAXIMUM_INVERSE_DEPTH = 20.0  # in units of the window's mean inverse depth
 MINIMUM_INVERSE_DEPTH = 1e-3
@@ -23,8 +24,10 @@ def robust_cost(state: SceneState, matches: Correspondences, priors: Priors) -> 
         matches: its correspondences.
         priors: weak knowledge.
     """
-    cost = match_costs(state, matches).sum()
-    cost = cost + (priors.depth_weight * (state.inverse_depth - priors.inverse_depth).square()).sum()
+    costs = match_costs(state, matches)
+    depths = priors.depth_weight * (state.inverse_depth - priors.inverse_depth).square()
+    with one_thread():
+        cost = costs.sum() + depths.sum()
     return cost + priors.focal_weight * (state.log_focal - priors.log_focal).square()
 
 
@@ -58,11 +61,12 @@ def solve_step(
     system = camera[moves][:, moves]
     diagonal = system.diagonal()
     system = system + torch.diag(damping * diagonal.clamp_min(0) + 1e-6 * diagonal.abs().mean() + 1e-9)
-    factor, info = torch.linalg.cholesky_ex(system)
-    if info.item() != 0:
-        return None
     step = torch.zeros_like(right)
-    step[moves] = torch.cholesky_solve(right[moves][:, None], factor).squeeze(-1)
+    with one_thread():
+        factor, info = torch.linalg.cholesky_ex(system)
+        if info.item() != 0:
+            return None
+        step[moves] = torch.cholesky_solve(right[moves][:, None], factor).squeeze(-1)
     step = step.to(state.inverse_depth.dtype)
     inverse_depth = state.inverse_depth
     if free.depth:

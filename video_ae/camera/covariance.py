@@ -14,6 +14,7 @@ from video_ae.camera.normal_equations import normal_equations, reduced_system
 from video_ae.camera.problem import Correspondences, Priors, SceneState, Submap
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.se3 import adjoint, rotation_angle
+from video_ae.threads import one_thread
 
 _EFFECTIVE = 0.1  # neighbouring correspondences share pixels: this part of them counts as independent
 _ROTATION_SPREAD = 0.02  # radians at which a frame's confidence is 1/2
@@ -26,6 +27,7 @@ _LEAST_EXPLAINED = 1e-3  # part of the correspondences that a lost scene explain
 SPREAD_OF_LENSES = 0.43  # of the logarithm of the focal length, over phones: where a video tells nothing
 
 
+@one_thread()
 def pose_covariance(
     state: SceneState, matches: Correspondences, priors: Priors
 ) -> tuple[Float[Tensor, "frame 6 6"], float]:

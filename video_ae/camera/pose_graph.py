@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from video_ae.geometry.se3 import skew, so3_exp, so3_log
+from video_ae.threads import one_thread
 from video_ae.types import TensorRecord
 
 _SPREAD = (0.01, 0.01, 0.01, 0.02, 0.02, 0.02, 0.03)  # of an edge: radians, mean depths, logarithm of the scale
@@ -59,6 +60,7 @@ def split_similarity(
     return similarity(matrix, 1 / scale), scale
 
 
+@one_thread()
 def optimise_pose_graph(
     world_from_frame: Float[Tensor, "frame 4 4"], edges: RelativePoses
 ) -> Float[Tensor, "frame 4 4"]:
