@@ -2,9 +2,9 @@
 
 They are corrections of the matches (`correction_fit`), which are bent back as a lens would have bent them. The bias of
 what is found is taken off: noise alone bends the walk-throughs of a pinhole camera by a radial coefficient of 0.004 to
-0.04. A lens is believed where it is several times as strong as what is left, or where matches cost clearly less. A
-strong one is asked for again in frames that were undistorted by what was found first, and nothing is taken off before.
-A principal point is believed where matches cost clearly less: real clips gain up to 4 % by one off the centre.
+0.04. A lens is believed where it is several times as strong as what is left, or where matches cost clearly less; one
+that bends strongly has k2, and a fisheye k3, beside k1. A principal point is believed where matches cost clearly less:
+real clips gain up to 4 % by one off the centre.
 """
 
 import math
