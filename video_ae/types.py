@@ -279,13 +279,11 @@ class LensOffset:
         radial: k1 at the focal length.
         centre: of the principal point from the middle of the image, in parts of the width and height.
         focal_over_width: fx / width that goes with it.
-        higher: k2, k3 of a lens that bends strongly.
     """
 
     radial: float
     centre: tuple[float, float]
     focal_over_width: float
-    higher: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.clip_solving import ClipSolving, Solution
 from video_ae.camera.correction_fit import CorrectionFit, resampled
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.lens_search import bend, bend_back, search_lens
+from video_ae.camera.lens_search import bend_back, search_lens
 from video_ae.camera.problem import (
     Correspondences,
     FreeParameters,
@@ -46,11 +46,16 @@ def scene() -> tuple[SceneState, torch.Tensor, torch.Tensor]:
     return SceneState(poses, inverse_depth, torch.tensor(FOCAL).log()), points, torch.tensor(pairs).T
 
 
+def shown(points: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
+    """Where the lens shows points: what `bend_back` undoes."""
+    return points * (1 + lens[0] * (points / FOCAL).square().sum(-1, keepdim=True)) + lens[1:]
+
+
 def seen_through(lens: torch.Tensor, noise: float = 0.08) -> tuple[SceneState, Correspondences, Priors]:
     """The matches of a camera with this lens, and the scene that a pinhole makes of them."""
     state, points, edges = scene()
     straight = bend_back(points, lens, FOCAL)
-    matched = bend(predict_points(state, straight, *edges).image, lens, FOCAL)
+    matched = shown(predict_points(state, straight, *edges).image, lens)
     matched = matched + noise * torch.randn(matched.shape, generator=torch.Generator().manual_seed(1))
     information = (torch.eye(2) / 0.6**2).expand(*matched.shape, 2)
     depth = torch.ones_like(state.inverse_depth)
@@ -60,15 +65,15 @@ def seen_through(lens: torch.Tensor, noise: float = 0.08) -> tuple[SceneState, C
 
 
 def test_points_are_bent_back():
-    lens, points = torch.tensor([-0.3, 1.5, -2.0, 0.1, -0.02]), scene()[1]
-    torch.testing.assert_close(bend_back(bend(points, lens, FOCAL), lens, FOCAL), points, atol=1e-4, rtol=0)
+    lens, points = torch.tensor([-0.2, 1.5, -2.0]), scene()[1]
+    torch.testing.assert_close(bend_back(shown(points, lens), lens, FOCAL), points, atol=1e-2, rtol=0)
 
 
 @pytest.mark.parametrize(
     ("radial", "centre"), [(-0.15, (0.0, 0.0)), (0.08, (0.0, 0.0)), (0.0, (0.03, -0.04)), (-0.1, (0.02, 0.03))]
 )
 def test_a_lens_is_found(radial, centre):
-    lens = torch.tensor([radial, centre[0] * SIZE[0], centre[1] * SIZE[1], 0.0, 0.0])
+    lens = torch.tensor([radial, centre[0] * SIZE[0], centre[1] * SIZE[1]])
     found = search_lens(*seen_through(lens), FreeParameters(), SIZE)
     assert found is not None
     assert found.radial == pytest.approx(radial, abs=0.02)
@@ -76,26 +81,15 @@ def test_a_lens_is_found(radial, centre):
     assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.02)
 
 
-@pytest.mark.parametrize(("radial", "k2"), [(-0.3, 0.1), (-0.3, 0.0)])
-def test_a_strong_lens_is_found_at_once(radial, k2):
-    found = search_lens(*seen_through(torch.tensor([radial, 0.0, 0.0, k2, 0.0]), 0.3), FreeParameters(), SIZE)
-    assert found is not None
-    lens = torch.tensor([found.radial, 0.0, 0.0, *found.higher])
-    rays = torch.tensor([[0.2, 0.0], [0.4, 0.2], [0.5, 0.4]])  # at depth 1; the last one is near the corner
-    true = torch.tensor([radial, 0.0, 0.0, k2, 0.0])
-    torch.testing.assert_close(bend(rays, lens, 1), bend(rays, true, 1), atol=0, rtol=0.02)
-    assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.01)
-
-
 def test_noise_bends_a_pinhole_by_as_much_as_resampling_says():
-    state, matches, priors = seen_through(torch.zeros(5), noise=0.5)
+    state, matches, priors = seen_through(torch.zeros(3), noise=0.5)
 
     def found(scene: SceneState, seen: Correspondences) -> float:
         def straightened(k1: torch.Tensor) -> Correspondences:
             points, matched = (bend_back(one, torch.cat([k1, zeros]), FOCAL) for one in (seen.points, seen.matched))
             return replace(seen, points=points, matched=matched)
 
-        zeros = torch.zeros(4)
+        zeros = torch.zeros(2)
         return CorrectionFit(scene, straightened, priors, FreeParameters(), (0.1,), (1e-3,)).run((0,))[0].item()
 
     bent, bias = found(state, matches), found(state, resampled(state, matches))
@@ -105,24 +99,24 @@ def test_noise_bends_a_pinhole_by_as_much_as_resampling_says():
 
 @pytest.mark.parametrize("noise", [0.3, 0.5])
 def test_a_weak_lens_is_found_in_noise(noise):
-    found = search_lens(*seen_through(torch.tensor([0.03, 0.0, 0.0, 0.0, 0.0]), noise), FreeParameters(), SIZE)
+    found = search_lens(*seen_through(torch.tensor([0.03, 0.0, 0.0]), noise), FreeParameters(), SIZE)
     assert found is not None
     assert found.radial == pytest.approx(0.03, abs=0.005)
     assert found.focal_over_width == pytest.approx(FOCAL / SIZE[0], rel=0.005)
-    assert search_lens(*seen_through(torch.zeros(5), noise), FreeParameters(), SIZE) is None
+    assert search_lens(*seen_through(torch.zeros(3), noise), FreeParameters(), SIZE) is None
 
 
 def test_a_pinhole_is_left_alone():
-    assert search_lens(*seen_through(torch.zeros(5)), FreeParameters(), SIZE) is None
+    assert search_lens(*seen_through(torch.zeros(3)), FreeParameters(), SIZE) is None
 
 
 def test_a_radial_coefficient_that_no_phone_has_is_not_believed():
     """Forward motion finds such ones: depth takes their place."""
-    assert search_lens(*seen_through(torch.tensor([0.3, 0.0, 0.0, 0.0, 0.0])), FreeParameters(), SIZE) is None
+    assert search_lens(*seen_through(torch.tensor([0.3, 0.0, 0.0])), FreeParameters(), SIZE) is None
 
 
 def test_matches_that_are_merely_wrong_make_no_lens():
-    state, matches, priors = seen_through(torch.zeros(5), noise=1.0)
+    state, matches, priors = seen_through(torch.zeros(3), noise=1.0)
     assert search_lens(state, replace(matches), priors, FreeParameters(), SIZE) is None
 
 

@@ -73,16 +73,6 @@ def test_what_is_found_in_two_rounds_adds_up():
     assert "47.5 % of the width" in twice.note
 
 
-def test_two_strong_lenses_in_a_row_are_one():
-    small = FramesInMemory(torch.zeros(2, 3, SIZE[1], SIZE[0], dtype=torch.uint8))
-    once = UndistortedReader.correcting(small, LensOffset(-0.25, (0.0, 0.0), 0.8, (0.06,)))
-    twice = UndistortedReader.correcting(once, LensOffset(-0.03, (0.0, 0.0), 0.9, (0.02,)))
-    left, width = Lens(SIZE, (0.9 * SIZE[0],) * 2, (SIZE[0] / 2, SIZE[1] / 2), (-0.03, 0.02)), SIZE[0]
-    rays = torch.linspace(0, 0.5, 6).double()[:, None] * torch.tensor([0.8, 0.6]).double()
-    between = (left.project(rays) / width - torch.tensor([0.5, SIZE[1] / 2 / width])) / once.focal_over_width
-    torch.testing.assert_close(twice.lens.project(rays), once.lens.project(between), atol=0.02, rtol=0)
-
-
 @pytest.mark.parametrize("radial", [(1e6,), (-3.0,), (-0.5, -4.0), (float("nan"),)])
 def test_a_distortion_that_leaves_no_image_is_refused(radial):
     frames = torch.zeros(2, 3, SIZE[1], SIZE[0], dtype=torch.uint8)

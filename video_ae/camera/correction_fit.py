@@ -27,7 +27,6 @@ from video_ae.camera.problem import Correspondences, FreeParameters, Priors, Sce
 from video_ae.camera.reprojection import Linearisation, linearise, match_costs, predict_points, squared_errors
 
 _ROUNDS, _STEPS = 6, 6  # of Newton's method, and of bundle adjustment in each
-_CONVERGED = 0.02  # of the longest step
 
 
 @dataclass(frozen=True)
@@ -55,27 +54,21 @@ class CorrectionFit:
         """No correction."""
         return torch.zeros(len(self.longest), device=self.state.log_focal.device)
 
-    def run(
-        self, asked: tuple[int, ...], start: Float[Tensor, "correction"] | None = None, rounds: int = _ROUNDS
-    ) -> tuple[Float[Tensor, "correction"], SceneState, float]:
+    def run(self, asked: tuple[int, ...]) -> tuple[Float[Tensor, "correction"], SceneState, float]:
         """The corrections, the scene and the cost that is left, with some of the corrections free.
 
         Args:
             asked: their positions.
-            start: corrections that the scene was solved with, by default none.
-            rounds: of Newton's method at most; of more than by default those are left out that move nothing.
         """
         chosen = list(asked)
         longest = self.zeros().new_tensor(self.longest)[chosen]
-        corrections, state = self.zeros() if start is None else start, self.state
-        for number in range(rounds):
+        corrections, state = self.zeros(), self.state
+        for _ in range(_ROUNDS):
             state, _ = minimise(state, self.correct(corrections), self.priors, _STEPS, self.free)
             information, pull = self.system(state, corrections, asked)
             step = torch.linalg.solve(information, pull).float()
             corrections = corrections.clone()
             corrections[chosen] += torch.minimum(torch.maximum(step, -longest), longest)
-            if number >= _ROUNDS and bool((step.abs() < _CONVERGED * longest).all()):
-                break
         matches = self.correct(corrections)
         state, _ = minimise(state, matches, self.priors, _STEPS, self.free)
         return corrections, state, match_costs(state, matches).sum().item()

@@ -19,56 +19,38 @@ from video_ae.camera.problem import Correspondences, FreeParameters, Priors, Sce
 from video_ae.camera.reprojection import match_costs
 from video_ae.types import LensOffset
 
-RADIAL, CENTRE = (0,), (1, 2)  # which of k1, the principal point's x and y, k2 and k3 are asked for
-STRONG, FISHEYE = (0, 3), (0, 3, 4)
+RADIAL, CENTRE = (0,), (1, 2)  # which of k1 and the principal point's x and y are asked for
 LEAST_RADIAL = 0.012  # of k1; where there is none, up to 0.0055 is found
 _DEVIATIONS = 9.0  # of k1, were all matches independent; without a lens it is off by up to 4.5
 _AGREE = 3.0  # times what the first step says: of lenses up to 1.9, of a walk that moves little and has none 3.8
+_MOST_BIAS = 2.0  # times what is left of a lens once it is taken off: of lenses up to 1.4, of a walk without one 2.8
 STRONG_RADIAL = -0.1  # of k1: beyond it the scene is too bent to tell what noise would make of it
 BARREL, OFF_CENTRE = 0.96, 0.95  # part of the cost that k1 < 0 and a principal point leave at most, to be clear
-_BOTH = 0.97  # the same for both together, beside the better one alone, and for k1 and k2 beside k1
-_HIGHER = 0.99  # the same for k3 beside k1 and k2: a fisheye leaves 0.93 and 0.98, one that is none 0.998
+_BOTH = 0.97  # the same for both together, beside the better one alone
 _WORTH = 0.04  # of the cost: a principal point that saves less, predicted by one step, is not tried
 RADIAL_RANGE = (-1.0, 0.12)  # of k1; above it are 5 % of phones, and forward motion, whose depth takes its place
 _LEAST_FACTOR = 0.3  # by which a lens shortens an image point at most; further out there is no ray
-_LONGEST_STEP = (0.1, 2.0, 2.0, 0.1, 0.1)  # of a round: of k1, k2 and k3, and pixels of the working size
-_DIFFERENCES = (1e-3, 0.02, 0.02, 1e-3, 1e-3)
-_POWERS = (1, 0, 0, 2, 3)  # of the square of the focal length, by which they change with it
-_NEWTON_STEPS, _LEAST_SLOPE = 6, 0.1  # of a radius that is straightened
-_STEPS, _MOST_ROUNDS = 6, 24  # of bundle adjustment; of Newton's method
+_LONGEST_STEP = (0.1, 2.0, 2.0)  # of a round: of k1, and pixels of the working size
+_DIFFERENCES = (1e-3, 0.02, 0.02)
+_STEPS = 6  # of bundle adjustment
 
 
 def bend_back(
-    points: Float[Tensor, "*points 2"], lens: Float[Tensor, "5"], focal: float | int
+    points: Float[Tensor, "*points 2"], lens: Float[Tensor, "3"], focal: float | int
 ) -> Float[Tensor, "*points 2"]:
     """Where a pinhole would have seen what a lens shows at image points.
 
     Args:
         points: in pixels from the middle of the image.
-        lens: k1, the principal point's offset in pixels, k2 and k3.
+        lens: k1, and the principal point's offset in pixels.
         focal: in pixels.
     """
-    bent = points - lens[1:3]
-    radius = bent.norm(dim=-1, keepdim=True) / focal
-    straight, furthest = radius, radius / _LEAST_FACTOR
-    for _ in range(_NEWTON_STEPS):
-        square = straight.square()
-        excess = straight * (1 + square * (lens[0] + square * (lens[3] + square * lens[4]))) - radius
-        slope = 1 + square * (3 * lens[0] + square * (5 * lens[3] + square * 7 * lens[4]))
-        straight = (straight - excess / slope.clamp_min(_LEAST_SLOPE)).clamp(min=0).minimum(furthest)
-    return bent * (straight / radius.clamp_min(1e-9))
-
-
-def bend(
-    points: Float[Tensor, "*points 2"], lens: Float[Tensor, "5"], focal: float | int
-) -> Float[Tensor, "*points 2"]:
-    """Where a lens shows what a pinhole would have seen at image points: what `bend_back` undoes.
-
-    Args:
-        points, lens, focal: as there.
-    """
-    square = (points / focal).square().sum(-1, keepdim=True)
-    return points * (1 + square * (lens[0] + square * (lens[3] + square * lens[4]))) + lens[1:3]
+    bent = points - lens[1:]
+    straight = bent
+    for _ in range(5):
+        factor = 1 + lens[0] * (straight / focal).square().sum(-1, keepdim=True)
+        straight = bent / factor.clamp_min(_LEAST_FACTOR)
+    return straight
 
 
 def search_lens(
@@ -91,19 +73,18 @@ def search_lens(
     if search.may_be_off_centre and (both := search.fitted((*RADIAL, *CENTRE))).cost < _BOTH * best.cost:
         best = both
     focal, (width, height) = best.state.log_focal.exp().item(), size
-    k1, x, y, k2, k3 = best.lens.tolist()
-    longer = (focal / search.focal) ** 2
-    if not RADIAL_RANGE[0] < k1 * longer < RADIAL_RANGE[1]:
+    k1, x, y = best.lens.tolist()
+    radial = k1 * (focal / search.focal) ** 2
+    if not RADIAL_RANGE[0] < radial < RADIAL_RANGE[1]:
         return None
-    higher = tuple(k * longer**power for power, k in ((2, k2), (3, k3)) if k)
-    return LensOffset(k1 * longer, (x / width, y / height), focal / width, higher)
+    return LensOffset(radial, (x / width, y / height), focal / width)
 
 
 @dataclass(frozen=True)
 class _Bent:
     """A lens, the scene that goes with it, and what the matches then cost."""
 
-    lens: Float[Tensor, "5"]
+    lens: Float[Tensor, "3"]
     state: SceneState
     cost: float
 
@@ -125,33 +106,15 @@ class _LensFits:
             return None
         bent = self.fitted(RADIAL)
         clear = bent.lens[0].item() < 0 and bent.cost < BARREL * self._cost
-        if clear and ((strong := self.strong(bent)).cost < _BOTH * bent.cost or bent.lens[0] < STRONG_RADIAL):
-            return strong
+        if clear and bent.lens[0] < STRONG_RADIAL:
+            return bent
         found = self.debiased(bent)
         information, _ = self._fit.system(found.state, found.lens, RADIAL)
         least = max(LEAST_RADIAL, _DEVIATIONS * information.item() ** -0.5)
         agree = 0 < found.lens[0].item() / first < _AGREE
-        believed = clear or (agree and least < abs(found.lens[0].item()))
+        certain = abs((bent.lens - found.lens)[0].item()) < _MOST_BIAS * abs(found.lens[0].item())
+        believed = clear or (agree and certain and least < abs(found.lens[0].item()))
         return found if believed and found.cost < self._cost else None
-
-    def strong(self, bent: _Bent) -> _Bent:
-        """A lens that takes k1 and k2, or k3 as well (a fisheye), without what noise alone would have made it.
-
-        A pinhole's focal length can be two to three times too long, and depths as wrong: rounds go on until nothing
-        moves any more.
-
-        Args:
-            bent: with k1 alone, as far as the first rounds went.
-        """
-        scale = (self.focal / bent.state.log_focal.exp().item()) ** 2  # coefficients are counted at `self.focal`
-        longest = tuple(step * scale**power for step, power in zip(_LONGEST_STEP, _POWERS, strict=True))
-        fit = replace(self._fit, longest=longest)
-        asked: tuple[int, ...] = STRONG
-        found = self._bent(replace(fit, state=bent.state).run(asked, bent.lens, _MOST_ROUNDS))
-        more = self._bent(replace(fit, state=found.state).run(FISHEYE, found.lens, _MOST_ROUNDS))
-        if more.cost < _HIGHER * found.cost:
-            found, asked = more, FISHEYE
-        return self._strong_debiased(found, asked)
 
     def centre(self) -> _Bent | None:
         """A principal point off the centre, where one is found."""
@@ -166,34 +129,19 @@ class _LensFits:
         Args:
             asked: positions of what is free.
         """
-        return self._bent(self._fit.run(asked))
+        lens, state, cost = self._fit.run(asked)
+        return _Bent(lens, state, cost if math.isfinite(cost) else math.inf)
 
     def debiased(self, bent: _Bent) -> _Bent:
-        """A lens that bends a little without what noise alone would have made it.
+        """A lens that bends without what noise alone would have made it.
 
         Args:
             bent: that costs least.
         """
-        noise = resampled(bent.state, self._fit.correct(bent.lens))
-        bias, _, _ = self._fit_to(bent.state, noise).run(RADIAL)
-        return self._at(bent.lens - bias, bent.state)
-
-    def _strong_debiased(self, bent: _Bent, asked: tuple[int, ...]) -> _Bent:
-        """The same of a lens that bends so much that the noise has to be bent with the scene."""
-        noise = resampled(bent.state, self._fit.correct(bent.lens)).matched
-        fit = self._fit_to(bent.state, replace(self._matches, matched=bend(noise, bent.lens, self.focal)))
-        unbiased = self._at(2 * bent.lens - fit.run(asked, bent.lens)[0], bent.state)
-        return unbiased if math.isfinite(unbiased.cost) else bent
-
-    def _at(self, lens: Float[Tensor, "5"], state: SceneState) -> _Bent:
-        straight = self._fit.correct(lens)
-        state, _ = minimise(state, straight, self._priors, _STEPS, self._free)
-        return _Bent(lens, state, match_costs(state, straight).sum().item())
-
-    @staticmethod
-    def _bent(found: tuple[Float[Tensor, "5"], SceneState, float]) -> _Bent:
-        lens, state, cost = found
-        return _Bent(lens, state, cost if math.isfinite(cost) else math.inf)
+        bias, _, _ = self._fit_to(bent.state, resampled(bent.state, self._fit.correct(bent.lens))).run(RADIAL)
+        straight = self._fit.correct(bent.lens - bias)
+        state, _ = minimise(bent.state, straight, self._priors, _STEPS, self._free)
+        return _Bent(bent.lens - bias, state, match_costs(state, straight).sum().item())
 
     def _first_step(self) -> float:
         """About two thirds of the k1 that `debiased` finds, in a seventh of the time."""
@@ -203,7 +151,7 @@ class _LensFits:
         return found - bias
 
     def _fit_to(self, state: SceneState, matches: Correspondences) -> CorrectionFit:
-        def straightened(lens: Float[Tensor, "5"]) -> Correspondences:
+        def straightened(lens: Float[Tensor, "3"]) -> Correspondences:
             points, matched = (bend_back(one, lens, self.focal) for one in (matches.points, matches.matched))
             return replace(matches, points=points.contiguous(), matched=matched.contiguous())
 

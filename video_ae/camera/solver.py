@@ -59,7 +59,8 @@ class CameraSolver(CameraEncoder):
     2. Iteration: the same at the working size, with growing gaps (the outer loop of DROID-SLAM, Teed & Deng 2021).
     3. Submaps: a long clip is solved in windows that are merged by the frames that they share.
     4. Refinement: the same at a higher resolution and over wider gaps. Places that are seen again are recognised, and a
-       pose graph closes the loops; at last the keyframes of a long clip are adjusted together, with loop closures.
+       pose graph closes the loops; at last the keyframes of a long clip are adjusted together, with loop closures. What
+       noise alone makes of the focal length is taken off (`focal_bias`).
     5. Rolling shutter: where the matches tell one, the frames are straightened, and refined and registered once more.
 
     Before step 4 a focal length that changes within the clip is looked for (`zoom_search`). Where it does, steps 1 to 4

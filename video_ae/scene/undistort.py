@@ -45,28 +45,27 @@ class UndistortedReader(VideoReader):
         """The frames of a reader without what was found of its lens.
 
         Args:
-            reader: of the video; where it has been corrected before, both corrections become one of three coefficients.
+            reader: of the video; where it has been corrected before, both corrections are added up, which is right to
+                the first order.
             offset: that was found in its frames.
         """
         width, height = reader.image_size
-        focal = offset.focal_over_width * width
-        radial = (offset.radial, *offset.higher)
+        focal, radial = offset.focal_over_width * width, offset.radial
         x, y = offset.centre[0] * width, offset.centre[1] * height
         if not isinstance(reader, UndistortedReader):
-            return cls(reader, Lens((width, height), (focal, focal), (width / 2 + x, height / 2 + y), radial))
+            return cls(reader, Lens((width, height), (focal, focal), (width / 2 + x, height / 2 + y), (radial,)))
         lens = reader.lens
         scale = lens.focal[0] / reader._focal  # from pixels of the corrected frames to those of the lens
-        radial = _one_after_another(radial, lens.radial, (focal / reader._focal) ** 2)
+        radial += lens.radial[0] * (focal / reader._focal) ** 2
         centre = lens.centre[0] + scale * x, lens.centre[1] + scale * y
-        return cls(reader._reader, Lens(lens.size, (scale * focal, scale * focal), centre, radial))
+        return cls(reader._reader, Lens(lens.size, (scale * focal, scale * focal), centre, (radial,)))
 
     @property
     def note(self) -> str:
         """What was corrected, as a sentence for people."""
         (width, height), (x, y) = self.lens.size, self.lens.centre
-        radial = ", ".join(f"k{number} {k:.3f}" for number, k in enumerate(self.lens.radial, 1))
         return (
-            f"lens: the video is not a pinhole's, so its frames were undistorted ({radial}, "
+            f"lens: the video is not a pinhole's, so its frames were undistorted (k1 {self.lens.radial[0]:.3f}, "
             f"principal point at {100 * x / width:.1f} % of the width and {100 * y / height:.1f} % of the height)"
         )
 
@@ -95,22 +94,6 @@ def undistorted(reader: VideoReader, camera: str | Path | Lens) -> UndistortedRe
     size = reader.image_size
     lens = camera.at_size(size) if isinstance(camera, Lens) else read_camera_file(Path(camera), size)
     return UndistortedReader(reader, lens)
-
-
-def _one_after_another(first: tuple[float, ...], then: tuple[float, ...], scale: float) -> tuple[float, ...]:
-    """Radial coefficients of two lenses in a row, up to r^6.
-
-    Args:
-        first, then: their coefficients.
-        scale: of r^2 between the focal lengths that they are counted at.
-
-    >>> _one_after_another((0.1,), (-0.2,), 1.0)
-    (-0.1, -0.06, -0.006)
-    """
-    (a1, a2, a3), (b1, b2, b3) = ((*ks, 0.0, 0.0, 0.0)[:3] for ks in (first, then))
-    b1, b2, b3 = b1 * scale, b2 * scale**2, b3 * scale**3
-    both = a1 + b1, a2 + 3 * a1 * b1 + b2, a3 + 3 * b1 * (a1 * a1 + a2) + 5 * a1 * b2 + b3
-    return tuple(round(one, 12) for one in both)
 
 
 def _rays(pixels: Float64[Tensor, "*points 2"], size: tuple[int, int], focal: float) -> Float64[Tensor, "*points 2"]:
