@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 @contextmanager
@@ -22,3 +23,13 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def mean_of_all(values: Tensor) -> Tensor:
+    """The mean of all elements, the same on any number of threads.
+
+    Args:
+        values: of any shape.
+    """
+    with one_thread():
+        return values.mean()

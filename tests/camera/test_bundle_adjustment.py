@@ -12,6 +12,7 @@ from video_ae.camera.normal_equations import NormalEquations, normal_equations
 from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
 from video_ae.camera.reprojection import linearise, predict_points
 from video_ae.geometry.se3 import invert, rotation_angle, se3_exp
+from video_ae.threads import mean_of_all
 
 
 def make_scene(frames: int = 4, dtype=torch.float64, seed: int = 0) -> tuple[SceneState, Correspondences]:
@@ -130,7 +131,7 @@ def test_costs_steps_and_covariances_are_the_same_on_any_number_of_threads():
             step = solve_step(state, equations, 1e-4, FreeParameters())
             covariance, spread = pose_covariance(state, matches, priors)
             cost = robust_cost(state, matches, priors)
-            found.append((cost, step.camera_from_world, covariance, torch.tensor(spread)))
+            found.append((cost, step.camera_from_world, mean_of_all(matched), covariance, torch.tensor(spread)))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)

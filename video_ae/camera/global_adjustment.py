@@ -19,6 +19,7 @@ from video_ae.geometry.covisibility import covisible_fraction
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import invert, rigid, se3_exp, se3_log
 from video_ae.geometry.trajectories import spread_frames
+from video_ae.threads import mean_of_all
 from video_ae.types import Cameras
 
 KEYFRAME_GAPS = (1, 2, 4)  # pairs of keyframes that are matched besides the loop closures
@@ -121,7 +122,7 @@ def propagate_corrections(whole: Submap, keyframes: list[int], adjusted: Submap)
     frame_scale = torch.lerp(scale[before].log(), scale[before + 1].log(), share).exp()
     inverse_depth = whole.state.inverse_depth / frame_scale[:, None]
     inverse_depth[numbers] = depth
-    mean = inverse_depth.mean()
+    mean = mean_of_all(inverse_depth)
     spreads = [transport_covariance(adjusted.covariance[k], invert(poses) @ new[k]) for k in (before, before + 1)]
     covariance = torch.lerp(spreads[0], spreads[1], share[:, None, None])
     confidence = torch.lerp(adjusted.confidence[before], adjusted.confidence[before + 1], share)

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from video_ae.geometry.se3 import invert
+from video_ae.threads import mean_of_all
 from video_ae.types import TensorRecord
 
 
@@ -88,7 +89,7 @@ class SceneState(TensorRecord):
 
     def normalized(self) -> "SceneState":
         """The same scene at the scale where the mean inverse depth is 1."""
-        return self.scaled(self.inverse_depth.mean())
+        return self.scaled(mean_of_all(self.inverse_depth))
 
     @property
     def is_pure_rotation(self) -> bool:

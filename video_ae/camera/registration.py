@@ -20,6 +20,7 @@ from video_ae.geometry.se3 import invert
 from video_ae.geometry.trajectories import interpolate
 from video_ae.progress import report
 from video_ae.steps import kept
+from video_ae.threads import mean_of_all
 from video_ae.types import Cameras
 
 _ROUNDS = 2  # of matching and solving
@@ -58,7 +59,7 @@ def register_frames(solved: Submap, selected: list[int], graph: FrameGraph, oute
             registered.inverse_depth,
         )
     report("cameras: frames between", 1)
-    poses, mean = invert(state.camera_from_world), state.inverse_depth.mean()
+    poses, mean = invert(state.camera_from_world), mean_of_all(state.inverse_depth)
     spreads = [
         transport_covariance(solved.covariance[k], invert(poses) @ solved.world_from_camera[k])
         for k in (before, before + 1)

@@ -26,6 +26,7 @@ from video_ae.camera.problem import (
 )
 from video_ae.camera.reprojection import match_costs, predict_points
 from video_ae.geometry.rolling_shutter import camera_motion, motion_field
+from video_ae.threads import mean_of_all
 
 ROLLING = 0.98  # part of the cost that a readout time leaves at most
 _WORTH = 0.01  # of the cost: less than this, predicted by one step, is not tried
@@ -67,7 +68,7 @@ def search_readout(
     """
     state = graph.resample(solved.state.select(frames), solved.grid).relative_to_first()
     velocity = camera_motion(solved.state.camera_from_world)[0][frames]
-    velocity[:, 3:] *= state.inverse_depth.mean()
+    velocity[:, 3:] *= mean_of_all(state.inverse_depth)
     state, known = state.normalized(), KnownParameters(focal_in_pixels(focal, graph.grid))
     matches = outer_loop.match(graph, state, _GAPS)
     priors = outer_loop.priors(graph, state, known)

@@ -12,6 +12,7 @@ from video_ae.camera.problem import SceneState, Submap
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.se3 import invert, rigid
 from video_ae.progress import report
+from video_ae.threads import mean_of_all
 
 Solve = Callable[[list[int]], Submap]
 Continue = Callable[[list[int], Submap, int], Submap]
@@ -122,7 +123,7 @@ def merge_submaps(submaps: list[Submap], parts: list[list[int]]) -> Submap:
         depth = torch.cat([depth[:keep], own_depth[cut:]])
         covariance = torch.cat([covariance[:keep], spread[cut:]])
         confidence = torch.cat([confidence[:keep], certain[cut:]])
-    mean = depth.mean()
+    mean = mean_of_all(depth)
     state = SceneState(invert(scale_poses(poses, mean)), depth / mean, first.state.log_focal)
     variance = 1 / sum(1 / max(submap.focal_variance, 1e-12) for submap in submaps)
     notes = _merged_notes(submaps, parts)
