@@ -98,6 +98,8 @@ def wrong_in(line: str) -> str | None:
     options = [word.split("=")[0] for word in words if word.startswith("--")]
     if words[0] == "python":
         source = ROOT / words[1]
+        if "video-ae" in words and source.is_file():  # a tool that runs another command
+            return wrong_in(shlex.join(words[words.index("video-ae") :]))
         missing = [option for option in options if not source.is_file() or f'"{option}"' not in source.read_text()]
         return str(missing) if missing or not source.is_file() else None
     command = words[1:]

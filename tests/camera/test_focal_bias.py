@@ -60,11 +60,14 @@ def test_the_rest_of_the_scene_follows():
     torch.testing.assert_close(found.inverse_depth.mean(), torch.tensor(1.0))
 
 
-def test_no_more_is_taken_off_than_the_standard_deviation(monkeypatch):
+@pytest.mark.parametrize(("bias", "stays"), [(-0.5, True), (0.5, True), (-0.015, False)])
+def test_a_bias_of_more_than_the_standard_deviation_stays(bias, stays, monkeypatch):
     graph, state, matches = solved_in_noise(1)
-    monkeypatch.setattr(focal_bias, "_bias", lambda *given: -0.5)
-    moved = error(without_focal_bias(LOOP, graph, state, matches, NOTHING_KNOWN)) - error(state)
-    assert 0.02 < moved < 0.04
+    monkeypatch.setattr(focal_bias, "_bias", lambda *given: bias)
+    monkeypatch.setattr(focal_bias, "measured_focal_deviation", lambda *given: 0.02)
+    found = without_focal_bias(LOOP, graph, state, matches, NOTHING_KNOWN)
+    assert (found is state) == stays
+    assert stays or error(found) - error(state) == pytest.approx(-bias)
 
 
 @pytest.mark.parametrize("known", [KnownParameters(FOCAL), KnownParameters(None, pure_rotation=True)])
