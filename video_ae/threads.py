@@ -1,4 +1,4 @@
-"""How many threads torch computes on, where the result must not depend on it."""
+"""How many threads torch computes on: where the result must not depend on it, and where another library changes it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,21 +8,32 @@ from torch import Tensor
 
 
 @contextmanager
+def same_threads() -> Iterator[None]:
+    """Torch computes on as many threads afterwards as before, whatever is done to it meanwhile.
+
+    Numba's OpenMP threads are torch's, so that a library which sets their number sets torch's
+    (findings/gsply_changes_torch_threads.sh).
+    """
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def one_thread() -> Iterator[None]:
     """Torch computes on one thread meanwhile.
 
     A sum over all elements, and LAPACK's factorizations, add in an order that follows from the number of threads, and
     iterations make more of their last bit. Other operations give each of their results to one thread.
     """
-    threads = torch.get_num_threads()
-    if threads == 1:
+    if torch.get_num_threads() == 1:
         yield
         return
-    torch.set_num_threads(1)
-    try:
+    with same_threads():
+        torch.set_num_threads(1)
         yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def mean_of_all(values: Tensor) -> Tensor:

@@ -12,8 +12,6 @@ The first two hold the world's axes as they are.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from video_ae.errors import UserError
 from video_ae.formats.atomic import write_atomically, write_bytes_atomically
 from video_ae.formats.ply import SH_DEGREE_0, GaussianCloud
 from video_ae.geometry.se3 import quaternion_from_rotation
+from video_ae.threads import same_threads
 
 _MOST_BITS, _INTEGER = 16, 2**23 - 1  # of an SPZ position: fractional bits, and the largest value
 _HALF_TURN = torch.tensor([-1.0, -1.0, 1.0])  # about z
@@ -48,7 +47,7 @@ def write_spz(path: Path, cloud: GaussianCloud) -> None:
     bits = min(math.floor(math.log2(_INTEGER / max(far, 1e-9))), _MOST_BITS)
     if bits < 0:
         raise UserError(f"The scene reaches to {far:.3g}, and SPZ holds positions up to {_INTEGER}: export it as PLY.")
-    with _torch_keeps_its_threads():
+    with same_threads():
         write_atomically(path, lambda part: gsply.write_spz(part, _gsply_data(gsply, cloud), fractional_bits=bits))
 
 
@@ -64,7 +63,7 @@ def write_compressed_ply(path: Path, cloud: GaussianCloud) -> None:
     """
     gsply = _library("gsply")
     near = cloud.select(morton_order(cloud.centres.cpu()))  # chunks are small, and their steps with them
-    with _torch_keeps_its_threads():
+    with same_threads():
         write_bytes_atomically(path, gsply.compress_to_bytes(_gsply_data(gsply, near)))
 
 
@@ -121,16 +120,6 @@ def _gltf_file(gltf: Any, attributes: dict[str, int], columns: list[np.ndarray])
         file.accessors[0].min, file.accessors[0].max = (edge(columns[0], 0).tolist() for edge in (np.min, np.max))
     file.set_binary_blob(b"".join(column.tobytes() for column in columns))
     return file
-
-
-@contextmanager
-def _torch_keeps_its_threads() -> Iterator[None]:
-    """gsply's loops run on Numba's OpenMP threads, and torch shares that library and its number of threads."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _gsply_data(gsply: Any, cloud: GaussianCloud) -> Any:
