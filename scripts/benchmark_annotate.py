@@ -97,10 +97,11 @@ def training(given: argparse.Namespace) -> dict[str, float]:
 
 
 def engine(given: argparse.Namespace) -> dict[str, float]:
-    """Seconds on the clock and CPU seconds of all processes together: a bare loop, then one worker, then two.
+    """Seconds on the clock and CPU seconds of all processes together: a bare loop, two at once, one worker, two.
 
     Beside these: how long the start takes (of a source with nothing but an empty file), and what the engine adds to the
-    loop, with the start and without it.
+    loop, with the start and without it. Each of the two loops does all videos: no two workers can gain more by the
+    clock than these, since processes on one machine share its caches, memory and clock rate.
 
     Args:
         given: `source`, `videos`, `refine`.
@@ -112,26 +113,32 @@ def engine(given: argparse.Namespace) -> dict[str, float]:
         (empty / "empty.mp4").touch()
         for video in sorted(given.source.absolute().iterdir())[: given.videos]:
             (source / video.name).symlink_to(video)
+
+        def loop(videos: Path, name: str) -> list[str]:
+            return _calling("_loop", str(videos), f"{temporary}/{name}", given.refine)
+
+        def annotate(videos: Path, name: str, workers: int) -> list[str]:
+            options = ["--out", f"{temporary}/{name}", "--refine", str(given.refine), "--workers", str(workers)]
+            return [sys.executable, "-m", "video_ae", "annotate", str(videos), *options]
+
         commands = {
-            "loop, start": _calling("_loop", str(empty), f"{temporary}/loop, start", given.refine),
-            "worker, start": _annotating(empty, f"{temporary}/worker, start", given.refine, 1),
-            "loop": _calling("_loop", str(source), f"{temporary}/loop", given.refine),
-            "worker": _annotating(source, f"{temporary}/worker", given.refine, 1),
-            "two workers": _annotating(source, f"{temporary}/two workers", given.refine, 2),
+            "loop, start": [loop(empty, "loop, start")],
+            "worker, start": [annotate(empty, "worker, start", 1)],
+            "loop": [loop(source, "loop")],
+            "two loops": [loop(source, "first of two"), loop(source, "second of two")],
+            "worker": [annotate(source, "worker", 1)],
+            "two workers": [annotate(source, "two workers", 2)],
         }
-        taken = {name: _seconds(command) for name, command in commands.items()}
+        taken = {name: _seconds(*together) for name, together in commands.items()}
         found = {"videos": float(len(list(source.iterdir())))}
     for kind in ("clock", "cpu"):
         of = {name: both[kind] for name, both in taken.items()}
         alone = (of["worker"] - of["worker, start"]) / (of["loop"] - of["loop, start"]) - 1
         added = {"overhead": of["worker"] / of["loop"] - 1, "overhead but for the start": alone}
         found |= {f"{name}, {kind}": value for name, value in {**of, **added}.items()}
-    return {**found, "two workers, times as fast": taken["worker"]["clock"] / taken["two workers"]["clock"]}
-
-
-def _annotating(source: Path, out: str, refine: int, workers: int) -> list[str]:
-    options = ["--out", out, "--refine", str(refine), "--workers", str(workers)]
-    return [sys.executable, "-m", "video_ae", "annotate", str(source), *options]
+    clock = {name: both["clock"] for name, both in taken.items()}
+    found["two loops, times as fast"] = 2 * clock["loop"] / clock["two loops"]
+    return {**found, "two workers, times as fast": clock["worker"] / clock["two workers"]}
 
 
 def _loop(source: str, out: str, refine: int) -> None:
@@ -148,20 +155,23 @@ def _loop(source: str, out: str, refine: int) -> None:
     destination.write_table(lambda path: write_parquet(path, destination.all_rows()))
 
 
-def _seconds(command: list[str]) -> dict[str, float]:
-    """What a command takes; the last 0.3 s of a process that ends before it may be missed."""
+def _seconds(*commands: list[str]) -> dict[str, float]:
+    """What commands take that start at once; the last 0.3 s of a process that ends before it may be missed."""
     import psutil
 
     started, taken = time.monotonic(), dict[int, float]()
-    run = psutil.Popen(command, env=_environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while run.poll() is None:
-        with suppress(psutil.Error):
-            for process in [run, *run.children(recursive=True)]:
-                with suppress(psutil.Error):
-                    times = process.cpu_times()
-                    taken[process.pid] = times.user + times.system
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    runs = [psutil.Popen(command, env=_environment(), **quiet) for command in commands]
+    while any(run.poll() is None for run in runs):
+        for run in runs:
+            with suppress(psutil.Error):
+                for process in [run, *run.children(recursive=True)]:
+                    with suppress(psutil.Error):
+                        times = process.cpu_times()
+                        taken[process.pid] = times.user + times.system
         time.sleep(0.3)
-    assert run.returncode == 0, f"{command} ended with exit code {run.returncode}"
+    for run, command in zip(runs, commands, strict=True):
+        assert run.returncode == 0, f"{command} ended with exit code {run.returncode}"
     return {"clock": time.monotonic() - started, "cpu": sum(taken.values())}
 
 

@@ -6,7 +6,8 @@
 The clips are cut out of the videos, and one of them is damaged in ten ways (`tools/damage_videos.py`). With `--s3`,
 videos and results lie in a bucket of a server here; it takes moto[server] and s3fs. Every video must be there
 once, with the same row and the same files, byte for byte, as without kills, and nothing else. The run without kills is
-not repeated where it is there.
+not repeated where it is there. Then a query picks the well-solved clips of the table, and a training takes some steps
+on them, with the cameras that are stored.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from video_ae.videos.writer import write_video
 
 ROOT = Path(__file__).resolve().parents[1]
 BUCKET = "s3://kills"
+WELL_SOLVED = [("confidence", ">", 0.7), ("pure_rotation", "=", False), ("poor_fit", "=", False)]
 SMALL = {"object_store_memory": 100 * 2**20}
 
 
@@ -136,6 +138,32 @@ def annotate_disturbed(source: str, out: str, given: argparse.Namespace) -> None
         cluster.shutdown()
 
 
+def train_on_well_solved(annotated: str, out: Path) -> None:
+    """Picks rows of a table by a query, and trains some steps on these clips.
+
+    Args:
+        annotated: folder or address that `annotate` wrote.
+        out: folder of the training.
+    """
+    with fsspec.open(f"{annotated}/annotations.parquet") as table:
+        rows = parquet.read_table(table, filters=WELL_SOLVED)
+    with fsspec.open(f"{annotated}/good.parquet", "wb") as good:
+        parquet.write_table(rows, good)
+    data = ["--data.root", f"{annotated}/good.parquet", "--data.validation_root", "null"]
+    command = ["train", "--config", "configs/quickstart.yaml", *data, "--trainer.max_steps", "5", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "video_ae", *command],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    print(done.stdout, flush=True)
+    assert done.returncode == 0
+    assert f"{rows.num_rows} videos, 0 left out" in done.stdout
+    assert "anew" not in done.stdout, "cameras were solved"
+
+
 @contextmanager
 def bucket() -> Iterator[None]:
     """An empty bucket on a server of this machine, which the processes that are started meanwhile find."""
@@ -164,6 +192,7 @@ def annotate_in_bucket(source: Path, out: Path, given: argparse.Namespace) -> No
         storage = fsspec.filesystem("s3")
         storage.put(str(source), f"{BUCKET}/videos", recursive=True)
         annotate_disturbed(f"{BUCKET}/videos", f"{BUCKET}/annotated", given)
+        train_on_well_solved(f"{BUCKET}/annotated", given.out / "trained")
         storage.invalidate_cache()
         storage.get(f"{BUCKET}/annotated", str(out), recursive=True)
 
@@ -185,11 +214,13 @@ def main() -> None:
     if not source.exists():
         cut_clips(given.source, source, given.clips, given.frames)
     assert annotate(str(source), str(calm), "--refine", str(given.refine), "--workers", "1").wait() == 0
-    shutil.rmtree(killed, ignore_errors=True)
+    for folder in (killed, given.out / "trained"):
+        shutil.rmtree(folder, ignore_errors=True)
     if given.s3:
         annotate_in_bucket(source, killed, given)
     else:
         annotate_disturbed(str(source), str(killed), given)
+        train_on_well_solved(str(killed), given.out / "trained")
     one, other = results(calm, str(source)), results(killed, f"{BUCKET}/videos" if given.s3 else str(source))
     assert one.keys() == other.keys(), one.keys() ^ other.keys()
     differing = [key for key in one if one[key] != other[key]]
