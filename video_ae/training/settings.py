@@ -122,6 +122,8 @@ class TrainerSettings:
         num_nodes: machines.
         strategy: auto, ddp, ...
         precision: 32-true, 16-mixed or bf16-mixed.
+        threads: that each process computes on; the last bits of a training depend on it. null: as many as the run began
+            with, and at first OMP_NUM_THREADS or a thread for each core.
         accumulate: batches that one step takes, one after the other: more clips than fit into memory at once.
         validate_every: steps between two validations, with figures.
         checkpoint_every: steps between two checkpoints.
@@ -142,6 +144,7 @@ class TrainerSettings:
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = "32-true"
+    threads: int | None = None
     accumulate: int = 1
     validate_every: int = 200
     checkpoint_every: int = 100
@@ -155,6 +158,8 @@ class TrainerSettings:
             )
         counted = ("validate_every", "checkpoint_every", "log_every", "num_nodes", "accumulate")
         _at_least(1, "trainer", vars(self), *counted)
+        if self.threads is not None:
+            _at_least(1, "trainer", vars(self), "threads")
 
 
 @dataclass

@@ -21,10 +21,12 @@ from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished
 from video_ae.formats.weights import SETTINGS, WEIGHTS
 from video_ae.models.open import build_model
 from video_ae.processes import end_with_launcher
+from video_ae.threads import same_threads
 from video_ae.training.averaging import WeightMean
 from video_ae.training.callbacks import RunProgress, StopSignals, ValidationFigures
 from video_ae.training.checkpoints import LastCheckpoint, WholeCheckpoints, checkpoint_to_resume
 from video_ae.training.collapse_signs import CollapseSigns
+from video_ae.training.compute_threads import ComputeThreads
 from video_ae.training.data import ClipData
 from video_ae.training.module import TrainingModule
 from video_ae.training.settings import RunSettings
@@ -65,7 +67,7 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
     model = build_model(settings.model, "the configuration")
     data = ClipData(settings.data, settings.seed)
     module = TrainingModule(model, settings.losses, settings.optimizer, settings.seed)
-    with _alone(run) if first else nullcontext():
+    with _alone(run) if first else nullcontext(), same_threads():
         if first:
             if not settings.resume:
                 remove_from(run, "checkpoints", "pictures", "metrics", "wandb", WEIGHTS, SETTINGS, CONFIG)
@@ -111,7 +113,7 @@ def build_trainer(
     averaging = [WeightMean(values.averaging)] if values.averaging is not None else []
     callbacks: list[pl.Callback] = [
         *averaging, ValidationFigures(run), CollapseSigns(), RunProgress(), stop, best,
-        LastCheckpoint(run, values.checkpoint_every), *watchers,
+        ComputeThreads(values.threads), LastCheckpoint(run, values.checkpoint_every), *watchers,
     ]  # fmt: skip
     loggers: list[Logger] = [CSVLogger(run, name="metrics")]
     if settings.wandb != "disabled":
