@@ -22,6 +22,7 @@ from video_ae.geometry.resize import resize_images, short_side_size
 from video_ae.geometry.se3 import invert
 from video_ae.structure.base import StructureEncoder
 from video_ae.structure.sweep_kernel import sweep_planes
+from video_ae.structure.volume_network import VolumeNetwork, plane_by_plane, voxel_by_voxel
 from video_ae.types import Cameras, MultiplaneVolume
 
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
@@ -39,47 +40,9 @@ def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.GroupNorm(4, outputs), nn.LeakyReLU(0.1, True))
 
 
-def _conv3d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv3d(inputs, outputs, 3, stride, 1), nn.GroupNorm(4, outputs), nn.LeakyReLU(0.1, True))
-
-
 def _layers(*modules: nn.Module) -> nn.Sequential:
     """Modules in a row, whose weights are saved below the name `layers`."""
     return nn.Sequential(OrderedDict(layers=nn.Sequential(*modules)))
-
-
-class VolumeNetwork(nn.Module):
-    """A small 3D U-Net over (plane, row, column).
-
-    Args:
-        inputs: channels of the input volume.
-        channels: of the output volume, and width of the network.
-    """
-
-    def __init__(self, inputs: int, channels: int):
-        super().__init__()
-        c = channels
-        self.enter = _conv3d(inputs, c)
-        self.down1 = nn.Sequential(_conv3d(c, 2 * c, 2), _conv3d(2 * c, 2 * c))
-        self.down2 = nn.Sequential(_conv3d(2 * c, 3 * c, 2), _conv3d(3 * c, 3 * c), _conv3d(3 * c, 3 * c))
-        self.up1 = _conv3d(5 * c, 2 * c)
-        self.up0 = _conv3d(3 * c, c)
-
-    def forward(
-        self, volume: Float[Tensor, "batch input plane rows columns"]
-    ) -> Float[Tensor, "batch channel plane rows columns"]:
-        """A volume of the same size.
-
-        Args:
-            volume: the cost volume.
-        """
-        level0 = self.enter(volume)
-        level1 = self.down1(level0)
-        level2 = self.down2(level1)
-        up = F.interpolate(level2, size=level1.shape[-3:], mode="trilinear", align_corners=False)
-        up = self.up1(torch.cat([up, level1], 1))
-        up = F.interpolate(up, size=level0.shape[-3:], mode="trilinear", align_corners=False)
-        return self.up0(torch.cat([up, level0], 1))
 
 
 class PlaneSweepEncoder(StructureEncoder):
@@ -142,7 +105,7 @@ class PlaneSweepEncoder(StructureEncoder):
         hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
         whole_sweep = self._compiled_sweep if usable(frames, hidden) else self._sweep
         known, features = whole_sweep(frames, cameras, reference, inverse_depth, hidden)
-        logit = _plane_by_plane(self.ending, torch.cat([hidden, known], 1))[:, 0]
+        logit = plane_by_plane(self.ending, torch.cat([hidden, known], 1))[:, 0]
         difference, widest = known[:, :2] / 10, known[:, 2:3]
         sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
         logit = logit - (sharpness.exp() * difference).sum(1)
@@ -164,7 +127,8 @@ class PlaneSweepEncoder(StructureEncoder):
         known, weights = torch.cat([10 * difference, widest, share, mean - 0.5], 1), []
         shared = torch.cat([hidden, known[:, :3]], 1)
         for colour, own_parallax, observed in zip(colours.unbind(1), parallax.unbind(1), seen.unbind(1), strict=True):
-            weights.append(self.visibility(torch.cat([shared, (colour - mean) * 5, own_parallax, observed], 1)))
+            inputs = torch.cat([shared, (colour - mean) * 5, own_parallax, observed], 1)
+            weights.append(voxel_by_voxel(self.visibility, inputs))
         weight = torch.stack(weights, 1) - self.parallax_penalty * parallax
         weight = torch.softmax(weight.masked_fill(seen == 0, UNOBSERVED), 1)  # unobserved voxels keep border colours
         return known, (weight * colours).sum(1)
@@ -197,18 +161,6 @@ class PlaneSweepEncoder(StructureEncoder):
         mean, variance, share = _agreement(swept, seen)
         nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(share)
         return self.volume(torch.cat([mean, variance.clamp_max(4), share, nearness, _widest(parallax, seen)], 1))
-
-
-def _plane_by_plane(network: nn.Sequential, volume: Tensor) -> Tensor:
-    """A network of 1x3x3 and 1x1x1 convolutions: its planes as images whose channels lie together, which takes a
-    processor half as long."""
-    images = rearrange(volume, "b c p h w -> (b p) c h w").contiguous(memory_format=torch.channels_last)
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv3d):
-            images = F.conv2d(images, layer.weight[:, :, 0], layer.bias, padding=layer.padding[1:])
-        elif not isinstance(layer, nn.Sequential):
-            images = layer(images)
-    return rearrange(images, "(b p) c h w -> b c p h w", b=len(volume))
 
 
 def _sweep(
