@@ -110,7 +110,8 @@ def test_gradients_reach_every_parameter_every_context_and_every_pose():
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().max() > 0, name
+        shifts_rays = name == "ending.layers.4.bias"  # all logits of a ray alike, so that no share changes
+        assert shifts_rays or parameter.grad.abs().max() > 0, name
     assert (frames.grad.flatten(2).abs().amax(-1) > 0).all()
     for leaf in (frames, twist, focal, planes):
         assert leaf.grad.isfinite().all()
@@ -216,6 +217,19 @@ def test_a_ray_ends_at_each_plane_with_the_softmax_of_the_logits(spread):
     assert (density >= 0).all()
     torch.testing.assert_close(absorbed(density), torch.softmax(logit, 1), atol=2e-5, rtol=0)
     torch.testing.assert_close(ending_density(logit + 5), density, atol=1e-4, rtol=1e-4)
+
+
+def test_opaque_rays_keep_their_digits():
+    """A difference of opacities from 1 has few digits left in 32 bits; the gradient then has none."""
+    logit = 8 * torch.randn(2, 29, 6, 8, generator=torch.Generator().manual_seed(0))
+    weights = torch.linspace(-1, 1, logit.numel()).view_as(logit)
+    results = []
+    for precise in (logit, logit.double()):
+        given = precise.requires_grad_()
+        density = ending_density(given)
+        results.append((density, torch.autograd.grad((density * weights).sum(), given)[0]))
+    for single, double in zip(*results, strict=True):
+        torch.testing.assert_close(single.double(), double, atol=2e-5, rtol=0)
 
 
 def test_planes_behind_opaque_ones_learn_as_well():

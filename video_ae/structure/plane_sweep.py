@@ -105,7 +105,7 @@ class PlaneSweepEncoder(StructureEncoder):
         hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
         whole_sweep = self._compiled_sweep if usable(frames, hidden) else self._sweep
         known, features = whole_sweep(frames, cameras, reference, inverse_depth, hidden)
-        logit = plane_by_plane(self.ending, torch.cat([hidden, known], 1))[:, 0]
+        logit = plane_by_plane(self.ending, hidden, known)[:, 0]
         difference, widest = known[:, :2] / 10, known[:, 2:3]
         sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
         logit = logit - (sharpness.exp() * difference).sum(1)
@@ -113,7 +113,7 @@ class PlaneSweepEncoder(StructureEncoder):
             logit = logit + _sfm_depth_logit(sfm_depth, cameras, reference, inverse_depth, height, width)
         # Differences are means over the contexts: the more contexts, the more certain.
         logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
-        return MultiplaneVolume(ending_density(logit.contiguous()), features, inverse_depth, reference)
+        return MultiplaneVolume(ending_density(logit), features, inverse_depth, reference)
 
     def _sweep(
         self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor
@@ -271,8 +271,11 @@ def ending_density(logit: Float[Tensor, "batch plane rows columns"]) -> Float[Te
     >>> (1 - torch.exp(-density)).flatten().numpy().round(3)  # a quarter, a third of the rest, half of the rest, all
     array([0.25 , 0.333, 0.5  , 1.   ], dtype=float32)
     """
-    log_ending = torch.log_softmax(logit, 1)
-    log_reaching = log_ending.flip(1).logcumsumexp(1).flip(1)
-    opacity = torch.exp(log_ending[:, :-1] - log_reaching[:, :-1])
-    density = -torch.log1p(-opacity.clamp_max(1 - math.exp(-OPAQUE)))
-    return torch.cat([density, torch.full_like(logit[:, -1:], OPAQUE)], 1)
+    logit = logit - logit.detach().amax(1, keepdim=True)  # changes no share; sums of large logits would be rounded
+    beyond = logit[:, -1]  # logarithm of the sum of exp(logit) over a plane and all behind it
+    densities = [torch.full_like(beyond, OPAQUE)]
+    for own in reversed(logit[:, :-1].unbind(1)):
+        density = F.softplus(own - beyond)
+        beyond = beyond + density
+        densities.append(density.clamp_max(OPAQUE))
+    return torch.stack(densities[::-1], 1)

@@ -78,20 +78,20 @@ class VolumeNetwork(nn.Module):
         return self.up0(torch.cat([up, level0], 1))
 
 
-def plane_by_plane(network: nn.Sequential, volume: Tensor) -> Tensor:
+def plane_by_plane(network: nn.Sequential, *volumes: Tensor) -> Tensor:
     """A network of 1x3x3 and 1x1x1 convolutions: its planes as images whose channels lie together.
 
     Args:
         network: nothing but such convolutions and functions of single numbers.
-        volume: [batch, channel, plane, row, column].
+        volumes: [batch, channel, plane, row, column], whose channels follow each other.
     """
-    images = rearrange(volume, "b c p h w -> (b p) c h w").contiguous(memory_format=torch.channels_last)
+    images = torch.cat([rearrange(volume, "b c p h w -> (b p) h w c") for volume in volumes], -1).permute(0, 3, 1, 2)
     for layer in network.modules():
         if isinstance(layer, nn.Conv3d):
             images = F.conv2d(images, layer.weight[:, :, 0], layer.bias, padding=layer.padding[1:])
         elif not isinstance(layer, nn.Sequential):
             images = layer(images)
-    return rearrange(images, "(b p) c h w -> b c p h w", b=len(volume))
+    return rearrange(images, "(b p) c h w -> b c p h w", b=len(volumes[0]))
 
 
 def voxel_by_voxel(network: nn.Sequential, volume: Tensor) -> Tensor:
