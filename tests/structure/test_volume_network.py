@@ -3,7 +3,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from video_ae.structure.volume_network import PlanewiseConv3d, VolumeNetwork, plane_by_plane, voxel_by_voxel
+from video_ae.structure.volume_network import (
+    PlanewiseConv3d,
+    VolumeNetwork,
+    plane_by_plane,
+    resize_planes,
+    voxel_by_voxel,
+)
 from video_ae.threads import same_threads
 
 
@@ -40,6 +46,12 @@ def test_a_network_is_the_same_by_voxels_and_by_planes(fast, kernel):
     network = nn.Sequential(nn.Conv3d(3, 4, kernel, padding=padding), nn.LeakyReLU(0.1, True), nn.Conv3d(4, 1, 1))
     volume = torch.randn(2, 3, 4, 5, 6)
     assert same_with_gradients(lambda given: fast(network, given), network, volume, list(network.parameters()))
+
+
+def test_resized_planes_are_a_trilinear_interpolation():
+    volume = torch.rand(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(volume, (4, 9, 13), mode="trilinear", align_corners=False)
+    torch.testing.assert_close(resize_planes(volume, 9, 13), expected)
 
 
 def test_the_number_of_threads_changes_no_bit():

@@ -22,7 +22,7 @@ from video_ae.geometry.resize import resize_images, short_side_size
 from video_ae.geometry.se3 import invert
 from video_ae.structure.base import StructureEncoder
 from video_ae.structure.sweep_kernel import sweep_planes
-from video_ae.structure.volume_network import VolumeNetwork, plane_by_plane, voxel_by_voxel
+from video_ae.structure.volume_network import VolumeNetwork, plane_by_plane, resize_planes, voxel_by_voxel
 from video_ae.types import Cameras, MultiplaneVolume
 
 OPAQUE = 12.0  # density of the last plane: it closes the frustum
@@ -102,7 +102,7 @@ class PlaneSweepEncoder(StructureEncoder):
     ) -> MultiplaneVolume:
         width, height = size or (frames.shape[-1], frames.shape[-2])
         hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
-        hidden = F.interpolate(hidden, (len(inverse_depth[0]), height, width), mode="trilinear", align_corners=False)
+        hidden = resize_planes(hidden, height, width)
         whole_sweep = self._compiled_sweep if usable(frames, hidden) else self._sweep
         known, features = whole_sweep(frames, cameras, reference, inverse_depth, hidden)
         logit = plane_by_plane(self.ending, hidden, known)[:, 0]
@@ -204,8 +204,7 @@ def _sfm_depth_logit(
     inside = _inside(coordinates, in_front).to(own.dtype)
     logit = (SFM_DEPTH_WEIGHT * same - FREE_SPACE_WEIGHT * free) * inside
     mean = logit.sum(1) / (inside.sum(1) + 1e-3)
-    whole = (inverse_depth.shape[1], height, width)
-    return F.interpolate(mean[:, None], whole, mode="trilinear", align_corners=False)[:, 0]
+    return resize_planes(mean[:, None], height, width)[:, 0]
 
 
 def _log_parallax(shift: Tensor, cameras: Cameras) -> Tensor:

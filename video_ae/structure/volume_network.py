@@ -110,3 +110,14 @@ def voxel_by_voxel(network: nn.Sequential, volume: Tensor) -> Tensor:
             voxels = layer(voxels)
     planes, rows, columns = volume.shape[2:]
     return rearrange(voxels, "c (b p h w) -> b c p h w", p=planes, h=rows, w=columns)
+
+
+def resize_planes(volume: Tensor, height: int, width: int) -> Tensor:
+    """A volume whose planes have another size, interpolated within each plane: half the time of a trilinear one.
+
+    Args:
+        volume: [batch, channel, plane, row, column].
+        height, width: of the planes.
+    """
+    planes = F.interpolate(volume.flatten(1, 2), (height, width), mode="bilinear", align_corners=False)
+    return planes.unflatten(1, volume.shape[1:3])
