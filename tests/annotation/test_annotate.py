@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -16,7 +17,7 @@ import torch
 from filelock import FileLock
 from prepared_videos import pan, write
 
-from video_ae.annotation import ray_engine, solving
+from video_ae.annotation import ray_engine, solving, video_task
 from video_ae.annotation.annotate import annotate
 from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.destination import Destination
@@ -28,6 +29,7 @@ from video_ae.errors import UserError
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.scene import read_scene
 from video_ae.models.base import VideoModel
+from video_ae.models.open import load_model, save_weights
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow, which writes the table, is not installed")
 
@@ -87,6 +89,7 @@ def test_every_shot_has_a_row_and_cameras(annotations: Path, source: Path) -> No
         assert (row["width"], row["height"], row["rate"]) == (96, 64, 10.0)
         found = read_cameras_json(annotations / row["folder"] / "cameras.json")
         assert found.indices.tolist() == list(range(row["first_frame"], row["first_frame"] + row["frames"]))
+        assert found.times.tolist() == pytest.approx([index / 10 for index in found.indices.tolist()]), "of the video"
         assert row["focal"] == found.cameras.intrinsics[0, 0].item()
         assert row["confidence"] == pytest.approx(found.confidence.mean().item())
         scene, size = read_scene(annotations / row["folder"] / "scene")
@@ -262,3 +265,51 @@ def test_a_full_disk_ends_the_run_with_a_sentence(
     with pytest.raises(UserError, match="is full: make room and run it again"):
         replace(VideoTask(str(tmp_path / "out")), asked={"refine": 0}).annotate(job)
     assert not list((tmp_path / "out").rglob("summary.json"))
+
+
+def test_other_weights_in_the_same_file_annotate_anew(source: Path, tmp_path: Path, done: list[str]) -> None:
+    weights, out = tmp_path / "weights.safetensors", str(tmp_path / "out")
+    save_weights(load_model(), weights)
+    broken = str(source / "deep")
+    annotate(broken, out, refine=0, weights=str(weights))
+    annotate(broken, out, refine=0, weights=str(weights))
+    assert done == ["broken"]
+    model = load_model()
+    next(model.parameters()).data += 1
+    save_weights(model, weights)
+    annotate(broken, out, refine=0, weights=str(weights))
+    assert done == ["broken", "broken"]
+    with pytest.raises(UserError, match="no weights at"):
+        annotate(broken, out, refine=0, weights="nowhere.safetensors")
+
+
+def test_nothing_stays_in_the_temporary_folder_when_a_process_is_ended(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds there is a copy of a video from a bucket, which may have gigabytes."""
+
+    class Ended:
+        def call(self, task: VideoTask, temporary: str, *given: object, **limits: object) -> None:
+            (Path(temporary) / "film.mp4").write_bytes(b"a copy")
+            raise WorkEnded("It took too long.")
+
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(video_task, "_process", Ended)
+    (job,) = list_videos(str(source / "deep"))
+    (row,) = VideoTask(str(tmp_path / "out")).run(job)
+    assert row.reason == "It took too long."
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_name_whose_bytes_are_no_letters_costs_nothing(tmp_path: Path, done: list[str]) -> None:
+    """A zip that was packed elsewhere has such names."""
+    (tmp_path / "in").mkdir()
+    for name in ("a.mp4", "walk\udce9.mp4"):
+        (tmp_path / "in" / name).write_text("<html>404</html>" * 99)
+    annotate(str(tmp_path / "in"), str(tmp_path / "out"), refine=0)
+    annotate(str(tmp_path / "in"), str(tmp_path / "out"), refine=0)
+    assert done == ["a", "walk\udce9"]
+    assert (tmp_path / "out" / "videos" / "walk%E9" / "summary.json").is_file()
+    rows = pq.read_table(tmp_path / "out" / "annotations.parquet").to_pylist()
+    assert [row["video"] for row in rows] == ["a", "walk\\udce9"]

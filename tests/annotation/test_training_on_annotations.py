@@ -32,6 +32,7 @@ from video_ae.geometry.pinhole import pixel_centres, project, unproject
 from video_ae.geometry.resize import plan_resizing
 from video_ae.models.open import load_video_model
 from video_ae.preparation.prepare import prepare
+from video_ae.scene.fingerprint import fingerprint
 from video_ae.training.config import parse_run
 from video_ae.training.train import train
 from video_ae.types import CameraEstimate
@@ -205,3 +206,13 @@ def test_what_is_no_table_and_what_is_gone_is_named(tmp_path: Path) -> None:
     (folder / "annotations.parquet").write_text("<html>404</html>")
     with pytest.raises(UserError, match="is no table of annotations"):
         open_dataset(folder)
+
+
+@pytest.mark.parametrize("parts", [(pan(0, 14), pan(2, 16)), (pan(0, 14), pan(1, 4))], ids=["other frames", "shorter"])
+def test_another_video_in_the_place_of_the_annotated_one_is_not_given_its_cameras(tmp_path: Path, parts: tuple) -> None:
+    film = write(tmp_path / "videos" / "film.mp4", pan(0, 14), pan(1, 16))
+    folder, _ = write_annotated(tmp_path, str(film), checksum=fingerprint(film))
+    assert len(open_dataset(folder).open(1)) == 16
+    write(film, *parts)
+    with pytest.raises(UserError, match="not the video that was annotated"):
+        open_dataset(folder).open(1)

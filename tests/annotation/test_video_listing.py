@@ -25,6 +25,12 @@ def test_a_folder(root: Path) -> None:
     assert [job.size for job in jobs] == [5, 7, 7, 7]
 
 
+def test_the_results_are_left_out_however_their_folder_is_written(root: Path, tmp_path: Path) -> None:
+    (root / "b" / "link").symlink_to(root / "out")
+    for out in (root / "b" / ".." / "out", root / "b" / "link"):
+        assert [job.name for job in list_videos(str(root), str(out))] == ["a", "b/a", "b/c.mov", "b/c.mp4"]
+
+
 def test_a_list_is_relative_to_itself_and_keeps_what_is_gone(root: Path) -> None:
     (root / "list.txt").write_text(f"# mine\nb/a.mov\n\n{root}/a.mp4\nb/a.mov\nb/gone.mp4\n")
     jobs = list_videos(str(root / "list.txt"))

@@ -43,6 +43,29 @@ def test_the_cache_keeps_to_its_size_and_still_reads_everything(root: Path, tmp_
         assert sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*.bin")) <= largest
 
 
+def test_a_shard_that_another_process_removes_meanwhile_is_fetched_once_more(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers share the cache, and each makes room for what it needs itself."""
+    fsspec.filesystem("memory").put(str(root), "/shared/packed", recursive=True)
+    store, fetch, removed = ShardStore("memory://shared/packed", tmp_path / "cache"), ShardStore.fetch, []
+
+    def fetched_too_early(self: ShardStore, name: str) -> Path:
+        path = fetch(self, name)
+        if name.endswith(".bin") and name not in removed:
+            removed.append(name)
+            path.unlink()
+        return path
+
+    monkeypatch.setattr(ShardStore, "fetch", fetched_too_early)
+    assert store.read(0, [2, 0]) == ShardStore(root).read(0, [2, 0])
+    assert len(removed) == 1
+    other = tmp_path / "cache" / "other"
+    other.mkdir()
+    (other / "gone.bin").symlink_to("nowhere")  # as if it were removed between two looks
+    store._make_room(1)
+
+
 def test_a_folder_that_was_prepared_again_is_fetched_again(root: Path, tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     memory.put(str(root), "/again/packed", recursive=True)

@@ -103,6 +103,16 @@ def test_models_of_one_kind_are_told_apart_by_their_folders(tmp_path, monkeypatc
     assert (result.method, next(iter(result.baselines))) == ("spymodel", "spymodel (other)")
 
 
+def test_files_of_one_name_and_a_run_given_twice_have_a_column_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "open_dataset", lambda data: FakeSource())
+    monkeypatch.setattr(evaluate, "load_video_model", lambda weights, device: SpyModel())
+    a, b = (tmp_path / run / "w.safetensors" for run in "ab")
+    result = evaluate.evaluate_poses(tmp_path, tmp_path / "out", settings=evaluate.ModelSettings(beside=[a, b, b]))
+    names = ["spymodel (w.safetensors)", "spymodel (b/w.safetensors)"]
+    assert list(result.baselines)[:2] == names
+    assert [name.startswith("spymodel") for name in result.baselines].count(True) == 3
+
+
 def test_nothing_of_the_model_sees_a_hidden_target():
     model = SpyModel()
     result = run_view_protocol(

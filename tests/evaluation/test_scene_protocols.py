@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from evaluation_fakes import FakeSource
 
 from video_ae.datasets.base import ClipSource
 from video_ae.errors import UserError
@@ -176,6 +177,11 @@ def test_transfer_needs_true_depth(walls, tmp_path):
     _, source = walls
     with pytest.raises(UserError, match="no true depth"):
         run_transfer_protocol(source, tmp_path, lambda clip: PoseEstimate(source.true(clip)), source.scene)
+
+
+def test_transfer_refuses_clips_that_are_too_short(tmp_path):
+    with pytest.raises(UserError, match="'clip1' has 4 frames, and 13 are needed"):
+        run_transfer_protocol(FakeSource((25, 4)), tmp_path, lambda clip: PoseEstimate(clip.cameras), lambda clip: None)
 
 
 def test_moved_points_by_hand():

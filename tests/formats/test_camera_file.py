@@ -41,6 +41,11 @@ NERFSTUDIO = json.dumps(
 COLMAP = f"1 OPENCV 640 480 {FX} {FY} {CX} {CY} {K1} {K2} {P1} {P2}\n"
 
 
+def test_the_cameras_of_a_colmap_model_are_enough(tmp_path):
+    (tmp_path / "cameras.txt").write_text(COLMAP)
+    assert read_camera_file(tmp_path, SIZE).focal == pytest.approx((FX, FY))
+
+
 def write(folder: Path, name: str, text: str) -> Path:
     if name != "colmap":
         (folder / name).write_text(text)

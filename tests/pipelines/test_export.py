@@ -14,6 +14,7 @@ from video_ae.datasets.colmap_model import ColmapModels
 from video_ae.datasets.nerfstudio_scenes import Nerfstudio
 from video_ae.datasets.open import open_dataset
 from video_ae.errors import UserError
+from video_ae.formats import splats
 from video_ae.formats.cameras_json import read_cameras_json
 from video_ae.formats.depth_maps import read_depth
 from video_ae.formats.kitti import read_kitti
@@ -145,6 +146,23 @@ def test_exports_into_the_folder_itself_share_pictures_and_points(made, tmp_path
     assert len(list((folder / "colmap" / "images").iterdir())) == 4
 
 
+def test_somebodys_own_images_and_points_of_another_walk_are_replaced_only_on_demand(made, tmp_path):
+    out, own = tmp_path / "project", b"a photo that is nowhere else"
+    (out / "images").mkdir(parents=True)
+    (out / "images" / "000002.jpg").write_bytes(own)
+    with pytest.raises(UserError, match=r"000002\.jpg.*allow it to be replaced"):
+        export_reconstruction(made / "bare", ["nerfstudio"], out)
+    assert [path.name for path in out.iterdir()] == ["images"]
+    assert (out / "images" / "000002.jpg").read_bytes() == own
+    (out / "images" / "000002.jpg").unlink()
+    (out / "points.ply").write_bytes(b"of another walk")
+    with pytest.raises(UserError, match=r"points\.ply.*allow it to be replaced"):
+        export_reconstruction(made / "bare", ["nerfstudio"], out)
+    export_reconstruction(made / "bare", ["nerfstudio"], out, overwrite=True)
+    assert len(read_ply(out / "points.ply")) > 100
+    export_reconstruction(made / "bare", ["colmap"], out)  # the same images once more
+
+
 def test_where_the_video_is_gone(made, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(made / "bare", folder)
@@ -161,6 +179,18 @@ def test_where_the_video_is_gone(made, tmp_path):
     assert sorted(folder.rglob("*")) == before
     export_reconstruction(folder, ["colmap"], source=made / "walk.mp4")
     assert (folder / "colmap" / "sparse" / "0" / "points3D.bin").is_file()
+
+
+def test_a_missing_package_and_a_file_in_the_way_are_named_before_any_work(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(splats, "find_spec", lambda name: None)
+    for names in (["spz"], ["tum", "gltf"]):
+        with pytest.raises(UserError, match=r"needs (gsply|pygltflib): pip install"):
+            reconstruct_video(made / "walk.mp4", tmp_path / "out", made / "nowhere", export=names)
+    monkeypatch.setattr(Reconstruction, "refine_gaussians", lambda *given: pytest.fail("the work has begun"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="cannot be written, since"):
+        export_reconstruction(made / "bare", ["gaussians"], tmp_path / "file" / "out", steps=9)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(("names", "says"), [(["blend"], "no export 'blend'"), (["none"], "No export was named")])

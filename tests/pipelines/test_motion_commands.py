@@ -98,6 +98,14 @@ def test_stabilize_is_calmer_and_says_by_how_much(run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calm.json", "calm.mp4"]
 
 
+def test_the_report_of_stabilize_replaces_nothing_unasked(run, tmp_path):
+    (tmp_path / "calm.json").write_text("mine")
+    code, _, says = run("stabilize aac.mp4 --out OUT/calm.mp4 --weights moving --refine 0")
+    assert (code, (tmp_path / "calm.json").read_text()) == (2, "mine")
+    assert "calm.json' exists" in says
+    assert "(option --overwrite)" in says
+
+
 def test_a_locked_camera_does_not_move(run, tmp_path):
     assert run("stabilize walk.mp4 --out OUT/calm.mp4 --weights moving --refine 0 --lock --frames 7")[0] == 0
     report = json.loads((tmp_path / "calm.json").read_text())
@@ -258,6 +266,22 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, root, tmp_path, line,
     assert list(tmp_path.iterdir()) == []
     assert sorted(root.rglob("*")) == before
     assert (root / "there.mp4").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("follow --motion walk.mp4 --scene nowhere.mp4 --out OUT/o.mp4", "nowhere.mp4' does not exist"),
+        ("follow --motion walk.mp4 --scene text.png --out OUT/o.mp4", "cannot be read as an image"),
+        ("animate nowhere.png --path follow:walk.mp4 --out OUT/o.mp4", "nowhere.png' does not exist"),
+        ("interpolate walk.mp4 --out there.mp4/o.mp4", "cannot be written, since"),
+    ],
+)
+def test_what_could_be_known_at_once_is_said_before_minutes_of_work(run, monkeypatch, tmp_path, line, says):
+    monkeypatch.setattr(FakeSceneModel, "find_cameras", lambda *given: pytest.fail("the work has begun"))
+    code, _, error = run(f"{line} --weights moving --refine 0")
+    assert (code, says in error) == (2, True), error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_motion_without_parallax_cannot_be_followed(run, monkeypatch, tmp_path):

@@ -27,6 +27,7 @@ from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.undistort import UndistortedReader, undistorted
 from video_ae.types import LensOffset
 from video_ae.videos.open import open_video
+from video_ae.videos.writer import write_video
 
 ALWAYS = {"cameras.json", "reconstruction.mp4", "novel_view.mp4", "overview.png", "summary.json", "scene"}
 FILES = ALWAYS | {
@@ -133,6 +134,35 @@ def test_paths_are_rendered_without_the_video(done, tmp_path, path):
     frames = video.read(range(9)).float()
     assert frames.std() > 20
     assert (frames[4] - frames[2]).abs().mean() > 0.5
+
+
+def test_the_path_of_the_video_takes_as_long_as_the_video(inputs, tmp_path):
+    """Also of a variable rate, and with more views than the video has frames."""
+    times = torch.tensor([0.0, 0.1, 0.2, 0.5, 0.6, 0.9, 1.0], dtype=torch.float64)
+    write_video(tmp_path / "uneven.mp4", waves(7), times=times)
+    made = reconstruct_video(
+        tmp_path / "uneven.mp4", tmp_path / "out", inputs / "weights.safetensors", refine=0, export=["none"]
+    )
+    few, many = (
+        open_video(render_path(made, "input", tmp_path / f"{frames}.mp4", frames=frames, size=32)).times
+        for frames in (4, 20)
+    )
+    assert few.tolist() == pytest.approx([0.0, 0.2, 0.6, 1.0], abs=1e-3)
+    assert len(many) == 20
+    assert many[-1].item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_images_of_a_few_pixels_and_hours_apart(inputs, tmp_path):
+    """A corner needs more pixels than these have, and no player has a whole rate for one frame an hour."""
+    (tmp_path / "lapse").mkdir()
+    for number, picture in enumerate((waves(4) * 255).to(torch.uint8)):
+        small = Image.fromarray(picture[:, ::10, ::16].permute(1, 2, 0).contiguous().numpy())
+        small.save(tmp_path / "lapse" / f"{1_700_000_000_000 + 3_600_000 * number}.png")
+    made = reconstruct_video(
+        tmp_path / "lapse", tmp_path / "out", inputs / "weights.safetensors", refine=0, export=["colmap"]
+    )
+    assert (made / "colmap" / "sparse" / "0" / "points3D.txt").is_file()
+    assert open_video(made / "reconstruction.mp4").times.tolist() == pytest.approx([0, 3600, 7200, 10800])
 
 
 def test_new_paths_take_their_colours_from_the_frames_where_these_are_there(done, tmp_path):

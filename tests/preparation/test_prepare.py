@@ -263,3 +263,22 @@ def test_workers_end_with_a_command_that_is_killed(root: Path, tmp_path: Path) -
     while process.stderr.read() != b"" and time.monotonic() < limit:  # its end comes when nobody has it open
         time.sleep(0.05)
     assert time.monotonic() < limit
+
+
+def test_a_link_to_nothing_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "raw" / "a.mp4", pan(9, 16))
+    (tmp_path / "raw" / "gone.mp4").symlink_to("nowhere.mp4")
+    packed = prepare(tmp_path / "raw", tmp_path / "out", size=48)
+    assert [segment.name for segment in packed.kept] == ["a"]
+    assert "does not exist" in packed.skipped["gone"]
+
+
+def test_results_among_the_videos_are_no_videos_however_their_folder_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "raw" / "a.mp4", pan(9, 16))
+    (tmp_path / "link").symlink_to(tmp_path / "raw")
+    monkeypatch.chdir(tmp_path / "raw")
+    for out in (Path("packed"), Path("../raw/packed"), tmp_path / "link" / "packed"):
+        packed = prepare(tmp_path / "raw", out, size=48, overwrite=True)
+        assert (packed.frames, packed.dropped.keys(), packed.skipped) == (16, {"a"}, {})

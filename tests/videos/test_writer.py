@@ -54,6 +54,14 @@ def test_uneven_times_are_kept(tmp_path: Path) -> None:
     assert last_duration(times) == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("step", [3600.0, 86400.0])
+@pytest.mark.parametrize("late", [0.0, 0.1])
+def test_frames_may_be_hours_and_days_apart(tmp_path: Path, step: float, late: float) -> None:
+    times = step * torch.tensor([0.0, 1.0, 2.0, 3.0 + late, 4.0, 5.0], dtype=torch.float64)
+    assert write_video(tmp_path / "a.mp4", _frames(), times=times) == 6
+    assert open_video(tmp_path / "a.mp4").times.tolist() == pytest.approx(times.tolist(), abs=1)
+
+
 def test_even_times_are_a_rate(tmp_path: Path) -> None:
     write_video(tmp_path / "rate.mp4", _frames(), fps=12.5)
     write_video(tmp_path / "times.mp4", _frames(), times=torch.arange(6).double() / 12.5)

@@ -10,13 +10,15 @@ from video_ae.annotation.destination import Destination
 from video_ae.annotation.forecast import Forecast, forecast
 from video_ae.annotation.limited_process import need_psutil
 from video_ae.annotation.run_progress import RunProgress
-from video_ae.annotation.solving import SolverSettings, ready_to_solve
+from video_ae.annotation.solving import WEIGHTS_CHECKSUM, SolverSettings, ready_to_solve
 from video_ae.annotation.video_job import VideoJob
 from video_ae.annotation.video_listing import list_videos
 from video_ae.annotation.video_task import Limits, VideoTask
 from video_ae.datasets.object_storage import is_remote
 from video_ae.errors import UserError
+from video_ae.formats.weights import weights_file
 from video_ae.models.base import DEFAULT_REFINE_STEPS
+from video_ae.scene.fingerprint import fingerprint
 
 
 def annotate(
@@ -55,18 +57,21 @@ def annotate(
         What was done; of a dry run, how long it will take.
 
     Raises:
-        UserError: the source has no videos or cannot be reached, the destination holds something else, is in use or
-            full, a package is missing, or a number makes no sense.
+        UserError: the source has no videos or cannot be reached, there are no such weights, the destination holds
+            something else, is in use or full, a package is missing, or a number makes no sense.
         KeyboardInterrupt: it was stopped.
     """
-    settings = SolverSettings(weights, refine, tuple(sorted(extras)), decoder)
+    settings = SolverSettings(weights, refine, tuple(sorted(set(extras))), decoder)
     limits = Limits(time_limit, memory_limit)
     if workers is not None and (workers < 1 or address):
         raise UserError(f"{workers} workers were given: give 1 or more, and none beside a cluster, which has its own.")
     need_psutil()
     need_pyarrow()
     source, out = _absolute(source), _absolute(out)
-    task = VideoTask(out, {**asdict(settings), "extras": list(settings.extras)}, limits)
+    asked = {**asdict(settings), "extras": list(settings.extras)}
+    if weights:  # a later training may write others into the same folder
+        asked[WEIGHTS_CHECKSUM] = fingerprint(weights_file(weights))
+    task = VideoTask(out, asked, limits)
     destination = Destination(out)
     jobs = list_videos(source, out)
     if dry_run:

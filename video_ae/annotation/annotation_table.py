@@ -1,6 +1,6 @@
 """The table of all annotations as a Parquet file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,16 @@ def write_parquet(path: Path, videos: Iterable[list[AnnotationRow]]) -> None:
         for rows in videos:
             group += rows
             if len(group) >= _GROUP:
-                writer.write_table(arrow.table(as_columns(group), schema))
+                writer.write_table(arrow.table(_columns(group), schema))
                 group = []
         if group:
-            writer.write_table(arrow.table(as_columns(group), schema))
+            writer.write_table(arrow.table(_columns(group), schema))
+
+
+def _columns(rows: Sequence[AnnotationRow]) -> dict[str, list[Any]]:
+    """Bytes of a file's name that are no letters as their numbers: Parquet holds UTF-8 alone."""
+    columns = as_columns(rows)
+    for name, kind in ((one.name, one.type) for one in fields(AnnotationRow)):
+        if kind is str:
+            columns[name] = [text.encode("utf-8", "backslashreplace").decode() for text in columns[name]]
+    return columns

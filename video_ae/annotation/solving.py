@@ -34,6 +34,7 @@ from video_ae.videos.open import open_video
 
 CAMERAS = "cameras.json"
 DEPTH_SIDE = 24  # shorter side of the inverse depth that is kept for training
+WEIGHTS_CHECKSUM = "weights_checksum"  # beside the settings, where weights are given
 EXTRAS = ("depth", "masks", "splats")
 
 
@@ -69,9 +70,10 @@ def settings_from(values: dict[str, Any]) -> SolverSettings:
     """Settings from plain values, as JSON holds them.
 
     Args:
-        values: by name.
+        values: by name, and `WEIGHTS_CHECKSUM`, which says when videos are annotated anew.
     """
-    return SolverSettings(**{**values, "extras": tuple(values.get("extras", ()))})
+    known = {name: value for name, value in values.items() if name != WEIGHTS_CHECKSUM}
+    return SolverSettings(**{**known, "extras": tuple(values.get("extras", ()))})
 
 
 def ready_to_solve(settings: SolverSettings) -> None:
@@ -143,7 +145,9 @@ def _reconstruct(
     if len(shot) == len(reader):
         return asked(path, decoder=settings.decoder)
     made = asked(ChosenFrames(reader, shot), expected_focal=focal_in_metadata(path, reader.image_size))
-    clip = replace(made.scene.clip, indices=made.scene.clip.indices + shot.start)
+    part = made.scene.clip  # which counts from the shot's first frame
+    start = reader.times[shot.start].to(part.times)
+    clip = replace(part, indices=part.indices + shot.start, times=part.times + start)
     found = made.source.open()
     whole = UndistortedReader(reader, found.lens) if isinstance(found, UndistortedReader) else reader
     return replace(made, scene=replace(made.scene, clip=clip), source=replace(made.source, open=lambda: whole))

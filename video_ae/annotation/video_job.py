@@ -1,6 +1,7 @@
 """One video to annotate; imports nothing heavy."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -26,9 +27,10 @@ class VideoJob:
     @property
     def folder(self) -> str:
         """The name of the folder of its results: the name without slashes, cut where it is too long."""
-        flat = quote(self.name, safe=" +(),=@'")
+        name = os.fsencode(self.name)  # of a file, whose bytes need not be letters
+        flat = quote(name, safe=" +(),=@'")
         if flat.startswith("."):
             flat = f"%2E{flat[1:]}"
         if len(flat) <= _LONGEST:
             return flat
-        return f"{flat[:_LONGEST]}-{hashlib.sha256(self.name.encode()).hexdigest()[:12]}"
+        return f"{flat[:_LONGEST]}-{hashlib.sha256(name).hexdigest()[:12]}"

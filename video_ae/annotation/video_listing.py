@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from video_ae.annotation.video_job import VideoJob
 from video_ae.datasets.object_storage import is_remote, reaching
-from video_ae.datasets.video_folder import VIDEO_SUFFIXES, search_videos, short_names
+from video_ae.datasets.video_folder import VIDEO_SUFFIXES, lies_in, search_videos, short_names
 from video_ae.errors import UserError
 
 LIST_SUFFIXES = (".txt", ".lst")
@@ -29,7 +29,7 @@ def list_videos(source: str, leave_out: str = "") -> list[VideoJob]:
     elif is_remote(source):
         jobs = _below_address(source)
     else:
-        jobs = _below_folder(Path(source), Path(leave_out).absolute() if leave_out else None)
+        jobs = _below_folder(Path(source), Path(leave_out) if leave_out else None)
     if not jobs:
         raise UserError(f"{source!r} holds no videos: give a folder with videos, or a list of them (.txt).")
     return jobs
@@ -37,7 +37,7 @@ def list_videos(source: str, leave_out: str = "") -> list[VideoJob]:
 
 def _below_folder(root: Path, leave_out: Path | None) -> list[VideoJob]:
     found, _ = search_videos(root)
-    paths = [path for path in found if leave_out is None or leave_out not in path.absolute().parents]
+    paths = [path for path in found if leave_out is None or not lies_in(path, leave_out)]
     return [_local_job(name, path) for name, path in zip(short_names(root, paths), paths, strict=True)]
 
 

@@ -62,10 +62,12 @@ class VideoTask:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many videos as cores
         os.environ.setdefault("NUMBA_NUM_THREADS", "1")
         limits = self.limits
-        try:
-            return _process().call(self, job, seconds=limits.seconds, gigabytes=limits.gigabytes)
-        except WorkEnded as ended:
-            return self.failed(job, str(ended), asdict(limits))
+        # Here, not in the process, which may be ended before it can remove it: it holds a copy of the video.
+        with tempfile.TemporaryDirectory(prefix="video-ae-", ignore_cleanup_errors=True) as temporary:
+            try:
+                return _process().call(self, temporary, job, seconds=limits.seconds, gigabytes=limits.gigabytes)
+            except WorkEnded as ended:
+                return self.failed(job, str(ended), asdict(limits))
 
     def failed(self, job: VideoJob, reason: str, failed_at: dict[str, Any] | None = None) -> list[AnnotationRow]:
         """The row of a video that nothing was found of, whose folder says so.
@@ -81,9 +83,22 @@ class VideoTask:
         return rows
 
     def annotate(self, job: VideoJob) -> list[AnnotationRow]:
+        """What `run` does, in this process and without limits.
+
+        Args:
+            job: the video.
+
+        Raises:
+            UserError: as `run`.
+        """
+        with tempfile.TemporaryDirectory(prefix="video-ae-") as temporary:
+            return self.annotate_within(Path(temporary), job)
+
+    def annotate_within(self, temporary: Path, job: VideoJob) -> list[AnnotationRow]:
         """What `run` does in the limited process.
 
         Args:
+            temporary: an empty folder for the video's copy and results, which the caller removes.
             job: the video.
 
         Raises:
@@ -93,20 +108,18 @@ class VideoTask:
 
         settings = settings_from(self.asked)
         ready_to_solve(settings)  # what is missing here is no fault of the video
-        with tempfile.TemporaryDirectory(prefix="video-ae-") as temporary:
-            results = Path(temporary) / "results"
-            results.mkdir()
-            try:
-                remote = is_remote(job.address)
-                path = fetched(job.address, Path(temporary)) if remote else Path(job.address)
-            except UserError as error:
-                return self.failed(job, _reason(error), {"reached": False})
-            try:
-                rows = annotate_file(path, job.name, results, settings)
-            except Exception as error:  # a decoder's bug on one file must not end a run over a million
-                return self.failed(job, _reason(error).replace(str(path), job.address))
-            rows = [replace(row, source=job.address, folder=_placed(row, job)) for row in rows]
-            self._publish(job, results, rows, {})
+        results = temporary / "results"
+        results.mkdir()
+        try:
+            path = fetched(job.address, temporary) if is_remote(job.address) else Path(job.address)
+        except UserError as error:
+            return self.failed(job, _reason(error), {"reached": False})
+        try:
+            rows = annotate_file(path, job.name, results, settings)
+        except Exception as error:  # a decoder's bug on one file must not end a run over a million
+            return self.failed(job, _reason(error).replace(str(path), job.address))
+        rows = [replace(row, source=job.address, folder=_placed(row, job)) for row in rows]
+        self._publish(job, results, rows, {})
         return rows
 
     def _publish(self, job: VideoJob, results: Path, rows: list[AnnotationRow], failed_at: dict[str, Any]) -> None:
@@ -114,14 +127,15 @@ class VideoTask:
         Destination(self.out).publish(job, results)
 
 
-def annotate_in_process(task: VideoTask, job: VideoJob) -> list[AnnotationRow]:
-    """`VideoTask.annotate` as a function that a `LimitedProcess` finds by its name.
+def annotate_in_process(task: VideoTask, temporary: str, job: VideoJob) -> list[AnnotationRow]:
+    """`VideoTask.annotate_within` as a function that a `LimitedProcess` finds by its name.
 
     Args:
         task: of the run.
+        temporary: path of a folder, as there.
         job: the video.
     """
-    return task.annotate(job)
+    return task.annotate_within(Path(temporary), job)
 
 
 @cache

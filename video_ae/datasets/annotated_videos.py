@@ -18,6 +18,7 @@ from video_ae.datasets.stored_cameras import on_grid
 from video_ae.errors import UserError, unreadable_as
 from video_ae.formats.lens import Lens
 from video_ae.formats.scene import read_scene
+from video_ae.scene.fingerprint import fingerprint
 from video_ae.scene.global_shutter import GlobalShutterReader
 from video_ae.scene.undistort import UndistortedReader
 from video_ae.types import CameraEstimate, Scene
@@ -61,10 +62,13 @@ class AnnotatedShot:
             decoder: as in `open_video`.
 
         Raises:
-            UserError: the video cannot be read, or its cameras are damaged.
+            UserError: the video cannot be read or is another one than was annotated, or its cameras are damaged.
         """
         remote = is_remote(self.source)
         video = open_fetched(self.source, decoder) if remote else open_video(Path(self.source), decoder)
+        changed = not remote and self.checksum and fingerprint(Path(self.source)) != self.checksum
+        if changed or len(video) < self.frames.stop:
+            raise UserError(f"{self.source!r} is not the video that was annotated: annotate it again.")
         reader: VideoReader = ChosenFrames(video, self.frames)
         if self.lens:
             values = {name: tuple(value) for name, value in json.loads(self.lens).items()}

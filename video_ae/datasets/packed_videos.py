@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from io import FileIO
 from pathlib import Path
@@ -35,6 +36,7 @@ from video_ae.videos.base import check_indices
 PACKED_VERSION = 1
 OPEN_FILES = 64
 CACHE_BYTES = 50 * 2**30
+_TRIES = 3  # of fetching a shard that another process removes meanwhile
 _MOST_FRAMES = 2**22  # of a segment: 19 hours at 60 a second
 # Kinds of numpy that the columns of the table of segments may have.
 _COLUMNS = {"name": "S", "video": "iu", "shard": "iu", "first": "iu", "frames": "iu", "rate": "f", "overlaps": "f"}
@@ -132,10 +134,13 @@ class ShardStore(Sendable):
     def _opened(self) -> Callable[[str], "_Shard"]:
         @lru_cache(OPEN_FILES)  # what falls out of it is closed
         def opened(name: str) -> _Shard:
-            path = self.fetch(name)
-            if self.remote:
-                os.utime(path)  # the cache deletes what was opened longest ago
-            return _Shard(path)
+            for _ in range(_TRIES):
+                path = self.fetch(name)
+                with suppress(FileNotFoundError):  # another process has made room just now
+                    if self.remote:
+                        os.utime(path)  # the cache deletes what was opened longest ago
+                    return _Shard(path)
+            raise UserError(f"{str(path)!r} is removed as soon as it is fetched: give the cache more room.")
 
         return opened
 
@@ -153,12 +158,15 @@ class ShardStore(Sendable):
         temporary.replace(path)
 
     def _make_room(self, size: int) -> None:
-        shards = sorted(self._folder.parent.glob("*/*.bin"), key=lambda path: path.stat().st_mtime)
-        total = size + sum(path.stat().st_size for path in shards)
-        for path in shards:
+        shards = []
+        for path in self._folder.parent.glob("*/*.bin"):
+            with suppress(FileNotFoundError):  # other processes make room, too
+                shards.append((path.stat().st_mtime, path.stat().st_size, path))
+        total = size + sum(taken for _, taken, _ in shards)
+        for _, taken, path in sorted(shards):
             if total <= self._cache_bytes:
                 return
-            total -= path.stat().st_size
+            total -= taken
             path.unlink(missing_ok=True)  # open files can still be read
 
 

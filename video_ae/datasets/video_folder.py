@@ -1,7 +1,9 @@
 """Any folder with videos and folders of frames in it."""
 
 import logging
+import os
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 from video_ae.datasets.base import ClipSource
@@ -105,6 +107,22 @@ def _search(root: Path, folder: Path, found: list[Path], passed: dict[str, str],
             found.append(path)
         elif path.is_dir():
             _search(root, path, found, passed, seen)
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or lies below it, however both are written (`..`, links).
+
+    Args:
+        path: of a video that was found.
+        folder: there or not.
+    """
+    own, outer = path if path.is_dir() else path.parent, os.path.realpath(folder)
+    return outer in (real := _real(own.absolute()), *map(str, Path(real).parents))
+
+
+@lru_cache(1)  # videos of one folder follow each other
+def _real(folder: Path) -> str:
+    return os.path.realpath(folder)
 
 
 def short_names(root: Path, paths: list[Path]) -> list[str]:

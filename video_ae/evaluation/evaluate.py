@@ -1,8 +1,10 @@
 """The evaluations, as the commands call them: a data set and weights in, tables and a report out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import chain
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any, Literal
 
@@ -338,7 +340,7 @@ def _prepare(
 ) -> tuple[ClipSource, str, dict[str, ModelMethods], dict[str, Any]]:
     """Opens the data, loads the models, claims the folder of the results and seeds the random numbers.
 
-    The first model's label gets the suffix; models of one label are distinguished by their folders' names.
+    The first model's label gets the suffix; models of one label are distinguished by the names of their runs.
 
     Returns:
         Clips with true cameras, the label of the model's column, it and those beside it by label, and what the results
@@ -349,12 +351,20 @@ def _prepare(
     for run in (settings.weights, *settings.beside):
         model = ModelMethods(load_video_model(run, device), device, settings.refine)
         label = model.label(known_focal) + ("" if models else suffix)
-        models[f"{label} ({run.name})" if run and label in models else label] = model
+        models[_unused_label(label, run, models)] = model
     claim_folder(out, settings.overwrite)
     torch.manual_seed(settings.seed)
     described: dict[str, Any] = {"weights": str(settings.weights or "shipped")}
     described |= {"beside": [str(run) for run in settings.beside]} if settings.beside else {}
     return dataset, next(iter(models)), models, described | {"refine": settings.refine}
+
+
+def _unused_label(label: str, run: Path | None, used: Collection[str]) -> str:
+    """The label, with as much of the run's path as tells it from those that are used; runs are files, too."""
+    parts = Path(run).parts if run else ()
+    names = [label, *(f"{label} ({Path(*parts[-count:])})" for count in range(1, len(parts) + 1))]
+    again = (f"{names[-1]}, {number}" for number in count_from(2))
+    return next(name for name in chain(names, again) if name not in used)
 
 
 def _open_posed_clips(data: Path) -> ClipSource:

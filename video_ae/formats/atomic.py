@@ -202,6 +202,21 @@ def _replace(temporary: Path, out: Path, overwrite: bool) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def check_writable(path: Path) -> None:
+    """Says before any work starts where a file or folder could not be made; makes nothing.
+
+    Args:
+        path: that will be written; folders above it may be missing.
+
+    Raises:
+        UserError: the nearest folder above it that is there is a file, or may not be written to.
+    """
+    above = next(folder for folder in Path(os.path.abspath(path)).parents if folder.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        reason = "is not to be written to" if above.is_dir() else "is no folder"
+        raise UserError(f"{str(path)!r} cannot be written, since {str(above)!r} {reason}: choose another folder.")
+
+
 @contextmanager
 def writing(what: str) -> Iterator[None]:
     """Says of a folder or file that cannot be written that it cannot.

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from video_ae.errors import UserError, unreadable_as
-from video_ae.formats.colmap import has_colmap_model, read_colmap_cameras
+from video_ae.formats.colmap import has_colmap_cameras, read_colmap_cameras
 from video_ae.formats.lens import Lens
 from video_ae.formats.nerfstudio import read_nerfstudio_lens
 
@@ -47,7 +47,7 @@ def read_camera_file(path: Path, image_size: tuple[int, int]) -> Lens:
 
 
 def _of_colmap(folder: Path) -> Lens | None:
-    if not has_colmap_model(folder):
+    if not has_colmap_cameras(folder):
         raise UserError(f"{str(folder)!r} holds no COLMAP model: give {_FORMS}.", argument="camera")
     cameras = list(read_colmap_cameras(folder).values())
     if len({(camera.model, camera.size, camera.parameters) for camera in cameras}) != 1:

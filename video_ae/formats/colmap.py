@@ -119,7 +119,16 @@ def has_colmap_model(folder: Path) -> bool:
     Args:
         folder: any path.
     """
-    return all(any((folder / f"{name}{end}").is_file() for end in _SUFFIXES) for name in ("cameras", "images"))
+    return has_colmap_cameras(folder) and any((folder / f"images{end}").is_file() for end in _SUFFIXES)
+
+
+def has_colmap_cameras(folder: Path) -> bool:
+    """Whether a folder has the cameras of a model, as a calibration alone has them.
+
+    Args:
+        folder: any path.
+    """
+    return any((folder / f"cameras{end}").is_file() for end in _SUFFIXES)
 
 
 def read_colmap_cameras(folder: Path) -> dict[int, ColmapCamera]:

@@ -13,6 +13,7 @@ The first two hold the world's axes as they are.
 
 import math
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +157,25 @@ def _linear(colors: Float[Tensor, "gaussian 3"]) -> Float[Tensor, "gaussian 3"]:
     return torch.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
 
 
+def need_library(name: str) -> None:
+    """Says at once where a library is missing: what is to be written takes minutes to compute.
+
+    Args:
+        name: of the library.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    if find_spec(name) is None:
+        raise _missing(name)
+
+
 def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise UserError(f"This format of Gaussians needs {name}: pip install 'video-ae[splats]'.") from error
+        raise _missing(name) from error
+
+
+def _missing(name: str) -> UserError:
+    return UserError(f"This format of Gaussians needs {name}: pip install 'video-ae[splats]'.")

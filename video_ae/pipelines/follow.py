@@ -77,6 +77,7 @@ def follow_motion(
     if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
         raise UserError(f"The scale {scale} is out of range: give a number above 0, such as 0.5 (0.001 to 1000).")
     out = checked_out(out, settings.overwrite)
+    settings.check_readable(scene)
     model = settings.load_model()
     with Stages() as stages:
         leading = replace(settings, focal=None).reconstruct(motion, model, stages)

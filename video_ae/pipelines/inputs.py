@@ -7,6 +7,7 @@ from pathlib import Path
 from video_ae.camera.quality_flags import GUESSES
 from video_ae.device import choose_device
 from video_ae.errors import UserError
+from video_ae.formats.atomic import check_writable
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.se3 import rotation_angle
 from video_ae.models.base import DEFAULT_REFINE_STEPS, VideoModel
@@ -14,7 +15,7 @@ from video_ae.models.open import load_video_model
 from video_ae.models.video_input import PINHOLE
 from video_ae.progress import Stages
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.source import Source, check_numbers, check_size
+from video_ae.scene.source import Source, check_numbers, check_size, open_source
 from video_ae.videos.base import VideoReader
 from video_ae.videos.focal_metadata import focal_in_metadata
 from video_ae.videos.image_folder import ImageFolderReader
@@ -64,6 +65,20 @@ class Settings:
             UserError: the device is not available, or the weights do not load.
         """
         return load_video_model(self.weights, choose_device(self.device))
+
+    def check_readable(self, source: Path) -> None:
+        """Says of a video, a folder of images or a single image that it cannot be read, before another one is solved.
+
+        Args:
+            source: its path.
+
+        Raises:
+            UserError: it cannot be read, or leaves fewer than two frames of a video.
+        """
+        if is_image(source):
+            open_image(source)
+        else:
+            open_source(source, self.stride, self.frames)
 
     def reconstruct(self, source: Path, model: VideoModel, stages: Stages) -> Reconstruction:
         """The reconstruction of a video or a folder of images, as a pinhole: results show the source's own frames.
@@ -162,19 +177,23 @@ def need_parallax(reconstruction: Reconstruction) -> None:
             raise UserError(f"{path!r} has no camera path to follow ({note}): give a video that moves.")
 
 
-def checked_out(out: Path, overwrite: bool) -> Path:
+def checked_out(out: Path, overwrite: bool, *beside: str) -> Path:
     """The path of a video that may be written.
 
     Args:
         out: where the result is wanted.
         overwrite: whether an earlier file is replaced.
+        *beside: suffixes of further files of the same name that are written with it.
 
     Raises:
-        UserError: it does not end in .mp4, or is in the way.
+        UserError: it does not end in .mp4, is in the way, or cannot be written.
     """
     out = Path(out)
     if out.suffix.lower() != ".mp4":
         raise UserError(f"{str(out)!r} does not end in .mp4: give a name such as {out.stem or 'out'}.mp4.")
-    if out.is_dir() or (out.exists() and not overwrite):
-        raise UserError(f"{str(out)!r} exists: choose another name, or allow it to be replaced.", argument="overwrite")
+    for path in (out, *map(out.with_suffix, beside)):
+        if path.is_dir() or (path.exists() and not overwrite):
+            message = f"{str(path)!r} exists: choose another name, or allow it to be replaced."
+            raise UserError(message, argument="overwrite")
+    check_writable(out)
     return out

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 import video_ae
@@ -20,6 +20,7 @@ from video_ae.formats.weights import weights_file
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_video_model
 from video_ae.pipelines.inputs import checked_out
+from video_ae.pipelines.interpolate import times_between
 from video_ae.progress import Stages
 from video_ae.renderers.gaussian_rasterizer import fast_device
 from video_ae.scene.exporters import chosen_formats
@@ -155,7 +156,7 @@ def render_path(
         path: `input` (the found cameras), or `orbit`, `spiral`, `dolly` about what the middle keyframe looks at.
         out: the .mp4 that is written.
         size: shorter side of the images in pixels, at most the source's; by default that of the frames, at most 1080.
-        frames: length of the path.
+        frames: length of the path; `input` takes as long as the video all the same.
         device: to compute on: "auto", "cpu", "cuda", ...
         overwrite: whether an earlier file is replaced.
 
@@ -170,8 +171,15 @@ def render_path(
     saved = Reconstruction.load(directory, device)
     with Stages() as stages:
         images = _images_along(saved, path, saved.path(path, frames), size, partial(stages, f"rendering {path}"))
-        write_video(out, images, NOVEL_RATE, saved.shown_times if path == "input" else None)
+        write_video(out, images, NOVEL_RATE, _times_of_input(saved, frames) if path == "input" else None)
     return out
+
+
+def _times_of_input(saved: Reconstruction, frames: int | None) -> Float64[Tensor, "view"]:
+    """Seconds at which the views of the path `input` are shown."""
+    if frames is None:
+        return saved.shown_times
+    return times_between(saved.shown_times, torch.linspace(0, len(saved) - 1, frames, dtype=torch.float64))
 
 
 def _images_along(

@@ -21,6 +21,7 @@ from video_ae.scene.reconstruction import Reconstruction
 from video_ae.types import Cameras
 
 DEFAULT_SECONDS = 0.5
+REPORT = ".json"  # suffix of the report beside the video
 ZOOMS = (1.0, 1.02, 1.04, 1.06, 1.08, 1.1, 1.15, 1.2, 1.25)
 UNSEEN = 0.002  # of an image that may stay unseen by every code; a larger part is zoomed away
 BORDERS = "filled from other frames' codes; what none of them saw is continued smoothly"
@@ -84,7 +85,7 @@ def stabilize_video(
     """
     if smooth_seconds is not None and (lock or not 0 < smooth_seconds <= 60):
         raise UserError("Give either a locked camera or smoothing over a number of seconds above 0 (at most 60).")
-    out = checked_out(out, settings.overwrite)
+    out = checked_out(out, settings.overwrite, REPORT)
     model = settings.load_model()
     with Stages() as stages:
         video = settings.reconstruct(source, model, stages)
@@ -101,7 +102,7 @@ def stabilize_video(
         sound = write_video_with_sound(out, images, times, Path(source))
     before, after = (stability(path, times, video.scene_depth) for path in (found, steady))
     report = StabilizeReport(before, after, seconds, zoom, unseen, BORDERS, sound, video.notes)
-    write_json_atomically(out.with_suffix(".json"), asdict(report))
+    write_json_atomically(out.with_suffix(REPORT), asdict(report))
     return report
 
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from video_ae.datasets.annotated_videos import AnnotatedShot, AnnotatedVideos, is_annotated
 from video_ae.datasets.annotation_files import CAMERAS_VERSION
 from video_ae.datasets.object_storage import is_remote
-from video_ae.datasets.video_folder import search_videos, short_names
+from video_ae.datasets.video_folder import lies_in, search_videos, short_names
 from video_ae.errors import UserError
 from video_ae.formats.atomic import claim_folder, remove_from, remove_unfinished
 from video_ae.preparation.camera_shards import pack_cameras
@@ -114,7 +114,7 @@ def _jobs(root: str | Path, out: Path, size: int, decoder: str) -> tuple[list[Jo
     else:
         root = Path(root)
         videos, passed = search_videos(root)
-        paths = [path for path in videos if out.absolute() not in (path.absolute(), *path.absolute().parents)]
+        paths = [path for path in videos if not lies_in(path, out)]
         found = [(path, name, None) for path, name in zip(paths, short_names(root, paths), strict=True)]
     if not found:
         raise UserError(f"{str(root)!r} contains no videos: give a folder with videos or folders of images.")

@@ -106,7 +106,9 @@ def prepare_video(job: Job) -> Path:
     """
     torch.set_num_threads(1)
     record = job.folder / RECORD
-    key = _key(job)
+    key: list = []
+    with suppress(OSError):  # a file that is gone, or a link to nothing: the decoder will say so
+        key = _key(job)
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # none yet, or one that was cut off
         known = load_record(record)
         if known.key == key and (known.skipped or (job.folder / FRAMES).stat().st_size == known.offsets[-1]):

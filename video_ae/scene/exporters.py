@@ -17,7 +17,7 @@ from video_ae.formats.nerfstudio import write_nerfstudio
 from video_ae.formats.ply import GaussianCloud, write_gaussians, write_ply
 from video_ae.formats.sog import write_sog
 from video_ae.formats.splat_page import write_splat_page
-from video_ae.formats.splats import write_compressed_ply, write_gltf, write_spz
+from video_ae.formats.splats import need_library, write_compressed_ply, write_gltf, write_spz
 from video_ae.formats.tum import write_tum
 from video_ae.geometry.resize import resize_maps
 from video_ae.geometry.trajectories import frustum_scale
@@ -47,6 +47,7 @@ class ExportFormat:
         needs_volumes: whether the structure codes must have a depth.
         in_all: whether `all` means it too; not the same scene once more in another form.
         holds_gaussians: whether it shows `Reconstruction.gaussians`, which can be refined first.
+        library: a package that it needs; None where all that it needs is there.
     """
 
     function: Callable[[Path, Reconstruction], object]
@@ -54,6 +55,7 @@ class ExportFormat:
     needs_volumes: bool = False
     in_all: bool = True
     holds_gaussians: bool = False
+    library: str | None = None
 
     def write(self, folder: Path, reconstruction: Reconstruction) -> None:
         """Writes a reconstruction in this format.
@@ -73,7 +75,7 @@ def chosen_formats(given: Formats, scene: Scene | None = None) -> dict[str, Expo
         scene: of a reconstruction, where there is one already; `all` leaves out what it has nothing for.
 
     Raises:
-        UserError: there is no format of a name, or `all` or `none` stand beside others.
+        UserError: there is no format of a name, a package for one is missing, or `all` or `none` stand beside others.
 
     >>> list(chosen_formats(["tum", "kitti"]))
     ['kitti', 'tum']
@@ -88,7 +90,10 @@ def chosen_formats(given: Formats, scene: Scene | None = None) -> dict[str, Expo
         flat = scene is not None and not scene.volumes
         return {name: one for name, one in FORMATS.items() if one.in_all and not (flat and one.needs_volumes)}
     own = {name: _own_format(name) for name in given if "." in name}
-    return {name: one for name, one in FORMATS.items() if name in given} | own
+    chosen = {name: one for name, one in FORMATS.items() if name in given} | own
+    for library in (one.library for one in chosen.values() if one.library):
+        need_library(library)
+    return chosen
 
 
 def _own_format(name: str) -> ExportFormat:
@@ -192,8 +197,10 @@ def _page(path: Path, reconstruction: Reconstruction) -> None:
     write_splat_page(path, replace(drawn, scale=drawn.scale * wider), cameras, about)
 
 
-def _as_gaussians(write: Callable[[Path, GaussianCloud], None], product: str) -> ExportFormat:
-    return ExportFormat(lambda path, made: write(path, made.gaussians()), product, True, False, True)
+def _as_gaussians(
+    write: Callable[[Path, GaussianCloud], None], product: str, library: str | None = None
+) -> ExportFormat:
+    return ExportFormat(lambda path, made: write(path, made.gaussians()), product, True, False, True, library)
 
 
 # A new one also stands in docs/exports.md and in EXPORTS of the command line, which must not import torch.
@@ -203,10 +210,10 @@ FORMATS: dict[str, ExportFormat] = {
     "points": ExportFormat(lambda path, made: write_ply(path, made.points()), POINTS),
     "gaussians": replace(_as_gaussians(write_gaussians, "gaussians.ply"), in_all=True),
     "gaussians-sh3": _as_gaussians(partial(write_gaussians, degree=3), "gaussians_sh3.ply"),
-    "compressed-ply": _as_gaussians(write_compressed_ply, "gaussians.compressed.ply"),
-    "spz": _as_gaussians(write_spz, "gaussians.spz"),
+    "compressed-ply": _as_gaussians(write_compressed_ply, "gaussians.compressed.ply", "gsply"),
+    "spz": _as_gaussians(write_spz, "gaussians.spz", "gsply"),
     "sog": _as_gaussians(write_sog, "gaussians.sog"),
-    "gltf": _as_gaussians(write_gltf, "gaussians.glb"),
+    "gltf": _as_gaussians(write_gltf, "gaussians.glb", "pygltflib"),
     "html": ExportFormat(_page, "scene.html", True, True, True),
     "depth": ExportFormat(_depth, "depth", True),
     "nerfstudio": ExportFormat(_nerfstudio, "transforms.json"),

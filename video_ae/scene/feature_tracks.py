@@ -75,6 +75,8 @@ def _corners(image: Float[Tensor, "height width"], inverse_depth: Tensor) -> tup
     """Image coordinates and 1 / z of the best corner of each cell (smaller eigenvalue of the structure tensor, Shi and
     Tomasi 1994)."""
     height, width = image.shape
+    if min(height, width) < CELL:
+        return image.new_zeros(0, 2), image.new_zeros(0)
     dy, dx = torch.gradient(image)
     moments = torch.stack([dx * dx, dx * dy, dy * dy])[None]
     xx, xy, yy = torch.nn.functional.avg_pool2d(moments, 5, 1, 2)[0]

@@ -1,5 +1,6 @@
 """The folder of a reconstruction: how its files are written and read again."""
 
+import filecmp
 import json
 import logging
 import platform
@@ -15,7 +16,7 @@ import torch
 
 import video_ae
 from video_ae.errors import UserError, unreadable_as
-from video_ae.formats.atomic import MARK, claim_folder, write_json_atomically
+from video_ae.formats.atomic import MARK, check_writable, claim_folder, write_json_atomically
 from video_ae.formats.cameras_json import write_cameras_json
 from video_ae.formats.lens import Lens
 from video_ae.formats.scene import read_scene, write_scene
@@ -219,7 +220,8 @@ def export_into(
         folder: is made where it is missing.
         reconstruction: what is written.
         names: of formats, as in `chosen_formats`.
-        overwrite: whether earlier files of these formats are replaced.
+        overwrite: whether earlier files of these formats are replaced, and those of other content that formats share
+            (images, masks, points).
         refine_steps: of the Gaussians on the frames of the video, before they are written.
         progress: called with the part of the refinement that is done, from 0 to 1.
 
@@ -235,6 +237,7 @@ def export_into(
         raise UserError("No export was named: give one, such as colmap.")
     products = [one.product for one in chosen.values() if one.product]
     _check_free(folder, products, overwrite)
+    check_writable(folder / MARK)
     if refine_steps and any(one.holds_gaussians for one in chosen.values()):
         reconstruction.refine_gaussians(refine_steps, progress)
     claim_folder(folder, overwrite=True)
@@ -246,10 +249,12 @@ def export_into(
         shared = [name for name in SHARED if name in written and name not in products]
         own = [name for name in written if name not in shared]
         _check_free(folder, own, overwrite)  # once more: a user's own format says only now what it writes
+        at_home = reconstruction.folder is not None and folder.resolve() == reconstruction.folder.resolve()
+        _check_free(folder, [] if at_home else _other_content(new, folder, shared), overwrite)
         for name in own:
             _replace(new / name, folder / name)
         for name in shared:
-            _complete(new / name, folder / name)
+            _complete(new / name, folder / name, overwrite and not at_home)
     return [folder / name for name in [*own, *shared]]
 
 
@@ -267,9 +272,18 @@ def _replace(new: Path, old: Path) -> None:
     new.replace(old)
 
 
-def _complete(new: Path, old: Path) -> None:
+def _other_content(new: Path, folder: Path, shared: list[str]) -> list[str]:
+    """Files that the new ones would take the place of: of another reconstruction, or somebody's own images."""
+    files = [file for name in shared for file in (new / name, *(new / name).glob("*")) if file.is_file()]
+    names = [file.relative_to(new).as_posix() for file in files]
+    return [
+        name for name in names if (folder / name).exists() and not filecmp.cmp(new / name, folder / name, shallow=False)
+    ]
+
+
+def _complete(new: Path, old: Path, overwrite: bool) -> None:
     """Moves what formats share (images, points) unless it is there; a folder that is there gets the new files."""
-    if not old.exists():
+    if not old.exists() or (overwrite and new.is_file()):
         _replace(new, old)
     elif old.is_dir():
         for file in new.iterdir():

@@ -218,9 +218,9 @@ def known_focal(focal: float | None, fov_degrees: float | None, K: Any, width: i
     if sum(value is not None for value in (focal, fov_degrees, K)) > 1:
         raise UserError("The focal length was given more than once: give one of focal, fov_degrees and K.")
     if fov_degrees is not None:
-        if not 0 < fov_degrees < 180:
+        focal = 0.5 / math.tan(math.radians(fov_degrees) / 2) if 0 < fov_degrees < 180 else math.nan
+        if not FOCAL_RANGE[0] <= focal <= FOCAL_RANGE[1]:
             raise UserError(f"A field of view of {fov_degrees} degrees is out of range: give 3 to 157, such as 60.")
-        focal = 0.5 / math.tan(math.radians(fov_degrees) / 2)
     if K is not None:
         matrix = torch.as_tensor(K, dtype=torch.float64)
         if matrix.shape != (3, 3):

@@ -19,7 +19,9 @@ from video_ae.formats.atomic import write_atomically
 _OPTIONS = {"crf": "17", "preset": "medium", "x264-params": "mbtree=0"}
 _BT709, _LIMITED = 1, 1  # numbers of ITU-T H.273 and of FFmpeg: what players take HD for that is not tagged
 _UNEVEN = 1e-3  # seconds that a frame lies off an even rate
-_TICKS = 90000  # a second, for frames at uneven times: every usual rate is a whole number of them
+_TICKS = (90000, 1000, 1)  # a second, for frames at uneven times: every usual rate is a whole number of the first
+_MOST_TICKS = 2**27  # between two frames: mp4 has 31 bits from where a frame stands to where it is shown
+_SLOWEST = 0.01  # frames a second that are written as a rate
 
 
 def write_video(
@@ -73,10 +75,11 @@ class _Timing:
     rate: Fraction
     base: Fraction
     ticks: Iterable[tuple[int, int]]
+    counted: int | None = None  # ticks a second of the file, where FFmpeg would choose shorter ones than fit
 
     @classmethod
     def even(cls, fps: float | int) -> "_Timing":
-        rate = Fraction(fps).limit_denominator(1001)
+        rate = Fraction(fps).limit_denominator(1001) or Fraction(1, round(1 / fps))
         return cls(rate, rate, ((number, 1) for number in count()))
 
     @classmethod
@@ -85,12 +88,14 @@ class _Timing:
             return cls.even(1)
         shown = times - times[0]
         rate = float((len(times) - 1) / shown[-1])
-        if (shown - torch.arange(len(times)) / rate).abs().max() < _UNEVEN:
+        if rate > _SLOWEST and (shown - torch.arange(len(times)) / rate).abs().max() < _UNEVEN:
             return cls.even(round(rate, 3))
         ends = torch.cat([shown, shown[-1:] + last_duration(times)])
-        stamps = (ends * _TICKS).round().long().tolist()
+        base = next((base for base in _TICKS if ends.diff().max() * base <= _MOST_TICKS), _TICKS[-1])
+        stamps = (ends * base).round().long().tolist()
         ticks = [(start, end - start) for start, end in pairwise(stamps)]
-        return cls(Fraction(rate).limit_denominator(1001), Fraction(_TICKS), ticks)
+        nominal = Fraction(rate).limit_denominator(1001) or Fraction(1, 1001)
+        return cls(nominal, Fraction(base), ticks, None if base == _TICKS[0] else base)
 
 
 def _encode(path: Path, first: Tensor, following: Iterator[Tensor], timing: _Timing) -> int:
@@ -98,7 +103,10 @@ def _encode(path: Path, first: Tensor, following: Iterator[Tensor], timing: _Tim
     import av
 
     height, width = first.shape[-2:]
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    options = {"movflags": "faststart"}
+    if timing.counted is not None:
+        options["video_track_timescale"] = str(timing.counted)
+    with av.open(str(path), "w", format="mp4", options=options) as container:
         stream = container.add_stream("libx264", rate=timing.rate, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         context = stream.codec_context

@@ -61,7 +61,7 @@ def run_transfer_protocol(
         progress: called with a line of text before each clip.
 
     Raises:
-        UserError: the data set has no true cameras or no true depth.
+        UserError: the data set has no true cameras or no true depth, or a clip is too short.
     """
     dataset = clips_with_truth(dataset)
     rows: dict[str, dict[str, Row]] = {}
@@ -69,8 +69,8 @@ def run_transfer_protocol(
         driver = dataset.names[i - 1]
         if progress:
             progress(f"{name} driven by {driver}")
-        path = dataset.load((i - 1) % len(dataset), indices=range(FRAMES))
-        scene = dataset.load(i, indices=range(SCENE_FRAMES))
+        path = _beginning(dataset, (i - 1) % len(dataset), FRAMES)
+        scene = _beginning(dataset, i, SCENE_FRAMES)
         truth = load_true_depth(root, name)
         if truth is None:
             raise UserError(
@@ -81,6 +81,14 @@ def run_transfer_protocol(
             rows.setdefault(method if label == "found" else label, {})[f"{name} <- {driver}"] = row
     settings = {"frames": FRAMES, "every": _EVERY, "scene_frames": SCENE_FRAMES, "quarantined": dataset.skipped}
     return collect_result("pose transfer", settings, rows, {"true motion"})
+
+
+def _beginning(dataset: ClipSource, number: int, frames: int) -> VideoClip:
+    if (count := dataset.frame_count(number)) < frames:
+        raise UserError(
+            f"clip {dataset.names[number]!r} has {count} frames, and {frames} are needed: leave it out of the data set."
+        )
+    return dataset.load(number, indices=range(frames))
 
 
 def _rows_of_clip(
