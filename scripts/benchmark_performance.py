@@ -82,12 +82,13 @@ def page(rows: dict[str, dict[str, float]], flow: dict[str, float], against: str
     slow, fast, floor = (1000 * flow[name] for name in ("tensor operations", "compiled", "floor"))
     return f"""# Performance
 
-CPU seconds of one thread, by `make bench` in one run beside commit `{against}`: {versions}, {machine}.
+What the main steps cost, in CPU seconds of one thread, by `make bench` in one run beside commit `{against}`:
+{versions}, {machine}.
 
 | | before | now | ratio | how |
 |---|---|---|---|---|
 {table}
-Seconds, where nothing else is said:
+More measurements of this commit alone, in seconds unless the row says otherwise:
 
 | | now | how |
 |---|---|---|
@@ -98,7 +99,7 @@ results once would take {floor:.1f} ms here: the loop is bound by arithmetic, no
 
 ![Time over size]({image})
 {real_clips(against)}
-What is not reached, what was tried and where the floor lies:
+Which goals are not reached, what was tried and where the floor lies:
 [experiments](experiments.md#where-the-time-still-goes).
 """
 
@@ -117,8 +118,8 @@ def real_clips(against: str) -> str:
         for name, value in rows["now"].items()
     )
     return f"""
-On clips that are not part of the project, by `python scripts/benchmark_real_clips.py --root $REAL_CLIPS --against
-{against}`; COLMAP is pycolmap 4.2.1 with its default mapper and the focal length unknown, on the same frames:
+On real clips, which are not part of the project, by `python scripts/benchmark_real_clips.py --root $REAL_CLIPS
+--against {against}`; COLMAP is pycolmap 4.2.1 with its default mapper and the focal length unknown, on the same frames:
 
 | | before | now | ratio |
 |---|---|---|---|

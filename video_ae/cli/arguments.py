@@ -21,7 +21,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "--weights": {"type": Path, "metavar": "RUN_OR_FILE", "help": "trained weights (default: the package's own)"},
     "--stride": {"type": int, "metavar": "K", "help": "take every K-th frame (default: 1)"},
     "--frames": {"type": int, "metavar": "N", "help": "of those, the first N (default: all)"},
-    "--refine": {"type": int, "metavar": "STEPS", "help": "steps of refinement on the clip; 0: feed-forward only"},
+    "--refine": {"type": int, "metavar": "STEPS", "help": "steps of refinement (default: 4; 0: feed-forward only)"},
     "--device": {"metavar": "D", "help": "auto, cpu, cuda, cuda:1, ... (default: auto)"},
     "--overwrite": {"action": "store_true", "help": "replace earlier results"},
     "--decoder": {"choices": ("auto", "torchcodec", "pyav", "decord"), "help": "video reader (default: auto)"},

@@ -69,7 +69,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: DIR itself)")
     moved = "where the video is now (default: where it was reconstructed from)"
     parser.add_argument("--source", type=Path, metavar="VIDEO", help=moved)
-    refined = "of the refinement of Gaussians on the video's frames, 0: none (default: 1500, a minute or two)"
+    refined = "of the refinement of Gaussians on the video's frames, 0: none (default: 1500, one to three minutes)"
     parser.add_argument("--steps", type=int, metavar="N", help=refined)
     parser.add_shared("--device", "--overwrite")
 
