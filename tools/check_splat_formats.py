@@ -76,7 +76,8 @@ def main() -> None:
 def _psnr(saved: Reconstruction, original: Tensor, read: Callable[[Path, Path], None], file: Path, target: Path) -> str:
     try:
         read(file, target)
-    except Exception:  # whatever a program that is not ours does with a file that it does not know
+    except Exception as reason:  # whatever a program that is not ours does with a file that it does not know
+        print(f"{file.name}: {' '.join(str(reason).split())[:300]}", file=sys.stderr)
         return "refused"
     error = (_images(saved, target) - original).square().mean().item()
     return f"{-10 * torch.tensor(error).log10():.1f} dB" if error > 1e-10 else "the same"

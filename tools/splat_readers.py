@@ -20,14 +20,21 @@ from playwright.sync_api import sync_playwright
 from video_ae.geometry.se3 import quaternion_from_rotation
 
 GRAPHICS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # without a GPU
+LONGEST_WAIT = 300  # seconds until a page's modules are there
 _SH_DEGREE_0 = 0.28209479177387814
 _HALF_TURN = np.array([-1.0, -1.0, 1.0])  # about z: as docs/exports.md says, glTF's y points up
 _COLUMNS = [
     "x", "y", "z", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3", "opacity", "f_dc_0", "f_dc_1",
     "f_dc_2",
 ]  # fmt: skip
-_PAGE = """<!doctype html><canvas id="canvas"></canvas><script type="importmap">{"imports": {
-  "three": "./node_modules/three/build/three.webgpu.js", "three/webgpu": "./node_modules/three/build/three.webgpu.js",
+_WEBGL, _WEBGPU = (
+    "three.module.js",
+    "three.webgpu.js",
+)  # builds of three.js: Spark needs the first, glTF's reader the other
+_PAGE = """<!doctype html><canvas id="canvas"></canvas>
+<script>addEventListener("error", (event) => window.failure = event.message);</script>
+<script type="importmap">{"imports": {
+  "three": "./node_modules/three/build/BUILD", "three/webgpu": "./node_modules/three/build/three.webgpu.js",
   "three/tsl": "./node_modules/three/build/three.tsl.js", "three/addons/": "./node_modules/three/examples/jsm/",
   "playcanvas": "./node_modules/playcanvas/build/playcanvas.mjs",
   "@sparkjsdev/spark": "./node_modules/@sparkjsdev/spark/dist/spark.module.js"}}</script>
@@ -86,7 +93,7 @@ def read_by_spark(modules: Path, source: Path, target: Path) -> None:
         source: a file of Gaussians.
         target: the .ply.
     """
-    _write_plain(target, *np.split(_rows(modules, source, _SPARK, 14), [3, 6, 10, 11], 1))
+    _write_plain(target, *np.split(_rows(modules, source, _SPARK, 14, _WEBGL), [3, 6, 10, 11], 1))
 
 
 def read_by_playcanvas(modules: Path, source: Path, target: Path) -> None:
@@ -113,10 +120,10 @@ def read_by_three(modules: Path, source: Path, target: Path) -> None:
     _write_plain(target, means * _HALF_TURN, values.clip(0) ** 0.5, wxyz, opacity, colors)
 
 
-def _rows(modules: Path, source: Path, program: str, width: int) -> np.ndarray:
+def _rows(modules: Path, source: Path, program: str, width: int, build: str = _WEBGPU) -> np.ndarray:
     """What a page's function `read` makes of a file, in rows of so many numbers."""
     page_file, copy = modules / "splat_readers.html", modules / source.name
-    page_file.write_text(_PAGE.replace("PROGRAM", program))
+    page_file.write_text(_PAGE.replace("PROGRAM", program).replace("BUILD", build))
     shutil.copy(source, copy)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(modules)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -125,8 +132,11 @@ def _rows(modules: Path, source: Path, program: str, width: int) -> np.ndarray:
             chromium = shutil.which("chromium") or shutil.which("chromium-browser")
             browser = engine.chromium.launch(executable_path=chromium, args=GRAPHICS)
             page = browser.new_page()
+            page.set_default_timeout(1000 * LONGEST_WAIT)
             page.goto(f"http://127.0.0.1:{server.server_port}/{page_file.name}")
-            page.wait_for_function("window.read !== undefined")
+            page.wait_for_function("window.read !== undefined || window.failure !== undefined")
+            if failure := page.evaluate("window.failure"):
+                raise RuntimeError(f"The page of the reader does not run: {failure}")
             rows = json.loads(page.evaluate("name => window.read(name)", copy.name))
             browser.close()
     finally:

@@ -32,7 +32,8 @@ def test_the_compiled_loop_is_the_tensor_operation(coordinates):
     image = torch.randint(256, (SIZE[1], SIZE[0], 3), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
     expected = bicubic.sample_bicubic(image.permute(2, 0, 1)[None].float(), coordinates[:1])[0].flatten(1).T
     pixels = (coordinates[0].flatten(0, 1) * torch.tensor(SIZE) - 0.5).numpy().astype(np.float32)
-    found = [bicubic.bicubic_color(image.numpy(), x, y) for x, y in pixels]
+    frames, columns = bicubic.with_border([image.permute(2, 0, 1)]).numpy().reshape(1, -1), np.empty(16, np.float32)
+    found = [bicubic.bicubic_color(frames, 0, SIZE, x, y, columns) for x, y in pixels]
     torch.testing.assert_close(torch.tensor(found), expected, atol=2e-3, rtol=1e-4)
 
 

@@ -188,8 +188,9 @@ def test_the_compiled_loops_are_the_tensor_operations(monkeypatch, known):
     view, weights = cameras([0, 0, 0.1, 0.2, 0.05, 0.1]), {0: 0.6, 1: 0.3, 2: 0.1}
     renderer = views_of(Wall(known), scene_of(sources), lambda i: to_bytes(paint(sources.select([i]))), (120, 90))
     found = next(renderer.images(view, [weights]))
-    for module in ("image_based_rendering", "depth_agreement", "forward_warping"):
+    for module in ("image_based_rendering", "depth_agreement", "forward_warping", "color_correction"):
         monkeypatch.setattr(f"video_ae.scene.{module}.usable", lambda *_: False)
+    monkeypatch.setattr("video_ae.geometry.box_mean.usable", lambda *_: False)
     twin = next(renderer.images(view, [weights]))
     assert (found.int() - twin.int()).abs().max() <= 1
     assert (found != twin).float().mean() < 0.01

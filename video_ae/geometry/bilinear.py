@@ -36,6 +36,10 @@ def mixed(maps: Floats, n: Any, i: Any, a: Any, b: Any, across: int, down: int) 
         i, a, b: as of `corner`.
         across, down: steps to the next column and row; 0 where there is only one.
     """
-    upper = maps[n, i] + a * (maps[n, i + across] - maps[n, i])
-    lower = maps[n, i + down] + a * (maps[n, i + down + across] - maps[n, i + down])
+    # Unsigned, so that it is not asked of each pixel whether it is counted from the end.
+    n, first, right, below, last = (
+        np.uintp(n), np.uintp(i), np.uintp(i + across), np.uintp(i + down), np.uintp(i + down + across),
+    )  # fmt: skip
+    upper = maps[n, first] + a * (maps[n, right] - maps[n, first])
+    lower = maps[n, below] + a * (maps[n, last] - maps[n, below])
     return upper + b * (lower - upper)

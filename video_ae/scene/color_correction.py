@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.geometry.pinhole import sample
-from video_ae.scene.depth_agreement import reproject
+from video_ae.compiled import arrays, spread, usable
+from video_ae.geometry.box_mean import box_mean
+from video_ae.geometry.pinhole import MINIMUM_DEPTH, sample
+from video_ae.scene.depth_agreement import for_kernels, reproject
+from video_ae.scene.reprojection_kernel import blend_rows
 from video_ae.types import Cameras
 
 RADIUS = 6  # pixels of two box filters
@@ -82,11 +84,24 @@ def blended(
         sources: their cameras, in the same world.
         agreement: how far each source view shows what the view sees.
     """
+    work = _compiled_sums if usable(known, images, agreement) else _sums
+    return work(known.nan_to_num(0.0), camera, images, sources, agreement), agreement.sum(0)
+
+
+def _sums(known: Tensor, camera: Cameras, images: Tensor, sources: Cameras, agreement: Tensor) -> Tensor:
     sums = torch.zeros(images.shape[1], *known.shape)
     for number, image in enumerate(images):
-        uv, _ = reproject(camera, sources.select([number]), known.nan_to_num(0.0))
+        uv, _ = reproject(camera, sources.select([number]), known)
         sums += agreement[number] * sample(image[None], uv[None], "border")[0]
-    return sums, agreement.sum(0)
+    return sums
+
+
+def _compiled_sums(known: Tensor, camera: Cameras, images: Tensor, sources: Cameras, agreement: Tensor) -> Tensor:
+    """The same by a compiled loop."""
+    sums = torch.empty(3, *known.shape)
+    inputs = *arrays(known, images, agreement), *for_kernels(camera, sources)
+    spread(len(known), blend_rows, *inputs, MINIMUM_DEPTH, *arrays(sums))
+    return sums
 
 
 def color_error(
@@ -104,7 +119,7 @@ def color_error(
     difference = weight * (image - sums / agreement.clamp_min(1e-6))
     both = torch.cat([difference, weight[None]])
     for _ in range(2):
-        both = F.avg_pool2d(both, 2 * RADIUS + 1, 1, RADIUS, count_include_pad=False)
+        both = box_mean(both, RADIUS)
     return both[:3] / (both[3] + _FEW)
 
 

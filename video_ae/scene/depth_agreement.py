@@ -1,17 +1,18 @@
 """Whether views show the same point: depth maps compared by reprojection."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.compiled import arrays, spread, usable
+from video_ae.geometry.box_mean import box_mean
 from video_ae.geometry.pinhole import MINIMUM_DEPTH, camera_rays, project, sample, transform
 from video_ae.geometry.se3 import invert
-from video_ae.scene.color_kernel import agree_rows
+from video_ae.scene.reprojection_kernel import agree_rows
 from video_ae.types import Cameras
 
 _FEATHER = 0.02  # of the image: width over which a source view fades out at its border
@@ -22,9 +23,8 @@ def depth_agreement(
     view: Cameras,
     there: Float[Tensor, "source rows2 columns2"],
     sources: Cameras,
-    same: float,
-    tear: float,
-) -> Float[Tensor, "source rows columns"]:
+    spreads: Sequence[tuple[float, float]],
+) -> Float[Tensor, "spread source rows columns"]:
     """1 where a source view shows what a view sees in its pixels, 0 where it does not; in soft steps.
 
     Args:
@@ -32,14 +32,15 @@ def depth_agreement(
         view: its camera.
         there: 1 / z that the sources see; NaN where it is not known.
         sources: their cameras, in the same world.
-        same: of the disparity: spread of what counts as the same point.
-        tear: pixels by which neighbours are looked up too far apart: spread of what counts as whole.
+        spreads: pairs: of the disparity, of what counts as the same point; and of what counts as whole, in pixels by
+            which neighbours are looked up too far apart.
     """
     work = _compiled if usable(known, there) else _agreement
-    return work(known, view, there.nan_to_num(0.0), sources, same, tear)
+    return work(known, view, there.nan_to_num(0.0), sources, known.new_tensor(spreads))
 
 
-def _agreement(known: Tensor, view: Cameras, there: Tensor, sources: Cameras, same: float, tear: float) -> Tensor:
+def _agreement(known: Tensor, view: Cameras, there: Tensor, sources: Cameras, spreads: Tensor) -> Tensor:
+    same, tear = spreads[:, :, None, None].unbind(1)
     agreements, inverse_depth, steps = [], known.nan_to_num(0.0), _largest_step(known)
     for i in range(len(sources)):
         uv, depth = reproject(view, sources.select([i]), inverse_depth)
@@ -51,15 +52,14 @@ def _agreement(known: Tensor, view: Cameras, there: Tensor, sources: Cameras, sa
         torn = shift.norm(dim=-1) / 0.01 * steps
         agreement = torch.exp(-0.5 * (((ratio - 1) / same).square() + (torn / tear).square()))
         agreements.append(agreement * (border / _FEATHER).clamp(0, 1) * (depth > 0) * known.isfinite())
-    return torch.stack(agreements)
+    return torch.stack(agreements, 1)
 
 
-def _compiled(known: Tensor, view: Cameras, there: Tensor, sources: Cameras, same: float, tear: float) -> Tensor:
+def _compiled(known: Tensor, view: Cameras, there: Tensor, sources: Cameras, spreads: Tensor) -> Tensor:
     """The same by a compiled loop."""
-    agreement = torch.empty(len(sources), *known.shape)
-    inputs = arrays(known.nan_to_num(0.0), _largest_step(known), there)
-    spreads = np.array([same, tear, _FEATHER, MINIMUM_DEPTH], np.float32)
-    spread(agreement[..., 0].numel(), agree_rows, *inputs, *for_kernels(view, sources), spreads, *arrays(agreement))
+    agreement = torch.empty(len(spreads), len(sources), *known.shape)
+    inputs = *arrays(known.nan_to_num(0.0), _largest_step(known), there), *for_kernels(view, sources), *arrays(spreads)
+    spread(agreement[0, ..., 0].numel(), agree_rows, *inputs, _FEATHER, MINIMUM_DEPTH, *arrays(agreement))
     return agreement
 
 
@@ -97,7 +97,6 @@ def _largest_step(known: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows c
     return torch.stack(sides).amax(0)
 
 
-def _less_mean(steps: Float[Tensor, "rows columns"], side: int = 9) -> Float[Tensor, "rows columns"]:
-    """How far steps are from their mean over `side` x `side` pixels."""
-    mean = F.avg_pool2d(steps[None, None], side, 1, side // 2, count_include_pad=False)[0, 0]
-    return (steps - mean).abs()
+def _less_mean(steps: Float[Tensor, "rows columns"], radius: int = 4) -> Float[Tensor, "rows columns"]:
+    """How far steps are from the mean of their surroundings."""
+    return (steps - box_mean(steps[None], radius)[0]).abs()

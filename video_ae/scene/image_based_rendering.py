@@ -21,7 +21,8 @@ from torch import Tensor
 
 from video_ae.compiled import arrays, spread, usable
 from video_ae.errors import UserError
-from video_ae.geometry.bicubic import sample_bicubic
+from video_ae.geometry.bicubic import sample_bicubic, with_border
+from video_ae.geometry.box_mean import box_mean
 from video_ae.geometry.covisibility import viewpoint_distance
 from video_ae.geometry.pinhole import MINIMUM_DEPTH
 from video_ae.geometry.resize import as_floats, even_size, resize_images, resize_maps
@@ -41,7 +42,6 @@ COVERAGE_SIDE = 48  # shorter side, in pixels, of the views in which it is looke
 GEOMETRY_SIDE = 144  # shorter side, in pixels, of the depth that colours are looked up by
 NEAREST = 3  # frames that are warped
 SOURCES, SHARPNESS = 4, 3  # source views where nobody chooses them, and the power of nearness by which they count
-NEIGHBOURS = 4  # frames that the depth of each of these is compared with
 UNSEEN, MOSTLY_UNSEEN = 0.01, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
 _SAME, _TEAR = 0.05, 0.3  # as AGREEMENT and TEAR, between depth maps of frames
 _ANY = 1e6  # for neither of them: tells whether a point lies inside the other frame at all
@@ -149,17 +149,25 @@ class ImageBasedRenderer:
         """Colours, 1 / z and trust of what a frame sees, by its position, in the size of its depth map."""
 
         def points(frame: int) -> tuple[Tensor, Tensor, Tensor]:
-            known = self._inverse_depth_of(frame)
-            nearest = self._distances_of(frame).argsort().tolist()
-            others = [other for other in nearest if other != frame][:NEIGHBOURS]
-            there = torch.stack([self._inverse_depth_of(other) for other in others])
-            cameras = Cameras.cat([self._camera(other) for other in others])
-            view = known, self._camera(frame), there, cameras
-            agreeing, seeing = depth_agreement(*view, _SAME, _TEAR).sum(0), depth_agreement(*view, _ANY, _ANY).sum(0)
-            trust = _smoothed(((agreeing + _PRIOR / 2) / (seeing + _PRIOR))[None])[0]
-            return self._small(frame), known, trust
+            return self._small(frame), self._inverse_depth_of(frame), self._compared(frame).trust
 
         return lru_cache(_KEPT)(points)
+
+    @cached_property
+    def _compared(self) -> Callable[[int], "_Compared"]:
+        """A frame of the clip beside those that see most alike, by its position."""
+
+        def compared(frame: int) -> _Compared:
+            distances = self._distances_of(frame).index_fill(0, torch.tensor(frame), math.inf)
+            weights = nearest_source_views(distances[None])[0]
+            weights.pop(frame, None)  # of few frames
+            known, there = self._inverse_depth_of(frame), self._inverse_depths_of(weights)
+            view = known, self._camera(frame), there, self._cameras(weights)
+            agreeing, seeing, shown = depth_agreement(*view, [(_SAME, _TEAR), (_ANY, _ANY), (AGREEMENT, TEAR)])
+            trust = _smoothed(((agreeing.sum(0) + _PRIOR / 2) / (seeing.sum(0) + _PRIOR))[None])[0]
+            return _Compared(trust, weights, _weighted(shown, weights), mean_square(weights, distances))
+
+        return lru_cache(2 * SOURCES)(compared)
 
     @cached_property
     def _small(self) -> Callable[[int], Tensor]:
@@ -176,13 +184,10 @@ class ImageBasedRenderer:
         """What the nearest other frames get wrong of a frame, by its position."""
 
         def error(frame: int) -> ColorError:
-            camera, known = self._camera(frame), self._inverse_depth_of(frame)
-            distances = self._distances_of(frame).index_fill(0, torch.tensor(frame), math.inf)
-            weights = nearest_source_views(distances[None])[0]
-            weights.pop(frame, None)  # of few frames
-            others = torch.stack([self._small(other) for other in weights])
-            sums = blended(known, camera, others, self._cameras(weights), self._agreement(known, camera, weights))
-            return ColorError(color_error(self._small(frame), *sums), mean_square(weights, distances))
+            beside, known = self._compared(frame), self._inverse_depth_of(frame)
+            others = torch.stack([self._small(other) for other in beside.weights])
+            view = known, self._camera(frame), others, self._cameras(beside.weights), beside.agreement
+            return ColorError(color_error(self._small(frame), *blended(*view)), beside.spread)
 
         return lru_cache(_KEPT)(error)
 
@@ -201,17 +206,18 @@ class ImageBasedRenderer:
             lambda frame: self._render_codes(self._camera(frame), self._geometry_size).inverse_depth[0]
         )
 
+    def _inverse_depths_of(self, frames: Iterable[int]) -> Tensor:
+        return torch.stack([self._inverse_depth_of(frame) for frame in frames])
+
+    @cached_property
+    def _all_cameras(self) -> Cameras:
+        return self.reconstruction.scene.cameras.to("cpu", torch.float32)
+
     def _camera(self, frame: int) -> Cameras:
-        return self.reconstruction.scene.cameras.select([frame]).to("cpu", torch.float32)
+        return self._all_cameras.select([frame])
 
     def _cameras(self, frames: Iterable[int]) -> Cameras:
-        return Cameras.cat([self._camera(frame) for frame in frames])
-
-    def _agreement(self, known: Tensor, camera: Cameras, weights: dict[int, float]) -> Tensor:
-        """How far each source view shows what a view sees in its pixels, times its weight."""
-        there = torch.stack([self._inverse_depth_of(frame) for frame in weights])
-        agreement = depth_agreement(known, camera, there, self._cameras(weights), AGREEMENT, TEAR)
-        return _smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
+        return self._all_cameras.select(list(frames))
 
     def _colored(
         self, views: RenderedViews, camera: Cameras, weights: dict[int, float]
@@ -220,25 +226,49 @@ class ImageBasedRenderer:
         known, base = views.inverse_depth[0], fill_unseen(views.rgb, views.opacity)[0]
         if not weights:
             return to_bytes(resize_maps(base, self.size))
-        sources, agreement = self._cameras(weights), self._agreement(known, camera, weights)
+        sources = self._cameras(weights)
+        shown = depth_agreement(known, camera, self._inverse_depths_of(weights), sources, [(AGREEMENT, TEAR)])[0]
+        agreement = _weighted(shown, weights)
         correction = torch.zeros_like(base)
         if (spread_out := variance(weights, self._distances_of)) > 0:
             errors = [self._error_of(frame) for frame in weights]
             correction = color_correction(known, camera, errors, sources, agreement, spread_out)
-        frames = torch.stack([self.frame(frame) for frame in weights])
+        frames = [self.frame(frame) for frame in weights]
         work = _compiled_colors if usable(known, base) else _colors
         return work(known, torch.cat([base, correction]), agreement, frames, camera, sources, self.size)
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """A frame beside its neighbours.
+
+    Args:
+        trust: how far their depth maps agree with its own.
+        weights: theirs, by position.
+        agreement: how far each shows what the frame sees, times its weight.
+        spread: as in `mean_square`.
+    """
+
+    trust: Float[Tensor, "rows columns"]
+    weights: dict[int, float]
+    agreement: Float[Tensor, "source rows columns"]
+    spread: float
+
+
+def _weighted(
+    agreement: Float[Tensor, "source rows columns"], weights: dict[int, float]
+) -> Float[Tensor, "source rows columns"]:
+    """How far source views show what a view sees, without steps, times their weights."""
+    return _smoothed(agreement) * torch.tensor(list(weights.values())).view(-1, 1, 1)
+
+
 def _smoothed(maps: Float[Tensor, "map rows columns"]) -> Float[Tensor, "map rows columns"]:
     """Blurred by nearly a Gaussian of two pixels; at the border the mean is of what lies inside."""
-    for kernel in 2 * ((5, 1), (1, 5)):
-        maps = F.avg_pool2d(maps, kernel, 1, (kernel[0] // 2, kernel[1] // 2), count_include_pad=False)
-    return maps
+    return box_mean(box_mean(maps, 2), 2)
 
 
 def _colors(
-    known: Tensor, base: Tensor, agreement: Tensor, frames: Tensor, view: Cameras, sources: Cameras,
+    known: Tensor, base: Tensor, agreement: Tensor, frames: Sequence[Tensor], view: Cameras, sources: Cameras,
     size: tuple[int, int],
 ) -> UInt8[Tensor, "3 height width"]:  # fmt: skip
     """The rendered colours, first of `base`, and those of the source views by their agreement; last, what is added."""
@@ -255,13 +285,14 @@ def _colors(
 
 
 def _compiled_colors(
-    known: Tensor, base: Tensor, agreement: Tensor, frames: Tensor, view: Cameras, sources: Cameras,
+    known: Tensor, base: Tensor, agreement: Tensor, frames: Sequence[Tensor], view: Cameras, sources: Cameras,
     size: tuple[int, int],
 ) -> UInt8[Tensor, "3 height width"]:  # fmt: skip
     """The same by a compiled loop."""
     image = torch.empty(size[1], size[0], 3, dtype=torch.uint8)
     depth = torch.stack([known.nan_to_num(0.0), known.isfinite().float()])
-    inputs = *arrays(depth, base, agreement, frames.permute(0, 2, 3, 1)), *for_kernels(view, sources)
+    maps, own_size = torch.cat([depth, base, agreement]), (frames[0].shape[2], frames[0].shape[1])
+    inputs = *arrays(maps, with_border(frames)), *own_size, *for_kernels(view, sources)
     spread(size[1], color_rows, *inputs, RENDERED_WEIGHT, MINIMUM_DEPTH, *arrays(image))
     return image.permute(2, 0, 1)
 

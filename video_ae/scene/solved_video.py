@@ -5,12 +5,12 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.formats.trajectory import CameraTrajectory, trajectory_of
-from video_ae.geometry.resize import as_floats
+from video_ae.geometry.resize import as_floats, plan_resizing
 from video_ae.geometry.trajectories import scene_depth
 from video_ae.scene.annotations import VideoModel
 from video_ae.scene.global_shutter import GlobalShutterReader
@@ -19,7 +19,6 @@ from video_ae.scene.result_files import recorded_frames
 from video_ae.scene.source import FrameReader, Source, frame_rate, shown_times
 from video_ae.types import Cameras, DeepVoxels, MultiplaneVolume, Scene
 from video_ae.videos.base import VideoReader
-from video_ae.videos.load import read_clip
 
 FRAME_BYTES, LEAST_FRAMES, MOST_FRAMES = 2**27, 8, 48  # of the source in memory: views in a row share them
 
@@ -166,7 +165,8 @@ class SolvedVideo:
     def source_reader(self, size: tuple[int, int]) -> FrameReader:
         """A function that reads a frame of the clip from the video, by its position.
 
-        It keeps the latest ones: 128 MB of them, at least eight and at most 48.
+        It keeps the latest ones: 128 MB of them, at least eight and at most 48. They lie in memory as decoders deliver
+        them, channels last.
 
         Args:
             size: (width, height) to which frames are brought.
@@ -175,5 +175,11 @@ class SolvedVideo:
             UserError: the video is gone.
         """
         reader, indices = self.source_video(), self.scene.clip.indices.tolist()
+        resizing = plan_resizing(reader.image_size, size)
         kept = max(LEAST_FRAMES, min(MOST_FRAMES, FRAME_BYTES // (3 * size[0] * size[1])))
-        return lru_cache(kept)(lambda position: read_clip(reader, [indices[position]], size, as_bytes=True).frames[0])
+
+        def frame(position: int) -> UInt8[Tensor, "3 height width"]:
+            frames = resizing.bytes(reader.read([indices[position]]))
+            return frames.contiguous(memory_format=torch.channels_last)[0]
+
+        return lru_cache(kept)(frame)

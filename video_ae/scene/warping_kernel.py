@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from video_ae.compiled import Floats, inlined_kernel, kernel
-from video_ae.scene.color_kernel import project_pixel
+from video_ae.scene.reprojection_kernel import project_pixel
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _LEAST = np.float32(1e-4)  # inverse depth of what is at infinity

@@ -1,0 +1,139 @@
+"""What source views show of a view, as fused loops: the arithmetic of `depth_agreement` and of `color_correction`."""
+
+from typing import Any
+
+import numpy as np
+
+from video_ae.compiled import Floats, inlined_kernel, kernel
+from video_ae.geometry.bilinear import corner, mixed
+
+_ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+_LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
+
+
+@inlined_kernel
+def _corner_at(u: Any, v: Any, height: int, width: int) -> tuple[Any, Any, Any]:
+    """As `corner`, at image coordinates."""
+    return corner(u * np.float32(width) - _HALF, v * np.float32(height) - _HALF, height, width)
+
+
+@inlined_kernel
+def project_pixel(
+    u: np.float32,
+    v: np.float32,
+    inverse_depth: np.float32,
+    nearest: np.float32,
+    pose: Floats,
+    view: Floats,
+    own: Floats,
+) -> tuple[float, float, float]:
+    """Image coordinates and z in a source view of what a view sees in one of its own.
+
+    Args:
+        u, v: image coordinates in the view.
+        inverse_depth: 1 / z there.
+        nearest: depth; what lies nearer to the source is projected as if it lay there.
+        pose: source_from_view.
+        view, own: intrinsics of the view and of the source.
+    """
+    z = _ONE / max(inverse_depth, _LEAST)
+    x, y = (u - view[2]) / view[0] * z, (v - view[3]) / view[1] * z
+    a = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]
+    b = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]
+    c = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3]
+    near = max(c, nearest)
+    return a / near * own[0] + own[2], b / near * own[1] + own[3], c
+
+
+@kernel
+def agree_rows(
+    known: Floats,
+    steps: Floats,
+    seen_there: Floats,
+    poses: Floats,
+    view: Floats,
+    own: Floats,
+    spreads: Floats,
+    feather: float,
+    nearest: float,
+    agreement: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """How far source views show what a view sees, in some rows of all of them, counted through.
+
+    Args:
+        known: [row, column], inverse depth of the view, 0 where it is not known.
+        steps: [row, column], the largest relative step to a neighbour.
+        seen_there: [source, row2, column2], inverse depth that each source sees.
+        poses: [source, 4, 4], source_from_view.
+        view: [4], intrinsics of the view.
+        own: [source, 4], those of the sources.
+        spreads: [spread, 2], of what counts as the same point, and as whole.
+        feather: spread of the fading at a source's border.
+        nearest: depth; what lies nearer to a source is projected as if it lay there.
+        agreement: [spread, source, row, column] is filled, 0 to 1.
+        first, last: the rows are those from the first to before the last.
+    """
+    rows, columns = known.shape
+    height, width = seen_there.shape[1:]
+    there = seen_there.reshape(len(seen_there), height * width)
+    across, down = min(width - 1, 1), min(height - 1, 1) * width
+    for number in range(first, last):
+        n, y = number // rows, number % rows
+        pose, intrinsics = poses[n], own[n]
+        v = (np.float32(y) + _HALF) / np.float32(rows)
+        for x in range(columns):
+            u, q = (np.float32(x) + _HALF) / np.float32(columns), known[y, x]
+            a, b, depth = project_pixel(u, v, q, np.float32(nearest), pose, view, intrinsics)
+            a2, b2, _ = project_pixel(u, v, np.float32(1.01) * q, np.float32(nearest), pose, view, intrinsics)
+            i, du, dv = _corner_at(a, b, height, width)
+            ratio = mixed(there, n, i, du, dv, across, down) * depth  # 1 where the source sees the same point
+            border = min(min(a, _ONE - a), min(b, _ONE - b)) / np.float32(feather)
+            shift_x, shift_y = (a2 - a) * np.float32(columns), (b2 - b) * np.float32(rows)
+            torn = np.sqrt(shift_x * shift_x + shift_y * shift_y) * np.float32(100) * steps[y, x]
+            inside = min(max(border, _ZERO), _ONE) if (depth > _ZERO) & (q > _ZERO) else _ZERO
+            for k in range(len(spreads)):
+                off, wide = (ratio - _ONE) / spreads[k, 0], torn / spreads[k, 1]
+                agreement[k, n, y, x] = inside * np.exp(-_HALF * (off * off + wide * wide)) if inside > _ZERO else _ZERO
+
+
+@kernel
+def blend_rows(
+    inverse_depth: Floats,
+    images: Floats,
+    agreement: Floats,
+    poses: Floats,
+    view: Floats,
+    own: Floats,
+    nearest: float,
+    sums: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """Images of source views as a view sees them, times their agreement, in some rows.
+
+    Args:
+        inverse_depth: [row, column] of the view, 0 where it is not known.
+        images: [source, 3, row2, column2].
+        agreement: [source, row, column], times each source's share.
+        poses, view, own: as in `agree_rows`.
+        nearest: depth; what lies nearer to a source is projected as if it lay there.
+        sums: [3, row, column] is filled.
+        first, last: the rows are those from the first to before the last.
+    """
+    rows, columns = inverse_depth.shape
+    count, _, height, width = images.shape
+    flat, across, down = images.reshape(count * 3, height * width), min(width - 1, 1), min(height - 1, 1) * width
+    sums[:, first:last] = 0
+    for y in range(first, last):
+        v = (np.float32(y) + _HALF) / np.float32(rows)
+        for n in range(count):
+            for x in range(columns):
+                weight = agreement[n, y, x]
+                if weight != _ZERO:
+                    u = (np.float32(x) + _HALF) / np.float32(columns)
+                    a, b, _ = project_pixel(u, v, inverse_depth[y, x], np.float32(nearest), poses[n], view, own[n])
+                    i, du, dv = _corner_at(a, b, height, width)
+                    for c in range(3):
+                        sums[c, y, x] += weight * mixed(flat, 3 * n + c, i, du, dv, across, down)
