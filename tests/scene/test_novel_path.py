@@ -12,9 +12,9 @@ from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.source import Source
 
 
-def walk_along(model, seconds: float) -> Reconstruction:
-    """Six frames of a wall, each a hundredth of its distance beside the one before."""
-    scene = scene_of(cameras(*([0.0, 0.0, 0.0, 0.01 * i, 0.0, 0.0] for i in range(6))))
+def walk_along(model, seconds: float, step: float = 0.01) -> Reconstruction:
+    """Six frames of a wall, each a hundredth of its distance (or another part) beside the one before."""
+    scene = scene_of(cameras(*([0.0, 0.0, 0.0, step * i, 0.0, 0.0] for i in range(6))))
     scene.clip.times[:] = torch.linspace(0, seconds, 6)
     return Reconstruction(model, scene, Source("wall", SIZE, lambda: pytest.fail("opened")))
 
@@ -32,6 +32,12 @@ def test_where_frames_agree_the_path_swings_as_far_as_it_may():
 def test_where_their_depths_disagree_it_stays_near_the_frames():
     asked = itertools.count()
     found = walk_along(Wall(lambda inverse_depth: inverse_depth * 1.5 ** (next(asked) % 12)), 4.0)
+    torch.testing.assert_close(found.novel_path.world_from_camera, widest(found, SWINGS[-1]))
+
+
+def test_where_the_camera_hardly_moved_so_does_the_path():
+    """Frames agree about depth that no parallax has told; 5 % of it would be ten times what the camera moved."""
+    found = walk_along(Wall(), 4.0, step=0.001)
     torch.testing.assert_close(found.novel_path.world_from_camera, widest(found, SWINGS[-1]))
 
 
