@@ -1,12 +1,14 @@
 """Which frames hold the codes of a video, and how their pictures are put together."""
 
 import itertools
+import math
+from dataclasses import replace
 
 import torch
 
 from video_ae.geometry.frustum import MARGIN, widened_camera
 from video_ae.geometry.pinhole import pinhole_intrinsics, project
-from video_ae.geometry.se3 import se3_exp
+from video_ae.geometry.se3 import invert, se3_exp
 from video_ae.models.keyframes import (
     CONTEXT_RANGE,
     MOST_CODES,
@@ -35,8 +37,8 @@ def test_a_still_clip_has_its_middle_frame():
 
 
 def test_a_walk_has_a_keyframe_wherever_the_picture_has_moved_on():
-    """0.8 * 0.1 widths a frame: beyond a quarter of the width after four frames."""
-    assert choose_keyframes(walk([0.1 * i for i in range(12)]), spacing=0.25) == (0, 4, 8)
+    """0.8 * 0.1 widths a frame, times 13 / 12 (far, typical and near surfaces): beyond 0.28 after four frames."""
+    assert choose_keyframes(walk([0.1 * i for i in range(12)]), spacing=0.28) == (0, 4, 8)
     assert choose_keyframes(walk([0.1 * i for i in range(12)]), spacing=0.1) == (0, 2, 4, 6, 8, 10)
 
 
@@ -63,6 +65,27 @@ def test_contexts_hold_the_keyframe_and_lie_within_useful_parallax():
     parallax = [0.8 * abs(shifts[i] - shifts[10]) for i in contexts if i != 10]
     assert all(CONTEXT_RANGE[0] <= p <= CONTEXT_RANGE[1] for p in parallax)
     assert max(parallax) > 0.15, "wide baselines are among them"
+
+
+def orbit(degrees: float, frames: int) -> CameraEstimate:
+    """Cameras on a circle about a point at depth 1 that they look at, so many degrees apart."""
+    turned = torch.zeros(frames, 6)
+    turned[:, 1] = -torch.arange(frames) * math.radians(degrees)
+    away = torch.eye(4)
+    away[2, 3] = 1.0
+    still = walk([0.0] * frames)
+    pose = away @ se3_exp(turned) @ invert(away)
+    return replace(still, cameras=Cameras(pose, still.cameras.intrinsics))
+
+
+def test_round_a_thing_that_stays_in_the_middle_keyframes_follow_as_the_room_behind_it_turns():
+    """Of an orbit of 160 degrees, the point in the middle never moves; its sides come into view all the same."""
+    estimate = orbit(4.0, 40)
+    keyframes = choose_keyframes(estimate)
+    assert max(later - earlier for earlier, later in itertools.pairwise(keyframes)) * 4 <= 12
+    for keyframe in keyframes:
+        contexts = choose_contexts(estimate, keyframe, 4)
+        assert max(abs(one - keyframe) for one in contexts) * 4 <= 24
 
 
 def test_contexts_of_still_and_tiny_clips():

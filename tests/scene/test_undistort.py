@@ -78,3 +78,19 @@ def test_a_distortion_that_leaves_no_image_is_refused(radial):
     frames = torch.zeros(2, 3, SIZE[1], SIZE[0], dtype=torch.uint8)
     with pytest.raises(UserError, match="no full image"):
         UndistortedReader(FramesInMemory(frames), Lens(SIZE, (40, 40), (80, 60), radial))
+
+
+@pytest.mark.parametrize(
+    ("lens", "said", "unsaid"),
+    [
+        (Lens(SIZE, (140, 140), (80, 60), (-0.2,)), "bends straight lines (k1 -0.200)", "centre"),
+        (Lens(SIZE, (140, 140), (76, 66), (0.0,)), "centre lies at 47.5 % of the width and 55.0 % of the height", "k1"),
+        (Lens(SIZE, (140, 140), (76, 60), (-0.1,)), "(k1 -0.100) and its centre lies at 47.5 %", "little"),
+    ],
+)
+def test_the_note_says_what_is_wrong_with_a_lens_and_nothing_else(lens, said, unsaid):
+    still = torch.zeros(2, 3, *SIZE[::-1], dtype=torch.uint8)
+    note = UndistortedReader(FramesInMemory(still), lens).note
+    assert note.startswith("lens: ")
+    assert said in note
+    assert unsaid not in note

@@ -27,17 +27,23 @@ def solver_notes(state: SceneState, matches: Correspondences, size: int) -> tupl
         size: shorter side of the frames that they were found in, in pixels.
     """
     if matches.reliable.float().mean().item() < THRESHOLDS.textured_fraction:
-        return (f"{NO_TEXTURE}: there was next to nothing to match, the poses are a guess",)
+        return (
+            f"{NO_TEXTURE}: the images are too plain, dark or blurred for the same point to be found in two of them, "
+            "so cameras and depth are a guess",
+        )
     if stands_still(matches):
         return (f"{STANDING}: nothing moves between the frames, so there is no path and no depth to be found",)
     notes = []
     if frame_fit(state, matches).mean().item() > THRESHOLDS.misfit_ratio * typical_lost_cost(size):
         notes.append(
-            f"{MISFIT}: no still scene explains what was matched, as where most of the image moves or repeats; do not "
-            "trust the poses"
+            f"{MISFIT}: no camera that moves through a still scene explains these images, as where people fill them, "
+            "a pattern repeats or all is plain; do not trust the cameras or the depth"
         )
     if parallax(state, matches) < THRESHOLDS.parallax_pixels:
-        notes.append(f"{NO_PARALLAX}: rotation is found, translation and depth are a guess")
+        notes.append(
+            f"{NO_PARALLAX}: the camera only turns, or all it sees is far away; how it turns is found, where it goes "
+            "and how far things are is a guess"
+        )
     return tuple(notes)
 
 

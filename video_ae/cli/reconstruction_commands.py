@@ -16,7 +16,7 @@ EXPORTS = (
 def _say_what_was_found(result: Path, **given: Any) -> None:
     """Where the results are, what could not be determined, and how far they can be trusted."""
     summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
-    print(f"Wrote {result}: overview.png shows what was found, cameras.json holds the cameras.")
+    print(f"Wrote {result}: overview.png shows what was found, novel_view.mp4 new views, cameras.json has the cameras.")
     print(f"Confidence {summary['confidence']['mean']:.2f} (0: a guess, 1: well determined).")
     for note in summary["notes"]:
         print(f"Note: {note}.")

@@ -44,6 +44,11 @@ class Lens:
         if not all(0 < value < math.inf for value in (*self.size, *self.focal)):
             raise UserError(f"The image size {self.size} or the focal length {self.focal} is no positive number.")
 
+    @property
+    def centre_offset(self) -> tuple[float, float]:
+        """How far the principal point lies from the middle of the image, as parts of its width and height."""
+        return self.centre[0] / self.size[0] - 0.5, self.centre[1] / self.size[1] - 0.5
+
     def corner_shift(self) -> float:
         """How far the lens moves the corner of the image that it moves most, divided by the image's width.
 

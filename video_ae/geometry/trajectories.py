@@ -179,7 +179,13 @@ def input_path(cameras: Cameras, depth: float = 1.0, frames: int | None = None, 
     return cameras if frames is None else resample(cameras, frames)
 
 
-def novel(cameras: Cameras, depth: float, frames: int | None = None, reference: int = 0) -> Cameras:
+def novel(
+    cameras: Cameras,
+    depth: float,
+    frames: int | None = None,
+    reference: int = 0,
+    swing: Float[Tensor, "frame"] | float = 1.0,
+) -> Cameras:
     """A path that swings around the smoothed input path, and starts and ends on it.
 
     Smoothing moves no image by more than `MOST_SMOOTHING` of its width, or a fast walk would be shown from viewpoints
@@ -191,12 +197,13 @@ def novel(cameras: Cameras, depth: float, frames: int | None = None, reference: 
         depth: typical depth of the scene.
         frames: number of frames of the new path; by default that of the input.
         reference: not used.
+        swing: part of the radius (`movement_radius`) that is swung, of each frame of the new path.
     """
     count = frames or len(cameras)
     base = resample(_smoothed_nearby(cameras, depth), count)
     radius = movement_radius(cameras, depth)
     phase = torch.linspace(0, 1, count, dtype=torch.float64)
-    opening = radius * torch.sin(math.pi * phase) ** 2
+    opening = radius * swing * torch.sin(math.pi * phase) ** 2
     angle = 2 * math.pi * 1.5 * phase
     shift = torch.stack([opening * angle.sin(), -0.5 * opening * angle.cos(), torch.zeros_like(phase)], -1)
     return _displaced(base, shift, depth, look_at=True)

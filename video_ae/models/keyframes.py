@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement
+from video_ae.geometry.covisibility import NEAR_SURFACES, view_displacement, viewpoint_distance
 from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.base import Renderer
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
@@ -18,6 +18,7 @@ CONTEXT_RANGE = (0.02, 0.20)  # image widths between a keyframe and the contexts
 def choose_keyframes(estimate: CameraEstimate, spacing: float = 0.08) -> tuple[int, ...]:
     """Positions of frames that together see what the clip sees: a new one whenever the image has moved on.
 
+    Far, typical and near surfaces count alike: round a thing that stays in the middle, the image moves on all the same.
     A clip that hardly moves has its middle frame only.
 
     Args:
@@ -25,7 +26,7 @@ def choose_keyframes(estimate: CameraEstimate, spacing: float = 0.08) -> tuple[i
         spacing: image widths that the scene moves from one keyframe to the next. It grows as far as needed to keep to
             one keyframe in two frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
     """
-    displacement = view_displacement(estimate.cameras, estimate.median_inverse_depth, estimate.cameras)
+    displacement = viewpoint_distance(estimate.cameras, estimate.median_inverse_depth, estimate.cameras)
     most = min(MOST_KEYFRAMES, max(LEAST_BOUND, len(estimate) // FRAMES_PER_KEYFRAME))
     while len(keyframes := _spaced(displacement, spacing)) > most:
         spacing *= 1.2
@@ -49,7 +50,7 @@ def choose_contexts(estimate: CameraEstimate, keyframe: int, most: int) -> list[
         most: contexts at most, the keyframe among them.
     """
     own = estimate.select([keyframe])
-    distance = view_displacement(own.cameras, own.median_inverse_depth, estimate.cameras)[0]
+    distance = viewpoint_distance(own.cameras, own.median_inverse_depth, estimate.cameras)[0]
     near, far = CONTEXT_RANGE
     order = [i for i in distance.argsort().tolist() if i != keyframe]
     useful = [i for i in order if near <= distance[i] <= far] or order[: most - 1]

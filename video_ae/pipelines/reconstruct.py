@@ -27,9 +27,10 @@ from video_ae.scene.exporters import chosen_formats
 from video_ae.scene.fingerprint import fingerprint
 from video_ae.scene.gaussian_refinement import DEFAULT_STEPS
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
+from video_ae.scene.novel_path import NOVEL_RATE
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes
-from video_ae.scene.result_files import NOVEL_RATE, write_results
+from video_ae.scene.result_files import write_results
 from video_ae.scene.source import Video, check_size, result_size
 from video_ae.types import Cameras, Progress
 from video_ae.videos.writer import write_video

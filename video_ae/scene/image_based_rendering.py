@@ -26,7 +26,7 @@ from video_ae.geometry.box_mean import box_mean
 from video_ae.geometry.covisibility import viewpoint_distance
 from video_ae.geometry.pinhole import MINIMUM_DEPTH
 from video_ae.geometry.resize import as_floats, even_size, resize_images, resize_maps
-from video_ae.scene.annotations import Reconstruction
+from video_ae.scene.annotations import Reconstruction, SolvedVideo
 from video_ae.scene.color_correction import ColorError, blended, color_correction, color_error, mean_square, variance
 from video_ae.scene.color_kernel import LEAST_WEIGHT, color_rows
 from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
@@ -45,6 +45,7 @@ SOURCES, SHARPNESS = 4, 3  # source views where nobody chooses them, and the pow
 UNSEEN, MOSTLY_UNSEEN = 0.01, 0.25  # of a view: from where on the codes are rendered, and in full geometry size
 _SAME, _TEAR = 0.05, 0.3  # as AGREEMENT and TEAR, between depth maps of frames
 _ANY = 1e6  # for neither of them: tells whether a point lies inside the other frame at all
+_CONFIRMED = 0.1  # sum of weights of the source views that agree, of 1: from here on a pixel counts as confirmed
 _PRIOR = 0.5  # frames that see a point and half agree, beside those that there are
 _KEPT = 48  # frames and depth maps in memory, since neighbouring views share them
 
@@ -60,7 +61,7 @@ class ImageBasedRenderer:
         inverse_depth: 1 / z seen by each frame (NaN where it is not known), where it has been rendered already.
     """
 
-    reconstruction: Reconstruction
+    reconstruction: SolvedVideo
     frame: FrameReader
     size: tuple[int, int]
     inverse_depth: Float[Tensor, "frame rows columns"] | None = None
@@ -103,6 +104,22 @@ class ImageBasedRenderer:
             camera = cameras.select([number]).to("cpu", torch.float32)
             yield self._colored(self._warped(camera, distances[number]), camera, sources)
             progress((number + 1) / len(cameras))
+
+    def confirmed(self, cameras: Cameras) -> Float[Tensor, "view"]:
+        """The part of each view, 0 to 1, that its source views confirm: they see what is found there.
+
+        The rest is what no frame shows, or what the depth maps of frames disagree about: there a view is torn or soft.
+
+        Args:
+            cameras: of the views, in the scene's world.
+        """
+        distances = view_distances(self.reconstruction.scene, cameras)
+        parts = []
+        for number, sources in enumerate(nearest_source_views(distances)):
+            camera = cameras.select([number]).to("cpu", torch.float32)
+            known = self._warped(camera, distances[number]).inverse_depth[0]
+            parts.append((self._agreement(known, camera, sources).sum(0) > _CONFIRMED).float().mean())
+        return torch.stack(parts)
 
     def coverage(self, cameras: Cameras) -> Float[Tensor, "view height width"]:
         """How much of small views any code has seen, 0 to 1.
@@ -219,6 +236,11 @@ class ImageBasedRenderer:
     def _cameras(self, frames: Iterable[int]) -> Cameras:
         return self._all_cameras.select(list(frames))
 
+    def _agreement(self, known: Tensor, camera: Cameras, weights: dict[int, float]) -> Tensor:
+        """How far the source views of a view show what it sees, times their weights."""
+        there, sources = self._inverse_depths_of(weights), self._cameras(weights)
+        return _weighted(depth_agreement(known, camera, there, sources, [(AGREEMENT, TEAR)])[0], weights)
+
     def _colored(
         self, views: RenderedViews, camera: Cameras, weights: dict[int, float]
     ) -> UInt8[Tensor, "3 height width"]:
@@ -227,8 +249,7 @@ class ImageBasedRenderer:
         if not weights:
             return to_bytes(resize_maps(base, self.size))
         sources = self._cameras(weights)
-        shown = depth_agreement(known, camera, self._inverse_depths_of(weights), sources, [(AGREEMENT, TEAR)])[0]
-        agreement = _weighted(shown, weights)
+        agreement = self._agreement(known, camera, weights)
         correction = torch.zeros_like(base)
         if (spread_out := variance(weights, self._distances_of)) > 0:
             errors = [self._error_of(frame) for frame in weights]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from video_ae.errors import UserError
 from video_ae.geometry.resize import even_size
-from video_ae.geometry.trajectories import PATHS, novel, scene_depth
+from video_ae.geometry.trajectories import PATHS, scene_depth
+from video_ae.scene.novel_path import novel_path
 from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.solved_video import SolvedVideo
 from video_ae.scene.source import check_size
@@ -60,8 +61,9 @@ class RenderableVideo(SolvedVideo):
 
     @cached_property
     def novel_path(self) -> Cameras:
-        """The path of `novel_view.mp4`: the smoothed path of the video, swinging about it."""
-        return novel(self._found, self.scene_depth, min(max(48, 2 * len(self)), 240))
+        """The path of `novel_view.mp4`: the smoothed path of the video, swinging about it where frames allow it."""
+        rendered: RenderedFrames | None = self.__dict__.get("_rendered")
+        return novel_path(self, None if rendered is None else rendered.inverse_depth)
 
     def render(self, cameras: Cameras, size: int | None = None) -> RenderedViews:
         """Views on the CPU: `.rgb` in [0, 1], `.depth`, `.inverse_depth`, `.opacity`.

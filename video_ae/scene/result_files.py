@@ -26,6 +26,7 @@ from video_ae.scene.annotations import Reconstruction
 from video_ae.scene.exporters import SHARED, Formats, chosen_formats
 from video_ae.scene.fingerprint import fingerprint
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
+from video_ae.scene.novel_path import NOVEL_RATE
 from video_ae.scene.rendering import PartDone, unreported
 from video_ae.scene.source import FrameReader, Source
 from video_ae.scene.undistort import UndistortedReader
@@ -37,7 +38,6 @@ from video_ae.videos.writer import write_video
 log = logging.getLogger(__name__)
 INPUT_VIDEO = "reconstruction.mp4"  # input beside rendering
 _FRAMES_KEPT = 48  # since neighbouring views share them
-NOVEL_RATE = 24.0  # frames a second of new paths
 SCENE = "scene"
 WEIGHTS = f"{SCENE}/weights.safetensors"
 

@@ -14,6 +14,7 @@ from video_ae.types import LensOffset
 from video_ae.videos.base import VideoReader
 
 _ZOOM_STEP, _MOST_ZOOM = 1.005, 3.0
+_SMALLEST_NAMED = 5e-4  # of k1, and of the image for its centre: what is not rounded to nothing in a note
 _FURTHER = 1.02  # times a ray's distance from the middle: the lens must show it further out
 
 
@@ -63,11 +64,14 @@ class UndistortedReader(VideoReader):
     @property
     def note(self) -> str:
         """What was corrected, as a sentence for people."""
-        (width, height), (x, y) = self.lens.size, self.lens.centre
-        return (
-            f"lens: the video is not a pinhole's, so its frames were undistorted (k1 {self.lens.radial[0]:.3f}, "
-            f"principal point at {100 * x / width:.1f} % of the width and {100 * y / height:.1f} % of the height)"
-        )
+        k1, shift = self.lens.radial[0] if self.lens.radial else 0.0, self.lens.centre_offset
+        bends = [f"it bends straight lines (k1 {k1:.3f})"] if abs(k1) > _SMALLEST_NAMED else []
+        if max(map(abs, shift)) > _SMALLEST_NAMED:
+            bends += [
+                f"its centre lies at {50 + 100 * shift[0]:.1f} % of the width and {50 + 100 * shift[1]:.1f} % of the "
+                "height of the image, as where a video was cropped"
+            ]
+        return f"lens: {' and '.join(bends) or 'it bends a little'}, so frames were straightened"
 
     @property
     def focal_over_width(self) -> float:
