@@ -1,5 +1,6 @@
 """What moves by itself is found and left out."""
 
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -43,6 +44,15 @@ def solution(graph: FrameGraph) -> Submap:
     return Submap(state, graph.grid, torch.zeros(COUNT, 6, 6), torch.ones(COUNT))
 
 
+def person(graph: FrameGraph) -> torch.Tensor:
+    """Which points of the grid lie on the square that walks."""
+    inside = torch.zeros(COUNT, HEIGHT, WIDTH, dtype=torch.bool)
+    for number in range(COUNT):
+        left = 4 + 4 * number
+        inside[number, 20:50, left : left + 30] = True
+    return inside.flatten(1)[:, graph.pixels].unflatten(1, (graph.grid.rows, graph.grid.columns))
+
+
 @cache
 def matches_of(moving: bool) -> UnguidedFlow:
     return UnguidedFlow.of(FrameGraph(walk(moving), LocalContrast(), 4, 3))
@@ -62,11 +72,7 @@ def test_a_still_scene_is_left_alone():
 def test_what_moves_by_itself_is_found_where_it_is():
     errors, graph = errors_of(moving=True)
     assert looks_moving(errors)
-    found, true = static_part(errors) < 0.5, torch.zeros(COUNT, HEIGHT, WIDTH)
-    for number in range(COUNT):
-        left = 4 + 4 * number
-        true[number, 20:50, left : left + 30] = 1
-    true = true.flatten(1)[:, graph.pixels].view_as(found) > 0.5
+    found, true = static_part(errors) < 0.5, person(graph)
     assert (found & true).sum() / (found | true).sum() > 0.6
     assert trimmed_error(errors) < 0.3 * errors.mean()
 
@@ -94,3 +100,24 @@ def test_matches_of_and_to_what_moves_carry_no_information():
     torch.testing.assert_close(kept[:, right], all_of[:, right])
     part = graph.part([3, 5]).correspondences(frame_pairs(2, (1,)), graph.part([3, 5]).flow(frame_pairs(2, (1,))))
     assert (part.information[:, left] == 0).all()
+
+
+def test_depths_that_suit_the_matches_leave_only_what_the_cameras_cannot_explain():
+    matches = matches_of(moving=False)
+    true = solution(matches.graph)
+    wrong = replace(true, state=replace(true.state, inverse_depth=torch.full_like(true.state.inverse_depth, 3.0)))
+    assert trimmed_error(matches.errors(wrong, fit_depth=True)) < 0.1 * trimmed_error(matches.errors(wrong))
+    moving = matches_of(moving=True)
+    fitted = moving.errors(solution(moving.graph), fit_depth=True)
+    true_part = person(moving.graph)
+    assert fitted[true_part].mean() > 3 * fitted[~true_part].mean()
+
+
+def test_averages_along_matches_stay_with_what_moves():
+    flow = matches_of(moving=True)
+    inside = person(flow.graph)
+    followed = flow.averaged_along(inside.float())
+    eroded = -F.max_pool2d(-inside.float()[:, None], 5, 1, 2)[:, 0] > 0.5
+    assert followed[eroded].min() > 0.7
+    outside = F.max_pool2d(inside.float()[:, None], 9, 1, 4)[:, 0] < 0.5
+    assert followed[outside].mean() < 0.1

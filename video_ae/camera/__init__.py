@@ -9,7 +9,7 @@
 * pose_graph, place_recognition, loop_verification, loop_detection: loops that drift hides;
 * submaps, global_adjustment: long videos in parts, merged, and adjusted as a whole;
 * frame_selection, registration: which frames are solved, and where the others lie between them;
-* moving_objects: what moves by itself and is left out;
+* moving_objects, trajectory_subspace: what moves by itself and is left out, and how flow alone tells it;
 * correction_fit, focal_bias, lens_search, zoom_search, shutter_search: what noise makes of the focal length, and
   whether the camera is a pinhole at all, keeps its focal length, and reads all rows at once;
 * quality_flags, clip_solving, solver, cache: what is said about the result, the steps, and the class that takes them

@@ -99,6 +99,18 @@ class ClipSolving:
         focal = self.focal or common_focal(submaps)
         return self._polish_and_merge(submaps, 1, focal, self.solver.size, self.solver.stages[-1])
 
+    def iterate(self, whole: Submap) -> Submap:
+        """Iteration from a solution: matched anew at the working size, now that other parts of the frames count.
+
+        Args:
+            whole: all frames, of `feed_forward` or of an earlier iteration.
+        """
+        submaps, focal = [whole.frames(part) for part in self.parts], self.focal
+        for gaps in self.solver.stages:
+            submaps = self._polish(submaps, 1, focal, self.solver.size, gaps)
+            focal = focal or common_focal(submaps)
+        return merge_submaps(submaps, self.parts)
+
     def refine(self, whole: Submap, rounds: int) -> Submap:
         """The same at a higher resolution and wider gaps, matching anew in each round.
 

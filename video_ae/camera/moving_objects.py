@@ -1,7 +1,8 @@
 """What moves by itself, and must not bend the path: where matches that nothing guided disagree with the solved scene.
 
-A person who fills a third of the image draws a whole solution after him. So the worst part of the image is left out,
-the clip is solved anew, and so on as long as what is left fits clearly better (least trimmed squares, Rousseeuw 1984).
+A person who fills a third of the image draws a whole solution after him, which finds him still. So what is left out at
+first is told by the flow alone (`trajectory_subspace`). From there on the worst part of the image is left out and the
+rest solved anew, again and again (least trimmed squares, Rousseeuw 1984). It is taken where the best part fits better.
 """
 
 from dataclasses import dataclass
@@ -11,17 +12,21 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.frame_graph import FrameGraph
-from video_ae.camera.problem import Correspondences, Submap
+from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState, Submap
 from video_ae.camera.reprojection import predict_points
 
-BETTER = 0.9  # part of the error of what fits best that leaving the rest out leaves at most
-ROUNDS, CONVERGED, PATIENCE = 8, 0.98, 2  # of leaving out and solving; rounds that gain less are waited for
-_SUSPICIOUS_PART = 0.1  # of a clip: still ones have up to 0.05, those with people 0.23 and more
+BETTER = 0.97  # part of the error of what fits best that leaving the rest out leaves at most: 1.00 where nothing moves
+ROUNDS = 5  # of leaving out and solving
+_SUSPICIOUS_PART = 0.1  # of a clip: still ones have up to 0.07, those with people that drew the path 0.09 to 0.31
 _GAPS, _STRETCH = (1, 2, 4, 6), 32  # of the matches, and frames that are matched at once
 _OFF = 0.8 / 64  # of the shorter side: an error that no still scene has
-_KEPT = 0.55  # part of a clip that is never left out, however badly it fits: half and a margin
-_LARGEST = 5 / 64  # of the shorter side: errors above it count as this much
+KEPT = 0.55  # part of a clip that is never left out, however badly it fits: half and a margin
+LARGEST = 5 / 64  # of the shorter side: errors above it count as this much
+
+_TIMES_ALONG = 4  # that errors are averaged along matches
+_DEPTH_STEPS, _DEPTH_WEIGHT = 5, 0.01  # of fitting depths, which almost only matches decide
 
 
 @dataclass(frozen=True)
@@ -47,25 +52,60 @@ class UnguidedFlow:
         parts = [list(range(start, min(start + _STRETCH, graph.count))) for start in starts]
         return cls(graph, tuple((part, graph.part(part).initial_correspondences(_GAPS)) for part in parts))
 
-    def errors(self, solved: Submap) -> Float[Tensor, "frame rows columns"]:
+    def errors(self, solved: Submap, fit_depth: bool = False) -> Float[Tensor, "frame rows columns"]:
         """How far matches lie from where a solution sees them, in parts of the shorter side: means of 3 x 3 points.
 
         Args:
             solved: all frames of the clip.
+            fit_depth: whether each point lies where its matches suit the cameras best: of what was left out, the
+                solution does not know the depth.
         """
         graph, grid = self.graph, self.graph.grid
         state = graph.resample(solved.state, solved.grid)
         total, count = (torch.zeros(graph.count, len(graph.points), device=graph.device) for _ in range(2))
         side = min(grid.width, grid.height)
         for frames, matches in self.stretches:
-            seen = predict_points(state.select(frames), matches.points, matches.source, matches.target)
-            off = ((seen.image - matches.matched).norm(dim=-1) / side).clamp_max(_LARGEST)
+            own = state.select(frames)
+            if fit_depth:
+                own = _with_fitted_depth(own, matches)
+            seen = predict_points(own, matches.points, matches.source, matches.target)
+            off = ((seen.image - matches.matched).norm(dim=-1) / side).clamp_max(LARGEST)
             weight, numbers = matches.reliable.to(off.dtype), torch.tensor(frames, device=graph.device)[matches.source]
             total.index_add_(0, numbers, weight * off)
             count.index_add_(0, numbers, weight)
         mean = total / count.clamp_min(1)
         maps, known = (one.view(-1, 1, grid.rows, grid.columns) for one in (mean, (count > 0).to(mean.dtype)))
         return (F.avg_pool2d(maps * known, 3, 1, 1) / F.avg_pool2d(known, 3, 1, 1).clamp_min(1e-3))[:, 0]
+
+    def averaged_along(self, errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "frame rows columns"]:
+        """Errors averaged with those of the points that reliable matches lead to: what moves keeps moving.
+
+        Args:
+            errors: as of `errors`.
+        """
+        points = self.graph.points
+        span = points[-1] - points[0]
+        for _ in range(_TIMES_ALONG):
+            total = errors.flatten(1).clone()
+            count = torch.ones_like(total)
+            for frames, matches in self.stretches:
+                numbers = torch.tensor(frames, device=errors.device)
+                there = (2 * (matches.matched - points[0]) / span - 1)[:, None]
+                seen = F.grid_sample(
+                    errors[numbers][matches.target, None], there, padding_mode="border", align_corners=True
+                )
+                weight, source = matches.reliable.to(errors.dtype), numbers[matches.source]
+                total.index_add_(0, source, weight * seen[:, 0, 0])
+                count.index_add_(0, source, weight)
+            errors = (total / count).view_as(errors)
+        return errors
+
+
+def _with_fitted_depth(state: SceneState, matches: Correspondences) -> SceneState:
+    """The inverse depths that matches suit best, with cameras as they are."""
+    weak = torch.full_like(state.inverse_depth, _DEPTH_WEIGHT)
+    priors = Priors(state.inverse_depth, weak, state.log_focal, 1.0)
+    return minimise(state, matches, priors, _DEPTH_STEPS, FreeParameters(cameras=False, focal=False))[0]
 
 
 def looks_moving(errors: Float[Tensor, "frame rows columns"]) -> bool:
@@ -83,7 +123,7 @@ def static_part(errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "f
     Args:
         errors: as of `UnguidedFlow.errors`.
     """
-    limit = max(_OFF, errors.flatten()[:: max(1, errors.numel() // 10**6)].quantile(_KEPT).item())
+    limit = max(_OFF, errors.flatten()[:: max(1, errors.numel() // 10**6)].quantile(KEPT).item())
     return 1 - ((errors / limit - 0.7) / 0.6).clamp(0, 1)
 
 
@@ -104,4 +144,4 @@ def trimmed_error(errors: Float[Tensor, "frame rows columns"]) -> float:
         errors: as of `UnguidedFlow.errors`.
     """
     sorted_errors = errors.flatten().sort().values
-    return sorted_errors[: max(1, int(_KEPT * len(sorted_errors)))].mean().item()
+    return sorted_errors[: max(1, int(KEPT * len(sorted_errors)))].mean().item()

@@ -22,8 +22,6 @@ from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.lens_search import STRONG_RADIAL, search_lens
 from video_ae.camera.moving_objects import (
     BETTER,
-    CONVERGED,
-    PATIENCE,
     ROUNDS,
     UnguidedFlow,
     looks_moving,
@@ -37,6 +35,7 @@ from video_ae.camera.problem import (
 from video_ae.camera.quality_flags import clip_notes, is_guess, misfits
 from video_ae.camera.registration import register_frames
 from video_ae.camera.shutter_search import search_readout, turning_stretch
+from video_ae.camera.trajectory_subspace import trajectory_errors
 from video_ae.camera.working_images import WorkingImages
 from video_ae.camera.zoom_search import SolvedClip, between_frames, follow_zoom, zoomed
 from video_ae.errors import UserError
@@ -163,7 +162,7 @@ class CameraSolver(CameraEncoder):
         whole = self._register(images, selected, solved)
         if solving.images.static is not None:
             matches = UnguidedFlow.of(images.graph(self.search_size, self.point_step))
-            errors = matches.errors(whole)
+            errors = matches.errors(whole, fit_depth=True)
             static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
             solved = ClipSolving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
             whole = self._register(images, selected, solved)
@@ -200,24 +199,23 @@ class CameraSolver(CameraEncoder):
         return images, ClipSolving(self, images.select(selected), None), found[1], zoom
 
     def _leave_out_moving(self, solving: ClipSolving, solved: Submap) -> tuple[ClipSolving, Submap]:
-        """Solved anew without what moves by itself, as long as the rest fits clearly better."""
+        """Solved anew without what moves by itself, where the rest then fits better."""
         matches = self._unguided(solving)
         errors = matches.errors(solved)
         if not looks_moving(errors) or is_guess(solved.notes):
             return solving, solved
-        errors = with_borders(errors)
-        best, least, first, waited = (solving, solved), trimmed_error(errors), trimmed_error(errors), 0
+        at_once = copy(self)
+        at_once.longest = self.joint  # submaps would be led astray one after another
+        least = BETTER * trimmed_error(with_borders(matches.errors(solved, fit_depth=True)))
+        best, found, errors = (solving, solved), None, matches.averaged_along(trajectory_errors(matches))
         for _ in range(ROUNDS):
-            trial = ClipSolving(self, solving.images.showing(static_part(errors)), solving.focal)
-            found = trial.feed_forward()
-            errors = with_borders(matches.errors(found))
-            left = trimmed_error(errors)
-            waited = 0 if left < CONVERGED * least else waited + 1
-            if left < least:
-                best, least = (trial, found), left
-            if waited == PATIENCE:
-                break
-        return best if least < BETTER * first else (solving, solved)
+            images = solving.images.showing(static_part(with_borders(errors)))
+            trial = ClipSolving(at_once, images, solving.focal)
+            found = trial.iterate(found) if found else trial.feed_forward()
+            errors = matches.errors(found, fit_depth=True)
+            if (left := trimmed_error(with_borders(errors))) < least:
+                best, least = (ClipSolving(self, images, solving.focal), found), left
+        return best
 
     def _register(self, images: WorkingImages, selected: list[int], solved: Submap) -> Submap:
         """All frames of a clip, some of which are solved."""
