@@ -23,6 +23,7 @@ from torch import Tensor
 
 from video_ae.geometry.se3 import invert
 from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.rendering import to_image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "formats"))
 FORMATS = {
@@ -44,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
     parser.add_argument("--modules", type=Path, required=True, help="the folder with node_modules")
+    parser.add_argument("--images", type=Path, help="a folder for what is seen of each file: the original beside it")
     given = parser.parse_args()
     saved = Reconstruction.load(given.directory, "cpu")
     count = len(saved.gaussians())
@@ -63,23 +65,38 @@ def main() -> None:
             _convert(transform, folder / "gaussians.ply", folder / f"theirs.{suffix}")
         print("| file | bytes a Gaussian | " + " | ".join(readers) + " |\n" + "|---" * (2 + len(readers)) + "|")
         for name, file in files.items():
-            cells = [_psnr(saved, original, read, file, folder / "back.ply") for read in readers.values()]
+            cells = []
+            for program, read in readers.items():
+                picture = given.images and given.images / f"{file.name} {program}.png"
+                cells.append(_psnr(saved, original, read, file, folder / "back.ply", picture))
             print(f"| {name} | {file.stat().st_size / count:.1f} | {' | '.join(cells)} |", flush=True)
         gltf = folder / "gaussians.glb"
         for name, read in {"PlayCanvas": read_by_playcanvas, "three.js": read_by_three}.items():
-            cell = _psnr(saved, original, partial(read, given.modules), gltf, folder / "back.ply")
+            picture = given.images and given.images / f"{gltf.name} {name}.png"
+            cell = _psnr(saved, original, partial(read, given.modules), gltf, folder / "back.ply", picture)
             print(f"| `gltf` | {gltf.stat().st_size / count:.1f} | {name}: {cell} |", flush=True)
         said = subprocess.run(["node", "-e", VALIDATE, gltf], cwd=given.modules, capture_output=True, text=True)
         print(f"| `gltf` | the Khronos validator: {said.stdout.strip() or said.stderr} |")
 
 
-def _psnr(saved: Reconstruction, original: Tensor, read: Callable[[Path, Path], None], file: Path, target: Path) -> str:
+def _psnr(
+    saved: Reconstruction,
+    original: Tensor,
+    read: Callable[[Path, Path], None],
+    file: Path,
+    target: Path,
+    picture: Path | None,
+) -> str:
     try:
         read(file, target)
     except Exception as reason:  # whatever a program that is not ours does with a file that it does not know
         print(f"{file.name}: {' '.join(str(reason).split())[:300]}", file=sys.stderr)
         return "refused"
-    error = (_images(saved, target) - original).square().mean().item()
+    images = _images(saved, target)
+    if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        to_image(torch.cat([original[1], images[1]], 1).permute(2, 0, 1)).save(picture)
+    error = (images - original).square().mean().item()
     return f"{-10 * torch.tensor(error).log10():.1f} dB" if error > 1e-10 else "the same"
 
 
