@@ -2,19 +2,26 @@
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
+import pytest
 import torch
 import torch.nn.functional as F
 
+import video_ae.camera.solver as camera_solver
+from video_ae.camera.clip_solving import ClipSolving
 from video_ae.camera.features import LocalContrast
 from video_ae.camera.frame_graph import FrameGraph, frame_pairs
 from video_ae.camera.moving_objects import (
+    ROUNDS,
     UnguidedFlow,
     looks_moving,
+    path_change,
     static_part,
     trimmed_error,
 )
 from video_ae.camera.problem import SceneState, Submap
+from video_ae.camera.working_images import WorkingImages
 
 COUNT, HEIGHT, WIDTH, FOCAL = 10, 64, 96, 80.0
 
@@ -121,3 +128,42 @@ def test_averages_along_matches_stay_with_what_moves():
     assert followed[eroded].min() > 0.7
     outside = F.max_pool2d(inside.float()[:, None], 9, 1, 4)[:, 0] < 0.5
     assert followed[outside].mean() < 0.1
+
+
+@pytest.mark.parametrize(("left", "taken"), [((0.9, 0.5, 0.4, 0.6, 0.7), 2), ((1.2, 0.98, 0.99, 1.0, 1.1), None)])
+def test_of_what_is_solved_without_moving_parts_the_best_is_taken_where_it_is_better(left, taken, monkeypatch):
+    """The first mask comes from trajectories, each later one from the solution before; errors are uniform here."""
+    images = WorkingImages(torch.rand(4, 3, 8, 8), LocalContrast(), 1)
+    solver = camera_solver.CameraSolver()
+    first, rounds = replace(solution(matches_of(False).graph), notes=("first",)), iter(range(ROUNDS))
+    sizes = {"first": 1.0} | {str(number): size for number, size in enumerate(left)}
+
+    def solved(part: ClipSolving, *before: Submap) -> Submap:
+        assert part.images.static is not None
+        number = next(rounds)
+        assert len(before) == (number > 0)
+        return replace(first, notes=(str(number),))
+
+    flow = SimpleNamespace(
+        errors=lambda found, fit_depth=False: torch.full((4, 6, 6), 0.02 * sizes[found.notes[0]]),
+        averaged_along=lambda errors: errors,
+    )
+    monkeypatch.setattr(ClipSolving, "feed_forward", solved)
+    monkeypatch.setattr(ClipSolving, "iterate", solved)
+    monkeypatch.setattr(camera_solver, "trajectory_errors", lambda flow: torch.ones(4, 6, 6))
+    monkeypatch.setattr(camera_solver.CameraSolver, "_unguided", lambda *given: flow)
+    before = ClipSolving(solver, images, None)
+    after, found = solver._leave_out_moving(before, first)
+    assert found.notes == (("first",) if taken is None else (str(taken),))
+    assert (after is before) == (taken is None)
+    assert (after.images.static is None) == (taken is None)
+    assert next(rounds, None) is None
+
+
+def test_a_path_changes_by_its_form_alone():
+    path = solution(matches_of(False).graph)
+    larger = replace(path, state=path.state.scaled(3.0))
+    assert path_change(path, larger) < 1e-5
+    poses = path.state.camera_from_world.clone()
+    poses[COUNT // 2 :, 1, 3] += 0.01
+    assert path_change(path, replace(path, state=replace(path.state, camera_from_world=poses))) > 0.05

@@ -19,6 +19,7 @@ from video_ae.camera.reprojection import predict_points
 
 BETTER = 0.97  # part of the error of what fits best that leaving the rest out leaves at most: 1.00 where nothing moves
 ROUNDS = 5  # of leaving out and solving
+MASK_ROUNDS, SETTLED = 4, 0.01  # of masks and refinement, until they change the path by less than this part
 _SUSPICIOUS_PART = 0.1  # of a clip: still ones have up to 0.07, those with people that drew the path 0.09 to 0.31
 _GAPS, _STRETCH = (1, 2, 4, 6), 32  # of the matches, and frames that are matched at once
 _OFF = 0.8 / 64  # of the shorter side: an error that no still scene has
@@ -145,3 +146,14 @@ def trimmed_error(errors: Float[Tensor, "frame rows columns"]) -> float:
     """
     sorted_errors = errors.flatten().sort().values
     return sorted_errors[: max(1, int(KEPT * len(sorted_errors)))].mean().item()
+
+
+def path_change(before: Submap, after: Submap) -> float:
+    """Length of the difference of two paths as parts of their own lengths; 0: the same but for scale.
+
+    Args:
+        before, after: of the same frames.
+    """
+    paths = [one.world_from_camera[:, :3, 3] - one.world_from_camera[0, :3, 3] for one in (before, after)]
+    first, second = (path / path.norm().clamp_min(1e-9) for path in paths)
+    return (first - second).norm().item()

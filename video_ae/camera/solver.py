@@ -22,9 +22,12 @@ from video_ae.camera.iteration import OuterLoop
 from video_ae.camera.lens_search import STRONG_RADIAL, search_lens
 from video_ae.camera.moving_objects import (
     BETTER,
+    MASK_ROUNDS,
     ROUNDS,
+    SETTLED,
     UnguidedFlow,
     looks_moving,
+    path_change,
     static_part,
     trimmed_error,
     with_borders,
@@ -162,10 +165,13 @@ class CameraSolver(CameraEncoder):
         whole = self._register(images, selected, solved)
         if solving.images.static is not None:
             matches = UnguidedFlow.of(images.graph(self.search_size, self.point_step))
-            errors = matches.errors(whole, fit_depth=True)
-            static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
-            solved = ClipSolving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
-            whole = self._register(images, selected, solved)
+            for _ in range(MASK_ROUNDS):
+                before, errors = whole, matches.errors(whole, fit_depth=True)
+                static, images = static_part(errors), images.showing(static_part(with_borders(errors)))
+                solved = ClipSolving(self, images.select(selected), focal_over_width).refine(solved, refine_steps)
+                whole = self._register(images, selected, solved)
+                if path_change(before, whole) < SETTLED:
+                    break
         for rounds in (1, refine_steps) if refine_steps and zoom is None and len(frames) >= FEWEST_FRAMES else ():
             more = kept("readout", partial(self._find_readout, images, whole, focal_over_width, readout != 0))
             if more is None:
