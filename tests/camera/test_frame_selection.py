@@ -81,10 +81,10 @@ def test_other_frames_are_registered_where_they_are(standing: bool):
         camera_from_world([offsets[i] for i in selected]), torch.ones(3, points), torch.tensor(FOCAL).log()
     )
     covariance = torch.eye(6).repeat(3, 1, 1) * torch.tensor([0.0, 1.0, 2.0])[:, None, None]
-    solved = Submap(state, graph.grid, covariance, torch.tensor([1.0, 0.5, 0.7]), ("a note",))
+    solved = Submap(state, graph.grid, covariance, torch.tensor([1.0, 0.5, 0.7]), ("frames 1 to 2: a note",))
     found = register_frames(solved, selected, graph, OuterLoop(10, 1.0))
     assert len(found) == 8
-    assert found.notes == ("a note",)
+    assert found.notes == ("frames 4 to 7: a note",), "by the numbers of the clip, not of the selected frames"
     centres = found.world_from_camera[:, :3, 3] / found.state.inverse_depth.mean()
     true = torch.tensor(offsets) / FOCAL
     scale = centres[-1, 0] / true[-1]

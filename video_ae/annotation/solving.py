@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from video_ae.annotation.annotation_row import AnnotationRow
 from video_ae.annotation.shots import find_shots
+from video_ae.camera.notes import flag_of
 from video_ae.camera.quality_flags import MISFIT, NO_PARALLAX, STANDING
 from video_ae.datasets.annotation_files import SCENE
 from video_ae.errors import UserError
@@ -175,7 +176,7 @@ def _described(row: AnnotationRow, made: Reconstruction) -> AnnotationRow:
         pure_rotation=any(NO_PARALLAX in note for note in notes),
         standing=any(STANDING in note for note in notes),
         poor_fit=any(MISFIT in note for note in notes),
-        flags=", ".join(dict.fromkeys(note.partition(":")[0] for note in notes)),
+        flags=", ".join(dict.fromkeys(map(flag_of, notes))),
         notes="\n".join(notes),
         path_length=steps / made.scene_depth,
         rotation=_turned_degrees(cameras),

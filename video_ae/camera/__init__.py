@@ -1,6 +1,7 @@
 """Frames -> extrinsics, intrinsics and how sure they are. The files in reading order:
 
-* base, thresholds, problem: the contract, the numbers that decide, and the records that pass between the files below;
+* base, thresholds, problem, notes: the contract, the numbers that decide, the records that pass between the files
+  below, and what is said about some frames of a clip;
 * kernels: three loops compiled for the processor, each the twin of a function in a file below that is read instead;
 * features, optical_flow, reprojection, normal_equations, bundle_adjustment: frames are matched, a scene is solved;
 * covariance, frame_graph, loop_closure, iteration: how well it is determined, and rounds of matching and solving;

@@ -78,7 +78,7 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
     if (lost := frames_with_little_overlap(estimate)) and not is_guess(notes):
         notes.append(f"little overlap: the next frame shows less than half of what {_listed(lost)} shows")
     if blurred := blurred_frames(frames):
-        notes.append(f"blur: poses and colours are less sure in {_listed(blurred)}, less sharp than the rest")
+        notes.append(f"blur: cameras and colours are less sure in {_listed(blurred)}, less sharp than the rest")
     return tuple(notes)
 
 

@@ -14,6 +14,7 @@ from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.covariance import scale_covariance, transport_covariance
 from video_ae.camera.frame_graph import FrameGraph
 from video_ae.camera.iteration import OuterLoop
+from video_ae.camera.notes import renumbered
 from video_ae.camera.problem import FreeParameters, KnownParameters, SceneState, Submap
 from video_ae.camera.submaps import scale_poses
 from video_ae.geometry.se3 import invert
@@ -68,7 +69,7 @@ def register_frames(solved: Submap, selected: list[int], graph: FrameGraph, oute
     confidence = torch.lerp(solved.confidence[before], solved.confidence[before + 1], share)
     state = SceneState(invert(scale_poses(poses, mean)), state.inverse_depth / mean, state.log_focal)
     covariance = scale_covariance(covariance, mean)
-    return Submap(state, graph.grid, covariance, confidence, solved.notes, solved.focal_variance)
+    return Submap(state, graph.grid, covariance, confidence, renumbered(solved.notes, selected), solved.focal_variance)
 
 
 def _parts(selected: list[int]) -> list[list[int]]:

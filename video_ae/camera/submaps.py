@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from video_ae.camera.covariance import rotation_confidence, scale_covariance, transport_covariance
+from video_ae.camera.notes import note_of_stretch
 from video_ae.camera.problem import SceneState, Submap
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.se3 import invert, rigid
@@ -153,5 +154,5 @@ def _merged_notes(submaps: list[Submap], parts: list[list[int]]) -> tuple[str, .
     if all(own == notes[0] for own in notes):
         return notes[0]
     return tuple(
-        f"frames {part[0]} to {part[-1]}: {note}" for part, own in zip(parts, notes, strict=True) for note in own
+        note_of_stretch(note, part[0], part[-1]) for part, own in zip(parts, notes, strict=True) for note in own
     )
