@@ -115,7 +115,7 @@ def test_a_scene_and_its_views() -> None:
     with other_device():
         found = scene_and_views(OTHER)
     for one, other in zip(expected[:-1], found[:-1], strict=True):
-        torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(other, one, atol=3e-4, rtol=3e-4)
     # Bytes: compiled loops, which only the CPU has, round differently.
     torch.testing.assert_close(found[-1], expected[-1], atol=1, rtol=0)
     assert (found[-1] != expected[-1]).float().mean() < 1e-3

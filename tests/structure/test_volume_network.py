@@ -38,7 +38,9 @@ def test_a_planewise_convolution_is_a_convolution(stride, size):
 
 
 @pytest.mark.parametrize(
-    ("fast", "kernel"), [(voxel_by_voxel, 1), (plane_by_plane, 1), (plane_by_plane, (1, 3, 3))], ids=str
+    ("fast", "kernel"),
+    [(voxel_by_voxel, 1), (plane_by_plane, 1), (plane_by_plane, (1, 3, 3))],
+    ids=["voxels", "planes", "planes, 3x3"],
 )
 def test_a_network_is_the_same_by_voxels_and_by_planes(fast, kernel):
     torch.manual_seed(0)
