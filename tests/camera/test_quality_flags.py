@@ -9,6 +9,7 @@ from video_ae.camera.quality_flags import (
     blurred_frames,
     clip_notes,
     frames_with_little_overlap,
+    looks_like_zoom,
     solver_notes,
     stands_still,
 )
@@ -55,6 +56,27 @@ def test_notes_stand_beside_those_of_the_solver():
     # Of a clip whose poses are a guess, overlap is a guess too.
     guessed = clip_notes(estimate([0.0, 0.9], ["no parallax: a guess"]), pictures(2))
     assert guessed == ("no parallax: a guess",)
+
+
+def test_a_way_ahead_before_a_wall_may_be_a_zoom():
+    ahead = torch.zeros(4, 3)
+    ahead[:, 2] = torch.tensor([0.0, 0.1, 0.15, -0.2])
+    wall = estimate([0.0] * 4)
+    assert not looks_like_zoom(wall)  # it rests
+
+    def walked(centres, inverse_depth):
+        poses = wall.cameras.world_from_camera.clone()
+        poses[:, :3, 3] = centres
+        cameras = Cameras(poses, wall.cameras.intrinsics)
+        return CameraEstimate(cameras, inverse_depth, wall.confidence, wall.covariance)
+
+    room = wall.inverse_depth + torch.linspace(-0.5, 0.5, 16)
+    assert looks_like_zoom(walked(ahead, wall.inverse_depth))
+    assert not looks_like_zoom(walked(ahead, room))
+    assert not looks_like_zoom(walked(ahead.roll(1, 1), wall.inverse_depth))
+    assert [note.partition(":")[0] for note in clip_notes(walked(ahead, wall.inverse_depth), pictures(4))] == [
+        "flat scene"
+    ]
 
 
 def test_a_camera_stands_where_matches_stay():

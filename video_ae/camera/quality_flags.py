@@ -14,7 +14,7 @@ from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate
 
 NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
-MISFIT, UNSURE_FOCAL = "poor fit", "focal length"
+MISFIT, UNSURE_FOCAL, FLAT = "poor fit", "focal length", "flat scene"
 _NAMED = 3  # frames that a note names
 
 
@@ -60,6 +60,11 @@ def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
         notes.append(
             f"{UNSURE_FOCAL}: it is known to {percent} only, as where the camera goes straight ahead or hardly moves; "
             "give it if you know it"
+        )
+    if not is_guess(notes) and looks_like_zoom(estimate):
+        notes.append(
+            f"{FLAT}: all that is seen lies at about one distance, and the camera seems to move only ahead or back, "
+            "which looks the same as a zoom; do not trust the path unless you know that nobody zoomed"
         )
     if estimate.static is not None:
         moving = (estimate.static < 0.5).float().mean().item()
@@ -122,6 +127,20 @@ def stands_still(matches: Correspondences) -> bool:
     """
     moved = (matches.matched - matches.points).norm(dim=-1)[matches.reliable]
     return bool(len(moved)) and moved.quantile(0.75).item() < THRESHOLDS.stationary_pixels
+
+
+def looks_like_zoom(estimate: CameraEstimate) -> bool:
+    """Whether a camera goes ahead or back before a scene of one distance: a zoom gives the same images.
+
+    Args:
+        estimate: the cameras of a whole clip.
+    """
+    near, typical, far = estimate.inverse_depth.flatten(1).nanquantile(
+        torch.tensor([0.75, 0.5, 0.25], device=estimate.inverse_depth.device), dim=1
+    )
+    steps, axes = estimate.cameras.centers.diff(dim=0), estimate.cameras.world_from_camera[:-1, :3, 2]
+    ahead = (steps * axes).sum(-1).square().sum() > THRESHOLDS.straight_part**2 * steps.square().sum()
+    return bool(ahead and ((near - far) / typical).median() < THRESHOLDS.flat_spread)
 
 
 def blurred_frames(frames: Frames) -> list[int]:

@@ -41,6 +41,9 @@ class Thresholds:
         stationary_pixels: a camera is stationary where three quarters of the correspondences move by less
             (quality_flags).
         parallax_pixels: below it, translation and depth are called a guess (quality_flags).
+        flat_spread: what lies between the quartiles of a frame's inverse depths, as a part of their median, below which
+            all lies at about one distance: training walks have 0.5 and more (quality_flags).
+        straight_part: of all steps of a path, which must lead ahead or back to look like a zoom (quality_flags).
         uncertain_focal: standard deviation of the logarithm of the focal length, above which a note says so
             (quality_flags).
         blurred_ratio: of the steepness of a sharp frame's edges, below which a frame is called blurred (quality_flags).
@@ -70,6 +73,8 @@ class Thresholds:
     textured_fraction: float = 0.05
     stationary_pixels: float = 0.2
     parallax_pixels: float = 0.75
+    flat_spread: float = 0.15
+    straight_part: float = 0.9
     uncertain_focal: float = 0.08
     blurred_ratio: float = 0.5
     little_overlap: float = 0.5
