@@ -138,6 +138,21 @@ def with_borders(errors: Float[Tensor, "frame rows columns"]) -> Float[Tensor, "
     return F.max_pool2d(smooth, 3, 1, 1)[:, 0]
 
 
+def part_kept(static: Float[Tensor, "frame rows columns"]) -> float:
+    """Part of a clip that a solution speaks for, 0 to 1, times which its confidence counts.
+
+    What fits the part that was kept need not be the scene: of twenty training walks with people before 8 to 31 % of the
+    images, six were lost all the same.
+
+    Args:
+        static: as of `static_part`, of a whole clip.
+
+    >>> part_kept(torch.tensor([0.0, 1.0, 0.9, 0.8]).view(1, 1, 4))
+    0.75
+    """
+    return (static >= 0.5).float().mean().item()
+
+
 def trimmed_error(errors: Float[Tensor, "frame rows columns"]) -> float:
     """The mean of the part that fits best.
 

@@ -27,6 +27,7 @@ from video_ae.camera.moving_objects import (
     SETTLED,
     UnguidedFlow,
     looks_moving,
+    part_kept,
     path_change,
     static_part,
     trimmed_error,
@@ -183,6 +184,8 @@ class CameraSolver(CameraEncoder):
             whole = self._register(images, selected, solved)
         deviation = None if focal_over_width else focal_deviation(whole)
         estimate = replace(_estimate(whole, frames), readout=readout, static=static, focal_deviation=deviation)
+        if static is not None:
+            estimate = replace(estimate, confidence=estimate.confidence * part_kept(static))
         return estimate if zoom is None else zoomed(estimate, zoom)
 
     def _follow_zoom(
