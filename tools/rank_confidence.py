@@ -25,7 +25,7 @@ def read_rows(files: list[Path]) -> list[Row]:
     """
     rows = []
     for file in files:
-        for clip, row in json.loads(file.read_text())["clips"].items():
+        for clip, row in json.loads(file.read_text()).get("clips", {}).items():
             error, confidence = row.get("ate_rmse_over_extent"), row.get("confidence")
             if error is not None and confidence is not None:
                 rows.append((error, confidence, f"{file.stem}, {clip}"))
