@@ -120,7 +120,7 @@ class RenderSchedule:
         client = self._clients[number]
         aspect = client.view.aspect
         coarse, best = (self.estimate.largest_size(aspect, limit) for limit in (COARSE_SECONDS, FINE_SECONDS))
-        fine = client.rendered == 1 or coarse == best
+        fine = client.rendered == 1  # also where both have one size: splats give way to a fine image, so only at rest
         client.rendered = 2 if fine else 1
         return RenderRequest(number, client.view, best if fine else coarse, fine)
 
