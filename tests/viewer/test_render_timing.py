@@ -99,14 +99,27 @@ def test_sizes_keep_to_the_time_and_the_aspect(aspect):
         assert width * height * 2e-5 == pytest.approx(limit, rel=0.15)
 
 
-def test_a_fast_machine_renders_no_larger_than_codes_deserve_and_is_fine_only_at_rest():
-    """A fine image takes the place of the splats, which are shown as long as the view moves."""
+def test_a_fast_machine_renders_once_and_no_larger_than_codes_deserve():
     plan = schedule(1e-9)
     plan.set_view(1, view(0), 0.0)
-    requests = [plan.next_request(0.0), plan.next_request(0.0), plan.next_request(9.0), plan.next_request(9.0)]
-    assert [None if one is None else (min(one.size), one.fine) for one in requests] == [
-        (MOST_SIDE, False), None, (MOST_SIDE, True), None
-    ]  # fmt: skip
+    request = plan.next_request(0.0)
+    assert request is not None
+    assert request.fine
+    assert min(request.size) == MOST_SIDE
+    assert plan.next_request(9.0) is None
+
+
+@pytest.mark.parametrize("seconds_per_pixel", [1e-9, 2e-5])
+def test_who_sees_splats_meanwhile_gets_one_image_once_the_view_stands_still(seconds_per_pixel):
+    plan = schedule(seconds_per_pixel)
+    for step in range(5):
+        plan.set_view(1, view(step), step / 100, at_rest=True)
+        assert plan.next_request(step / 100) is None
+    assert plan.seconds_to_wait(0.04) == pytest.approx(STILL_SECONDS)
+    request = plan.next_request(0.05 + STILL_SECONDS)
+    assert request is not None
+    assert (request.view, request.fine) == (view(4), True)
+    assert plan.next_request(9.0) is None
 
 
 def test_the_worker_serves_two_and_survives_a_failure(capsys):

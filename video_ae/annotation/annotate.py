@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from video_ae.annotation import ray_engine
 from video_ae.annotation.annotation_table import need_pyarrow, write_parquet
@@ -68,11 +69,7 @@ def annotate(
     need_psutil()
     need_pyarrow()
     source, out = _absolute(source), _absolute(out)
-    asked = {**asdict(settings), "extras": list(settings.extras)}
-    if weights:  # a later training may write others into the same folder
-        asked[WEIGHTS_CHECKSUM] = fingerprint(weights_file(weights))
-    task = VideoTask(out, asked, limits)
-    destination = Destination(out)
+    task, destination = VideoTask(out, _asked(settings), limits), Destination(out)
     jobs = list_videos(source, out)
     if dry_run:
         return forecast(task, _left(task, jobs), len(jobs), address, workers)
@@ -89,6 +86,14 @@ def annotate(
             raise KeyboardInterrupt("stopped; the same command goes on with the videos that are left.") from None
         destination.write_table(lambda path: write_parquet(path, destination.all_rows()))
     return progress
+
+
+def _asked(settings: SolverSettings) -> dict[str, Any]:
+    """The settings as they are written beside results, to tell whether these are the same."""
+    asked = {**asdict(settings), "extras": list(settings.extras)}
+    if settings.weights:  # a later training may write others into the same folder
+        asked[WEIGHTS_CHECKSUM] = fingerprint(weights_file(settings.weights))
+    return asked
 
 
 def _left(task: VideoTask, jobs: Sequence[VideoJob]) -> list[VideoJob]:

@@ -216,7 +216,8 @@ class ClientSession:
                 self._follow = self._follow.update(view.position, self._scale)
                 self._update_cameras()
         if self._rendering.value:
-            self._worker.set_view(self._client.client_id, view)
+            splats = self._splats_handle is not None and self._splats.value
+            self._worker.set_view(self._client.client_id, view, at_rest=splats)
 
     def _update_cameras(self) -> None:
         """Hides them while the client follows one: each stands right in front of the one behind it."""

@@ -70,7 +70,7 @@ class RenderTimeEstimate:
 class _ClientState:
     view: View
     moved: float  # time
-    rendered: int = 0  # 0 nothing of this view, 1 coarse, 2 fine
+    rendered: int = 0  # 0 nothing of this view, 1 coarse (or not wanted), 2 fine
 
 
 class RenderSchedule:
@@ -87,17 +87,18 @@ class RenderSchedule:
         self.estimate = estimate or RenderTimeEstimate()
         self._clients: dict[int, _ClientState] = {}
 
-    def set_view(self, client: int, view: View, now: float) -> None:
+    def set_view(self, client: int, view: View, now: float, at_rest: bool = False) -> None:
         """Notes that a client has moved; a view that is the same as before changes nothing.
 
         Args:
             client: its number.
             view: what it looks at.
             now: time.
+            at_rest: whether it wants no image before the view stands still, since it sees something else meanwhile.
         """
         before = self._clients.get(client)
         if before is None or before.view != view:
-            self._clients[client] = _ClientState(view, now)
+            self._clients[client] = _ClientState(view, now, rendered=int(at_rest))
 
     def remove(self, client: int) -> None:
         """Forgets a client that has left, wants no more images, or is about to see another scene.
@@ -120,7 +121,7 @@ class RenderSchedule:
         client = self._clients[number]
         aspect = client.view.aspect
         coarse, best = (self.estimate.largest_size(aspect, limit) for limit in (COARSE_SECONDS, FINE_SECONDS))
-        fine = client.rendered == 1  # also where both have one size: splats give way to a fine image, so only at rest
+        fine = client.rendered == 1 or coarse == best
         client.rendered = 2 if fine else 1
         return RenderRequest(number, client.view, best if fine else coarse, fine)
 

@@ -32,15 +32,16 @@ class RenderWorker:
         self._thread = threading.Thread(target=self._run, name="render", daemon=True)
         self._thread.start()
 
-    def set_view(self, client: int, view: View) -> None:
+    def set_view(self, client: int, view: View, at_rest: bool = False) -> None:
         """Asks for images of what a client looks at.
 
         Args:
             client: its number.
             view: what it looks at.
+            at_rest: whether none is wanted before the view stands still.
         """
         with self._changed:
-            self._schedule.set_view(client, view, time.monotonic())
+            self._schedule.set_view(client, view, time.monotonic(), at_rest)
             self._changed.notify()
 
     def remove(self, client: int) -> None:
