@@ -60,3 +60,18 @@ def test_a_folder_in_the_way_is_refused_before_anything_is_made(tmp_path):
     with pytest.raises(UserError, match="is not empty"):
         run(tmp_path / "walk")
     assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_link_to_another_disk_stays_and_what_it_leads_to_is_written(tmp_path, earlier):
+    (tmp_path / "disk" / "walk").mkdir(parents=True)
+    link = tmp_path / "walk"
+    link.symlink_to(tmp_path / "disk" / "walk")
+    if earlier:
+        (link / "summary.json").write_text("before")
+    with resumable_folder(link, earlier, {}) as folder:
+        assert folder.is_relative_to(tmp_path / "disk")  # files are renamed within one file system
+        (folder / "summary.json").write_text("{}")
+    assert link.is_symlink()
+    assert (link / "summary.json").read_text() == "{}"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["disk", "summary.json", "walk", "walk"]

@@ -130,6 +130,8 @@ def test_gaussians_are_refined_on_the_video(made, tmp_path):
     with pytest.raises(UserError, match="-1 steps of refinement"):
         export_reconstruction(made / "bare", ["gaussians"], tmp_path / "none", steps=-1)
     assert not (tmp_path / "none" / "gaussians.ply").exists()
+    with pytest.raises(UserError, match="60 steps refine Gaussians, which none of these exports holds"):
+        export_reconstruction(made / "bare", ["kitti", "depth"], tmp_path / "none", steps=60)
 
 
 def test_exports_into_the_folder_itself_share_pictures_and_points(made, tmp_path):
@@ -161,6 +163,22 @@ def test_somebodys_own_images_and_points_of_another_walk_are_replaced_only_on_de
     export_reconstruction(made / "bare", ["nerfstudio"], out, overwrite=True)
     assert len(read_ply(out / "points.ply")) > 100
     export_reconstruction(made / "bare", ["colmap"], out)  # the same images once more
+
+
+def test_a_link_in_the_place_of_an_export_goes_and_what_it_leads_to_stays(made, tmp_path):
+    out, disk = tmp_path / "out", tmp_path / "disk"
+    out.mkdir()
+    disk.mkdir()
+    (disk / "mine.png").touch()
+    (out / "depth").symlink_to(disk)
+    (out / "cameras_tum.txt").symlink_to(disk / "gone.txt")
+    for names in (["depth"], ["tum"]):
+        with pytest.raises(UserError, match="allow it to be replaced"):
+            export_reconstruction(made / "bare", names, out)
+    export_reconstruction(made / "bare", ["depth", "tum"], out, overwrite=True)
+    assert (out / "depth" / "depth.npz").is_file()
+    assert not any(path.is_symlink() for path in out.iterdir())
+    assert [path.name for path in disk.iterdir()] == ["mine.png"]
 
 
 def test_where_the_video_is_gone(made, tmp_path):

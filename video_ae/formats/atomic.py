@@ -78,7 +78,7 @@ def write_json_atomically(path: str | Path, content: object) -> None:
     write_text_atomically(path, json.dumps(content, indent=1, allow_nan=False))
 
 
-def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
+def claim_folder(path: str | Path, overwrite: bool = False, mark: str | None = None) -> Path:
     """Makes a folder that results may be written to, before any work starts, and returns its path.
 
     Nothing in it is deleted.
@@ -86,12 +86,13 @@ def claim_folder(path: str | Path, overwrite: bool = False) -> Path:
     Args:
         path: the folder.
         overwrite: whether it may have files in it already.
+        mark: a file that it must have then, which says that they are earlier results; None: any files.
 
     Raises:
-        UserError: when it is a file, is not empty (without `overwrite`) or cannot be written.
+        UserError: when it is a file, is not empty (without `overwrite`, or without the mark) or cannot be written.
     """
     path = Path(path)
-    _check_claimable(path, overwrite)
+    _check_claimable(path, overwrite, mark)
     with writing(f"The output folder {str(path)!r}"):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
@@ -139,7 +140,8 @@ def remove_unfinished(folder: Path) -> None:
 def output_folder(out: Path, overwrite: bool = False, temporary: Path | None = None) -> Iterator[Path]:
     """Yields a temporary folder beside `out` and renames it to `out` at the end.
 
-    An earlier result is replaced as a whole, at the end. On any error nothing stays behind.
+    An earlier result is replaced as a whole, at the end. On any error nothing stays behind. Where `out` is a link, the
+    folder that it leads to is the one that is written, and the link stays.
 
     Args:
         out: the folder of the results.
@@ -151,7 +153,7 @@ def output_folder(out: Path, overwrite: bool = False, temporary: Path | None = N
         UserError: before it yields, when `out` is a file, is not empty (with `overwrite`: is no earlier result) or
             cannot be made.
     """
-    out = Path(os.path.abspath(out))
+    out = Path(os.path.realpath(out))
     _check_claimable(out, overwrite, MARK)
     made = [folder for folder in out.parents if not folder.exists()]
     if temporary is None:

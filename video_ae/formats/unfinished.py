@@ -21,9 +21,9 @@ _TASK, _STEPS, _RESULT, _LOCK = "task.json", "steps", "result", "lock"
 def resumable_folder(out: Path, overwrite: bool, task: Mapping[str, Any]) -> Iterator[Path]:
     """Yields a temporary folder that becomes `out` at the end, as `output_folder` does, and keeps the steps on the way.
 
-    They lie in the hidden folder `.NAME-unfinished` beside it. A run that is stopped or killed, or that lacks memory or
-    disk, leaves that folder, and the next one of the same task goes on from there. After success, and after other
-    errors, which would come again, nothing of it is left.
+    They lie in the hidden folder `.NAME-unfinished` beside it (of a link: beside what it leads to). A run that is
+    stopped or killed, or that lacks memory or disk, leaves that folder, and the next one of the same task goes on from
+    there. After success, and after other errors, which would come again, nothing of it is left.
 
     Args:
         out: the folder of the results.
@@ -34,7 +34,7 @@ def resumable_folder(out: Path, overwrite: bool, task: Mapping[str, Any]) -> Ite
         UserError: `out` is in the way, cannot be made, or another run is writing it.
         KeyboardInterrupt: it was stopped, saying how to go on.
     """
-    out = Path(os.path.abspath(out))
+    out = Path(os.path.realpath(out))
     with (
         _hidden_folder(out, task) as hidden,
         output_folder(out, overwrite, hidden / _RESULT) as folder,

@@ -3,6 +3,7 @@
 import filecmp
 import json
 import logging
+import os
 import platform
 import shutil
 import sys
@@ -69,9 +70,9 @@ def write_results(
     novel = renderer.images(reconstruction.novel_path, progress=lambda done: stages("rendering new views", done))
     write_video(folder / "novel_view.mp4", novel, NOVEL_RATE)
     stages("exports", 0)
-    for one in formats.values():
+    for number, one in enumerate(formats.values(), 1):
         one.write(folder, reconstruction)
-    stages("exports", 1)
+        stages("exports", number / len(formats))
     stages("writing", 0)
     (folder / SCENE).mkdir()
     write_scene(folder / SCENE, reconstruction.scene, reconstruction.source.image_size)
@@ -260,14 +261,17 @@ def export_into(
 
 def _check_free(folder: Path, names: list[str], overwrite: bool) -> None:
     for path in (folder / name for name in names):
-        if path.exists() and not overwrite:
+        if os.path.lexists(path) and not overwrite:
             raise UserError(
                 f"{str(path)!r} exists: choose another folder, or allow it to be replaced.", argument="overwrite"
             )
 
 
 def _replace(new: Path, old: Path) -> None:
-    if old.is_dir() and not old.is_symlink():
+    """What a link leads to stays as it is: it may be a person's own."""
+    if old.is_symlink():
+        old.unlink()
+    elif old.is_dir():
         shutil.rmtree(old)
     new.replace(old)
 
@@ -287,4 +291,4 @@ def _complete(new: Path, old: Path, overwrite: bool) -> None:
         _replace(new, old)
     elif old.is_dir():
         for file in new.iterdir():
-            file.replace(old / file.name)
+            shutil.move(file, old / file.name)  # a link may lead to another disk
