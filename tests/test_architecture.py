@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "video_ae"
 
 # A module may import from its own folder and from lower ranks. Folders of one rank do not know each other.
 RANKS = {
-    "errors": 0, "types": 0, "registry": 0, "atomic": 1, "compiled": 1, "device": 1,
+    "errors": 0, "tensor_records": 0, "registry": 0, "types": 1, "atomic": 1, "compiled": 1, "device": 1,
     "processes": 1, "progress": 1, "steps": 1, "threads": 1,
     "geometry": 2,
     "videos": 3, "structure": 3, "camera": 3, "renderers": 3, "losses": 3,

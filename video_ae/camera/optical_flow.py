@@ -12,7 +12,7 @@ from video_ae.camera.features import blur
 from video_ae.camera.kernels.flow_kernel import ERROR_SCALE, MAXIMUM_STEP, RADIUS, TEXTURE_FLOOR, refine_edges
 from video_ae.compiled import arrays, spread, usable
 from video_ae.geometry.pinhole import pixel_centres, sample
-from video_ae.types import TensorRecord
+from video_ae.tensor_records import TensorRecord
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from video_ae.geometry.trajectories import spread_frames
-from video_ae.types import TensorRecord
+from video_ae.tensor_records import TensorRecord
 
 _MOST_FRAMES = 500  # that are compared with each other: bounds time and memory
 _REACH = (8, 4)  # shifts go up to this part of height and width

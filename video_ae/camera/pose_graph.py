@@ -13,8 +13,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from video_ae.geometry.se3 import skew, so3_exp, so3_log
+from video_ae.tensor_records import TensorRecord
 from video_ae.threads import one_thread
-from video_ae.types import TensorRecord
 
 _SPREAD = (0.01, 0.01, 0.01, 0.02, 0.02, 0.02, 0.03)  # of an edge: radians, mean depths, logarithm of the scale
 _ITERATIONS = 15

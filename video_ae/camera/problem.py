@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from video_ae.geometry.se3 import invert
+from video_ae.tensor_records import TensorRecord
 from video_ae.threads import mean_of_all
-from video_ae.types import TensorRecord
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from video_ae.datasets.stored_cameras import cut, mirrored, of_clip
 from video_ae.geometry.resize import plan_resizing
-from video_ae.types import CameraEstimate, TensorRecord, VideoClip
+from video_ae.tensor_records import TensorRecord
+from video_ae.types import CameraEstimate, VideoClip
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.2, 0.2, 0.2, 0.1  # largest change of the factor; of the angle in radians
 

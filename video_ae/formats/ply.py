@@ -23,7 +23,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.atomic import write_bytes_atomically
 from video_ae.geometry.se3 import quaternion_from_rotation, rotation_from_quaternion
-from video_ae.types import CountedRecord
+from video_ae.tensor_records import CountedRecord
 
 _POSITION, _COLOR = ("x", "y", "z"), ("red", "green", "blue")
 _POINT = np.dtype([*((name, "<f4") for name in _POSITION), *((name, "u1") for name in _COLOR), ("confidence", "<f4")])

@@ -15,7 +15,8 @@ from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, to_bytes, u
 from video_ae.scene.solved_video import SolvedVideo
 from video_ae.scene.source import check_size
 from video_ae.steps import kept, scratch
-from video_ae.types import Cameras, RenderedViews, TensorRecord
+from video_ae.tensor_records import TensorRecord
+from video_ae.types import Cameras, RenderedViews
 
 PATH_FRAMES = 96  # of a new path: four seconds
 

@@ -19,9 +19,10 @@ from video_ae.geometry.pinhole import camera_rays, transform
 from video_ae.geometry.trajectories import frustum_scale
 from video_ae.renderers.compositing import march
 from video_ae.scene.rendering import to_bytes
+from video_ae.tensor_records import TensorRecord
 from video_ae.training.settings import RunSettings
 from video_ae.training.train import train
-from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, TensorRecord, VideoClip
+from video_ae.types import Cameras, ModelOutput, MultiplaneVolume, VideoClip
 from video_ae.viewer.access import choose_token
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
 from video_ae.viewer.page import DEFAULT_PORT, LOOPBACK, Page, PortInUse, close_page, open_page, set_start, welcome
