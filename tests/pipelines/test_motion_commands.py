@@ -13,10 +13,11 @@ from PIL import Image
 from wave_walk import SIZE, waves, write_fake_weights
 
 from video_ae import cli
+from video_ae.cli.motion_commands import _report_path
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.se3 import invert, rigid, rotation_angle, so3_exp
-from video_ae.pipelines.audio import has_sound
-from video_ae.pipelines.follow import FAR, scaled_motion, seen_parts
+from video_ae.pipelines.audio import has_sound, write_video_with_sound
+from video_ae.pipelines.follow import FAR, FollowReport, scaled_motion, seen_parts
 from video_ae.pipelines.inputs import open_image
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.single_image import guess_inverse_depth, image_camera, image_scene
@@ -144,6 +145,27 @@ def test_the_times_of_a_variable_rate_stay_with_the_sound(root, run, tmp_path):
         assert seconds_of_sound(tmp_path / "x.mp4") == pytest.approx(15 / RATE, abs=0.06)
 
 
+def damaged(*_):
+    raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_sound_that_cannot_be_read_costs_the_sound_alone(root, tmp_path, monkeypatch, caplog, known):
+    """A codec that FFmpeg does not know, and sound that turns out to be damaged."""
+    source = tmp_path / "odd.mkv"
+    content = (root / "pcm.mkv").read_bytes()
+    source.write_bytes(content if known else content.replace(b"A_PCM/INT/LIT", b"A_QQQ/INT/LIT"))
+    if known:
+        monkeypatch.setattr("video_ae.pipelines.audio._write_sound", damaged)
+    times = torch.arange(COUNT, dtype=torch.float64) / RATE
+    assert has_sound(source) == known
+    frames = (255 * waves(COUNT)).byte()
+    assert not write_video_with_sound(tmp_path / "out.mp4", frames, times, source)
+    assert len(open_video(tmp_path / "out.mp4")) == COUNT
+    assert ("so the result has none" in caplog.text) == known
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["odd.mkv", "out.mp4"]
+
+
 def test_every_second_frame_lasts_twice_as_long(run, tmp_path):
     assert (
         run("interpolate walk.mp4 --factor 2 --stride 2 --out OUT/x.mp4 --weights moving --refine 0 --size 24")[0] == 0
@@ -232,6 +254,19 @@ def test_animate_starts_at_the_picture_and_moves(run, tmp_path, path):
 
 
 @pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"motion": Path("a.mp4")}, "a smaller --scale or fewer frames look better."),
+        ({"path": "follow:a.mp4"}, "fewer frames of that video look better."),
+        ({"path": "spiral"}, "It goes far from what was seen.\n"),
+    ],
+)
+def test_a_path_that_goes_far_is_advised_by_what_would_help(given, says, capsys):
+    _report_path(FollowReport(1.0, 0, 0.5, 0.2, False), Path("out.mp4"), **given)
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("line", "says"),
     [
         ("stabilize walk.mp4 --out OUT/x.mp4 --weights still --refine 0", "stands still"),
@@ -256,6 +291,11 @@ def test_animate_starts_at_the_picture_and_moves(run, tmp_path, path):
         ("animate missing.png --path spiral --out OUT/x.mp4", "does not exist"),
         ("animate picture.png --path loop --out OUT/x.mp4", "no path 'loop'"),
         ("animate picture.png --path follow:missing.mp4 --out OUT/x.mp4", "does not exist"),
+        ("animate picture.png --path spiral --out OUT/x.mp4 --stride 2", "no frames to choose from"),
+        ("animate picture.png --path dolly --out OUT/x.mp4 --refine 8", "no cameras to refine"),
+        ("interpolate walk.mp4 --out walk.mp4 --overwrite", "is what the result is made from"),
+        ("stabilize walk.mp4 --out ./walk.mp4 --overwrite", "is what the result is made from"),
+        ("follow --motion walk.mp4 --scene aac.mp4 --out aac.mp4 --overwrite", "is what the result is made from"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(run, root, tmp_path, line, says):

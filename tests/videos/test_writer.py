@@ -62,6 +62,14 @@ def test_frames_may_be_hours_and_days_apart(tmp_path: Path, step: float, late: f
     assert open_video(tmp_path / "a.mp4").times.tolist() == pytest.approx(times.tolist(), abs=1)
 
 
+@pytest.mark.parametrize("times", [(0.0, 0.3, 0.6, 200_000.0), (0.0, 1e-6, 2e-6, 1.0)])
+def test_frames_closer_than_the_clock_of_the_file_are_all_there(tmp_path: Path, times: tuple[float, ...]) -> None:
+    """Three photos of one second and one of two days later: mp4 can only count whole seconds so far."""
+    path = tmp_path / "a.mp4"
+    assert write_video(path, _frames()[:4], times=torch.tensor(times, dtype=torch.float64)) == 4
+    assert open_video(path).times[-1].item() == pytest.approx(times[-1], abs=3)
+
+
 def test_even_times_are_a_rate(tmp_path: Path) -> None:
     write_video(tmp_path / "rate.mp4", _frames(), fps=12.5)
     write_video(tmp_path / "times.mp4", _frames(), times=torch.arange(6).double() / 12.5)

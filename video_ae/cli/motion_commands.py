@@ -51,8 +51,8 @@ def _add_settings(parser: Parser) -> None:
     parser.add_shared("--weights", "--refine", "--device", "--overwrite")
 
 
-def _report_path(result: Any, out: Path, **given: Any) -> None:
-    from video_ae.pipelines.follow import FAR
+def _report_path(result: Any, out: Path, path: str = "", **given: Any) -> None:
+    from video_ae.pipelines.follow import FAR, FOLLOW
 
     smaller = f" A smaller motion, {result.part:g} of its size, stays near what was seen." if result.part < 1 else ""
     print(
@@ -60,7 +60,11 @@ def _report_path(result: Any, out: Path, **given: Any) -> None:
         f"farthest is {result.farthest:.2f} image widths from any frame.{smaller}"
     )
     if result.seen < 0.8 or result.farthest > FAR:
-        print("It goes far from what was seen: a smaller --scale or fewer frames look better.", file=sys.stderr)
+        if "motion" in given:
+            advice = ": a smaller --scale or fewer frames look better"
+        else:  # an orbit, spiral or dolly is as long in any number of frames
+            advice = ": fewer frames of that video look better" if path.startswith(FOLLOW) else ""
+        print(f"It goes far from what was seen{advice}.", file=sys.stderr)
 
 
 def _report_stability(result: Any, out: Path, **given: Any) -> None:

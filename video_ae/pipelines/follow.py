@@ -12,6 +12,7 @@ from video_ae.errors import UserError
 from video_ae.geometry.covisibility import inside_others
 from video_ae.geometry.se3 import invert, rigid, so3_exp, so3_log
 from video_ae.geometry.trajectories import PATHS, spread_frames
+from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.pipelines.audio import write_video_with_sound
 from video_ae.pipelines.inputs import Settings, checked_out, is_image, need_parallax
 from video_ae.progress import Stages
@@ -76,7 +77,7 @@ def follow_motion(
     """
     if scale is not None and not _SCALES[0] <= scale <= _SCALES[1]:
         raise UserError(f"The scale {scale} is out of range: give a number above 0, such as 0.5 (0.001 to 1000).")
-    out = checked_out(out, settings.overwrite)
+    out = checked_out(out, settings.overwrite, read=[Path(motion), Path(scene)])
     settings.check_readable(scene)
     model = settings.load_model()
     with Stages() as stages:
@@ -104,10 +105,11 @@ def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settin
         image: its path.
         out: the .mp4 that is written.
         path: `spiral`, `dolly` or `orbit`, or `follow:A.mp4`, the camera path of a video.
-        settings: of which `frames` is the length of the path, or of the followed video.
+        settings: of which `frames` is the length of the path, or of the followed video; `stride` and `refine` are those
+            of that video.
 
     Raises:
-        UserError: it is no image, the path is unknown, or as `follow_motion`.
+        UserError: it is no image, the path is unknown, a setting is one of a video's alone, or as `follow_motion`.
     """
     if not is_image(image):
         raise UserError(f"{str(image)!r} is no image (jpg, png, webp, bmp or tif): `video-ae render` moves videos.")
@@ -116,6 +118,11 @@ def animate_image(image: Path, out: Path, path: str = "spiral", settings: Settin
     paths = tuple(name for name in PATHS if name != "input")
     if path not in paths:
         raise UserError(f"There is no path {path!r}: choose one of {', '.join(paths)} or follow:VIDEO.")
+    if settings.stride != 1 or settings.refine not in (0, DEFAULT_REFINE_STEPS):
+        raise UserError(
+            "An image has no frames to choose from and no cameras to refine: give a stride or rounds of refinement "
+            "with the path of a video (follow:VIDEO) alone."
+        )
     out = checked_out(out, settings.overwrite)
     model = settings.load_model()
     with Stages() as stages:

@@ -1,6 +1,7 @@
 """What the commands that make one video from another share: their settings, their inputs, the name of the result."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,16 +178,17 @@ def need_parallax(reconstruction: Reconstruction) -> None:
             raise UserError(f"{path!r} has no camera path to follow ({note}): give a video that moves.")
 
 
-def checked_out(out: Path, overwrite: bool, *beside: str) -> Path:
+def checked_out(out: Path, overwrite: bool, *beside: str, read: Sequence[Path] = ()) -> Path:
     """The path of a video that may be written.
 
     Args:
         out: where the result is wanted.
         overwrite: whether an earlier file is replaced.
         *beside: suffixes of further files of the same name that are written with it.
+        read: what it is made from, which is never replaced.
 
     Raises:
-        UserError: it does not end in .mp4, is in the way, or cannot be written.
+        UserError: it does not end in .mp4, is in the way, is made from itself, or cannot be written.
     """
     out = Path(out)
     if out.suffix.lower() != ".mp4":
@@ -195,5 +197,8 @@ def checked_out(out: Path, overwrite: bool, *beside: str) -> Path:
         if path.is_dir() or (path.exists() and not overwrite):
             message = f"{str(path)!r} exists: choose another name, or allow it to be replaced."
             raise UserError(message, argument="overwrite")
+    for source in read:
+        if out.exists() and source.exists() and out.samefile(source):
+            raise UserError(f"{str(out)!r} is what the result is made from: choose another name.")
     check_writable(out)
     return out

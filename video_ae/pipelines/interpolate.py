@@ -36,7 +36,7 @@ def interpolate_video(source: Path, out: Path, factor: int = 4, settings: Settin
     """
     if not 2 <= factor <= MOST:
         raise UserError(f"The factor {factor} is out of range: give 2 to {MOST}, such as 4.")
-    out = checked_out(out, settings.overwrite)
+    out = checked_out(out, settings.overwrite, read=[Path(source)])
     model = settings.load_model()
     with Stages() as stages:
         video = settings.reconstruct(source, model, stages)

@@ -85,7 +85,7 @@ def stabilize_video(
     """
     if smooth_seconds is not None and (lock or not 0 < smooth_seconds <= 60):
         raise UserError("Give either a locked camera or smoothing over a number of seconds above 0 (at most 60).")
-    out = checked_out(out, settings.overwrite, REPORT)
+    out = checked_out(out, settings.overwrite, REPORT, read=[Path(source)])
     model = settings.load_model()
     with Stages() as stages:
         video = settings.reconstruct(source, model, stages)

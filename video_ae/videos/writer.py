@@ -93,8 +93,9 @@ class _Timing:
             return cls.even(round(rate, 3))
         ends = torch.cat([shown, shown[-1:] + last_duration(times)])
         base = next((base for base in _TICKS if ends.diff().max() * base <= _MOST_TICKS), _TICKS[-1])
-        stamps = (ends * base).round().long().tolist()
-        ticks = [(start, end - start) for start, end in pairwise(stamps)]
+        numbers = torch.arange(len(ends))  # frames closer than a tick follow each other by one
+        stamps = ((ends * base).round().long() - numbers).cummax(0).values + numbers
+        ticks = [(start, end - start) for start, end in pairwise(stamps.tolist())]
         nominal = Fraction(rate).limit_denominator(1001) or Fraction(1, 1001)
         return cls(nominal, Fraction(base), ticks, None if base == _TICKS[0] else base)
 
