@@ -21,9 +21,11 @@ from video_ae.formats.scene import read_scene
 from video_ae.formats.tum import read_tum
 from video_ae.geometry.rolling_shutter import as_global_shutter, image_motion
 from video_ae.geometry.se3 import invert
+from video_ae.models.base import Options
 from video_ae.models.open import load_video_model
-from video_ae.pipelines.reconstruct import reconstruct_video, render_path
+from video_ae.pipelines.reconstruct import _task, reconstruct_video, render_path
 from video_ae.scene.reconstruction import Reconstruction
+from video_ae.scene.source import read_source
 from video_ae.scene.undistort import UndistortedReader, undistorted
 from video_ae.types import LensOffset
 from video_ae.videos.open import open_video
@@ -313,6 +315,33 @@ def test_frames_of_a_calibrated_lens_are_undistorted_everywhere(inputs, tmp_path
     with pytest.raises(UserError, match="beside a camera"):
         reconstruct_video(inputs / "walk.mp4", tmp_path / "no", inputs / "weights.safetensors", focal=0.9, **given)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_calibration_that_was_changed_begins_anew(inputs, tmp_path):
+    """The folder of a COLMAP model holds no images, by which folders are otherwise told apart."""
+    asked = {"weights": None, "camera": tmp_path / "model"}
+    (tmp_path / "model").mkdir()
+    tasks = []
+    for focal in (50, 60, 60):
+        (tmp_path / "model" / "cameras.txt").write_text(f"1 SIMPLE_PINHOLE 64 48 {focal} 32 24")
+        tasks.append(_task(inputs / "walk.mp4", asked))
+    assert tasks[0] != tasks[1] == tasks[2]
+
+
+def test_the_search_for_a_lens_says_that_it_has_ended(inputs):
+    reader, heard = open_video(inputs / "walk.mp4"), []
+    options = Options(progress=lambda stage, done: heard.append((stage, done)))
+    FakeSceneModel().without_lens(reader, read_source(reader, 1, 3), options)
+    assert heard == [("lens", 0.0), ("lens", 1.0)]
+
+
+def test_a_rendering_never_takes_the_place_of_the_video(inputs, tmp_path):
+    shutil.copy(inputs / "walk.mp4", tmp_path / "walk.mp4")
+    given = {"refine": 0, "frames": 2, "export": ("none",)}
+    out = reconstruct_video(tmp_path / "walk.mp4", tmp_path / "out", inputs / "weights.safetensors", **given)
+    with pytest.raises(UserError, match="is what the result is made from"):
+        render_path(out, "orbit", tmp_path / "walk.mp4", frames=2, overwrite=True)
+    assert (tmp_path / "walk.mp4").read_bytes() == (inputs / "walk.mp4").read_bytes()
 
 
 def test_a_lens_that_is_found_is_corrected_and_said(inputs, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from PIL import Image
 from wave_walk import SIZE, write_fake_weights
 
 from video_ae.errors import UserError
-from video_ae.pipelines.reconstruct import export_reconstruction, reconstruct_video
+from video_ae.pipelines.reconstruct import export_reconstruction, reconstruct_video, render_path
 from video_ae.scene.fingerprint import fingerprint
 from video_ae.videos.writer import write_video
 
@@ -51,6 +51,9 @@ def test_another_video_in_its_place_is_refused_unless_it_is_named(made: Path, ca
     assert not list((made / "out").glob("*")), "nothing half-written"
     export_reconstruction(made / "here" / "r", ["nerfstudio"], made / "out", source=made / "here" / "walk.mp4")
     assert ["other bytes" in record.getMessage() for record in caplog.records] == [True]
+    caplog.clear()
+    render_path(made / "here" / "r", "orbit", made / "orbit.mp4", frames=2)
+    assert "(its bytes differ), so views take the small frames beside" in caplog.text
 
 
 def test_a_result_of_before_there_was_a_fingerprint_is_read(made: Path) -> None:

@@ -1,8 +1,10 @@
 """`video_ae.reconstruct` in Python: the same results as the command, in memory."""
 
+import gc
 import math
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +199,9 @@ def test_progress_is_reported_and_nothing_is_printed(inputs, tmp_path, capsys):
     assert ("finding cameras", 1.0) in heard
     walk.save(tmp_path / "out", export=["none"], progress=lambda stage, done: heard.append((stage, done)))
     assert ("writing", 1.0) in heard
+    heard.clear()
+    walk.save(tmp_path / "more", export=["kitti", "tum"], progress=lambda stage, done: heard.append((stage, done)))
+    assert [done for stage, done in heard if stage == "exports"] == [0, 0.5, 1]
     assert all(0 <= done <= 1 for _, done in heard)
     assert capsys.readouterr() == ("", "")
 
@@ -240,13 +245,18 @@ def test_offering_it_costs_nothing():
         video_ae.nothing_like_it  # noqa: B018
 
 
-def test_the_viewer_shows_it_and_is_asked_for_in_one_sentence(walk, monkeypatch):
+def test_the_viewer_shows_it_and_is_asked_for_in_one_sentence(walk, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     viewer = walk.view(port=0)
     try:
         with urllib.request.urlopen(f"http://{viewer.host}:{viewer.port}") as page:
             assert page.status == 200
+        assert len(list(tmp_path.glob("video-ae-*/view/summary.json"))) == 1
     finally:
         viewer.close()
+    del viewer
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
     monkeypatch.setitem(sys.modules, "viser", None)
     with pytest.raises(UserError, match="needs viser"):
         walk.view()

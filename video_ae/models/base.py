@@ -150,7 +150,7 @@ class VideoModel(Autoencoder):
             stride, frames: that it was taken with.
         """
         for number in range(_LENS_ROUNDS):
-            options.progress("lens", 0.0)
+            options.progress("lens", number / _LENS_ROUNDS)
             offset = kept("lens", partial(self.find_lens, clip, options))
             if offset is not None and number == 0 and options.refine_steps:
                 offset = kept("lens-and-shutter", partial(self._without_shutter, clip, options, offset))
@@ -163,6 +163,7 @@ class VideoModel(Autoencoder):
             clip = kept("frames", partial(read_source, reader, stride, frames)).to(clip.frames.device)
             if abs(offset.radial) < _FOUND_AT_ONCE and not any(offset.centre):
                 break
+        options.progress("lens", 1.0)
         return reader, clip
 
     def _without_shutter(self, clip: VideoClip, options: Options, found: LensOffset) -> LensOffset | None:

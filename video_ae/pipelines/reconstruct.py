@@ -126,8 +126,9 @@ def reconstruct_video(
 
 def _task(source: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """All that a reconstruction depends on, with files as they are now."""
-    given = weights_file(asked["weights"]) if asked["weights"] else None
-    files = [Path(one) for one in (source, given, asked["camera"]) if one]
+    given, camera = weights_file(asked["weights"]) if asked["weights"] else None, asked["camera"]
+    files = [Path(one) for one in (source, given, camera) if one]
+    files += sorted(Path(camera).glob("cameras.*")) if camera else []  # of a COLMAP model, which is a folder
     code = max(path.stat().st_mtime_ns for path in Path(video_ae.__file__).parent.rglob("*.py"))
     return {
         "source": str(Path(source).absolute()),
@@ -167,9 +168,9 @@ def render_path(
     """
     if frames is not None and frames < 2:
         raise UserError(f"A path of {frames} frames is out of range: give 2 or more.")
-    out = checked_out(out, overwrite)
     check_size(size)
     saved = Reconstruction.load(directory, device)
+    out = checked_out(out, overwrite, read=[saved.source.path] if saved.source.path else [])
     with Stages() as stages:
         images = _images_along(saved, path, saved.path(path, frames), size, partial(stages, f"rendering {path}"))
         write_video(out, images, NOVEL_RATE, _times_of_input(saved, frames) if path == "input" else None)
@@ -223,10 +224,17 @@ def export_reconstruction(
 
     Raises:
         UserError: there is no format of a name, the folder holds no reconstruction, the source is gone or another one,
-            or a result is in the way.
+            steps are given and no format holds Gaussians, or a result is in the way.
     """
-    if not chosen_formats(names):
+    chosen = chosen_formats(names)
+    if not chosen:
         raise UserError("No export was named: give one, such as colmap.")
+    if steps and not any(one.holds_gaussians for one in chosen.values()):
+        raise UserError(
+            f"{steps} steps refine Gaussians, which none of these exports holds: name one that does (gaussians, html, "
+            "...), or leave them out.",
+            argument="steps",
+        )
     saved = Reconstruction.load(directory, device, source)
     if steps is None:
         steps = _affordable_steps(saved)

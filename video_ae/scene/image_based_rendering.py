@@ -9,6 +9,7 @@ around it. Where depth jumps from pixel to pixel, a source view would be torn: e
 along the tear, as thin lines on plain walls. There the warped image stays as well.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreport
 from video_ae.scene.source import FrameReader, result_size
 from video_ae.types import Cameras, RenderedViews, Scene
 
+log = logging.getLogger(__name__)
 AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.1  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
 RENDERED_WEIGHT = 0.01  # of the warped image beside source views that see a point
@@ -82,8 +84,10 @@ class ImageBasedRenderer:
         shape = result_size(reconstruction.source.image_size, size)
         try:
             return cls(reconstruction, reconstruction.source_reader(shape), shape)
-        except UserError:
+        except UserError as error:
             small = reconstruction.need_frame_reader()
+            reason = str(error).rpartition(": ")[0]  # without the advice
+            log.warning("%s, so views take the small frames beside %s", reason, reconstruction.folder)
             return cls(reconstruction, small, reconstruction.image_size if size is None else shape)
 
     def images(

@@ -2,6 +2,7 @@
 
 import importlib
 import tempfile
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -138,8 +139,13 @@ class Reconstruction(RenderableVideo):
         # The viewer ranks above this folder (tests/test_architecture.py) and is there only on request.
         importlib.import_module("video_ae.viewer").require_viser()
         serve = importlib.import_module("video_ae.viewer.serve")
-        folder = self.folder or self.save(Path(tempfile.mkdtemp(prefix="video-ae-")) / "view", export=("points",))
+        folder, temporary = self.folder, None
+        if folder is None:
+            temporary = tempfile.TemporaryDirectory(prefix="video-ae-", ignore_cleanup_errors=True)
+            folder = self.save(Path(temporary.name) / "view", export=("points",))
         viewer = serve.Viewer(folder, host, port, str(self.scene.camera.confidence.device), token)
+        if temporary is not None:
+            weakref.finalize(viewer, temporary.cleanup)  # which Python also does at its end
         print(f"{self.name} is shown on {viewer.url}", flush=True)
         return viewer
 
