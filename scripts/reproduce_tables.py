@@ -109,13 +109,18 @@ def keep_peers(result: Path, before: Path) -> None:
     result.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def _absolute(path: str) -> Path:
+    """Runs have the root of the project as their folder."""
+    return Path(path).absolute()
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--real", type=Path, metavar="ROOT", help="the real clips, in RealEstate10K's layout")
+    parser.add_argument("--real", type=_absolute, metavar="ROOT", help="the real clips, in RealEstate10K's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the runs write, kept")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
-    parser.add_argument("--phone", type=Path, metavar="ROOT", help="the clips of phones (docs/evaluation.md)")
+    parser.add_argument("--phone", type=_absolute, metavar="ROOT", help="the clips of phones (docs/evaluation.md)")
     parser.add_argument("--keep-peers", action="store_true", help="the rows of COLMAP stay as they are, it is not run")
     known = REAL | FULL_SIZE | WALKTHROUGHS | HARD | PHONE
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(known)}")

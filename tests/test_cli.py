@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from inspect import signature
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from PIL import Image
 from video_ae import cli
 from video_ae.cli.reconstruction_commands import PATHS as PATHS_OF_THE_COMMAND
 from video_ae.errors import UserError
+from video_ae.evaluation import evaluate
 from video_ae.models.open import build_model, save_weights
 from video_ae.videos.writer import write_video
 
@@ -46,6 +48,15 @@ def test_every_command_has_help(command, capsys):
         cli.main([*command, "--help"])
     assert end.value.code == 0
     assert " ".join(["video-ae", *command]) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["poses", "hard", "phone", "views", "reconstruction", "transfer"])
+def test_the_help_says_how_often_an_evaluation_refines(kind, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", kind, "--help"])
+    default = signature(getattr(evaluate, f"evaluate_{kind}")).parameters["settings"].default.refine
+    said = " ".join(capsys.readouterr().out.rpartition("--refine STEPS")[2].split())
+    assert said.startswith(f"steps of refinement (default: {default}")
 
 
 def test_paths_are_those_of_the_geometry():

@@ -112,6 +112,20 @@ def test_the_focal_length_is_that_of_the_lens():
     torch.testing.assert_close(found[:, 0], torch.full((4,), 1.6 * 0.6 / straight))
 
 
+def test_what_moves_is_masked_where_it_was_filmed(monkeypatch):
+    def find_cameras(model, clip, options):
+        static = torch.ones(4, 16, 24)
+        static[:, 4:12, 14:] = 0
+        return replace(SpyModel.find_cameras(model, clip, options), static=static)
+
+    monkeypatch.setattr(BentModel, "find_cameras", find_cameras)
+    found = ModelMethods(BentModel(), CPU, 0).reconstruct_poses(make_clip("a", 4))
+    moving = torch.zeros(4, 16, 24, dtype=torch.bool)
+    moving[:, 4:12, 14:] = True
+    assert found.static[:, 4, 14].max() < 1  # a weak lens moves an edge by less than a cell
+    assert mask_overlap(found.static, moving) > 0.8
+
+
 def test_without_a_lens_the_frames_are_those_of_the_clip():
     found = ModelMethods(SpyModel(), CPU, 0).reconstruct_poses(make_clip("a", 4)).cameras
     torch.testing.assert_close(found.intrinsics[0], torch.tensor([0.8, 1.0, 0.5, 0.5]))

@@ -12,6 +12,7 @@ from evaluation_fakes import FakeSource, make_clip
 from video_ae.errors import UserError
 from video_ae.evaluation import evaluate
 from video_ae.evaluation.baselines import POSE_BASELINES, POSE_BOUNDS, standing_still, straight_line
+from video_ae.evaluation.output import print_progress
 from video_ae.evaluation.peers import installed
 from video_ae.evaluation.protocols.pose_protocol import PosesSettings, run_pose_protocol, score_poses
 from video_ae.evaluation.protocols.running import attempt
@@ -25,6 +26,13 @@ def test_no_peer_without_its_package(monkeypatch):
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
     assert installed.installed_peers() == {}
     assert [sentence.split()[0] for sentence in installed.missing_peers()] == ["COLMAP", "two-view"]
+
+
+def test_who_lacks_a_peer_reads_what_to_type(capsys):
+    """Brackets are no markup of the terminal's: `pip install 'video-ae'` would change nothing."""
+    print_progress(f"COLMAP is left out ({installed.HOW_TO_GET_THEM}).")
+    print_progress("clip[/a]")
+    assert capsys.readouterr().err == "  COLMAP is left out (pip install 'video-ae[peers]').\n  clip[/a]\n"
 
 
 def test_peers_stand_beside_the_baselines_and_none_at_all_is_one_sentence(monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from video_ae.evaluation.protocols.view_protocol import ViewsSettings, run_view_
 from video_ae.evaluation.report.html_report import to_html
 from video_ae.evaluation.report.records import PoseRecord, Strip, ViewRecord
 from video_ae.evaluation.report.report_figures import strip_image
+from video_ae.evaluation.results import environment
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "make_tables.py"
 
@@ -145,3 +147,11 @@ def test_tables_are_written_from_results(tables, tmp_path):
     page.write_text("<!-- table poses/results.json nonsense -->\n<!-- /table -->")
     with pytest.raises(SystemExit, match="possible names"):
         tables.main([str(page)])
+
+
+def test_git_that_takes_long_costs_the_commit_and_not_the_results(monkeypatch):
+    def slow(command, **options):
+        raise subprocess.TimeoutExpired(command, 10)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    assert environment(["video-ae"])["commit"] is None

@@ -53,6 +53,19 @@ def test_frames_are_those_of_a_pinhole(name):
     assert max(lens.focal) <= focal < 1.25 * max(lens.focal)
 
 
+@pytest.mark.parametrize("name", LENSES)
+def test_maps_of_the_frames_are_shown_as_they_were_filmed(name):
+    """Where the lens shows a ray, a map tells of that ray."""
+    reader = UndistortedReader(FramesInMemory(torch.zeros(2, 3, SIZE[1], SIZE[0], dtype=torch.uint8)), LENSES[name])
+    focal = reader.focal_over_width * SIZE[0]
+    frames = pattern((pixels() - torch.tensor(SIZE) / 2) / focal).float()
+    shown, bent = reader.as_filmed(frames), filmed(LENSES[name]).float()
+    inside = (slice(None), slice(30, -30), slice(40, -40))
+    assert (shown[inside] - bent[inside]).abs().max() < 0.005
+    assert (frames[inside] - bent[inside]).abs().max() > 0.02
+    assert shown.isfinite().all()
+
+
 def test_a_pinhole_is_left_as_it_is():
     frames = torch.randint(0, 256, (2, 3, SIZE[1], SIZE[0]), dtype=torch.uint8)
     reader = UndistortedReader(FramesInMemory(frames), Lens(SIZE, (100, 100), (80, 60)))

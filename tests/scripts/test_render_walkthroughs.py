@@ -91,7 +91,9 @@ def test_test_clips_are_the_frozen_ones() -> None:
 
 def test_depth_agrees_with_the_poses() -> None:
     """Points of one frame, moved to a frame three later, lie on surfaces of that frame's depth map."""
-    for file in sorted((DATA / "test" / "depth").glob("*.npz")):
+    files = sorted((DATA / "test" / "depth").glob("*.npz"))
+    assert files
+    for file in files:
         stored = np.load(file)
         steps = stored["buffer"]
         depth = steps * stored["scale"] + stored["offset"]

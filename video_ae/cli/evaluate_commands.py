@@ -44,7 +44,10 @@ def add_to(commands: Any) -> None:
     parser.add_shared(*_DATA, *_MODEL, "--beside")
 
     help, files = "one clip seen along the camera path found in another", "results.md and results.json"
-    _add_kind(kinds, "transfer", help, files).add_shared(*_DATA, *_MODEL)
+    parser = _add_kind(kinds, "transfer", help, files)
+    parser.add_shared(*_DATA, "--weights", "--device", "--overwrite")
+    help = "steps of refinement (default: 0: feed-forward only)"
+    parser.add_argument("--refine", type=int, metavar="STEPS", help=help)
 
     help = "COLMAP and two-view odometry, where installed, on the same frames"
     parser = _add_kind(kinds, "peers", help, "report.html, results.md, results.json and the first peer's poses")

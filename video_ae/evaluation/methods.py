@@ -56,7 +56,7 @@ class ModelMethods:
             scale = reader.lens.focal[0] / reader.lens.size[0] / reader.focal_over_width
             factors = torch.tensor([scale, scale, 1.0, 1.0], dtype=cameras.intrinsics.dtype)
             cameras = replace(cameras, intrinsics=cameras.intrinsics * factors)
-            static = None  # of the undistorted frames, not of those that were filmed
+            static = None if static is None else reader.as_filmed(static)
         return PoseEstimate(cameras, found.confidence, covariance=found.covariance, static=static)
 
     def synthesize(self, contexts: VideoClip, target: VideoClip) -> Prediction:

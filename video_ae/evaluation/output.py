@@ -41,4 +41,4 @@ def print_progress(text: str) -> None:
     Args:
         text: one line.
     """
-    Console(stderr=True).print(f"  {text}", highlight=False)
+    Console(stderr=True).print(f"  {text}", highlight=False, markup=False, soft_wrap=True)

@@ -185,7 +185,7 @@ def portable_command(words: Sequence[str]) -> str:
 def _commit() -> str | None:
     """The commit of the checkout that the package runs from, None outside of one."""
     command, folder = ["git", "describe", "--always", "--dirty", "--abbrev=12"], Path(__file__).parent
-    with suppress(OSError):
+    with suppress(OSError, subprocess.TimeoutExpired):  # hours of results are not lost for it
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10).stdout.strip() or None
     return None
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from video_ae.errors import UserError
@@ -15,6 +15,7 @@ from video_ae.videos.base import VideoReader
 
 _ZOOM_STEP, _MOST_ZOOM = 1.005, 3.0
 _SMALLEST_NAMED = 5e-4  # of k1, and of the image for its centre: what is not rounded to nothing in a note
+_BENDINGS = 30  # rounds of finding the ray that a lens shows at a pixel
 _FURTHER = 1.02  # times a ray's distance from the middle: the lens must show it further out
 
 
@@ -77,6 +78,21 @@ class UndistortedReader(VideoReader):
     def focal_over_width(self) -> float:
         """fx / width of the frames."""
         return self._focal / self.lens.size[0]
+
+    def as_filmed(self, maps: Float[Tensor, "map rows columns"]) -> Float[Tensor, "map rows columns"]:
+        """Maps of the frames as the lens would have shown them; at the border, what no frame shows is continued.
+
+        Args:
+            maps: of whole frames, of any size, such as masks of what moves.
+        """
+        rows, columns = maps.shape[-2:]
+        y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
+        size = torch.tensor(self.lens.size, dtype=torch.float64)
+        rays = shown = self.lens.rays_without_distortion(torch.stack([x, y], -1).double() * size)
+        for _ in range(_BENDINGS):
+            rays = rays - (self.lens.rays_without_distortion(self.lens.project(rays)) - shown)
+        uv = (rays * self._focal / size + 0.5).to(maps)
+        return sample(maps[:, None], uv.expand(len(maps), *uv.shape), "border")[:, 0]
 
     def decode(self, numbers: list[int]) -> UInt8[Tensor, "frame 3 height width"]:
         frames = torch.empty(len(numbers), 3, *self.image_size[::-1], dtype=torch.uint8)

@@ -51,14 +51,15 @@ def closing_errors(
         frames: at the start of the clip.
     """
     poses = cameras.world_from_camera.double().numpy()
-    (fx, fy, cx, cy), (width, height) = cameras.intrinsics[0].tolist(), reader.image_size
-    calibration = np.array([[fx * width, 0, cx * width], [0, fy * height, cy * height], [0, 0, 1]])
+    calibration = cameras.K(*reader.image_size)[0].double().numpy()
+    calibration[:2, 2] -= 0.5  # OpenCV's pixel centres lie at whole numbers
     length = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1).sum()
 
     @cache
     def features(frame: int) -> Any:
         image = reader.read([int(indices[frame])])[0].permute(1, 2, 0).numpy()
-        sift = cv2.SIFT_create(4000, contrastThreshold=0.01)  # type: ignore[attr-defined]
+        # Without the precise upscaling OpenCV's keypoints lie a quarter of a pixel to the right and below.
+        sift = cv2.SIFT.create(nfeatures=4000, contrastThreshold=0.01, enable_precise_upscale=True)
         return sift.detectAndCompute(image, None)
 
     for late in range(len(poses) - frames // 2, len(poses)):
@@ -76,8 +77,10 @@ def _matches(one: Any, other: Any) -> dict[int, int]:
     """Numbers of the features of one frame -> those of another.
 
     Args:
-        one, other: (key points, descriptors).
+        one, other: (key points, descriptors); None in place of descriptors where there is no texture.
     """
+    if one[1] is None or other[1] is None or len(other[1]) < 2:
+        return {}
     pairs = cv2.BFMatcher().knnMatch(one[1], other[1], k=2)
     return {best.queryIdx: best.trainIdx for best, second in pairs if best.distance < _RATIO * second.distance}
 
