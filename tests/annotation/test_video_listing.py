@@ -1,5 +1,6 @@
 """Folders, lists and addresses -> jobs with names that are unique and folders that are flat."""
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -36,6 +37,13 @@ def test_a_list_is_relative_to_itself_and_keeps_what_is_gone(root: Path) -> None
     jobs = list_videos(str(root / "list.txt"))
     assert [job.name for job in jobs] == ["b/a", "a", "b/gone"]
     assert [job.size for job in jobs] == [7, 5, 0]
+
+
+def test_a_list_as_windows_writes_it_and_names_whose_bytes_are_no_letters(root: Path) -> None:
+    rose = os.fsdecode(b"ros\xe9.mp4")
+    (root / rose).write_bytes(b"12")
+    (root / "list.txt").write_bytes(b"\xef\xbb\xbfb/a.mov\r\nros\xe9.mp4\r\n")
+    assert [(job.name, job.size) for job in list_videos(str(root / "list.txt"))] == [("b/a", 7), (rose[:-4], 2)]
 
 
 def test_an_address(root: Path) -> None:

@@ -112,3 +112,9 @@ def test_nothing_left(tmp_path: Path) -> None:
     (tmp_path / "cameras").mkdir()
     with pytest.raises(UserError, match="no usable clip"):
         open_dataset(tmp_path)
+
+
+def test_brackets_in_a_name_are_no_pattern(tmp_path: Path) -> None:
+    _write_cameras(tmp_path, "walk [1]")
+    write_video(tmp_path / "videos" / "walk [1].mp4", _frames(), fps=20)
+    assert RealEstate10K(tmp_path).load(0).frames.shape[0] == COUNT

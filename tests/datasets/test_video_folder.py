@@ -1,5 +1,7 @@
 """Folders of a user's videos."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -96,3 +98,20 @@ def test_links_in_a_circle_end(root: Path) -> None:
     linked = VideoFolder(root)
     assert linked.names == names
     assert "does not exist" in linked.skipped["gone.mp4"]
+
+
+def test_folders_that_may_not_be_read_are_passed_over_and_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything, so the system's answer is given here."""
+    names, listed, access = VideoFolder(root).names, Path.iterdir, os.access
+    (root / "lost+found").mkdir()
+
+    def iterdir(folder: Path) -> Iterator[Path]:
+        if folder.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "lost+found" and access(path, mode))
+    source = open_dataset(root)
+    assert source.names == names
+    assert source.skipped[f"{root.name}/lost+found"] == "This folder cannot be read (Permission denied)."

@@ -222,6 +222,10 @@ def test_a_finished_folder_is_replaced_only_on_demand_and_nothing_else_in_it(tmp
     (tmp_path / "photos" / "cat.txt").write_text("")
     with pytest.raises(UserError, match="not empty"):
         prepare(tmp_path / "raw", tmp_path / "photos")
+    (tmp_path / "photos" / "report.md").write_text("mine")  # as one of our own files is called
+    with pytest.raises(UserError, match=r"is no earlier result \(it has no packed.json\)"):
+        prepare(tmp_path / "raw", tmp_path / "photos", overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "photos").iterdir()) == ["cat.txt", "report.md"]
 
 
 def test_index_is_small(packed) -> None:

@@ -1,6 +1,7 @@
 """What one pass measures, against the plain loop that it stands for, and the JPEG files against Pillow's."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from PIL import Image
 from prepared_videos import texture
 
 from video_ae.datasets.shards import JPEG_QUALITY, decode_jpeg, encode_jpeg
-from video_ae.preparation.scan import STILL, THUMBNAIL, RestDetector, read_jpegs
+from video_ae.preparation.scan import STILL, THUMBNAIL, RestDetector, Scan, read_jpegs
+from video_ae.preparation.segments import cut_into_segments
 
 
 def rests_one_by_one(thumbnails: torch.Tensor) -> list[int]:
@@ -53,3 +55,14 @@ def test_jpegs_keep_colours_and_their_full_resolution(tmp_path) -> None:
     (tmp_path / "frames").write_bytes(b"---" + jpeg + twin.getvalue())
     ends = [3, 3 + len(jpeg), 3 + len(jpeg) + len(twin.getvalue())]
     assert list(read_jpegs(tmp_path / "frames", ends, [1, 0])) == [twin.getvalue(), jpeg]
+
+
+def test_segments_of_large_frames_are_shorter():
+    """Sixty frames of 40 MB would be 2.4 GB in memory; above 4 GB a shard's offsets would begin anew at 0."""
+    scan = Scan(
+        [40_000_000 * number for number in range(61)], [90.0] * 60, [30.0] * 60, list(range(60)), [5.0] * 60, [7] * 60
+    )
+    segments, dropped = cut_into_segments(scan)
+    assert [len(segment) for segment in segments] == [12] * 5
+    assert dropped == []
+    assert [len(segment) for segment in cut_into_segments(replace(scan, offsets=list(range(61))))[0]] == [60]

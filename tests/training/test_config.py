@@ -5,6 +5,7 @@ import tiny_model
 from video_ae.errors import UserError
 from video_ae.losses.photometric import L1, Gradient
 from video_ae.training.config import parse_run
+from video_ae.training.settings import OptimizerSettings
 
 
 def test_yaml_then_overrides_in_order(tmp_path, arguments):
@@ -157,3 +158,16 @@ def test_resume_needs_a_run(tmp_path):
     assert caught.value.argument == "out"
     with pytest.raises(UserError, match=r"config.yaml is not there"):
         parse_run(["--resume", "--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"clip_norm": -1.0}, "clip_norm is -1.0, and a length above 0"),  # it would climb
+        ({"skip_norm": 0.0}, "skip_norm is 0.0"),
+        ({"betas": (0.9, 1.0)}, r"betas is \[0.9, 1.0\]"),
+    ],
+)
+def test_numbers_of_the_optimizer_that_cannot_work(values, says):
+    with pytest.raises(UserError, match=says):
+        OptimizerSettings(**values)

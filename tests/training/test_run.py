@@ -157,8 +157,13 @@ def test_folder_that_is_not_empty_is_refused_and_only_runs_are_replaced(argument
     assert (run / "notes.txt").read_text() == "mine"
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_text("")
-    with pytest.raises(UserError, match="something else"):
-        train(parse_run([*arguments, "--overwrite", "--out", str(tmp_path / "photos")]))
+    for content in (None, "lr: 0.1\n", "- 1\n", "a: [\n"):  # other programs have a config.yaml, too
+        if content is not None:
+            (tmp_path / "photos" / "config.yaml").write_text(content)
+        with pytest.raises(UserError, match="something else"):
+            train(parse_run([*arguments, "--overwrite", "--out", str(tmp_path / "photos")]))
+    with pytest.raises(UserError, match="either resumed or replaced"):
+        train(parse_run([*arguments, "--overwrite", "--resume"]))
 
 
 def test_folder_that_another_training_writes_into_is_refused(arguments):

@@ -73,7 +73,8 @@ def _remote_job(name: str, address: str, about: dict) -> VideoJob:
 
 def _listed_in(source: str) -> list[VideoJob]:
     with reaching(source) as (system, where):
-        lines = [line.strip() for line in system.cat_file(where).decode("utf-8").splitlines()]
+        text = system.cat_file(where).decode("utf-8-sig", "surrogateescape")  # as Python has names of files
+    lines = [line.strip() for line in text.split("\n")]
     addresses = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     # Paths in a list are relative to the list, as they are in playlists.
     base = None if is_remote(source) else Path(source).absolute().parent

@@ -1,5 +1,6 @@
 """RealEstate10K's layout (Zhou et al., Stereo Magnification, 2018), also used by ACID and by our walk-throughs."""
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class RealEstate10K(ClipSource):
             if not lines:
                 raise UserError(f"No image in {str(folder)!r} has a timestamp of {file.name} as its name.")
         else:
-            found = sorted((self._root / "videos").glob(f"{file.stem}.*"))
+            found = sorted((self._root / "videos").glob(f"{glob.escape(file.stem)}.*"))
             if not found:
                 raise UserError(
                     f"{file.stem!r} has cameras, but neither a folder frames/{file.stem} nor a file "

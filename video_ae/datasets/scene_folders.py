@@ -1,5 +1,6 @@
 """Where the scenes of a data set are."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:
     folders = natural_order(path for path in entries if path.is_dir())
     found, others = {}, []
     for folder in folders:
-        if is_scene(folder):
+        if _is_readable(folder) and is_scene(folder):
             found[folder.name] = folder
         else:
             others.append(folder)
@@ -39,10 +40,19 @@ def scenes_in(root: Path, is_scene: Callable[[Path], bool]) -> dict[str, Path]:
 def frames_alone(folder: Path) -> list[Path] | None:
     """The images of a folder that is no scene, in it or in its folder `images`; None where more is to be seen in it.
 
+    None are in a folder that may not be read.
+
     Args:
         folder: such as one for which no cameras were found.
     """
+    if not _is_readable(folder):
+        return []
     below = folder / "images"
     files = images_in(folder) or (images_in(below) if below.is_dir() else [])
     seen = [path for path in folder.rglob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
     return files if len(seen) == len(files) else None
+
+
+def _is_readable(folder: Path) -> bool:
+    """Not so is `lost+found`, which every disk has."""
+    return os.access(folder, os.R_OK | os.X_OK)

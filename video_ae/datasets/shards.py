@@ -109,6 +109,7 @@ class ShardWriter:
     def _flush(self) -> None:
         header = 4 * (len(self._items) + 2)
         ends = header + np.cumsum([0, *map(len, self._items)])
+        assert ends[-1] < 2**32, "a shard counts its bytes in 32 bits"
         head = np.array([len(self._items), *ends], "<u4").tobytes()
         name = f"chunk-0-{len(self._chunks)}.bin"
         write_bytes_atomically(self._folder / name, b"".join([head, *self._items]))

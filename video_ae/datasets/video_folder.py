@@ -69,13 +69,14 @@ class VideoFolder(ClipSource):
 def search_videos(root: Path) -> tuple[list[Path], dict[str, str]]:
     """Video files and folders of at least two images at or below a path; names that start with a dot are left out.
 
-    A folder to which several links lead counts once, so that links in a circle end.
+    A folder to which several links lead counts once, so that links in a circle end; one that may not be read (such as
+    `lost+found` of a disk) is passed over.
 
     Args:
         root: a folder, or a file, which is taken as a video.
 
     Returns:
-        The videos, and name -> reason of the images that are passed over, which a warning says too.
+        The videos, and name -> reason of the images and folders that are passed over, which a warning says too.
 
     Raises:
         UserError: it does not exist.
@@ -96,7 +97,11 @@ def _search(root: Path, folder: Path, found: list[Path], passed: dict[str, str],
     if (real := folder.resolve()) in seen:
         return
     seen.add(real)
-    entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    try:
+        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except PermissionError as error:
+        passed[folder.relative_to(root.parent).as_posix()] = f"This folder cannot be read ({error.strerror})."
+        return
     images, reasons = choose_images(entries)
     if len(images) > 1:
         found.append(folder)

@@ -173,7 +173,8 @@ def _alone(out: Path, overwrite: bool) -> Iterator[None]:
     done = (out / ABOUT).is_file()
     if done and not overwrite:
         raise UserError(f"{str(out)!r} is prepared already: train from it, or allow it to be replaced.", "overwrite")
-    claim_folder(out, overwrite=overwrite or (out / PARTS).is_dir())
+    unfinished = (out / PARTS).is_dir()
+    claim_folder(out, overwrite=overwrite or unfinished, mark=None if unfinished else ABOUT)
     (out / PARTS).mkdir(exist_ok=True)
     try:
         lock = FileLock(out / PARTS / ".lock", timeout=0).acquire()

@@ -9,6 +9,7 @@ from video_ae.preparation.scan import STILL, Scan
 
 SHORTEST = 12  # frames of a segment
 LONGEST = 1024
+MOST_BYTES = 2**29  # of its JPEG files: a segment is in memory as a whole, and in one shard, which counts to 4 GB
 STATIC_FRAMES = 12  # a rest of so many frames is left out, a shorter one is not
 BLACK = 16.0  # mean brightness of 255
 PLAIN = 3.0  # contrast of 255
@@ -40,8 +41,9 @@ def cut_into_segments(scan: Scan) -> tuple[list[list[int]], list[Dropped]]:
     """Shots without their black, plain and static parts and without repeated frames.
 
     A segment is the numbers of its frames in the video, in order; repeated frames are missing, so there may be gaps.
-    Of a static part its first frame stays (it ends the motion before). Segments have `SHORTEST` to `LONGEST` frames;
-    longer shots become several. Every frame of the scan is in exactly one segment or dropped part.
+    Of a static part its first frame stays (it ends the motion before). Segments have `SHORTEST` to `LONGEST` frames,
+    and about `MOST_BYTES` at most; longer shots become several. Every frame of the scan is in exactly one segment or
+    dropped part.
 
     Args:
         scan: of the video.
@@ -60,7 +62,8 @@ def cut_into_segments(scan: Scan) -> tuple[list[list[int]], list[Dropped]]:
         if len(shot) < SHORTEST:
             dropped += _runs(shot, f"a rest of fewer than {SHORTEST} frames")
             continue
-        parts = -(-len(shot) // LONGEST)
+        size = sum(scan.offsets[number + 1] - scan.offsets[number] for number in shot)
+        parts = max(-(-len(shot) // LONGEST), -(-size // MOST_BYTES))
         edges = [round(part * len(shot) / parts) for part in range(parts + 1)]
         segments += [shot[a:b] for a, b in pairwise(edges)]
     for reason in ("black", "plain", "static", "repeated"):

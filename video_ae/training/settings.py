@@ -99,6 +99,14 @@ class OptimizerSettings:
 
     def __post_init__(self) -> None:
         _at_least(0, "optimizer", vars(self), "lr", "weight_decay", "warmup_steps")
+        for name in ("clip_norm", "skip_norm"):
+            if (length := getattr(self, name)) is not None and not length > 0:
+                raise UserError(f"optimizer.{name} is {length}, and a length above 0 is needed, such as 1.0.")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(
+                f"optimizer.betas is {list(self.betas)}, and two shares are needed, 0 or more and below 1, such as "
+                "[0.9, 0.99]."
+            )
         self.halve_at = tuple(self.halve_at)
         if self.halve_at and self.decay_steps is not None:
             raise UserError(

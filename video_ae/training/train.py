@@ -52,6 +52,8 @@ def train(settings: RunSettings, watchers: Sequence[pl.Callback] = ()) -> Path:
         KeyboardInterrupt: it was stopped by Ctrl-C, SIGTERM or SIGUSR1: the checkpoint of the last step has been
             written, and `resume` continues as if nothing had happened.
     """
+    if settings.resume and settings.overwrite:
+        raise UserError("A run is either resumed or replaced: ask for one of them.", "overwrite")
     _check_wandb(settings)
     _end_with_first_rank()
     run = Path(settings.out)
@@ -179,13 +181,22 @@ def _check_out(run: Path, overwrite: bool) -> None:
                 "replaced.",
                 "overwrite",
             )
-        if not (run / CONFIG).is_file():
+        if not _is_run(run):
             raise UserError(f"Only earlier runs are replaced, and {str(run)!r} contains something else.")
     elif run.exists() and not run.is_dir():
         raise UserError(f"{str(run)!r} is a file, and a folder is needed: choose another name.", "out")
     parent = next(path for path in [run, *run.absolute().parents] if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"{str(run)!r} cannot be written: choose a folder that you may write to.", "out")
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether the settings of a run lie in a folder; many programs have a config.yaml, and checkpoints beside it."""
+    try:
+        values = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and {"model", "losses", "trainer"} <= values.keys()
 
 
 @contextmanager
