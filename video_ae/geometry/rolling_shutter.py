@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video_ae.geometry.pinhole import sample
+from video_ae.geometry.pinhole import pixel_centres, sample
 from video_ae.geometry.resize import resize_maps
 from video_ae.geometry.se3 import invert, se3_log
 from video_ae.types import CameraEstimate
@@ -67,7 +67,7 @@ def image_motion(camera: CameraEstimate) -> Float[Tensor, "frame order 2 rows co
     """
     rows, columns = camera.inverse_depth.shape[-2:]
     focal, centre = camera.cameras.intrinsics[:, None, :2], camera.cameras.intrinsics[:, None, 2:]
-    rays = (_pixel_centres(columns, rows).flatten(0, 1).to(focal) - centre) / focal
+    rays = (pixel_centres(rows, columns).flatten(0, 1).to(focal) - centre) / focal
     twists, inverse_depth = camera_motion(camera.cameras.camera_from_world), camera.inverse_depth.flatten(1)
     moving = torch.stack([focal * motion_field(rays, inverse_depth, twist) for twist in twists], 1)
     return moving.mT.unflatten(-1, (rows, columns))
@@ -88,7 +88,7 @@ def as_global_shutter(
         readout: time from the first row to the last, in frame intervals; negative where the last row is read first.
     """
     height, width = frames.shape[-2:]
-    grid, straight = _pixel_centres(width, height).to(motion), torch.empty_like(frames)
+    grid, straight = pixel_centres(height, width).to(motion), torch.empty_like(frames)
     for own, frame, moving in zip(straight, frames, motion, strict=True):
         velocity, acceleration = resize_maps(moving, (width, height)).permute(0, 2, 3, 1)
         # A point that moves along the columns is shown by another row, which is read at another time.
@@ -97,8 +97,3 @@ def as_global_shutter(
         value = sample(frame[None].to(uv), uv[None], "border")[0]
         own.copy_(value if frames.is_floating_point() else value.round())
     return straight
-
-
-def _pixel_centres(columns: int, rows: int) -> Float[Tensor, "rows columns 2"]:
-    y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
-    return torch.stack([x, y], -1)

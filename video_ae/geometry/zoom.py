@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from video_ae.geometry.pinhole import sample
+from video_ae.geometry.pinhole import pixel_centres, sample
 
 _BORDER = 0.02  # of a side, that resizing mixes with what lies beyond
 
@@ -40,7 +40,4 @@ def shown_part(factor: Float[Tensor, "frame"], size: tuple[int, int]) -> Float[T
 
 def _coordinates(width: int, height: int, factor: float, device: torch.device) -> Float[Tensor, "1 height width 2"]:
     """Where an image is looked up, as (u, v) in [0, 1]."""
-    v = (torch.arange(height, device=device) + 0.5) / height
-    u = (torch.arange(width, device=device) + 0.5) / width
-    grid = torch.stack(torch.meshgrid(u, v, indexing="xy"), -1)
-    return ((grid - 0.5) / factor + 0.5)[None]
+    return ((pixel_centres(height, width, device) - 0.5) / factor + 0.5)[None]

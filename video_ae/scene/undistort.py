@@ -9,7 +9,7 @@ from torch import Tensor
 from video_ae.errors import UserError
 from video_ae.formats.camera_file import read_camera_file
 from video_ae.formats.lens import Lens
-from video_ae.geometry.pinhole import sample
+from video_ae.geometry.pinhole import pixel_centres, sample
 from video_ae.types import LensOffset
 from video_ae.videos.base import VideoReader
 
@@ -38,8 +38,9 @@ class UndistortedReader(VideoReader):
         self._reader, self.lens = reader, lens
         self._focal = _full_focal(lens)
         width, height = lens.size
-        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-        uv = lens.project(_rays(torch.stack([x, y], -1).double(), lens.size, self._focal)) / torch.tensor(lens.size)
+        size = torch.tensor(lens.size)
+        pixels = pixel_centres(height, width, dtype=torch.float64) * size
+        uv = lens.project(_rays(pixels, lens.size, self._focal)) / size
         self._uv = uv.float()
 
     @classmethod
@@ -86,9 +87,8 @@ class UndistortedReader(VideoReader):
             maps: of whole frames, of any size, such as masks of what moves.
         """
         rows, columns = maps.shape[-2:]
-        y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
         size = torch.tensor(self.lens.size, dtype=torch.float64)
-        rays = shown = self.lens.rays_without_distortion(torch.stack([x, y], -1).double() * size)
+        rays = shown = self.lens.rays_without_distortion(pixel_centres(rows, columns, dtype=size.dtype) * size)
         for _ in range(_BENDINGS):
             rays = rays - (self.lens.rays_without_distortion(self.lens.project(rays)) - shown)
         uv = (rays * self._focal / size + 0.5).to(maps)
