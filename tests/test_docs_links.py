@@ -112,6 +112,12 @@ def wrong_in(line: str) -> str | None:
     return next((option for option in options if option not in options_of(parser)), None)
 
 
+def test_what_is_checked_below_is_found_in_the_pages() -> None:
+    found = [sum(len(find(prose(page))) for page in PAGES) for find in (LINK.findall, NAMED.findall)]
+    found += [sum(len(find(page)) for page in PAGES) for find in (typed, commands, anchors)]
+    assert min(found) > 80, found
+
+
 @pages
 def test_links_lead_somewhere(page: Path) -> None:
     for picture, link in LINK.findall(prose(page)):

@@ -53,6 +53,7 @@ def test_workers_change_nothing(source: VideoFolder) -> None:
         ]
         for workers in (0, 2)
     ]
+    assert len(batches[0]) == 2
     for alone, together in zip(*batches, strict=True):
         assert alone.frames.shape == (4, 3, 3, 16, 24)
         assert torch.equal(alone.frames, together.frames)
