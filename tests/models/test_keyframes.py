@@ -42,6 +42,11 @@ def test_a_walk_has_a_keyframe_wherever_the_picture_has_moved_on():
     assert choose_keyframes(walk([0.1 * i for i in range(12)]), spacing=0.1) == (0, 2, 4, 6, 8, 10)
 
 
+def test_where_a_camera_moves_fast_every_frame_is_a_keyframe():
+    """A depth map that is rendered from a code a wide step away is torn at the border, where near things pass."""
+    assert choose_keyframes(walk([0.12 * i for i in range(20)])) == tuple(range(20))
+
+
 def test_a_camera_that_comes_back_needs_no_new_keyframe():
     assert choose_keyframes(walk([0.0, 0.2, 0.4, 0.2, 0.0]), spacing=0.25) == (0, 2)
 
@@ -200,12 +205,6 @@ def test_a_widened_camera_sees_the_same_pixels_inside_a_margin():
     wide_pixel = project(point, wide.intrinsics[0]) * torch.tensor([width, height])
     margin = MARGIN * torch.tensor([100.0, 80.0])
     torch.testing.assert_close(wide_pixel, narrow_pixel + margin, atol=1e-3, rtol=0)
-
-
-def test_a_fast_walk_has_one_keyframe_in_two_frames_at_most():
-    keyframes = choose_keyframes(walk([0.12 * i for i in range(60)]), spacing=0.08)
-    assert 20 <= len(keyframes) <= 30
-    assert max(b - a for a, b in itertools.pairwise(keyframes)) <= 3
 
 
 def test_a_long_walk_has_so_many_keyframes_at_most():

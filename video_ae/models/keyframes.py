@@ -9,7 +9,7 @@ from video_ae.geometry.trajectories import spread_frames
 from video_ae.renderers.base import Renderer
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene
 
-FRAMES_PER_KEYFRAME, LEAST_BOUND, MOST_KEYFRAMES = 2, 8, 200  # no more keyframes than one in so many frames; memory
+MOST_KEYFRAMES = 200  # for the sake of memory
 FEWEST_CODES, MOST_CODES = 2, 5  # that render one view: more only where these leave some of it unseen
 UNSEEN_SHARE = 0.005  # of a view's pixels that may stay unseen
 CONTEXT_RANGE = (0.02, 0.20)  # image widths between a keyframe and the contexts that give it parallax
@@ -23,12 +23,11 @@ def choose_keyframes(estimate: CameraEstimate, spacing: float = 0.08) -> tuple[i
 
     Args:
         estimate: cameras of the clip.
-        spacing: image widths that the scene moves from one keyframe to the next. It grows as far as needed to keep to
-            one keyframe in two frames (at least eight) and to 200 in all, so that fast and long walks stay affordable.
+        spacing: image widths that the scene moves from one keyframe to the next: where a camera moves fast, every frame
+            is a keyframe. It grows as far as needed to keep to 200 in all, so that long walks stay affordable.
     """
     displacement = viewpoint_distance(estimate.cameras, estimate.median_inverse_depth, estimate.cameras)
-    most = min(MOST_KEYFRAMES, max(LEAST_BOUND, len(estimate) // FRAMES_PER_KEYFRAME))
-    while len(keyframes := _spaced(displacement, spacing)) > most:
+    while len(keyframes := _spaced(displacement, spacing)) > MOST_KEYFRAMES:
         spacing *= 1.2
     return tuple(keyframes) if len(keyframes) > 1 else (len(estimate) // 2,)
 
