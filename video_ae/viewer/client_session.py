@@ -39,6 +39,7 @@ class ClientSession:
         self._points_handle: viser.PointCloudHandle | None = None
         self._path: viser.FrameHandle | None = None
         self._rendered = threading.Event()  # whether a fine rendering was sent
+        self._gone = False
 
     def start(self, contents: Contents) -> None:
         """Shows the page for the first time, and follows the client's camera from then on.
@@ -49,11 +50,17 @@ class ClientSession:
             contents: what is shown.
         """
         self._add_page(contents)
-        self._rendered.wait(LONGEST_WAIT)
-        self._client.gui.add_html(REMOVAL)
-        self._add_cameras()
         self._client.camera.on_update(lambda _: self._moved())
         self._moved()
+        self._rendered.wait(LONGEST_WAIT)
+        if not self._gone:
+            self._client.gui.add_html(REMOVAL)
+            self._add_cameras()
+
+    def leave(self) -> None:
+        """The client is gone: nothing more is sent."""
+        self._gone = True
+        self._rendered.set()
 
     def show(self, contents: Contents) -> None:
         """Builds the page anew, after the reconstruction was replaced.

@@ -111,7 +111,9 @@ class Viewer:
     def _leave(self, client: viser.ClientHandle) -> None:
         self._worker.remove(client.client_id)
         with self._lock:
-            self._sessions.pop(client.client_id, None)
+            session = self._sessions.pop(client.client_id, None)
+        if session is not None:
+            session.leave()
 
     def _deliver(self, request: RenderRequest, image: np.ndarray) -> None:
         if request.client == NOBODY:
