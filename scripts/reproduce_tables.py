@@ -6,8 +6,9 @@
 Each run is one `video-ae evaluate` command with one thread; `--jobs` of them run side by side. A run that is complete
 in `--out` is not repeated. With `--keep-peers` COLMAP, which takes most of the time, is not run: its rows stay those of
 docs/results, and `settings.peers_commit` says of which commit. At the end docs/results/*.json and the tables of
-README.md and docs/*.md follow. Without `--real` and `--phone` only the walk-throughs, which are part of the project,
-are measured.
+README.md and docs/*.md follow. Without `--real` and `--phone` only the walk-throughs are measured: those that are part
+of the project, and walks through the same maps at 640x480, which are rendered into `--out` first (that needs vizdoom:
+`pip install -e '.[walkthroughs]'`).
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 from video_ae.losses.vgg import HOW_TO_GET_THEM, find_vgg16_with_heads
@@ -49,6 +51,9 @@ WALKTHROUGHS = {
     "walkthroughs_transfer": ["transfer", *FEED_FORWARD],
     "walkthroughs_published_protocol": ["paper", "--weights", PAPER],
 }
+# Walks that are too large for the project; data are what `scripts/render_walkthroughs.py` makes of these words.
+RENDERED = {"walkthroughs_held_out_640x480": WALKTHROUGHS["walkthroughs_held_out"]}
+RENDERED_WALKS = ["--split", "test", "--clips", "6", "--size", "640x480", "--frames", "25"]
 HARD = {"hard": ["hard", "--peers"], "slow": ["hard"], "rates": ["hard", "--peers"]}  # folders of the same names
 PHONE = {"phone": ["phone", "--peers"]}  # clips of phones, of which nothing is part of the project
 DOCUMENTS = ["README.md", "docs/results.md", "docs/experiments.md"]
@@ -90,6 +95,24 @@ def run(name: str, words: list[str], data: Path, out: Path) -> float:
     return seconds
 
 
+def render_walks(out: Path) -> None:
+    """Renders the walks of `RENDERED`, unless they are complete.
+
+    Args:
+        out: folder for them.
+
+    Raises:
+        SystemExit: when rendering fails.
+    """
+    if out.is_dir():
+        return
+    partial = out.with_name(f"{out.name}.partial")
+    script = ROOT / "scripts" / "render_walkthroughs.py"
+    if subprocess.run([sys.executable, str(script), *RENDERED_WALKS, "--out", str(partial)]).returncode:
+        raise SystemExit(f"the walks of {', '.join(RENDERED)} could not be rendered")
+    partial.rename(out)
+
+
 def keep_peers(result: Path, before: Path) -> None:
     """Gives a result that was measured without peers those of an earlier one of the same clips.
 
@@ -122,11 +145,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs side by side (default: 2)")
     parser.add_argument("--phone", type=_absolute, metavar="ROOT", help="the clips of phones (docs/evaluation.md)")
     parser.add_argument("--keep-peers", action="store_true", help="the rows of COLMAP stay as they are, it is not run")
-    known = REAL | FULL_SIZE | WALKTHROUGHS | HARD | PHONE
+    known = REAL | FULL_SIZE | RENDERED | WALKTHROUGHS | HARD | PHONE
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(known)}")
     given = parser.parse_args()
+    out = given.out.absolute()
+    rendered = out / "walks_640x480"
     runs = [(name, words, given.real) for name, words in REAL.items()] if given.real else []
     runs += [(name, words, given.real.parent / "full_size") for name, words in FULL_SIZE.items()] if given.real else []
+    runs += [(name, words, Path(os.path.relpath(rendered, ROOT))) for name, words in RENDERED.items()]
     runs += [(name, words, Path("data/walkthroughs/test")) for name, words in WALKTHROUGHS.items()]
     runs += [(name, words, Path("data/walkthroughs", name)) for name, words in HARD.items()]
     runs += [(name, words, given.phone) for name, words in PHONE.items()] if given.phone else []
@@ -136,11 +162,14 @@ def main() -> None:
     with_peers = [name for name, words, _ in runs if "--peers" in words] if given.keep_peers else []
     runs = [(name, [w for w in words if name not in with_peers or w != "--peers"], data) for name, words, data in runs]
     perceptual = [name for name, words, _ in runs if words[0] in SCORES_PICTURES and "--no-perceptual" not in words]
+    if any(name in RENDERED for name, *_ in runs) and not rendered.is_dir() and find_spec("vizdoom") is None:
+        parser.error(f"{next(iter(RENDERED))} renders walks first: pip install -e '.[walkthroughs]'")
     if perceptual and find_vgg16_with_heads() is None:
         parser.error(f"{perceptual[0]} has columns of LPIPS, whose weights are not here: {HOW_TO_GET_THEM}.")
-    out = given.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
+    if any(name in RENDERED for name, *_ in runs):
+        render_walks(rendered)
     with ThreadPoolExecutor(given.jobs) as pool:
         seconds = list(pool.map(lambda entry: run(*entry, out), runs))
     for name in with_peers:

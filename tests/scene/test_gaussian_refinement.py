@@ -97,6 +97,11 @@ def test_gaussians_grow_as_far_as_they_may_in_the_frames_and_shrink_outside_of_t
     assert refined.scale[outside].max() < 0.6 * disturbed(wall()).scale[~inside(disturbed(wall()))].max()
 
 
+def test_no_gaussian_fills_a_frame(frames):
+    fog = refined_gaussians(replace(wall(), scale=torch.full((300, 3), 2.0)), list(frames), cameras(), 60)
+    assert fog.scale[inside(fog)].max() < 0.15 * 3.5  # they are at most 3.5 away from the nearest camera
+
+
 def test_the_start_stays_where_frames_see_none_of_it(frames):
     start = replace(wall(), centres=-wall().centres)
     assert refined_gaussians(start, list(frames), cameras(), 20) is start

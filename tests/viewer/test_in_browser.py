@@ -125,6 +125,19 @@ def test_it_shows_something_and_moving_changes_it(page, viewer):
     assert changed(start, moved) > 3
 
 
+def test_a_picture_of_the_scene_is_there_before_anything_runs(browser, page, viewer):
+    until(lambda: page.locator("#first-image").count() == 0)  # it was, and the browser draws by now
+    page.get_by_role("checkbox", name="Cameras").click()
+    loaded = settle(page)
+    without_scripts = browser.new_context(java_script_enabled=False, viewport=PAGE)
+    first = without_scripts.new_page()
+    first.goto(f"http://127.0.0.1:{viewer.port}")
+    below = slice(200, None)  # of the note on slow graphics
+    assert changed(shot(first)[below], loaded[below]) < 10
+    assert shot(first)[below].std() > 15
+    without_scripts.close()
+
+
 def test_a_click_on_a_camera_goes_there(page, viewer):
     session = session_of(viewer)
     before = settle(page)
@@ -148,7 +161,7 @@ def test_controls_show_and_hide(page, viewer):
     without = shot(page)
     assert changed(with_rendering, without) > 3
     page.get_by_role("checkbox", name="Points").click()
-    until(lambda: session._points_handle.visible)
+    until(lambda: session._points_handle is not None)
     time.sleep(1)
     assert changed(without, shot(page)) > 1
 

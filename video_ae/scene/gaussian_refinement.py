@@ -6,8 +6,8 @@ of steps are enough. Many of those lie behind others, where no frame sees them: 
 cheaper. Behind all of them lies another colour in each step, or they would leave holes where frames are dark, which
 viewers show in the colour of their page. What reaches over the border of all frames is held by nothing there, and would
 stand about the room as beams and fog when it is seen from elsewhere: Gaussians grow to a multiple of what they start
-with at most, and those outside of all frames shrink. Some frames are kept out, and say which state was the best
-one: it is never worse than the start.
+with at most, and to a part of their distance; those outside of all frames shrink. Some frames are kept out, and say
+which state was the best one: it is never worse than the start.
 """
 
 import math
@@ -35,6 +35,7 @@ _LAST_RATE = 0.01  # of the first one
 _BETAS = 0.9, 0.99  # of Adam: 0.999 remembers the large gradients of the start for all of some hundred steps
 _PRUNED_AT, _LEAST_PIXELS = (0.05, 0.4), 0.1  # parts of the steps; pixels that a Gaussian fills in one of the frames
 _LARGEST, _LARGEST_OUTSIDE = 4.0, 0.5  # of a Gaussian's widest scale at the start; of one whose centre is in no frame
+_LARGEST_SEEN = 0.15  # of the distance to the nearest camera that sees its centre
 _BORDER_STEPS = 25  # between two looks at which these are
 _DISSIMILARITY = 0.2  # share of the loss
 _OPACITY_RANGE = (1e-4, 0.9999)
@@ -74,14 +75,22 @@ class _Parameters:
         self.scales.copy_(torch.minimum(self.scales, limits[:, None]))
 
     @torch.no_grad()
-    def in_a_frame(self, cameras: Cameras) -> Bool[Tensor, "gaussian"]:
-        """Whether some camera sees the centre."""
-        seen = torch.zeros(len(self.centres), dtype=torch.bool, device=self.centres.device)
+    def least_distance(self, cameras: Cameras) -> Float[Tensor, "gaussian"]:
+        """To the nearest camera that sees the centre; infinite where none does."""
+        least = torch.full_like(self.opacities, math.inf)
         for pose, intrinsics in zip(cameras.camera_from_world, cameras.intrinsics, strict=True):
             local = transform(pose.to(self.centres), self.centres)
             uv = project(local, intrinsics.to(self.centres).expand(len(local), 4))
-            seen |= (local[:, 2] > 0) & (uv > 0).all(-1) & (uv < 1).all(-1)
-        return seen
+            seen = (local[:, 2] > 0) & (uv > 0).all(-1) & (uv < 1).all(-1)
+            least = torch.where(seen, torch.minimum(least, local.norm(dim=-1)), least)
+        return least
+
+    @torch.no_grad()
+    def scale_limits(self, widest: Float[Tensor, "gaussian"], cameras: Cameras) -> Float[Tensor, "gaussian"]:
+        """Logarithms of the scales to which Gaussians may grow, from their widest scales at the start."""
+        distance = self.least_distance(cameras)
+        inside = torch.minimum(_LARGEST * widest, _LARGEST_SEEN * distance)
+        return torch.where(distance.isfinite(), inside, _LARGEST_OUTSIDE * widest).log()
 
     def render(
         self, camera: Cameras, size: tuple[int, int], background: Float[Tensor, "3"]
@@ -151,7 +160,7 @@ def refined_gaussians(
             group["lr"] = group["initial_lr"] * _rate(step / steps)
         optimizer.step()
         if step % _BORDER_STEPS == 0 or len(limits) != len(widest):
-            limits = (widest * torch.where(parameters.in_a_frame(cameras), _LARGEST, _LARGEST_OUTSIDE)).log()
+            limits = parameters.scale_limits(widest, cameras)
         parameters.limit_scales(limits)
         if (step + 1) % _LOOK == 0 or step + 1 == steps:
             now = _error(parameters, frames, cameras, validated)

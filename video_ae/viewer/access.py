@@ -85,12 +85,15 @@ def refusal(request: Request, token: str, host: str) -> str | None:
 
 
 @contextmanager
-def guarded_servers(token: str, host: str) -> Iterator[list[Any]]:
+def guarded_servers(
+    token: str, host: str, change: Callable[[Response], Response] = lambda response: response
+) -> Iterator[list[Any]]:
     """Servers that viser opens meanwhile refuse requests as `refusal` says: viser itself has no place to ask.
 
     Args:
         token: of the page, empty for none.
         host: address that is served on.
+        change: of each response to a request that is not refused.
 
     Yields:
         A list of the servers that were opened and guarded.
@@ -102,7 +105,8 @@ def guarded_servers(token: str, host: str) -> Iterator[list[Any]]:
             reason = refusal(request, token, host)
             if reason is not None:
                 return connection.respond(HTTPStatus.FORBIDDEN, reason)
-            return process_request(connection, request)
+            response = process_request(connection, request)
+            return None if response is None else change(response)
 
         opened.append(serve(*args, process_request=process, **options))
         return opened[-1]

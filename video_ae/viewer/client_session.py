@@ -10,12 +10,15 @@ from video_ae.errors import UserError
 from video_ae.geometry.trajectories import frustum_scale, spread_frames
 from video_ae.viewer.contents import DOWNLOADS, Contents, describe_contents, download, shown_points
 from video_ae.viewer.drawing import POINT_SIZE, draw_cameras, draw_points
+from video_ae.viewer.first_image import REMOVAL
 from video_ae.viewer.render_timing import RenderRequest
 from video_ae.viewer.render_worker import RenderWorker
 from video_ae.viewer.views import CameraFollow, View, as_array, frame_at, view_of_camera
 from video_ae.viewer.viser_splats import draw_splats
 
 MOST_FRUSTA = 60
+MOST_ASPECT = 20  # nothing is rendered for pages that are wider, or higher
+LONGEST_WAIT = 2.0  # seconds that cameras wait for the first images, for instance while many others are rendered
 
 
 class ClientSession:
@@ -33,37 +36,58 @@ class ClientSession:
         self._playing: tuple[int, float] | None = None  # frame and time at which playback started
         self._view: View | None = None
         self._splats_handle: viser.GaussianSplatHandle | None = None
+        self._points_handle: viser.PointCloudHandle | None = None
+        self._path: viser.FrameHandle | None = None
+        self._rendered = threading.Event()  # whether a fine rendering was sent
+        self._gone = False
 
     def start(self, contents: Contents) -> None:
         """Shows the page for the first time, and follows the client's camera from then on.
 
+        Renderings come first: a browser without a graphics card takes a second for the cameras.
+
         Args:
             contents: what is shown.
         """
-        self.show(contents)
+        self._add_page(contents)
         self._client.camera.on_update(lambda _: self._moved())
+        self._moved()
+        self._rendered.wait(LONGEST_WAIT)
+        if not self._gone:
+            self._client.gui.add_html(REMOVAL)
+            self._add_cameras()
+
+    def leave(self) -> None:
+        """The client is gone: nothing more is sent."""
+        self._gone = True
+        self._rendered.set()
 
     def show(self, contents: Contents) -> None:
-        """Builds the page, for the first time or after the reconstruction was replaced.
+        """Builds the page anew, after the reconstruction was replaced.
 
         Args:
             contents: what is shown.
         """
+        self._add_page(contents)
+        self._add_cameras()
+
+    def _add_page(self, contents: Contents) -> None:
         with self._lock, self._client.atomic():
             self._contents, self._playing, self._splats_handle = contents, None, None
+            self._points_handle = self._path = None
             self._client.scene.reset()
             self._client.gui.reset()
-            self._client.scene.set_up_direction("-y")
-            self._client.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
-            cameras, depth = contents.reconstruction.cameras, contents.reconstruction.scene_depth
-            self._scale = frustum_scale(cameras, depth)
+            self._scale = frustum_scale(contents.reconstruction.cameras, contents.reconstruction.scene_depth)
             self._add_controls()
-            self._draw_points()
-            numbers = spread_frames(len(contents), MOST_FRUSTA)
-            self._path = draw_cameras(self._client.scene, cameras, contents.frames, numbers, self._scale, self.go_to)
-            self._update_cameras()
         self._worker.remove(self._client.client_id)  # so that the same view of another scene is rendered anew
         self._moved()
+
+    def _add_cameras(self) -> None:
+        with self._lock, self._client.atomic():
+            contents = self._contents
+            numbers, cameras = spread_frames(len(contents), MOST_FRUSTA), contents.reconstruction.cameras
+            self._path = draw_cameras(self._client.scene, cameras, contents.frames, numbers, self._scale, self.go_to)
+            self._update_cameras()
 
     def notify(self, title: str, text: str) -> None:
         """Shows a note for ten seconds.
@@ -123,6 +147,8 @@ class ClientSession:
                     return
                 self._splats_handle.visible = False
             self._client.scene.set_background_image(image, format="jpeg", jpeg_quality=90)
+        if request.fine:
+            self._rendered.set()
 
     def _add_controls(self) -> None:
         gui, contents = self._client.gui, self._contents
@@ -205,10 +231,13 @@ class ClientSession:
     def _moved(self) -> None:
         """The client looks elsewhere, or the page has changed its size."""
         camera = self._client.camera
+        width, height = camera.image_width, camera.image_height
+        if not 0 < width <= MOST_ASPECT * height or height > MOST_ASPECT * width:  # a tab in the background has no size
+            return
         with self._lock:
             w, qx, qy, qz = map(float, camera.wxyz)
             x, y, z = map(float, camera.position)
-            view = View((w, qx, qy, qz), (x, y, z), float(camera.fov), float(camera.aspect))
+            view = View((w, qx, qy, qz), (x, y, z), float(camera.fov), width / height)
             if view != self._view:
                 self._show_splats()
             self._view = view
@@ -221,15 +250,22 @@ class ClientSession:
 
     def _update_cameras(self) -> None:
         """Hides them while the client follows one: each stands right in front of the one behind it."""
-        self._path.visible = self._cameras.value and self._follow is None
+        if self._path is not None:
+            self._path.visible = self._cameras.value and self._follow is None
 
     def _draw_points(self) -> None:
+        """Points are sent when they are first asked for: there are megabytes of them."""
+        if self._points_handle is None and not self._points.value:
+            return
         points, colours = shown_points(self._contents.points, self._colouring.value, self._least.value)
         self._points_handle = draw_points(self._client.scene, points, colours, self._point_size(), self._points.value)
 
     def _restyle_points(self) -> None:
-        self._points_handle.visible = self._points.value
-        self._points_handle.point_size = self._point_size()
+        if self._points_handle is None:
+            self._draw_points()
+        else:
+            self._points_handle.visible = self._points.value
+            self._points_handle.point_size = self._point_size()
 
     def _point_size(self) -> float:
         return POINT_SIZE * self._contents.reconstruction.scene_depth * self._size.value

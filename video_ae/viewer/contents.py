@@ -80,7 +80,7 @@ def load_contents(directory: Path, device: str = "auto") -> Contents:
 
 def _frames(path: Path, count: int) -> UInt8[Tensor, "frame 3 height width"]:
     """The left half of the video that shows the input beside the rendering."""
-    reader = open_video(path)
+    reader = open_video(path, "pyav")  # the others take a second longer to import
     if len(reader) != count:
         raise UserError(f"{str(path)!r} has {len(reader)} frames and not {count}: reconstruct the video again.")
     width, height = reader.image_size

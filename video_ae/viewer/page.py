@@ -11,7 +11,8 @@ import viser
 from video_ae.errors import UserError
 from video_ae.types import Cameras
 from video_ae.viewer.access import guarded_servers, is_loopback
-from video_ae.viewer.views import start_view
+from video_ae.viewer.first_image import ASPECT, FirstImage
+from video_ae.viewer.views import View, start_view, view_towards
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
@@ -30,7 +31,16 @@ class PortInUse(UserError):
 
 
 class Page(viser.ViserServer):
-    """viser's server, without its button that would publish the page through somebody else's computer."""
+    """viser's server, without its button that would publish the page through somebody else's computer.
+
+    Args:
+        host, port, label: as of viser's server.
+        first_image: what is seen while the page loads.
+    """
+
+    def __init__(self, host: str, port: int, label: str, first_image: FirstImage) -> None:
+        self.first_image = first_image
+        super().__init__(host=host, port=port, label=label, verbose=False)
 
     def request_share_url(self, verbose: bool = True) -> str | None:
         """Publishes nothing and returns None.
@@ -57,8 +67,16 @@ def open_page(host: str, port: int, title: str, token: str = "") -> Page:
     if not 0 <= port <= 65535:
         raise UserError(f"The port {port} is not possible: give a number from 1 to 65535.", argument="port")
     _check_free(host, port)
-    with redirect_stdout(io.StringIO()), guarded_servers(token, host) as servers:  # without the banners of viser
-        page = Page(host=host, port=port, label=title, verbose=False)
+    image = FirstImage()
+    with (
+        redirect_stdout(io.StringIO()),  # without the banners of viser
+        guarded_servers(token, host, image.added_to) as servers,
+    ):
+        page = Page(host, port, title, image)
+    page.gui.configure_theme(show_logo=False, show_share_button=False)
+    # Nothing on the page is lit, but a browser without a graphics card would take a second for lights and shadows.
+    page.scene.configure_default_lights(False)
+    page.scene.configure_environment_map(None)
     assert servers, f"viser {viser.__version__} opens its server in a way that is not guarded"
     if port and page.get_port() != port:  # another program was faster, and viser went on to the next port
         close_page(page)
@@ -76,17 +94,22 @@ def close_page(page: Page) -> None:
         page.stop()
 
 
-def set_start(page: Page, cameras: Cameras, depth: float) -> None:
+def set_start(page: Page, cameras: Cameras, depth: float) -> View:
     """Sets the view that new clients start from, with -y as up.
 
     Args:
         page: of `open_page`.
         cameras: the path that is seen from there.
         depth: a typical depth of the scene.
+
+    Returns:
+        What the page's first image must show.
     """
-    camera = page.initial_camera
-    camera.position, camera.look_at = start_view(cameras, depth)  # type: ignore[assignment]
+    camera, (position, target) = page.initial_camera, start_view(cameras, depth)
+    camera.position, camera.look_at = position, target  # type: ignore[assignment]
     camera.up = (0.0, -1.0, 0.0)  # type: ignore[assignment]
+    page.scene.set_up_direction("-y")
+    return view_towards(position, target, camera.fov, ASPECT)
 
 
 def _check_free(host: str, port: int) -> None:

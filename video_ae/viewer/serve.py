@@ -18,6 +18,7 @@ from video_ae.viewer.render_timing import RenderRequest
 from video_ae.viewer.render_worker import RenderWorker
 
 PLAYBACK_SECONDS = 1 / 30  # between two updates of playback
+NOBODY = -1  # the number of no client
 WATCH_SECONDS = 1.0  # between two checks whether the folder was replaced
 
 
@@ -93,7 +94,9 @@ class Viewer:
 
     def _set_start(self) -> None:
         shown = self._contents.reconstruction
-        set_start(self._page, shown.cameras, shown.scene_depth)
+        start = set_start(self._page, shown.cameras, shown.scene_depth)
+        self._worker.remove(NOBODY)  # so that the same view of another scene is rendered anew
+        self._worker.set_view(NOBODY, start)
 
     def _all_sessions(self) -> list[ClientSession]:
         with self._lock:
@@ -108,9 +111,14 @@ class Viewer:
     def _leave(self, client: viser.ClientHandle) -> None:
         self._worker.remove(client.client_id)
         with self._lock:
-            self._sessions.pop(client.client_id, None)
+            session = self._sessions.pop(client.client_id, None)
+        if session is not None:
+            session.leave()
 
     def _deliver(self, request: RenderRequest, image: np.ndarray) -> None:
+        if request.client == NOBODY:
+            self._page.first_image.set(image)
+            return
         with self._lock:
             session = self._sessions.get(request.client)
         if session is not None:

@@ -169,11 +169,9 @@ def draw_snapshot(page: Page, latest: Snapshot) -> None:
     """
     with page.atomic():
         page.gui.reset()
-        page.gui.configure_theme(show_logo=False, show_share_button=False)
         page.gui.add_markdown(f"**Step {latest.step}**: the first validation clip")
         both = as_array(torch.cat([latest.target, latest.rendering], -1))
         page.gui.add_image(both, label="frame, and what the model makes of it")
-        page.scene.set_up_direction("-y")
         if latest.cameras is None:
             page.gui.add_markdown("This model has no cameras that could be drawn.")
             return

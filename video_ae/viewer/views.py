@@ -83,6 +83,26 @@ def start_view(cameras: Cameras, depth: float) -> tuple[Vector, Vector]:
     return _vector(first[:3, 3] + back), _vector(ahead)
 
 
+def view_towards(position: Vector, target: Vector, fov: float, aspect: float) -> View:
+    """The view that has a point in its middle, with -y as up.
+
+    Args:
+        position: centre of the camera in the world.
+        target: the point, not above or below it.
+        fov: vertical field of view in radians.
+        aspect: width / height.
+
+    >>> view_towards((1.0, 0.0, 0.0), (1.0, 0.0, 5.0), 1.0, 2.0).wxyz
+    (1.0, 0.0, 0.0, 0.0)
+    """
+    forward = torch.nn.functional.normalize(torch.tensor(target).double() - torch.tensor(position).double(), dim=0)
+    right = torch.linalg.cross(torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), forward)
+    right = torch.nn.functional.normalize(right, dim=0)
+    rotation = torch.stack([right, torch.linalg.cross(forward, right), forward], 1)
+    x, y, z, w = quaternion_from_rotation(rotation).tolist()
+    return View((w, x, y, z), position, fov, aspect)
+
+
 @dataclass(frozen=True)
 class CameraFollow:
     """A client whose view was set to a camera of the path. Earlier positions are still reported until it arrives.
