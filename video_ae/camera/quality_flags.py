@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from video_ae.camera.base import Frames
-from video_ae.camera.covariance import typical_lost_cost
-from video_ae.camera.problem import Correspondences, SceneState
+from video_ae.camera.covariance import explained_part, typical_lost_cost
+from video_ae.camera.problem import Correspondences, SceneState, Submap
 from video_ae.camera.reprojection import frame_fit
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.covisibility import covisible_fraction
@@ -14,7 +14,7 @@ from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate
 
 NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
-MISFIT, UNSURE_FOCAL, FLAT = "poor fit", "focal length", "flat scene"
+MISFIT, DOUBTFUL, UNSURE_FOCAL, FLAT = "poor fit", "doubtful fit", "focal length", "flat scene"
 _NAMED = 3  # frames that a note names
 
 
@@ -45,6 +45,22 @@ def solver_notes(state: SceneState, matches: Correspondences, size: int) -> tupl
             "and how far things are is a guess"
         )
     return tuple(notes)
+
+
+def fit_notes(solved: Submap) -> tuple[str, ...]:
+    """The frames that a still scene explains no better than it explains those of lost clips, where no note says so of
+    all of them.
+
+    Args:
+        solved: all frames of a clip.
+    """
+    doubtful = (explained_part(solved) < THRESHOLDS.doubtful_fit).nonzero()[:, 0].tolist()
+    if not doubtful or is_guess(solved.notes) or misfits(solved.notes):
+        return ()
+    return (
+        f"{DOUBTFUL}: no camera that moves through a still scene explains {_listed(doubtful)} well, so the path there, "
+        "and where few frames fit better all of it, may be wrong",
+    )
 
 
 def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:

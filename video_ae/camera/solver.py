@@ -36,7 +36,7 @@ from video_ae.camera.moving_objects import (
 from video_ae.camera.problem import (
     Submap,
 )
-from video_ae.camera.quality_flags import clip_notes, is_guess, misfits
+from video_ae.camera.quality_flags import clip_notes, fit_notes, is_guess, misfits
 from video_ae.camera.registration import register_frames
 from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.trajectory_subspace import trajectory_errors
@@ -302,5 +302,5 @@ def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:
         solved.state.inverse_depth.unflatten(1, (solved.grid.rows, solved.grid.columns)),
         solved.confidence,
         error_covariance(solved),
-        solved.notes,
+        (*solved.notes, *fit_notes(solved)),
     )

@@ -2,7 +2,8 @@
 
 A solution with one focal length takes a zoom for a walk ahead. Its path is bent, yet it predicts well enough where
 points are seen for a step of Newton's method, in which each frame has a focal length of its own, to go most of the way.
-Frames are then shown as at one focal length, solved anew, and so on. Where nothing zooms it gains next to nothing.
+Frames are then shown as at one focal length, solved anew, and so on. Where nothing zooms it gains next to nothing. Of a
+lost scene it can gain much: a zoom is believed only where the scene is not lost with it.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from video_ae.camera.correction_fit import correction_system
+from video_ae.camera.covariance import typical_lost_cost
 from video_ae.camera.problem import Correspondences, Priors, SceneState, Submap
 from video_ae.camera.reprojection import linearise, match_costs
 from video_ae.geometry.zoom import magnified
@@ -60,6 +62,11 @@ class SolvedClip:
         costs = [match_costs(one.state, one.matches)[one.matches.reliable] for one in self.parts]
         return torch.cat(costs).mean().item()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether matches cost as much as those of lost clips."""
+        return self.cost > typical_lost_cost(min(self.whole.grid.width, self.whole.grid.height))
+
 
 def follow_zoom(
     first: SolvedClip, solve: Callable[[Float64[Tensor, "frame"], SolvedClip | None], SolvedClip]
@@ -82,7 +89,7 @@ def follow_zoom(
     for _ in range(_ROUNDS):
         zoom = zoom + zoom_change(solved.parts)
         solved = solve(zoom, solved)
-    return zoom + zoom_change(solved.parts), solved.whole
+    return None if solved.is_lost else (zoom + zoom_change(solved.parts), solved.whole)
 
 
 def predicted_gain(part: SolvedPart) -> float:
