@@ -1,8 +1,11 @@
 """Notes for people: what could not be determined and why, a flag and a sentence each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from video_ae.camera.base import Frames
 from video_ae.camera.covariance import explained_part, typical_lost_cost
@@ -15,6 +18,7 @@ from video_ae.types import CameraEstimate
 
 NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
 MISFIT, DOUBTFUL, UNSURE_FOCAL, FLAT = "poor fit", "doubtful fit", "focal length", "flat scene"
+EITHER = "zoom or path"
 _NAMED = 3  # frames that a note names
 
 
@@ -61,6 +65,23 @@ def fit_notes(solved: Submap) -> tuple[str, ...]:
         f"{DOUBTFUL}: no camera that moves through a still scene explains {_listed(doubtful)} well, so the path there, "
         "and where few frames fit better all of it, may be wrong",
     )
+
+
+def undecided(estimate: CameraEstimate, zoom: Float64[Tensor, "frame"]) -> CameraEstimate:
+    """Cameras of one focal length with the note that another explanation stands beside them, and half the confidence.
+
+    Args:
+        estimate: the cameras of a whole clip.
+        zoom: logarithm of each frame's focal length over that of all, by the other explanation.
+    """
+    change = zoom.diff().abs().cumsum(0)
+    begin, end = (int((change > part * change[-1]).float().argmax()) for part in (0.1, 0.9))
+    note = (
+        f"{EITHER}: a focal length that changes by {100 * (zoom.max() - zoom.min()).expm1():.0f} %, most of it in "
+        f"frames {begin} to {end + 1}, would explain the images about as well as this path does; do not trust it "
+        "unless you know that nobody zoomed"
+    )
+    return replace(estimate, confidence=estimate.confidence / 2, notes=(*estimate.notes, note))
 
 
 def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:

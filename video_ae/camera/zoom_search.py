@@ -3,7 +3,8 @@
 A solution with one focal length takes a zoom for a walk ahead. Its path is bent, yet it predicts well enough where
 points are seen for a step of Newton's method, in which each frame has a focal length of its own, to go most of the way.
 Frames are then shown as at one focal length, solved anew, and so on. Where nothing zooms it gains next to nothing. Of a
-lost scene it can gain much: a zoom is believed only where the scene is not lost with it.
+lost scene it can gain much: a zoom is believed only where the scene is not lost with it. Where the step predicts a gain
+and the new solution does not bear it out, it stays open whether something zoomed.
 """
 
 from collections.abc import Callable
@@ -68,10 +69,23 @@ class SolvedClip:
         return self.cost > typical_lost_cost(min(self.whole.grid.width, self.whole.grid.height))
 
 
+@dataclass(frozen=True)
+class FollowedZoom:
+    """A focal length that may change within a clip.
+
+    Args:
+        zoom: logarithm of that of each frame, up to a constant.
+        solved: the frames without that zoom; None where it is not believed, but not ruled out either.
+    """
+
+    zoom: Float64[Tensor, "frame"]
+    solved: Submap | None
+
+
 def follow_zoom(
     first: SolvedClip, solve: Callable[[Float64[Tensor, "frame"], SolvedClip | None], SolvedClip]
-) -> tuple[Float64[Tensor, "frame"], Submap] | None:
-    """The logarithm of each frame's focal length up to a constant, and the frames solved without that zoom.
+) -> FollowedZoom | None:
+    """The zoom of the solved frames.
 
     Args:
         first: of the frames as they are.
@@ -85,11 +99,11 @@ def follow_zoom(
     zoom = zoom_change(first.parts)
     solved = solve(zoom, None)
     if not solved.cost < _BETTER * first.cost:
-        return None
+        return FollowedZoom(zoom, None)
     for _ in range(_ROUNDS):
         zoom = zoom + zoom_change(solved.parts)
         solved = solve(zoom, solved)
-    return None if solved.is_lost else (zoom + zoom_change(solved.parts), solved.whole)
+    return FollowedZoom(zoom + zoom_change(solved.parts), None if solved.is_lost else solved.whole)
 
 
 def predicted_gain(part: SolvedPart) -> float:
