@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from video_ae.camera import lens_search
 from video_ae.camera import solver as camera_solver
 from video_ae.camera.bundle_adjustment import minimise
 from video_ae.camera.clip_solving import ClipSolving, Solution
@@ -118,6 +119,20 @@ def test_a_radial_coefficient_that_no_phone_has_is_not_believed():
 def test_matches_that_are_merely_wrong_make_no_lens():
     state, matches, priors = seen_through(torch.zeros(3), noise=1.0)
     assert search_lens(state, replace(matches), priors, FreeParameters(), SIZE) is None
+
+
+def test_a_lens_that_saves_no_more_than_noise_would_is_not_believed(monkeypatch):
+    given = (*seen_through(torch.tensor([0.03, 0.0, 0.0]), 0.3), FreeParameters(), SIZE)
+    assert search_lens(*given) is not None
+    monkeypatch.setattr(lens_search, "dependence", lambda points: 100.0)  # as if hardly a match counted
+    assert search_lens(*given) is None
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_principal_point_that_runs_away_in_a_lost_scene_is_not_believed(lost, monkeypatch):
+    monkeypatch.setattr(lens_search, "typical_lost_cost", lambda size: 0.0 if lost else 1.0)
+    far = torch.tensor([0.0, 0.16 * SIZE[0], 0.0])  # further off than the search goes
+    assert (search_lens(*seen_through(far), FreeParameters(), SIZE) is None) == lost
 
 
 STILL = SceneState(torch.eye(4)[None], torch.ones(1, 4), torch.tensor(0.0))

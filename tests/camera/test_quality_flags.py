@@ -3,15 +3,17 @@
 import torch
 from kornia.filters import gaussian_blur2d
 
-from video_ae.camera.covariance import fit_confidence
-from video_ae.camera.problem import Correspondences, SceneState
+from video_ae.camera.covariance import fit_confidence, rotation_confidence
+from video_ae.camera.problem import Correspondences, PointGrid, SceneState, Submap
 from video_ae.camera.quality_flags import (
     blurred_frames,
     clip_notes,
+    fit_notes,
     frames_with_little_overlap,
     looks_like_zoom,
     solver_notes,
     stands_still,
+    undecided,
 )
 from video_ae.camera.reprojection import frame_fit, predict_points
 from video_ae.geometry.se3 import rigid, so3_exp
@@ -108,3 +110,29 @@ def test_matches_that_no_still_scene_explains_are_named():
     shuffled = Correspondences(*edges, points, wrong, matches.information)
     assert [note.partition(":")[0] for note in solver_notes(state, shuffled, 64)] == ["poor fit"]
     assert fit_confidence(frame_fit(state, shuffled), 64).max() < 0.01
+
+
+def test_frames_that_fit_as_badly_as_lost_ones_are_named():
+    covariance = torch.eye(6).repeat(4, 1, 1) * 0.01**2
+    covariance[0] = 0
+    state = SceneState(torch.eye(4).repeat(4, 1, 1), torch.ones(4, 4), torch.tensor(0.0))
+    certain = rotation_confidence(covariance)
+
+    def named(fit, notes=()):
+        return fit_notes(Submap(state, PointGrid(2, 2, 8, 8), covariance, certain * torch.tensor(fit), notes))
+
+    assert named([1.0, 0.9, 0.6, 1.0]) == ()
+    (note,) = named([1.0, 0.4, 0.6, 0.2])
+    assert note.startswith("doubtful fit: ")
+    assert "frames 1, 3" in note
+    assert named([1.0, 0.4, 0.6, 0.2], ("poor fit: all of it",)) == ()
+    assert named([1.0, 0.4, 0.6, 0.2], ("frames 0 to 2: no parallax: a guess",)) == ()
+
+
+def test_a_zoom_that_is_not_ruled_out_is_named_with_its_frames_and_halves_confidence():
+    zoom = torch.tensor([0.0, 0.0, 0.0, 0.04, 0.08, 0.08, 0.08], dtype=torch.float64)
+    shown = undecided(estimate([0.0] * 7, ["known: before"]), zoom)
+    torch.testing.assert_close(shown.confidence, torch.full((7,), 0.5))
+    assert shown.notes[0] == "known: before"
+    assert shown.notes[1].startswith("zoom or path: a focal length that changes by 8 %, most of it in frames 2 to 4, ")
+    assert shown.cameras.share_intrinsics

@@ -26,7 +26,7 @@ from video_ae.camera.normal_equations import (
 from video_ae.camera.problem import Correspondences, FreeParameters, Priors, SceneState
 from video_ae.camera.reprojection import Linearisation, linearise, match_costs, predict_points, squared_errors
 
-_ROUNDS, _STEPS = 6, 6  # of Newton's method, and of bundle adjustment in each
+ROUNDS, _STEPS = 6, 6  # of Newton's method, and of bundle adjustment in each
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class CorrectionFit:
         chosen = list(asked)
         longest = self.zeros().new_tensor(self.longest)[chosen]
         corrections, state = self.zeros(), self.state
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             state, _ = minimise(state, self.correct(corrections), self.priors, _STEPS, self.free)
             information, pull = self.system(state, corrections, asked)
             step = torch.linalg.solve(information, pull).float()

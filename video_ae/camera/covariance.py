@@ -67,9 +67,19 @@ def error_covariance(solved: Submap) -> Float[Tensor, "frame 6 6"]:
     pose = solved.world_from_camera
     motion = torch.stack([rotation_angle(pose[:, :3, :3]), pose[:, :3, 3].norm(dim=-1)], -1)
     bias = (_BIAS * motion).square().repeat_interleave(3, -1)
-    explained = (solved.confidence / rotation_confidence(solved.covariance)).clamp(_LEAST_EXPLAINED, 1)
-    noise = solved.covariance * _EFFECTIVE * dependence(solved.state.inverse_depth.shape[1]) / explained[:, None, None]
+    explained = explained_part(solved).clamp_min(_LEAST_EXPLAINED)[:, None, None]
+    noise = solved.covariance * _EFFECTIVE * dependence(solved.state.inverse_depth.shape[1]) / explained
     return noise + torch.diag_embed(bias)
+
+
+def explained_part(solved: Submap) -> Float[Tensor, "frame"]:
+    """How far a rigid scene explains the correspondences of each frame, 0 to 1: the part of its confidence that
+    `fit_confidence` gave.
+
+    Args:
+        solved: all frames of a clip.
+    """
+    return (solved.confidence / rotation_confidence(solved.covariance)).clamp_max(1)
 
 
 def focal_deviation(solved: Submap) -> float:

@@ -1,12 +1,15 @@
 """Notes for people: what could not be determined and why, a flag and a sentence each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from video_ae.camera.base import Frames
-from video_ae.camera.covariance import typical_lost_cost
-from video_ae.camera.problem import Correspondences, SceneState
+from video_ae.camera.covariance import explained_part, typical_lost_cost
+from video_ae.camera.problem import Correspondences, SceneState, Submap
 from video_ae.camera.reprojection import frame_fit
 from video_ae.camera.thresholds import THRESHOLDS
 from video_ae.geometry.covisibility import covisible_fraction
@@ -14,7 +17,8 @@ from video_ae.geometry.se3 import invert
 from video_ae.types import CameraEstimate
 
 NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
-MISFIT, UNSURE_FOCAL, FLAT = "poor fit", "focal length", "flat scene"
+MISFIT, DOUBTFUL, UNSURE_FOCAL, FLAT = "poor fit", "doubtful fit", "focal length", "flat scene"
+EITHER = "zoom or path"
 _NAMED = 3  # frames that a note names
 
 
@@ -45,6 +49,39 @@ def solver_notes(state: SceneState, matches: Correspondences, size: int) -> tupl
             "and how far things are is a guess"
         )
     return tuple(notes)
+
+
+def fit_notes(solved: Submap) -> tuple[str, ...]:
+    """The frames that a still scene explains no better than it explains those of lost clips, where no note says so of
+    all of them.
+
+    Args:
+        solved: all frames of a clip.
+    """
+    doubtful = (explained_part(solved) < THRESHOLDS.doubtful_fit).nonzero()[:, 0].tolist()
+    if not doubtful or is_guess(solved.notes) or misfits(solved.notes):
+        return ()
+    return (
+        f"{DOUBTFUL}: no camera that moves through a still scene explains {_listed(doubtful)} well, so the path there, "
+        "and where few frames fit better all of it, may be wrong",
+    )
+
+
+def undecided(estimate: CameraEstimate, zoom: Float64[Tensor, "frame"]) -> CameraEstimate:
+    """Cameras of one focal length with the note that another explanation stands beside them, and half the confidence.
+
+    Args:
+        estimate: the cameras of a whole clip.
+        zoom: logarithm of each frame's focal length over that of all, by the other explanation.
+    """
+    change = zoom.diff().abs().cumsum(0)
+    begin, end = (int((change > part * change[-1]).float().argmax()) for part in (0.1, 0.9))
+    note = (
+        f"{EITHER}: a focal length that changes by {100 * (zoom.max() - zoom.min()).expm1():.0f} %, most of it in "
+        f"frames {begin} to {end + 1}, would explain the images about as well as this path does; do not trust it "
+        "unless you know that nobody zoomed"
+    )
+    return replace(estimate, confidence=estimate.confidence / 2, notes=(*estimate.notes, note))
 
 
 def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:

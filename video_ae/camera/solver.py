@@ -36,12 +36,12 @@ from video_ae.camera.moving_objects import (
 from video_ae.camera.problem import (
     Submap,
 )
-from video_ae.camera.quality_flags import clip_notes, is_guess, misfits
+from video_ae.camera.quality_flags import clip_notes, fit_notes, is_guess, misfits, undecided
 from video_ae.camera.registration import register_frames
 from video_ae.camera.shutter_search import search_readout, turning_stretch
 from video_ae.camera.trajectory_subspace import trajectory_errors
 from video_ae.camera.working_images import WorkingImages
-from video_ae.camera.zoom_search import SolvedClip, between_frames, follow_zoom, zoomed
+from video_ae.camera.zoom_search import FollowedZoom, SolvedClip, between_frames, follow_zoom, zoomed
 from video_ae.errors import UserError
 from video_ae.geometry.pinhole import pinhole_intrinsics
 from video_ae.geometry.precision import full_precision
@@ -173,7 +173,8 @@ class CameraSolver(CameraEncoder):
                 whole = self._register(images, selected, solved)
                 if path_change(before, whole) < SETTLED:
                     break
-        for rounds in (1, refine_steps) if refine_steps and zoom is None and len(frames) >= FEWEST_FRAMES else ():
+        follows = zoom is not None and zoom.solved is not None
+        for rounds in (1, refine_steps) if refine_steps and not follows and len(frames) >= FEWEST_FRAMES else ():
             more = kept("readout", partial(self._find_readout, images, whole, focal_over_width, readout != 0))
             if more is None:
                 break
@@ -186,12 +187,14 @@ class CameraSolver(CameraEncoder):
         estimate = replace(_estimate(whole, frames), readout=readout, static=static, focal_deviation=deviation)
         if static is not None:
             estimate = replace(estimate, confidence=estimate.confidence * part_kept(static))
-        return estimate if zoom is None else zoomed(estimate, zoom)
+        if zoom is None:
+            return estimate
+        return zoomed(estimate, zoom.zoom) if follows else undecided(estimate, zoom.zoom)
 
     def _follow_zoom(
         self, images: WorkingImages, selected: list[int], solving: ClipSolving, solved: Submap
-    ) -> tuple[WorkingImages, ClipSolving, Submap, Tensor | None]:
-        """Images, a solution, and the logarithm of each frame's focal length over that of all where it changes."""
+    ) -> tuple[WorkingImages, ClipSolving, Submap, FollowedZoom | None]:
+        """Images, a solution, and the zoom of all frames where there is one or may be."""
 
         def solve(zoom: Tensor, before: SolvedClip | None) -> SolvedClip:
             shown = images.without_zoom(between_frames(selected, zoom))
@@ -200,12 +203,13 @@ class CameraSolver(CameraEncoder):
             return SolvedClip(whole, trial.latest)
 
         found = None if is_guess(solved.notes) else follow_zoom(SolvedClip(solved, solving.latest), solve)
-        if found is None:
+        if found is not None:
+            found = replace(found, zoom=between_frames(selected, found.zoom))
+        if found is None or found.solved is None:
             solving.forget_parts()
-            return images, solving, solved, None
-        zoom = between_frames(selected, found[0])
-        images = images.without_zoom(zoom)
-        return images, ClipSolving(self, images.select(selected), None), found[1], zoom
+            return images, solving, solved, found
+        images = images.without_zoom(found.zoom)
+        return images, ClipSolving(self, images.select(selected), None), found.solved, found
 
     def _leave_out_moving(self, solving: ClipSolving, solved: Submap) -> tuple[ClipSolving, Submap]:
         """Solved anew without what moves by itself, where the rest then fits better."""
@@ -302,5 +306,5 @@ def _estimate(solved: Submap, frames: Frames) -> CameraEstimate:
         solved.state.inverse_depth.unflatten(1, (solved.grid.rows, solved.grid.columns)),
         solved.confidence,
         error_covariance(solved),
-        solved.notes,
+        (*solved.notes, *fit_notes(solved)),
     )

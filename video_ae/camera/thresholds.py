@@ -26,6 +26,9 @@ class Thresholds:
             0.15 and more (covariance).
         misfit_ratio: of that cost, above which the notes say that the correspondences contradict a rigid scene
             (quality_flags).
+        doubtful_fit: the part of a frame's confidence that its correspondences leave, below which a note names it; 1/2
+            is where clips begin to be lost. Right clips of training and validation have 0.96 and more in every frame,
+            wrong ones 0.6 at most in one (quality_flags).
         keyframe_overlap: part of a keyframe's points that the next one sees at least (global_adjustment).
         loop_overlap: part of both frames' points that a loop closure shares at least (loop_closure).
         loop_reliable: part of the points that two frames of one place have matched both ways (loop_verification).
@@ -62,6 +65,7 @@ class Thresholds:
     moving_pixels: float = 0.15
     misfit_cost: float = 0.15
     misfit_ratio: float = 1.3
+    doubtful_fit: float = 0.5
     keyframe_overlap: float = 0.5
     loop_overlap: float = 0.5
     loop_reliable: float = 0.1

@@ -2,7 +2,9 @@
 
 A solution with one focal length takes a zoom for a walk ahead. Its path is bent, yet it predicts well enough where
 points are seen for a step of Newton's method, in which each frame has a focal length of its own, to go most of the way.
-Frames are then shown as at one focal length, solved anew, and so on. Where nothing zooms it gains next to nothing.
+Frames are then shown as at one focal length, solved anew, and so on. Where nothing zooms it gains next to nothing. Of a
+lost scene it can gain much: a zoom is believed only where the scene is not lost with it. Where the step predicts a gain
+and the new solution does not bear it out, it stays open whether something zoomed.
 """
 
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from video_ae.camera.correction_fit import correction_system
+from video_ae.camera.covariance import typical_lost_cost
 from video_ae.camera.problem import Correspondences, Priors, SceneState, Submap
 from video_ae.camera.reprojection import linearise, match_costs
 from video_ae.geometry.zoom import magnified
@@ -60,11 +63,29 @@ class SolvedClip:
         costs = [match_costs(one.state, one.matches)[one.matches.reliable] for one in self.parts]
         return torch.cat(costs).mean().item()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether matches cost as much as those of lost clips."""
+        return self.cost > typical_lost_cost(min(self.whole.grid.width, self.whole.grid.height))
+
+
+@dataclass(frozen=True)
+class FollowedZoom:
+    """A focal length that may change within a clip.
+
+    Args:
+        zoom: logarithm of that of each frame, up to a constant.
+        solved: the frames without that zoom; None where it is not believed, but not ruled out either.
+    """
+
+    zoom: Float64[Tensor, "frame"]
+    solved: Submap | None
+
 
 def follow_zoom(
     first: SolvedClip, solve: Callable[[Float64[Tensor, "frame"], SolvedClip | None], SolvedClip]
-) -> tuple[Float64[Tensor, "frame"], Submap] | None:
-    """The logarithm of each frame's focal length up to a constant, and the frames solved without that zoom.
+) -> FollowedZoom | None:
+    """The zoom of the solved frames.
 
     Args:
         first: of the frames as they are.
@@ -78,11 +99,11 @@ def follow_zoom(
     zoom = zoom_change(first.parts)
     solved = solve(zoom, None)
     if not solved.cost < _BETTER * first.cost:
-        return None
+        return FollowedZoom(zoom, None)
     for _ in range(_ROUNDS):
         zoom = zoom + zoom_change(solved.parts)
         solved = solve(zoom, solved)
-    return zoom + zoom_change(solved.parts), solved.whole
+    return FollowedZoom(zoom + zoom_change(solved.parts), None if solved.is_lost else solved.whole)
 
 
 def predicted_gain(part: SolvedPart) -> float:
