@@ -23,13 +23,16 @@ from video_ae.structure.plane_sweep import (
     _agreement,
     _differences,
     _sfm_depth_logit,
+    _SfmDepth,
     _sweep,
+    _visible,
     _widest,
     ending_density,
 )
 from video_ae.types import Cameras, MultiplaneVolume
 
 PLANES = 6
+EVERYWHERE = torch.ones(1, 1, 1, 1, 1)  # nothing is hidden
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +137,7 @@ def two_plane_scene(width: int = 32, height: int = 16) -> tuple[torch.Tensor, Ca
 def test_contexts_agree_at_the_right_plane_and_disagree_at_the_wrong_one():
     frames, cameras = two_plane_scene()
     planes = torch.tensor([[1.0, 0.5]])
-    mean, variance, share = _agreement(*_sweep(frames, cameras, cameras.select([0]), planes, 16, 32)[:2])
+    mean, variance, share = _agreement(*_sweep(frames, cameras, cameras.select([0]), planes, EVERYWHERE, 16, 32)[:2])
     upper, lower = (slice(None), slice(None), slice(0, 8)), (slice(None), slice(None), slice(8, 16))
     both = slice(5, 32)  # columns that the second camera sees at both planes
     assert variance[:, :, 0][upper][..., both].max() < 1e-6
@@ -150,7 +153,7 @@ def test_a_voxel_that_no_context_observes_is_marked_and_finite(encoder):
     frames, cameras = two_plane_scene()
     beside = Cameras(cameras.world_from_camera.clone(), cameras.intrinsics)
     beside.world_from_camera[..., 0, 3] += 10.0
-    _, seen, _ = _sweep(frames, beside, cameras.select([0]), torch.tensor([[1.0]]), 16, 32)
+    _, seen, _ = _sweep(frames, beside, cameras.select([0]), torch.tensor([[1.0]]), EVERYWHERE, 16, 32)
     assert seen.max() == 0
     code = encoder(frames, beside, cameras.select([0]), torch.tensor([[1.0, 0.5]]))
     assert code.features.isfinite().all()
@@ -160,7 +163,7 @@ def test_a_voxel_that_no_context_observes_is_marked_and_finite(encoder):
 def test_the_reference_finds_its_own_frame_at_every_plane():
     frames, cameras = two_plane_scene()
     first, planes = cameras.select([0]), torch.tensor([[1.0, 0.3]])
-    swept, seen, _ = _sweep(frames[:, [0]], first, first, planes, 16, 32)
+    swept, seen, _ = _sweep(frames[:, [0]], first, first, planes, EVERYWHERE, 16, 32)
     assert seen.min() == 1
     torch.testing.assert_close(swept[:, 0, :, 0], frames[:, 0], atol=1e-5, rtol=0)
     torch.testing.assert_close(swept[:, 0, :, 1], frames[:, 0], atol=1e-5, rtol=0)
@@ -168,7 +171,7 @@ def test_the_reference_finds_its_own_frame_at_every_plane():
 
 def test_parallax_is_the_angle_from_where_a_context_sees_the_same_ray_at_infinity():
     frames, cameras = two_plane_scene()
-    _, seen, parallax = _sweep(frames, cameras, cameras.select([0]), torch.tensor([[1.0, 0.5]]), 16, 32)
+    _, seen, parallax = _sweep(frames, cameras, cameras.select([0]), torch.tensor([[1.0, 0.5]]), EVERYWHERE, 16, 32)
     angle = TYPICAL_PARALLAX * parallax.exp()[0, :, 0]
     torch.testing.assert_close(angle[0], torch.full((2, 16, 32), LEAST_PARALLAX))  # the reference itself
     expected = torch.tensor([0.125, 0.0625])[:, None, None].expand(2, 16, 32)  # baseline times inverse depth
@@ -181,7 +184,8 @@ def test_parallax_is_the_angle_from_where_a_context_sees_the_same_ray_at_infinit
 def test_pure_rotation_is_no_parallax():
     _, cameras = two_plane_scene()
     rotated = Cameras(se3_exp(torch.tensor([[[0.0] * 6, [0.02, 0.1, 0.0, 0.0, 0.0, 0.0]]])), cameras.intrinsics)
-    _, _, parallax = _sweep(torch.rand(1, 2, 3, 16, 32), rotated, rotated.select([0]), torch.tensor([[1.0]]), 16, 32)
+    plane = torch.tensor([[1.0]])
+    _, _, parallax = _sweep(torch.rand(1, 2, 3, 16, 32), rotated, rotated.select([0]), plane, EVERYWHERE, 16, 32)
     torch.testing.assert_close(TYPICAL_PARALLAX * parallax.exp(), torch.full_like(parallax, LEAST_PARALLAX))
 
 
@@ -296,7 +300,7 @@ def test_sfm_depth_is_looked_up_in_each_context_and_in_its_own_axes(encoder):
 def test_sfm_depth_speaks_for_its_own_plane_and_against_what_was_seen_through():
     camera = Cameras(torch.eye(4)[None, None], pinhole_intrinsics(torch.full((1, 1), 0.8), 32, 24))
     planes = inverse_depth_planes(torch.tensor([2.0]), 20)
-    logit = _sfm_depth_logit(torch.full((1, 1, 4, 6), 0.4), camera, camera, planes, 24, 32)
+    logit = _sfm_depth_logit(_SfmDepth.of(torch.full((1, 1, 4, 6), 0.4), camera, camera, planes, 24, 32), 24, 32)
     assert logit.shape == (1, 20, 24, 32)
     said = logit[0, :, 12, 16]
     at = {round(plane, 1): value for plane, value in zip(planes[0].tolist(), said.tolist(), strict=True)}
@@ -310,8 +314,43 @@ def test_a_context_that_does_not_see_a_voxel_says_nothing_of_its_depth():
     camera = Cameras(torch.eye(4)[None, None], intrinsics)
     away = Cameras(se3_exp(torch.tensor([[[0.0, math.pi, 0.0, 0.0, 0.0, 0.0]]])), intrinsics)
     planes = inverse_depth_planes(torch.tensor([2.0]), 20)
-    logit = _sfm_depth_logit(torch.full((1, 1, 4, 6), 0.4), away, camera, planes, 24, 32)
+    logit = _sfm_depth_logit(_SfmDepth.of(torch.full((1, 1, 4, 6), 0.4), away, camera, planes, 24, 32), 24, 32)
     assert (logit == 0).all()
+
+
+def blocked_scene() -> tuple[torch.Tensor, torch.Tensor, Cameras]:
+    """The scene of two planes, and a third camera with something grey right before it: frames, SfM depth, cameras."""
+    frames, cameras = two_plane_scene()
+    third = Cameras(se3_exp(torch.tensor([[[0.0, 0.0, 0.0, -0.125, 0.0, 0.0]]])), cameras.intrinsics[:, :1])
+    depth = torch.cat([torch.ones(1, 2, 8, 32), torch.full((1, 2, 8, 32), 0.5)], 2)
+    frames = torch.cat([frames, torch.full_like(frames[:, :1], 0.5)], 1)
+    return frames, torch.cat([depth, torch.full_like(depth[:, :1], 4.0)], 1), Cameras.cat([cameras, third])
+
+
+def test_a_context_whose_view_is_blocked_has_no_say(encoder):
+    frames, depth, cameras = blocked_scene()
+    planes = torch.tensor([[4.0, 1.0, 0.5]])
+    reference = cameras.select([0])
+    visible = _visible(_SfmDepth.of(depth, cameras, reference, planes, 16, 32), cameras, reference)
+    assert visible.shape == (1, 3, 3, 4, 8)
+    assert (visible[:, :2, :2] == 1).all()
+    assert (visible[0, 2, 1, :2, :6] == 0).all(), "the upper half at the plane where it is"
+    swept, seen, _ = _sweep(frames, cameras, reference, planes, visible, 16, 32)
+    upper = _agreement(swept, seen)[1][0, :, 1, :8, 5:24]
+    assert upper.max() < 2e-3
+    swept, seen, _ = _sweep(frames, cameras, reference, planes, EVERYWHERE, 16, 32)
+    assert _agreement(swept, seen)[1][0, :, 1, :8, 5:24].mean() > 0.01
+
+
+def test_behind_what_the_reference_sees_all_contexts_count():
+    """A camera that looks past a near surface must not make it transparent for one that stands before it."""
+    _, depth, cameras = blocked_scene()
+    planes, third = torch.tensor([[4.0, 1.0, 0.5]]), cameras.select([2])
+    assert (_visible(_SfmDepth.of(depth, cameras, third, planes, 16, 32), cameras, third) == 1).all()
+    beside = Cameras(third.world_from_camera @ se3_exp(torch.tensor([0.0, 0.0, 0.0, 1e-3, 0.0, 0.0])), third.intrinsics)
+    visible = _visible(_SfmDepth.of(depth, cameras, beside, planes, 16, 32), cameras, beside)
+    assert (visible[0, 2, 1:] == 0).all(), "of a view that is no context's, nobody knows what it sees"
+    assert (visible[0, :2] == 1).all()
 
 
 def test_many_contexts_make_rays_end_more_sharply(encoder):
@@ -343,7 +382,8 @@ def test_the_compiled_sweep_is_the_tensor_operations(monkeypatch, encoder, conte
     reference, planes = small_motions(2, 1, width, height), inverse_depth_planes(torch.tensor([1.5, 0.7]), PLANES)
     frames = torch.rand(2, contexts, 3, height, width, generator=generator)
     hidden = torch.randn(2, 4, PLANES, height, width, generator=generator)
-    inputs = frames, cameras, reference, planes, hidden
+    visible = (torch.rand(2, contexts, PLANES, 3, 4, generator=generator) > 0.3).float()
+    inputs = frames, cameras, reference, planes, hidden, visible
     with torch.no_grad():
         found, twin = encoder._compiled_sweep(*inputs), encoder._sweep(*inputs)
         code = encoder(frames, cameras, reference, planes)

@@ -7,6 +7,7 @@ networks decide by appearance. Any number of contexts, any number of planes, any
 
 import math
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ FEW_CONTEXTS = 4  # with more contexts than these, logits grow in proportion
 LEAST_PARALLAX, TYPICAL_PARALLAX = 0.002, 0.032  # radians: half a pixel or less; a usual baseline of contexts
 SFM_DEPTH_WEIGHT, SFM_DEPTH_SPREAD = 12.0, 0.2  # in logits; relative difference that counts as the same depth
 FREE_SPACE_WEIGHT, FREE_SPACE_RATIO = 24.0, 2.5  # in logits; voxels nearer than the found depth by this are free space
+HIDDEN_RATIO = 1.25  # a context does not see voxels that lie this much (and a plane) behind the depth that it found
 _CONSTANTS = np.array([IN_FRONT, LEAST_PARALLAX, TYPICAL_PARALLAX, UNCOMPARED_DIFFERENCE, UNOBSERVED], np.float32)
 
 
@@ -101,27 +103,32 @@ class PlaneSweepEncoder(StructureEncoder):
         sfm_depth: Float[Tensor, "batch context rows columns"] | None = None,
     ) -> MultiplaneVolume:
         width, height = size or (frames.shape[-1], frames.shape[-2])
-        hidden = self._coarse_volume(frames, cameras, reference, inverse_depth)
+        sfm, visible = None, frames.new_ones(*frames.shape[:2], inverse_depth.shape[1], 1, 1)
+        if sfm_depth is not None:
+            sfm = _SfmDepth.of(sfm_depth, cameras, reference, inverse_depth, height, width)
+            visible = _visible(sfm, cameras, reference)
+        hidden = self._coarse_volume(frames, cameras, reference, inverse_depth, visible)
         hidden = resize_planes(hidden, height, width)
         whole_sweep = self._compiled_sweep if usable(frames, hidden) else self._sweep
-        known, features = whole_sweep(frames, cameras, reference, inverse_depth, hidden)
+        known, features = whole_sweep(frames, cameras, reference, inverse_depth, hidden, visible)
         logit = plane_by_plane(self.ending, hidden, known)[:, 0]
         difference, widest = known[:, :2] / 10, known[:, 2:3]
         sharpness = self.log_sharpness.view(1, 2, 1, 1, 1) + self.sharpness_per_parallax.view(1, 2, 1, 1, 1) * widest
         logit = logit - (sharpness.exp() * difference).sum(1)
-        if sfm_depth is not None:  # decides where colours agree at any depth
-            logit = logit + _sfm_depth_logit(sfm_depth, cameras, reference, inverse_depth, height, width)
+        if sfm is not None:  # decides where colours agree at any depth
+            logit = logit + _sfm_depth_logit(sfm, height, width)
         # Differences are means over the contexts: the more contexts, the more certain.
         logit = logit * max(1.0, frames.shape[1] / FEW_CONTEXTS)
         return MultiplaneVolume(ending_density(logit), features, inverse_depth, reference)
 
     def _sweep(
-        self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor,
+        visible: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """What is known of each voxel besides the volume network's output, [batch, 7, plane, row, column] (ten times
         both differences, the widest parallax, the share of contexts that observe it, the mean colour less a half), and
         its colour."""
-        colours, seen, parallax = _sweep(frames, cameras, reference, inverse_depth, *hidden.shape[-2:])
+        colours, seen, parallax = _sweep(frames, cameras, reference, inverse_depth, visible, *hidden.shape[-2:])
         mean, variance, share = _agreement(colours, seen)
         difference, widest = _differences(variance, seen), _widest(parallax, seen)
         known, weights = torch.cat([10 * difference, widest, share, mean - 0.5], 1), []
@@ -134,8 +141,9 @@ class PlaneSweepEncoder(StructureEncoder):
         return known, (weight * colours).sum(1)
 
     def _compiled_sweep(
-        self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, hidden: Tensor,
+        visible: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The same by a compiled loop."""
         known, features = (hidden.new_empty(len(hidden), channels, *hidden.shape[2:]) for channels in (7, 3))
         poses = invert(cameras.world_from_camera) @ reference.world_from_camera
@@ -144,27 +152,30 @@ class PlaneSweepEncoder(StructureEncoder):
         scalars, windows = (weights["2.bias"].item(), self.parallax_penalty.item()), _windows(*hidden.shape[-2:])
         for i in range(len(hidden)):
             inputs = arrays(
-                frames[i], poses[i], cameras.intrinsics[i], reference.intrinsics[i, 0], inverse_depth[i], hidden[i]
-            )
+                frames[i], poses[i], cameras.intrinsics[i], reference.intrinsics[i, 0], inverse_depth[i], hidden[i],
+                visible[i],
+            )  # fmt: skip
             spread(
                 len(inverse_depth[i]), sweep_planes, *inputs, *network, *scalars, _CONSTANTS, windows,
                 *arrays(known[i], features[i]),
             )  # fmt: skip
         return known, features
 
-    def _coarse_volume(self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor) -> Tensor:
+    def _coarse_volume(
+        self, frames: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, visible: Tensor
+    ) -> Tensor:
         """The regularized cost volume: the volume network's output, for voxels four pixels of the small frames wide."""
         size = short_side_size((frames.shape[-1], frames.shape[-2]), self.coarse_side, multiple=4, smallest=16)
         columns, rows = (side // 4 for side in size)
         features = self.features(resize_images(frames.flatten(0, 1), size) - 0.5).unflatten(0, frames.shape[:2])
-        swept, seen, parallax = _sweep(features, cameras, reference, inverse_depth, rows, columns)
+        swept, seen, parallax = _sweep(features, cameras, reference, inverse_depth, visible, rows, columns)
         mean, variance, share = _agreement(swept, seen)
         nearness = (inverse_depth / inverse_depth[:, :1])[:, None, :, None, None].expand_as(share)
         return self.volume(torch.cat([mean, variance.clamp_max(4), share, nearness, _widest(parallax, seen)], 1))
 
 
 def _sweep(
-    maps: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, rows: int, columns: int
+    maps: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, visible: Tensor, rows: int, columns: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Contexts' maps at the voxels' projections, [batch, context, channel, plane, row, column], and with one channel
     each: 1 where the voxel is observed, and its log parallax."""
@@ -172,7 +183,15 @@ def _sweep(
     swept = _sampled(maps, coordinates)
     at_infinity, _ = project_frustum(reference, torch.zeros_like(inverse_depth[:, :1]), cameras, rows, columns)
     parallax = _log_parallax(coordinates - at_infinity, cameras)
-    return swept, _inside(coordinates, in_front)[:, :, None].to(maps.dtype), parallax[:, :, None].to(maps.dtype)
+    seen = _inside(coordinates, in_front) * _nearest(visible, rows, columns)
+    return swept, seen[:, :, None].to(maps.dtype), parallax[:, :, None].to(maps.dtype)
+
+
+def _nearest(visible: Tensor, rows: int, columns: int) -> Tensor:
+    """Maps of another size, by their nearest values."""
+    down = torch.arange(rows, device=visible.device) * visible.shape[-2] // rows
+    across = torch.arange(columns, device=visible.device) * visible.shape[-1] // columns
+    return visible[..., down[:, None], across]
 
 
 def _inside(coordinates: Tensor, in_front: Tensor) -> Tensor:
@@ -187,21 +206,56 @@ def _sampled(maps: Tensor, coordinates: Tensor) -> Tensor:
     return rearrange(swept, "(b n) c (p h) w -> b n c p h w", n=maps.shape[1], h=coordinates.shape[3])
 
 
-def _sfm_depth_logit(
-    sfm_depth: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, height: int, width: int
-) -> Tensor:
+@dataclass(frozen=True)
+class _SfmDepth:
+    """Inverse depths at the voxels' projections into the contexts, [batch, context, plane, row, column].
+
+    In every fourth row and column, since the maps are coarse.
+
+    Args:
+        own: of the voxels, in each context's axes.
+        found: what each context found there.
+        inside: whether it observes the voxels.
+        step: from plane to plane, to be broadcast.
+    """
+
+    own: Tensor
+    found: Tensor
+    inside: Tensor
+    step: Tensor
+
+    @classmethod
+    def of(
+        cls, sfm_depth: Tensor, cameras: Cameras, reference: Cameras, inverse_depth: Tensor, height: int, width: int
+    ) -> "_SfmDepth":
+        rows, columns = max(1, height // 4), max(1, width // 4)
+        coordinates, in_front, own = project_frustum_with_depth(reference, inverse_depth, cameras, rows, columns)
+        found = _sampled(sfm_depth[:, :, None], coordinates)[:, :, 0]
+        step = (inverse_depth[:, 0] / inverse_depth.shape[1]).view(-1, 1, 1, 1, 1)
+        return cls(own, found, _inside(coordinates, in_front), step)
+
+
+def _visible(sfm: _SfmDepth, cameras: Cameras, reference: Cameras) -> Tensor:
+    """[batch, context, plane, row, column]: 0 where a context sees something nearer than a voxel, 1 elsewhere.
+
+    Where it does, its colour is that of something else, and only a wrong depth makes it agree. But what the reference
+    itself does not see, if its frame is a context, is left to all of them: those that look behind its surfaces agree
+    about what is there, and the surfaces would become transparent.
+    """
+    hidden = sfm.inside & (sfm.found > HIDDEN_RATIO * sfm.own + sfm.step)
+    is_reference = (cameras.world_from_camera == reference.world_from_camera).all(-1).all(-1)
+    hidden_from_reference = (hidden & is_reference[..., None, None, None]).any(1, keepdim=True)
+    return (~hidden | hidden_from_reference).to(sfm.own.dtype)
+
+
+def _sfm_depth_logit(sfm: _SfmDepth, height: int, width: int) -> Tensor:
     """[batch, plane, row, column]: high at the depths found by structure from motion, low in front of them.
 
-    The mean over the contexts that observe a voxel. Between surface and free space it is 0, since the maps are coarse;
-    for the same reason it is evaluated in every fourth row and column.
+    The mean over the contexts that observe a voxel. Between surface and free space it is 0, since the maps are coarse.
     """
-    rows, columns = max(1, height // 4), max(1, width // 4)
-    coordinates, in_front, own = project_frustum_with_depth(reference, inverse_depth, cameras, rows, columns)
-    found = _sampled(sfm_depth[:, :, None], coordinates)[:, :, 0]
-    step = (inverse_depth[:, 0] / inverse_depth.shape[1]).view(-1, 1, 1, 1, 1)
-    same = torch.exp(-0.5 * ((own - found) / (SFM_DEPTH_SPREAD * found + step)).square())
-    free = (own > FREE_SPACE_RATIO * found + 2 * step).to(own.dtype)
-    inside = _inside(coordinates, in_front).to(own.dtype)
+    same = torch.exp(-0.5 * ((sfm.own - sfm.found) / (SFM_DEPTH_SPREAD * sfm.found + sfm.step)).square())
+    free = (sfm.own > FREE_SPACE_RATIO * sfm.found + 2 * sfm.step).to(same.dtype)
+    inside = sfm.inside.to(same.dtype)
     logit = (SFM_DEPTH_WEIGHT * same - FREE_SPACE_WEIGHT * free) * inside
     mean = logit.sum(1) / (inside.sum(1) + 1e-3)
     return resize_planes(mean[:, None], height, width)[:, 0]

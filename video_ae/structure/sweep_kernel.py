@@ -76,8 +76,8 @@ def _mean_around(plane: Floats, side: int, sums: Floats, known: Floats, channel:
 
 @inlined_kernel
 def _observe_row(
-    frames: Floats, poses: Floats, intrinsics: Floats, reference: Floats, q: np.float32, y: int, constants: Floats,
-    line: Floats, colours: Floats, parallax: Floats, seen: Floats,
+    frames: Floats, poses: Floats, intrinsics: Floats, reference: Floats, q: np.float32, visible: Floats, p: int,
+    y: int, constants: Floats, line: Floats, colours: Floats, parallax: Floats, seen: Floats,
 ) -> None:  # fmt: skip
     """What every context shows of a row of voxels: colours, log parallax, and 1 where it observes them."""
     rows, columns = seen.shape[1:]
@@ -94,6 +94,9 @@ def _observe_row(
         for x in range(columns):
             inside = (u[x] > _ZERO) & (u[x] < _ONE) & (v[x] > _ZERO) & (v[x] < _ONE) & (depth[x] > nearest)
             seen[n, y, x] = _ONE if inside else _ZERO
+        across, row = visible.shape[3], y * visible.shape[2] // rows
+        for x in range(columns):
+            seen[n, y, x] *= visible[n, p, row, x * across // columns]
         _sample_row(frames, n, u, v, colours, y)
 
 
@@ -197,6 +200,7 @@ def sweep_planes(
     reference: Floats,
     planes: Floats,
     hidden: Floats,
+    visible: Floats,
     first_weights: Floats,
     first_bias: Floats,
     second_weights: Floats,
@@ -218,6 +222,7 @@ def sweep_planes(
         reference: [4], intrinsics of the reference camera.
         planes: [plane], inverse depths.
         hidden: [channel, plane, row, column], the volume network's output.
+        visible: [context, plane, row, column] of any size: 0 where a voxel is hidden from a context, 1 elsewhere.
         first_weights, first_bias, second_weights, second_bias: of the visibility network.
         penalty: weight of the log parallax in the visibility.
         constants: nearest homogeneous depth, least and typical parallax, difference where nothing can be compared,
@@ -236,7 +241,9 @@ def sweep_planes(
     base, own = np.empty((len(first_bias), columns), np.float32), first_weights[:, hidden.shape[0] + 3 :]
     for p in range(first, last):
         for y in range(rows):
-            _observe_row(frames, poses, intrinsics, reference, planes[p], y, constants, line, colours, parallax, seen)
+            _observe_row(
+                frames, poses, intrinsics, reference, planes[p], visible, p, y, constants, line, colours, parallax, seen
+            )  # fmt: skip
             _compare_row(colours, parallax, seen, p, y, constants, line, known, difference)
         for i in range(2):
             _mean_around(difference, windows[i], sums, known, i, p)
