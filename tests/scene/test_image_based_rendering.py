@@ -1,6 +1,7 @@
 """Where a view takes its colours from a frame, and where the rendering of the codes stays."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -152,6 +153,21 @@ def test_the_nearest_frames_give_the_colours():
     assert [len(sources) for sources in nearest_source_views(single)] == [1, 1]
     views = views_of(Wall(), scene, lambda i: to_bytes(paint(cameras([0, 0, 0, 0.1 * i, 0, 0]))), SIZE)
     assert (next(views.images(path)) / 255 - paint(path.select([0])))[:, 8:-8, 8:-8].abs().mean() < 0.05
+
+
+def test_frames_are_read_in_the_order_of_the_video():
+    """A decoder reads on cheaply, and jumps back by decoding up to hundreds of frames."""
+    places = [0, 4, 2, 6, 1, 5, 3, 7]  # a path that comes back to where it was
+    found, read = cameras(*([0, 0, 0, 0.1 * place, 0, 0] for place in places)), []
+
+    @cache
+    def frame(position: int) -> torch.Tensor:
+        read.append(position)
+        return to_bytes(paint(found.select([position])))
+
+    next(views_of(Wall(), scene_of(found), frame, SIZE).images(cameras([0, 0, 0, 0.32, 0, 0])))
+    assert len(read) > 4
+    assert read == sorted(read)
 
 
 def test_without_source_views_a_view_is_the_frames_warped():

@@ -105,6 +105,7 @@ class ImageBasedRenderer:
         distances = view_distances(self.reconstruction.scene, cameras)
         chosen = nearest_source_views(distances) if source_views is None else source_views
         for number, sources in enumerate(chosen):
+            self._read_in_order(_nearest_frames(distances[number]), sources)
             camera = cameras.select([number]).to("cpu", torch.float32)
             yield self._colored(self._warped(camera, distances[number]), camera, sources)
             progress((number + 1) / len(cameras))
@@ -145,8 +146,8 @@ class ImageBasedRenderer:
         """
         if len(distances) == 1:
             return self._render_codes(camera, self._geometry_size)
-        nearest = distances.argsort()[:NEAREST]
-        shares, frames = 1 / (distances[nearest] + 0.02) ** 2, nearest.tolist()
+        frames = _nearest_frames(distances)
+        shares = 1 / (distances[frames] + 0.02) ** 2
         colors, depth, trust = zip(*(self._points_of(frame) for frame in frames), strict=True)
         sources = self._cameras(frames)
         points = torch.stack(colors), torch.stack(depth), torch.stack(trust)
@@ -161,6 +162,14 @@ class ImageBasedRenderer:
         return RenderedViews(
             views.rgb + unseen[:, None] * rgb, views.disparity + unseen * disparity, views.opacity + unseen * opacity
         )
+
+    def _read_in_order(self, nearest: Iterable[int], sources: Iterable[int]) -> None:
+        """Reads what a view needs in the order of the video: a jump back costs hundreds of frames in a long one."""
+        small = {other for frame in sources for other in self._beside(frame)}.union(nearest, sources)
+        for frame in sorted(small):
+            self._small(frame)
+            if frame in sources:
+                self.frame(frame)
 
     def _render_codes(self, cameras: Cameras, size: tuple[int, int]) -> RenderedViews:
         return RenderedViews.cat(list(render_chunks(self.reconstruction, cameras, size)))
@@ -179,16 +188,23 @@ class ImageBasedRenderer:
         """A frame of the clip beside those that see most alike, by its position."""
 
         def compared(frame: int) -> _Compared:
-            distances = self._distances_of(frame).index_fill(0, torch.tensor(frame), math.inf)
-            weights = nearest_source_views(distances[None])[0]
-            weights.pop(frame, None)  # of few frames
+            weights = self._beside(frame)
             known, there = self._inverse_depth_of(frame), self._inverse_depths_of(weights)
             view = known, self._camera(frame), there, self._cameras(weights)
             agreeing, seeing, shown = depth_agreement(*view, [(_SAME, _TEAR), (_ANY, _ANY), (AGREEMENT, TEAR)])
             trust = _smoothed(((agreeing.sum(0) + _PRIOR / 2) / (seeing.sum(0) + _PRIOR))[None])[0]
-            return _Compared(trust, weights, _weighted(shown, weights), mean_square(weights, distances))
+            return _Compared(trust, weights, _weighted(shown, weights), mean_square(weights, self._distances_of(frame)))
 
         return lru_cache(2 * SOURCES)(compared)
+
+    def _beside(self, frame: int) -> dict[int, float]:
+        """The other frames that see most alike, by position, with their weights."""
+        distances = self._distances_of(frame)
+        if len(distances) == 1:
+            return {}
+        weights = nearest_source_views(distances.index_fill(0, torch.tensor(frame), math.inf)[None])[0]
+        weights.pop(frame, None)  # of few frames
+        return weights
 
     @cached_property
     def _small(self) -> Callable[[int], Tensor]:
@@ -320,6 +336,15 @@ def _compiled_colors(
     inputs = *arrays(maps, with_border(frames)), *own_size, *for_kernels(view, sources)
     spread(size[1], color_rows, *inputs, RENDERED_WEIGHT, MINIMUM_DEPTH, *arrays(image))
     return image.permute(2, 0, 1)
+
+
+def _nearest_frames(distances: Float[Tensor, "frame"]) -> list[int]:
+    """The frames that are warped into a view, nearest first.
+
+    Args:
+        distances: of the view from all frames.
+    """
+    return distances.argsort()[:NEAREST].tolist()
 
 
 def nearest_source_views(distances: Float[Tensor, "view frame"]) -> list[dict[int, float]]:
