@@ -68,7 +68,7 @@ def fit_notes(solved: Submap) -> tuple[str, ...]:
 
 
 def undecided(estimate: CameraEstimate, zoom: Float64[Tensor, "frame"]) -> CameraEstimate:
-    """Cameras of one focal length with the note that another explanation stands beside them, and half the confidence.
+    """Cameras of one focal length with the note that another explanation stands beside them.
 
     Args:
         estimate: the cameras of a whole clip.
@@ -81,7 +81,7 @@ def undecided(estimate: CameraEstimate, zoom: Float64[Tensor, "frame"]) -> Camer
         f"frames {begin} to {end + 1}, would explain the images about as well as this path does; do not trust it "
         "unless you know that nobody zoomed"
     )
-    return replace(estimate, confidence=estimate.confidence / 2, notes=(*estimate.notes, note))
+    return replace(estimate, notes=(*estimate.notes, note))
 
 
 def clip_notes(estimate: CameraEstimate, frames: Frames) -> tuple[str, ...]:
