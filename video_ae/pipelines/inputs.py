@@ -197,8 +197,21 @@ def checked_out(out: Path, overwrite: bool, *beside: str, read: Sequence[Path] =
         if path.is_dir() or (path.exists() and not overwrite):
             message = f"{str(path)!r} exists: choose another name, or allow it to be replaced."
             raise UserError(message, argument="overwrite")
+    refuse_to_replace(read, out)
+    check_writable(out)
+    return out
+
+
+def refuse_to_replace(read: Sequence[Path], out: Path) -> None:
+    """Nothing that a result is made from is replaced by it, whatever may be overwritten.
+
+    Args:
+        read: what it is made from.
+        out: where it is wanted.
+
+    Raises:
+        UserError: one is the other.
+    """
     for source in read:
         if out.exists() and source.exists() and out.samefile(source):
             raise UserError(f"{str(out)!r} is what the result is made from: choose another name.")
-    check_writable(out)
-    return out

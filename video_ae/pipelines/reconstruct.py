@@ -19,7 +19,7 @@ from video_ae.formats.unfinished import resumable_folder
 from video_ae.formats.weights import weights_file
 from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.models.open import load_video_model
-from video_ae.pipelines.inputs import checked_out
+from video_ae.pipelines.inputs import checked_out, refuse_to_replace
 from video_ae.pipelines.interpolate import times_between
 from video_ae.progress import Stages
 from video_ae.renderers.gaussian_rasterizer import fast_device
@@ -168,9 +168,10 @@ def render_path(
     """
     if frames is not None and frames < 2:
         raise UserError(f"A path of {frames} frames is out of range: give 2 or more.")
+    out = checked_out(out, overwrite)
     check_size(size)
     saved = Reconstruction.load(directory, device)
-    out = checked_out(out, overwrite, read=[saved.source.path] if saved.source.path else [])
+    refuse_to_replace([saved.source.path] if saved.source.path else [], out)
     with Stages() as stages:
         images = _images_along(saved, path, saved.path(path, frames), size, partial(stages, f"rendering {path}"))
         write_video(out, images, NOVEL_RATE, _times_of_input(saved, frames) if path == "input" else None)
