@@ -125,6 +125,14 @@ def test_what_is_no_complete_packed_folder(root: Path) -> None:
         open_dataset(root)
 
 
+def test_a_table_with_several_values_in_a_column_of_one_is_refused(root: Path) -> None:
+    table = np.load(root / "segments.npy")
+    kinds = [(name, "<i4", (1,)) if name == "shard" else (name, table.dtype[name]) for name in table.dtype.names]
+    np.save(root / "segments.npy", np.frombuffer(table.tobytes(), kinds))
+    with pytest.raises(UserError, match="several values in a column of one"):
+        open_dataset(root)
+
+
 def test_batches_of_clips_of_several_sizes_become_one(root: Path) -> None:
     dataset = RandomClips(PackedVideos(root), 4, clips=3)
     batch = finish_batch([dataset[0], dataset[1]], (16, 16))

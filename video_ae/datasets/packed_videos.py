@@ -276,6 +276,8 @@ def _checked_table(table: np.ndarray) -> np.ndarray:
     kinds = {name: table.dtype[name].base.kind for name in table.dtype.names or ()}
     if table.ndim != 1 or not all(str(kinds.get(name)) in allowed for name, allowed in _COLUMNS.items()):
         raise ValueError(f"it has the columns {kinds}")
+    if any(table.dtype[name].shape for name in _COLUMNS if name != "overlaps"):
+        raise ValueError("it has several values in a column of one")
     frames = table["frames"]
     if ((frames < 1) | (frames > _MOST_FRAMES)).any():
         raise ValueError(f"it has a segment of {frames.min()} or {frames.max()} frames")
