@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from video_ae.datasets.byte_clips import finish_batch
 from video_ae.datasets.clip_sampler import OVERLAP_GAPS, OverlapCurriculum
 from video_ae.datasets.open import open_dataset
 from video_ae.datasets.packed_videos import PackedVideos
+from video_ae.datasets.shards import decode_jpeg, encode_jpeg
 from video_ae.datasets.training_clips import MixedClips, RandomClips
 from video_ae.errors import UserError
 
@@ -131,6 +133,14 @@ def test_a_table_with_several_values_in_a_column_of_one_is_refused(root: Path) -
     np.save(root / "segments.npy", np.frombuffer(table.tobytes(), kinds))
     with pytest.raises(UserError, match=r"segments\.npy' is damaged"):
         open_dataset(root)
+
+
+def test_an_image_of_more_pixels_than_its_bytes_can_hold_is_refused() -> None:
+    jpeg = encode_jpeg(torch.zeros(3, 480, 640, dtype=torch.uint8))  # as small for its pixels as a frame gets
+    assert decode_jpeg(jpeg).shape == (480, 640, 3)
+    size = jpeg.index(b"\xff\xc0") + 5
+    with pytest.raises(OSError, match="12288x9216"):
+        decode_jpeg(jpeg[:size] + struct.pack(">HH", 9216, 12288) + jpeg[size + 4 :])
 
 
 def test_batches_of_clips_of_several_sizes_become_one(root: Path) -> None:

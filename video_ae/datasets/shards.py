@@ -25,6 +25,7 @@ LEAF_SIZES = struct.Struct("<III")
 NUMBER_AND_TIME = struct.Struct("<qd")
 SHARD_BYTES = 64 * 2**20
 JPEG_QUALITY = 92
+_PIXELS_A_BYTE = 1000  # a JPEG file needs a byte for about 85 pixels of an even surface at the least
 LEAF: dict[str, object] = {"type": None, "context": None, "children_spec": []}
 # How PyTorch (torch.utils._pytree) spells a tuple of three leaves.
 TREE = json.dumps([1, {"type": "builtins.tuple", "context": "null", "children_spec": [LEAF] * 3}])
@@ -148,6 +149,8 @@ def decode_jpeg(jpeg: bytes) -> np.ndarray:
     from PIL import Image
 
     with Image.open(io.BytesIO(jpeg)) as image:
+        if image.width * image.height > _PIXELS_A_BYTE * len(jpeg):
+            raise OSError(f"{len(jpeg)} bytes say that they are an image of {image.width}x{image.height}")
         return np.asarray(image.convert("RGB") if image.mode != "RGB" else image)
 
 
