@@ -25,7 +25,7 @@ LEAF_SIZES = struct.Struct("<III")
 NUMBER_AND_TIME = struct.Struct("<qd")
 SHARD_BYTES = 64 * 2**20
 JPEG_QUALITY = 92
-_PIXELS_A_BYTE = 1000  # a JPEG file needs a byte for about 85 pixels of an even surface at the least
+_PIXELS_A_BYTE = 1000  # the most that is believed: of an even surface a JPEG file has about 85 to a byte
 LEAF: dict[str, object] = {"type": None, "context": None, "children_spec": []}
 # How PyTorch (torch.utils._pytree) spells a tuple of three leaves.
 TREE = json.dumps([1, {"type": "builtins.tuple", "context": "null", "children_spec": [LEAF] * 3}])

@@ -197,14 +197,19 @@ class ImageBasedRenderer:
 
         return lru_cache(2 * SOURCES)(compared)
 
-    def _beside(self, frame: int) -> dict[int, float]:
-        """The other frames that see most alike, by position, with their weights."""
-        distances = self._distances_of(frame)
-        if len(distances) == 1:
-            return {}
-        weights = nearest_source_views(distances.index_fill(0, torch.tensor(frame), math.inf)[None])[0]
-        weights.pop(frame, None)  # of few frames
-        return weights
+    @cached_property
+    def _beside(self) -> Callable[[int], dict[int, float]]:
+        """The other frames that see most as a frame does, by position, with their weights."""
+
+        def beside(frame: int) -> dict[int, float]:
+            distances = self._distances_of(frame)
+            if len(distances) == 1:
+                return {}
+            weights = nearest_source_views(distances.index_fill(0, torch.tensor(frame), math.inf)[None])[0]
+            weights.pop(frame, None)  # of few frames
+            return weights
+
+        return lru_cache(_KEPT)(beside)
 
     @cached_property
     def _small(self) -> Callable[[int], Tensor]:
@@ -339,11 +344,7 @@ def _compiled_colors(
 
 
 def _nearest_frames(distances: Float[Tensor, "frame"]) -> list[int]:
-    """The frames that are warped into a view, nearest first.
-
-    Args:
-        distances: of the view from all frames.
-    """
+    """The frames that are warped into a view of these distances from all frames, nearest first."""
     return distances.argsort()[:NEAREST].tolist()
 
 
