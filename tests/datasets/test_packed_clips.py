@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from packed_folder import COUNTS, frames_of, positions_of, write_packed
+from PIL import Image
 
 from video_ae.datasets import clip_sampler as sampling
 from video_ae.datasets.byte_clips import finish_batch
@@ -135,12 +136,15 @@ def test_a_table_with_several_values_in_a_column_of_one_is_refused(root: Path) -
         open_dataset(root)
 
 
-def test_an_image_of_more_pixels_than_its_bytes_can_hold_is_refused() -> None:
+def test_an_image_of_more_pixels_than_its_bytes_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     jpeg = encode_jpeg(torch.zeros(3, 480, 640, dtype=torch.uint8))  # as small for its pixels as a frame gets
     assert decode_jpeg(jpeg).shape == (480, 640, 3)
     size = jpeg.index(b"\xff\xc0") + 5
     with pytest.raises(OSError, match="12288x9216"):
         decode_jpeg(jpeg[:size] + struct.pack(">HH", 9216, 12288) + jpeg[size + 4 :])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)  # Pillow raises an error of its own at more than twice this
+    with pytest.raises(OSError, match="307200 pixels"):
+        decode_jpeg(jpeg)
 
 
 def test_batches_of_clips_of_several_sizes_become_one(root: Path) -> None:

@@ -80,6 +80,11 @@ def test_exif_of_photographs(tmp_path):
     assert focal_in_metadata(turned / "1.jpg", (300, 400)) == pytest.approx(EQUIVALENT_26 * 4 / 3)
 
 
+def test_photographs_that_pillow_takes_for_an_attack_have_one_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)  # Pillow 12 raises at more than twice as many, of 120,000
+    assert focal_in_metadata(image(tmp_path / "a", {0xA405: 26}), (400, 300)) == pytest.approx(EQUIVALENT_26)
+
+
 @pytest.mark.parametrize("exif", [{}, {0x920A: 5.7}, {0x920A: 5.7, 0xA20E: 100.0, 0xA210: 9}, {0xA405: 0}])
 def test_exif_that_does_not_suffice_is_none(tmp_path, exif):
     assert focal_in_metadata(image(tmp_path / "a", exif), (400, 300)) is None

@@ -148,7 +148,11 @@ def decode_jpeg(jpeg: bytes) -> np.ndarray:
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(jpeg)) as image:
+    try:
+        image = Image.open(io.BytesIO(jpeg))
+    except Image.DecompressionBombError as error:
+        raise OSError(*error.args) from error
+    with image:
         if image.width * image.height > _PIXELS_A_BYTE * len(jpeg):
             raise OSError(f"{len(jpeg)} bytes say that they are an image of {image.width}x{image.height}")
         return np.asarray(image.convert("RGB") if image.mode != "RGB" else image)

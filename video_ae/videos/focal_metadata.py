@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image
-
 from video_ae.errors import UserError, unreadable_as
-from video_ae.videos.image_folder import images_in
+from video_ae.videos.image_folder import images_in, opened_image
 from video_ae.videos.image_kinds import IMAGE_SUFFIXES
 
 FILM_DIAGONAL = 43.27  # mm of a frame of 36 x 24; "equivalent" is of equal diagonal (CIPA DCG-001)
@@ -51,7 +49,7 @@ def focal_in_metadata(path: Path, image_size: tuple[int, int]) -> float | None:
 
 def _of_image(file: Path) -> float | None:
     """Focal length in long sides of the image, from EXIF."""
-    with Image.open(file) as image:
+    with opened_image(file) as image:
         exif: dict[int, Any] = image.getexif().get_ifd(_EXIF)
         size = exif.get(_WIDTH) or image.size[0], exif.get(_HEIGHT) or image.size[1]  # of the photograph itself
     if film := float(exif.get(_FOCAL_35MM) or 0):

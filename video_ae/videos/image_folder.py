@@ -86,7 +86,15 @@ class ImageFolderReader(VideoReader):
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def opened_image(file: Path) -> Iterator[Image.Image]:
+    """An image whose header has been read, of any kind and up to 300 million pixels.
+
+    Args:
+        file: of a kind in `IMAGE_SUFFIXES`.
+
+    Raises:
+        UserError: it cannot be read, there or in the block that reads on, or is larger.
+    """
     message = f"{str(file)!r} cannot be read as an image: remove or replace it."
     register_heif()
     with unreadable_as(message, None, SyntaxError):
@@ -112,7 +120,7 @@ def _no_limit_of_pillow() -> Iterator[None]:
 
 
 def _notes(file: Path) -> Iterator[str]:
-    with _opened(file) as image:
+    with opened_image(file) as image:
         if name := profile_name(image):
             yield f"colours: those of the profile {name!r} were brought to sRGB"
         kind = image.format
@@ -124,13 +132,13 @@ def _notes(file: Path) -> Iterator[str]:
 
 def _size(file: Path, upright: bool) -> tuple[int, int]:
     """(width, height), from the header alone."""
-    with _opened(file) as image:
+    with opened_image(file) as image:
         turned = upright and image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
         return image.size[::-1] if turned else image.size
 
 
 def _rgb(file: Path, upright: bool) -> np.ndarray:
-    with _opened(file) as image:
+    with opened_image(file) as image:
         if upright:
             ImageOps.exif_transpose(image, in_place=True)  # a large photo is not copied more often than needed
         if image.mode.startswith("I;16"):  # `convert` would clip 16 bits at 255 instead of scaling them
