@@ -17,7 +17,7 @@ from video_ae.evaluation.metrics.images import psnr, ssim
 from video_ae.geometry.se3 import invert
 from video_ae.models.open import load_video_model
 from video_ae.renderers.frustum_renderer import FrustumRenderer
-from video_ae.scene.image_based_rendering import fill_unseen
+from video_ae.scene.filling import fill_unseen
 from video_ae.scene.single_image import guess_inverse_depth, image_estimate, image_layers
 from video_ae.types import Cameras
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -28,9 +27,18 @@ from video_ae.geometry.covisibility import viewpoint_distance
 from video_ae.geometry.pinhole import MINIMUM_DEPTH
 from video_ae.geometry.resize import as_floats, even_size, resize_images, resize_maps
 from video_ae.scene.annotations import Reconstruction, SolvedVideo
-from video_ae.scene.color_correction import ColorError, blended, color_correction, color_error, mean_square, variance
+from video_ae.scene.color_correction import (
+    ColorError,
+    color_correction,
+    color_error,
+    exposure_steps,
+    look_up,
+    mean_square,
+    variance,
+)
 from video_ae.scene.color_kernel import LEAST_WEIGHT, color_rows
 from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
+from video_ae.scene.filling import fill_unseen
 from video_ae.scene.forward_warping import warp_frames
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
 from video_ae.scene.source import FrameReader, result_size
@@ -227,9 +235,9 @@ class ImageBasedRenderer:
 
         def error(frame: int) -> ColorError:
             beside, known = self._compared(frame), self._inverse_depth_of(frame)
-            others = torch.stack([self._small(other) for other in beside.weights])
-            view = known, self._camera(frame), others, self._cameras(beside.weights), beside.agreement
-            return ColorError(color_error(self._small(frame), *blended(*view)), beside.spread)
+            view = known, self._camera(frame), self._smalls(beside.weights), self._cameras(beside.weights)
+            others = look_up(*view, beside.agreement)
+            return ColorError(color_error(self._small(frame), others, beside.agreement), beside.spread)
 
         return lru_cache(_KEPT)(error)
 
@@ -247,6 +255,9 @@ class ImageBasedRenderer:
         return lru_cache(_KEPT)(
             lambda frame: self._render_codes(self._camera(frame), self._geometry_size).inverse_depth[0]
         )
+
+    def _smalls(self, frames: Iterable[int]) -> Tensor:
+        return torch.stack([self._small(frame) for frame in frames])
 
     def _inverse_depths_of(self, frames: Iterable[int]) -> Tensor:
         return torch.stack([self._inverse_depth_of(frame) for frame in frames])
@@ -275,10 +286,10 @@ class ImageBasedRenderer:
             return to_bytes(resize_maps(base, self.size))
         sources = self._cameras(weights)
         agreement = self._agreement(known, camera, weights)
-        correction = torch.zeros_like(base)
+        correction = exposure_steps(look_up(known, camera, self._smalls(weights), sources, agreement), agreement)
         if (spread_out := variance(weights, self._distances_of)) > 0:
             errors = [self._error_of(frame) for frame in weights]
-            correction = color_correction(known, camera, errors, sources, agreement, spread_out)
+            correction += color_correction(known, camera, errors, sources, agreement, spread_out)
         frames = [self.frame(frame) for frame in weights]
         work = _compiled_colors if usable(known, base) else _colors
         return work(known, torch.cat([base, correction]), agreement, frames, camera, sources, self.size)
@@ -372,26 +383,3 @@ def view_distances(scene: Scene, path: Cameras) -> Float[Tensor, "view frame"]:
     """
     frames = scene.cameras.to("cpu", torch.float32)
     return viewpoint_distance(frames, scene.camera.median_inverse_depth.cpu(), path.to("cpu", torch.float32)).T
-
-
-def fill_unseen(
-    frames: Float[Tensor, "view 3 height width"], opacity: Float[Tensor, "view height width"]
-) -> Float[Tensor, "view 3 height width"]:
-    """Images whose unseen parts continue the colours around them: means of what was seen, at the finest scale that saw
-    anything (pull and push, Gortler et al. 1996).
-
-    Args:
-        frames: colours times opacity, hence over black.
-        opacity: 0 (nothing was seen) to 1.
-
-    >>> seen = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
-    >>> fill_unseen(0.5 * seen[:, None].expand(1, 3, 2, 2), seen)[0, 0].tolist()
-    [[0.5, 0.5], [0.5, 0.5]]
-    """
-    color, weight = frames, opacity[:, None].clamp(0, 1)
-    if min(frames.shape[-2:]) <= 1 or bool((weight > 0.999).all()):
-        return color / weight.clamp_min(1e-6)
-    half = [max(1, (side + 1) // 2) for side in frames.shape[-2:]]
-    coarse_color, coarse_weight = (F.interpolate(x, half, mode="area") for x in (color, weight))
-    below = fill_unseen(coarse_color, coarse_weight[:, 0])
-    return color + (1 - weight) * resize_maps(below, (frames.shape[-1], frames.shape[-2]))

@@ -99,41 +99,40 @@ def agree_rows(
 
 
 @kernel
-def blend_rows(
+def look_up_rows(
     inverse_depth: Floats,
     images: Floats,
-    agreement: Floats,
+    wanted: Floats,
     poses: Floats,
     view: Floats,
     own: Floats,
     nearest: float,
-    sums: Floats,
+    found: Floats,
     first: int,
     last: int,
 ) -> None:
-    """Images of source views as a view sees them, times their agreement, in some rows.
+    """Images of source views as a view sees them, in some rows.
 
     Args:
         inverse_depth: [row, column] of the view, 0 where it is not known.
         images: [source, 3, row2, column2].
-        agreement: [source, row, column], times each source's share.
+        wanted: [source, row, column]: where it is 0 nothing is looked up.
         poses, view, own: as in `agree_rows`.
         nearest: depth; what lies nearer to a source is projected as if it lay there.
-        sums: [3, row, column] is filled.
+        found: [source, 3, row, column] is filled, with 0 where nothing is looked up.
         first, last: the rows are those from the first to before the last.
     """
     rows, columns = inverse_depth.shape
     count, _, height, width = images.shape
     flat, across, down = images.reshape(count * 3, height * width), min(width - 1, 1), min(height - 1, 1) * width
-    sums[:, first:last] = 0
+    found[:, :, first:last] = 0
     for y in range(first, last):
         v = (np.float32(y) + _HALF) / np.float32(rows)
         for n in range(count):
             for x in range(columns):
-                weight = agreement[n, y, x]
-                if weight != _ZERO:
+                if wanted[n, y, x] != _ZERO:
                     u = (np.float32(x) + _HALF) / np.float32(columns)
                     a, b, _ = project_pixel(u, v, inverse_depth[y, x], np.float32(nearest), poses[n], view, own[n])
                     i, du, dv = _corner_at(a, b, height, width)
                     for c in range(3):
-                        sums[c, y, x] += weight * mixed(flat, 3 * n + c, i, du, dv, across, down)
+                        found[n, c, y, x] = mixed(flat, 3 * n + c, i, du, dv, across, down)
