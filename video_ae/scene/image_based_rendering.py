@@ -38,6 +38,7 @@ from video_ae.scene.color_correction import (
 )
 from video_ae.scene.color_kernel import LEAST_WEIGHT, color_rows
 from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
+from video_ae.scene.depth_propagation import propagate_depth
 from video_ae.scene.filling import fill_unseen
 from video_ae.scene.forward_warping import warp_frames
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
@@ -224,7 +225,7 @@ class ImageBasedRenderer:
         """A frame of the clip in the size of its depth map, by its position."""
 
         def small(frame: int) -> Tensor:
-            rows, columns = self._inverse_depth_of(frame).shape
+            rows, columns = self._own_depth_of(frame).shape
             return as_floats(resize_images(self.frame(frame), (columns, rows)))
 
         return lru_cache(_KEPT)(small)
@@ -249,7 +250,21 @@ class ImageBasedRenderer:
 
     @cached_property
     def _inverse_depth_of(self) -> Callable[[int], Tensor]:
-        """1 / z that a frame of the clip sees, by its position; NaN where it is not known."""
+        """1 / z of a frame of the clip, by its position, as it and its neighbours know it; NaN where nobody does."""
+
+        def inverse_depth(frame: int) -> Tensor:
+            others = self._beside(frame)
+            if not others:
+                return self._own_depth_of(frame)
+            depths, cameras = torch.stack([self._own_depth_of(other) for other in others]), self._cameras(others)
+            own = self._own_depth_of(frame), self._small(frame), self._camera(frame)
+            return propagate_depth(*own, depths, self._smalls(others), cameras)
+
+        return lru_cache(_KEPT)(inverse_depth)
+
+    @cached_property
+    def _own_depth_of(self) -> Callable[[int], Tensor]:
+        """1 / z that the codes show a frame of the clip, by its position; NaN where it is not known."""
         if self.inverse_depth is not None:
             return self.inverse_depth.__getitem__
         return lru_cache(_KEPT)(

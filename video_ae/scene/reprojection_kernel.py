@@ -125,14 +125,24 @@ def look_up_rows(
     rows, columns = inverse_depth.shape
     count, _, height, width = images.shape
     flat, across, down = images.reshape(count * 3, height * width), min(width - 1, 1), min(height - 1, 1) * width
-    found[:, :, first:last] = 0
+    corners, across_it, down_it = (
+        np.empty(columns, np.uintp),
+        np.empty(columns, np.float32),
+        np.empty(columns, np.float32),
+    )
     for y in range(first, last):
         v = (np.float32(y) + _HALF) / np.float32(rows)
-        for n in range(count):
-            for x in range(columns):
-                if wanted[n, y, x] != _ZERO:
-                    u = (np.float32(x) + _HALF) / np.float32(columns)
-                    a, b, _ = project_pixel(u, v, inverse_depth[y, x], np.float32(nearest), poses[n], view, own[n])
-                    i, du, dv = _corner_at(a, b, height, width)
-                    for c in range(3):
-                        found[n, c, y, x] = mixed(flat, 3 * n + c, i, du, dv, across, down)
+        for n in range(np.uintp(count)):
+            found[n, :, y] = _ZERO
+            if not wanted[n, y].any():
+                continue
+            for x in range(np.uintp(columns)):  # apart from what follows, so that it is done side by side
+                u = (np.float32(x) + _HALF) / np.float32(columns)
+                a, b, _ = project_pixel(u, v, inverse_depth[y, x], np.float32(nearest), poses[n], view, own[n])
+                i, across_it[x], down_it[x] = _corner_at(a, b, height, width)
+                corners[x] = np.uintp(i)
+            for c in range(np.uintp(3)):
+                for x in range(np.uintp(columns)):
+                    if wanted[n, y, x] != _ZERO:
+                        at = corners[x], across_it[x], down_it[x]
+                        found[n, c, y, x] = mixed(flat, np.uintp(3) * n + c, *at, np.uintp(across), np.uintp(down))
