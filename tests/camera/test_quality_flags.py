@@ -124,7 +124,9 @@ def test_frames_that_fit_as_badly_as_lost_ones_are_named():
     assert named([1.0, 0.9, 0.6, 1.0]) == ()
     (note,) = named([1.0, 0.4, 0.6, 0.2])
     assert note.startswith("doubtful fit: ")
-    assert "frames 1, 3" in note
+    assert "explains frames 1 and 3 well" in note
+    (stretch,) = named([1.0, 0.4, 0.3, 0.2])
+    assert "explains frames 1 to 3 well" in stretch
     assert named([1.0, 0.4, 0.6, 0.2], ("poor fit: all of it",)) == ()
     assert named([1.0, 0.4, 0.6, 0.2], ("frames 0 to 2: no parallax: a guess",)) == ()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import torch
 from jaxtyping import Float64
@@ -19,7 +20,7 @@ from video_ae.types import CameraEstimate
 NO_TEXTURE, NO_PARALLAX, STANDING = GUESSES = ("no texture", "no parallax", "standing camera")
 MISFIT, DOUBTFUL, UNSURE_FOCAL, FLAT = "poor fit", "doubtful fit", "focal length", "flat scene"
 EITHER = "zoom or path"
-_NAMED = 3  # frames that a note names
+_NAMED = 3  # frames, or stretches of them, that a note names
 
 
 def solver_notes(state: SceneState, matches: Correspondences, size: int) -> tuple[str, ...]:
@@ -203,12 +204,16 @@ def frames_with_little_overlap(estimate: CameraEstimate) -> list[int]:
 
 
 def _listed(frames: list[int]) -> str:
-    """The first few frames by number.
+    """The first few frames by number, three and more in a row as a stretch.
 
-    >>> _listed([3]), _listed([1, 2, 5, 8])
-    ('frame 3', 'frames 1, 2, 5 and 1 more')
+    >>> _listed([3]), _listed([1, 2, 5, 8]), _listed([3, 4, 5, 6, 9])
+    ('frame 3', 'frames 1, 2, 5 and 1 more', 'frames 3 to 6 and 9')
     """
     if len(frames) == 1:
         return f"frame {frames[0]}"
-    more = f" and {len(frames) - _NAMED} more" if len(frames) > _NAMED else ""
-    return "frames " + ", ".join(map(str, frames[:_NAMED])) + more
+    stretches = [[frame for _, frame in run] for _, run in groupby(enumerate(frames), lambda pair: pair[1] - pair[0])]
+    named = [part for run in stretches for part in ([run] if len(run) > 2 else [[frame] for frame in run])]
+    words = [f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in named[:_NAMED]]
+    if rest := sum(map(len, named[_NAMED:])):
+        words.append(f"{rest} more")
+    return f"frames {', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else f"frames {words[0]}"
