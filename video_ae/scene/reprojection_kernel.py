@@ -125,7 +125,7 @@ def look_up_rows(
     rows, columns = inverse_depth.shape
     count, _, height, width = images.shape
     flat, across, down = images.reshape(count * 3, height * width), min(width - 1, 1), min(height - 1, 1) * width
-    corners, across_it, down_it = (
+    corners, beside, under = (
         np.empty(columns, np.uintp),
         np.empty(columns, np.float32),
         np.empty(columns, np.float32),
@@ -139,10 +139,10 @@ def look_up_rows(
             for x in range(np.uintp(columns)):  # apart from what follows, so that it is done side by side
                 u = (np.float32(x) + _HALF) / np.float32(columns)
                 a, b, _ = project_pixel(u, v, inverse_depth[y, x], np.float32(nearest), poses[n], view, own[n])
-                i, across_it[x], down_it[x] = _corner_at(a, b, height, width)
+                i, beside[x], under[x] = _corner_at(a, b, height, width)
                 corners[x] = np.uintp(i)
             for c in range(np.uintp(3)):
                 for x in range(np.uintp(columns)):
                     if wanted[n, y, x] != _ZERO:
-                        at = corners[x], across_it[x], down_it[x]
+                        at = corners[x], beside[x], under[x]
                         found[n, c, y, x] = mixed(flat, np.uintp(3) * n + c, *at, np.uintp(across), np.uintp(down))
