@@ -24,7 +24,6 @@ LEAST_TRUST = 1e-3  # of a point that no other frame confirms
 MOST_REACH = 3  # pixels of the view that a point reaches on each side, where it is shown that much larger
 AROUND = 0.02  # of the points that land around a pixel, beside those that land in it
 _SURFACE_PART, _SEEN_PART = 0.02, 0.2  # of a pixel that is covered by what hides, and by what is seen
-_MOST_OF_IT = 0.2  # of a pixel that a surface covers: each point has one such pixel
 
 
 def warp_frames(
@@ -62,46 +61,10 @@ def warp_frames(
     return RenderedViews((torch.stack(rgb) * scale)[None], (disparity * scale)[None], seen.to(weight.dtype)[None])
 
 
-def nearest_surface(
-    inverse_depth: Float[Tensor, "rows columns"], source: Cameras, view: Cameras, size: tuple[int, int]
-) -> Float[Tensor, "height width"]:
-    """1 / z of the nearest surface that a frame sees, in another view; 0 where nothing of it lands.
-
-    Args:
-        inverse_depth: 1 / z in the frame's own axes; 0 or NaN where it is not known.
-        source: camera of the frame.
-        view: one camera, in the same world.
-        size: (width, height) of the view, in pixels.
-    """
-    known = inverse_depth.nan_to_num(0.0)[None]
-    if not usable(known):
-        ahead, parts = _landed(known, source, view, size)
-        return _nearest(ahead, torch.ones_like(known, dtype=torch.bool), parts, _MOST_OF_IT, size).view(size[::-1])
-    surface, landed = torch.empty(size[1], size[0]), _compiled_landed(known, source, view, size)
-    keep_nearest(*arrays(landed, torch.ones_like(known)), SURFACE_TRUST, _MOST_OF_IT, *arrays(surface))
-    return surface
-
-
 def _sums(
     colors: Tensor, known: Tensor, trust: Tensor, shares: Tensor, sources: Cameras, view: Cameras, size: tuple[int, int]
 ) -> Float[Tensor, "6 height width"]:
     """Sums over the points of each pixel: weight, weight times 1 / z and times colour, covered part."""
-    ahead, parts = _landed(known, sources, view, size)
-    surface = _nearest(ahead, trust >= SURFACE_TRUST, parts, _SURFACE_PART, size)
-    weight = (shares[:, None, None] * (trust**3 + LEAST_TRUST)).flatten()
-    values = torch.stack([torch.ones_like(ahead), ahead, *colors.unbind(1)]).flatten(1)
-    sums = known.new_zeros(6, surface.numel())
-    for pixel, part in parts:
-        hidden = ahead.flatten() / torch.maximum(surface[pixel], ahead.flatten())
-        sums[:5].index_add_(1, pixel, weight * part * hidden**8 * values)
-        sums[5].index_add_(0, pixel, part * trust.flatten())
-    return sums.view(6, size[1], size[0])
-
-
-def _landed(
-    known: Tensor, sources: Cameras, view: Cameras, size: tuple[int, int]
-) -> tuple[Float[Tensor, "source rows columns"], list[tuple[Tensor, Tensor]]]:
-    """1 / z of points in a view, and the pixels that each of them reaches with the part of these that it covers."""
     width, height = size
     rays = camera_rays(sources.intrinsics, *known.shape[1:])
     points = transform(_poses(sources, view)[:, None, None], rays / known.clamp_min(1e-4)[..., None])
@@ -111,46 +74,42 @@ def _landed(
     ahead = 1 / depth.clamp_min(MINIMUM_DEPTH)
     scale = view.intrinsics[:, :1, None] * width / (sources.intrinsics[:, :1, None] * known.shape[2])
     reach = (ahead / known.clamp_min(1e-4) * scale).clamp(1, MOST_REACH)
-    parts = []
+    parts = []  # of each point: (pixel, the part of it that the point covers)
     offsets = range(1 - MOST_REACH, MOST_REACH + 1)
     for x, y in ((column.floor() + right, row.floor() + down) for down in offsets for right in offsets):
         inside = possible & (x >= 0) & (x < width) & (y >= 0) & (y < height)
         part = (1 - (column - x).abs() / reach).clamp_min(0) * (1 - (row - y).abs() / reach).clamp_min(0)
         pixel = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).nan_to_num(0.0).long()
         parts.append((pixel.flatten(), torch.where(inside, part, torch.zeros_like(part)).flatten()))
-    return ahead, parts
-
-
-def _nearest(
-    ahead: Tensor, hides: Tensor, parts: list[tuple[Tensor, Tensor]], least: float, size: tuple[int, int]
-) -> Float[Tensor, "pixel"]:
-    """1 / z of the nearest of the points that hide what lies behind them, where they cover more than a part."""
-    surface = ahead.new_zeros(size[0] * size[1])
+    surface, hides = known.new_zeros(height * width), (trust >= SURFACE_TRUST).flatten()
     for pixel, part in parts:
-        chosen = hides.flatten() & (part > least)
+        chosen = hides & (part > _SURFACE_PART)
         surface.scatter_reduce_(0, pixel[chosen], ahead.flatten()[chosen], "amax")
-    return surface
+    weight = (shares[:, None, None] * (trust**3 + LEAST_TRUST)).flatten()
+    values = torch.stack([torch.ones_like(ahead), ahead, *colors.unbind(1)]).flatten(1)
+    sums = known.new_zeros(6, height * width)
+    for pixel, part in parts:
+        hidden = ahead.flatten() / torch.maximum(surface[pixel], ahead.flatten())
+        sums[:5].index_add_(1, pixel, weight * part * hidden**8 * values)
+        sums[5].index_add_(0, pixel, part * trust.flatten())
+    return sums.view(6, height, width)
 
 
 def _compiled_sums(
     colors: Tensor, known: Tensor, trust: Tensor, shares: Tensor, sources: Cameras, view: Cameras, size: tuple[int, int]
 ) -> Float[Tensor, "6 height width"]:
     """The same by compiled loops."""
-    surface, sums = torch.empty(size[1], size[0]), torch.empty(6, size[1], size[0])
-    landed = _compiled_landed(known, sources, view, size)
+    surface, sums, landed = (
+        torch.empty(size[1], size[0]),
+        torch.empty(6, size[1], size[0]),
+        torch.empty(*known.shape, 4),
+    )
+    limits = torch.tensor([MINIMUM_DEPTH, MOST_REACH])
+    geometry = arrays(known, _poses(sources, view), sources.intrinsics, view.intrinsics[0], limits)
+    land_points(*geometry, size[1], size[0], *arrays(landed))
     keep_nearest(*arrays(landed, trust), SURFACE_TRUST, _SURFACE_PART, *arrays(surface))
     add_points(*arrays(landed, colors, trust, shares), LEAST_TRUST, *arrays(surface, sums))
     return sums
-
-
-def _compiled_landed(
-    known: Tensor, sources: Cameras, view: Cameras, size: tuple[int, int]
-) -> Float[Tensor, "source rows columns 4"]:
-    """Where points land in a view, as `land_points` says."""
-    landed, limits = torch.empty(*known.shape, 4), torch.tensor([MINIMUM_DEPTH, MOST_REACH])
-    geometry = arrays(known, _poses(sources, view), sources.intrinsics, view.intrinsics[0], limits)
-    land_points(*geometry, size[1], size[0], *arrays(landed))
-    return landed
 
 
 def _poses(sources: Cameras, view: Cameras) -> Float[Tensor, "source 4 4"]:

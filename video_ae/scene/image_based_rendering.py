@@ -1,11 +1,12 @@
 """Image-based rendering in full size: geometry from structure codes, colours from the frames of the video.
 
-The codes are small, the frames are not. The depth that each frame sees is rendered from the codes once, and learns from
-what its neighbours see (`depth_propagation`). A view is the few frames nearest to it, warped by their depth
+The codes are small (their shorter side is that of the model's working images), the frames are not. The depth that each
+frame sees is rendered from the codes once. A view is the few frames nearest to it, warped by their depth
 (`forward_warping`); the scene's codes show what these do not see. Each of its pixels, at the depth found there, is then
-looked up in its source views: frames of the video. Where a source view sees that point, its colour is taken; where none
-does, the warped image stays, and what nothing has ever seen is filled in from around it. Where depth jumps from pixel
-to pixel, a source view would be torn, with edges that belong elsewhere: there the warped image stays as well.
+looked up in its source views: frames of the video. Where a source view sees that point (its own depth agrees), its
+colour is taken; where none does, the warped image stays, and what nothing has ever seen is filled in smoothly from
+around it. Where depth jumps from pixel to pixel, a source view would be torn: edges that belong elsewhere would run
+along the tear, as thin lines on plain walls. There the warped image stays as well.
 """
 
 import logging
@@ -37,7 +38,6 @@ from video_ae.scene.color_correction import (
 )
 from video_ae.scene.color_kernel import LEAST_WEIGHT, color_rows
 from video_ae.scene.depth_agreement import depth_agreement, for_kernels, reproject
-from video_ae.scene.depth_propagation import propagate_depth
 from video_ae.scene.filling import fill_unseen
 from video_ae.scene.forward_warping import warp_frames
 from video_ae.scene.rendering import PartDone, render_chunks, to_bytes, unreported
@@ -173,8 +173,7 @@ class ImageBasedRenderer:
 
     def _read_in_order(self, nearest: Iterable[int], sources: Iterable[int]) -> None:
         """Reads what a view needs in the order of the video: a jump back costs hundreds of frames in a long one."""
-        compared = {*nearest, *sources}.union(*(self._beside(frame) for frame in sources))
-        small = compared.union(*(self._beside(frame) for frame in compared))  # their depth comes from these as well
+        small = {other for frame in sources for other in self._beside(frame)}.union(nearest, sources)
         for frame in sorted(small):
             self._small(frame)
             if frame in sources:
@@ -225,7 +224,7 @@ class ImageBasedRenderer:
         """A frame of the clip in the size of its depth map, by its position."""
 
         def small(frame: int) -> Tensor:
-            rows, columns = self._own_depth_of(frame).shape
+            rows, columns = self._inverse_depth_of(frame).shape
             return as_floats(resize_images(self.frame(frame), (columns, rows)))
 
         return lru_cache(_KEPT)(small)
@@ -250,21 +249,7 @@ class ImageBasedRenderer:
 
     @cached_property
     def _inverse_depth_of(self) -> Callable[[int], Tensor]:
-        """1 / z of a frame of the clip, by its position, as it and its neighbours know it; NaN where nobody does."""
-
-        def inverse_depth(frame: int) -> Tensor:
-            others = self._beside(frame)
-            if not others:
-                return self._own_depth_of(frame)
-            own = self._own_depth_of(frame), self._small(frame), self._camera(frame)
-            depths = torch.stack([self._own_depth_of(other) for other in others])
-            return propagate_depth(*own, depths, self._smalls(others), self._cameras(others))
-
-        return lru_cache(_KEPT)(inverse_depth)
-
-    @cached_property
-    def _own_depth_of(self) -> Callable[[int], Tensor]:
-        """1 / z that the codes show a frame of the clip, by its position; NaN where it is not known."""
+        """1 / z that a frame of the clip sees, by its position; NaN where it is not known."""
         if self.inverse_depth is not None:
             return self.inverse_depth.__getitem__
         return lru_cache(_KEPT)(
@@ -289,8 +274,8 @@ class ImageBasedRenderer:
 
     def _agreement(self, known: Tensor, camera: Cameras, weights: dict[int, float]) -> Tensor:
         """How far the source views of a view show what it sees, times their weights."""
-        there = self._inverse_depths_of(weights), self._cameras(weights)
-        return _weighted(depth_agreement(known, camera, *there, [(AGREEMENT, TEAR)])[0], weights)
+        there, sources = self._inverse_depths_of(weights), self._cameras(weights)
+        return _weighted(depth_agreement(known, camera, there, sources, [(AGREEMENT, TEAR)])[0], weights)
 
     def _colored(
         self, views: RenderedViews, camera: Cameras, weights: dict[int, float]
