@@ -295,7 +295,8 @@ def reconstruct() -> dict[str, float]:
         stages = json.loads((out / "summary.json").read_text())["seconds"]
     whole = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     names = list(ROWS)[4:]
-    values = whole, stages["cameras"], stages["structure"], stages["rendering new views"]
+    cameras = sum(taken for stage, taken in stages.items() if stage == "lens" or stage.startswith("cameras"))
+    values = whole, cameras, stages["structure"], stages["rendering new views"]
     return dict(zip(names, values, strict=True))
 
 
