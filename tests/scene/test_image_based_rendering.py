@@ -10,10 +10,11 @@ from video_ae import compiled
 from video_ae.geometry.pinhole import camera_rays, pinhole_intrinsics, transform
 from video_ae.geometry.se3 import se3_exp
 from video_ae.models.base import VideoModel
-from video_ae.scene.image_based_rendering import ImageBasedRenderer, nearest_source_views, view_distances
+from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.rendering import to_bytes
 from video_ae.scene.source import Source
+from video_ae.scene.source_frames import nearest_source_views, view_distances
 from video_ae.types import CameraEstimate, Cameras, RenderedViews, Scene, VideoClip
 
 SIZE = (96, 72)

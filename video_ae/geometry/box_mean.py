@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from video_ae.compiled import Floats, arrays, kernel, spread, usable
+from video_ae.compiled import Floats, arrays, inlined_kernel, kernel, spread, usable
 
 
 def box_mean(maps: Float[Tensor, "map rows columns"], radius: int) -> Float[Tensor, "map rows columns"]:
@@ -30,9 +30,40 @@ def _means(maps: Tensor, radius: int) -> Tensor:
     return F.avg_pool2d(maps, 2 * radius + 1, 1, radius, count_include_pad=False)
 
 
+@inlined_kernel
+def mean_map(values: Floats, radius: int, along: Floats, means: Floats) -> None:
+    """The same of one map, inside a compiled loop: along rows, then down columns.
+
+    Args:
+        values: [row, column].
+        radius: in pixels.
+        along: of the same shape, is overwritten.
+        means: of the same shape, is filled.
+    """
+    rows, columns = values.shape
+    for y in range(rows):
+        along[y] = 0
+        for k in range(-min(radius, columns - 1), min(radius, columns - 1) + 1):
+            source, target = np.uintp(max(k, 0)), np.uintp(max(-k, 0))
+            for x in range(np.uintp(columns - abs(k))):
+                along[y, target + x] += values[y, source + x]
+        for x in range(columns):
+            inside = min(x + radius, columns - 1) - max(x - radius, 0) + 1
+            along[y, x] /= np.float32(inside)
+    for y in range(rows):
+        upper, lower = max(y - radius, 0), min(y + radius, rows - 1)
+        means[y] = 0
+        for k in range(upper, lower + 1):
+            for x in range(np.uintp(columns)):
+                means[y, x] += along[k, x]
+        part = np.float32(1) / np.float32(lower + 1 - upper)
+        for x in range(np.uintp(columns)):
+            means[y, x] *= part
+
+
 @kernel
 def mean_maps(maps: Floats, radius: int, means: Floats, first: int, last: int) -> None:
-    """The same of some maps, as a compiled loop: along rows, then down columns.
+    """The same of some maps.
 
     Args:
         maps: [map, row, column].
@@ -40,24 +71,6 @@ def mean_maps(maps: Floats, radius: int, means: Floats, first: int, last: int) -
         means: of the same shape, is filled.
         first, last: the maps are those from the first to before the last.
     """
-    _, rows, columns = maps.shape
-    along = np.empty((rows, columns), np.float32)
+    along = np.empty(maps.shape[1:], np.float32)
     for n in range(first, last):
-        for y in range(rows):
-            along[y] = 0
-            for k in range(-min(radius, columns - 1), min(radius, columns - 1) + 1):
-                source, target = np.uintp(max(k, 0)), np.uintp(max(-k, 0))
-                for x in range(np.uintp(columns - abs(k))):
-                    along[y, target + x] += maps[n, y, source + x]
-            for x in range(columns):
-                inside = min(x + radius, columns - 1) - max(x - radius, 0) + 1
-                along[y, x] /= np.float32(inside)
-        for y in range(rows):
-            upper, lower = max(y - radius, 0), min(y + radius, rows - 1)
-            means[n, y] = 0
-            for k in range(upper, lower + 1):
-                for x in range(np.uintp(columns)):
-                    means[n, y, x] += along[k, x]
-            part = np.float32(1) / np.float32(lower + 1 - upper)
-            for x in range(np.uintp(columns)):
-                means[n, y, x] *= part
+        mean_map(maps[n], radius, along, means[n])

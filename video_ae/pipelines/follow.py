@@ -16,10 +16,11 @@ from video_ae.models.base import DEFAULT_REFINE_STEPS
 from video_ae.pipelines.audio import write_video_with_sound
 from video_ae.pipelines.inputs import Settings, checked_out, is_image, need_parallax
 from video_ae.progress import Stages
-from video_ae.scene.image_based_rendering import ImageBasedRenderer, view_distances
+from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.novel_path import NOVEL_RATE
 from video_ae.scene.reconstruction import Reconstruction
 from video_ae.scene.renderable_video import PATH_FRAMES
+from video_ae.scene.source_frames import view_distances
 from video_ae.types import Cameras
 
 FOLLOW = "follow:"

@@ -11,7 +11,7 @@ from video_ae.errors import UserError
 from video_ae.geometry.resize import even_size
 from video_ae.geometry.trajectories import PATHS, scene_depth
 from video_ae.scene.novel_path import novel_path
-from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, to_bytes, unreported
+from video_ae.scene.rendering import CHUNK, PartDone, render_chunks, render_views, to_bytes, unreported
 from video_ae.scene.solved_video import SolvedVideo
 from video_ae.scene.source import check_size
 from video_ae.steps import kept, scratch
@@ -78,7 +78,7 @@ class RenderableVideo(SolvedVideo):
         Raises:
             UserError: the cameras have a batch axis or none of views, or the size is below 16.
         """
-        views = RenderedViews.cat(list(render_chunks(self, cameras, self.size_of(size))))
+        views = render_views(self, cameras, self.size_of(size))
         return RenderedViews(views.rgb.clamp(0, 1), views.disparity, views.opacity)
 
     def render_path(
@@ -140,7 +140,7 @@ class RenderableVideo(SolvedVideo):
         return rendered
 
     def _render_chunk(self, cameras: Cameras) -> RenderedFrames:
-        views = RenderedViews.cat(list(render_chunks(self, cameras, self.image_size)))
+        views = render_views(self, cameras, self.image_size)
         return RenderedFrames(to_bytes(views.rgb), views.inverse_depth)
 
     def depth_maps(self) -> Float32[Tensor, "frame height width"]:

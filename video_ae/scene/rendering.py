@@ -52,6 +52,15 @@ def render_chunks(
         progress(min(1.0, (start + CHUNK) / len(cameras)))
 
 
+def render_views(reconstruction: SolvedVideo, cameras: Cameras, size: tuple[int, int]) -> RenderedViews:
+    """All views of a path at once.
+
+    Args:
+        reconstruction, cameras, size: as in `render_chunks`.
+    """
+    return RenderedViews.cat(list(render_chunks(reconstruction, cameras, size)))
+
+
 def to_bytes(frames: Float[Tensor, "*frame 3 height width"]) -> UInt8[Tensor, "*frame 3 height width"]:
     """RGB in 0 .. 255.
 

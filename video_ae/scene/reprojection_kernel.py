@@ -1,4 +1,4 @@
-"""What source views show of a view, as fused loops: the arithmetic of `depth_agreement` and of `color_correction`."""
+"""What source views show of a view, as fused loops, for `depth_agreement`, `color_correction`, `depth_refinement`."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from video_ae.compiled import Floats, inlined_kernel, kernel
 from video_ae.geometry.bilinear import corner, mixed
+from video_ae.geometry.box_mean import mean_map
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 _LEAST = np.float32(1e-4)  # inverse depth of what is at infinity
@@ -146,3 +147,116 @@ def look_up_rows(
                     if wanted[n, y, x] != _ZERO:
                         at = corners[x], beside[x], under[x]
                         found[n, c, y, x] = mixed(flat, np.uintp(3) * n + c, *at, np.uintp(across), np.uintp(down))
+
+
+@kernel
+def project_points(
+    inverse_depth: Floats,
+    poses: Floats,
+    own: Floats,
+    view: Floats,
+    nearest: float,
+    landed: Floats,
+    surfaces: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """The nearest of the points of each source that land in each pixel of a view; where none does, beside it.
+
+    Args:
+        inverse_depth: [source, row2, column2], 0 where it is not known.
+        poses: [source, 4, 4], view_from_source.
+        own, view: intrinsics of the sources, and of the view.
+        nearest: depth in the view, from which on a point counts.
+        landed: [source, row, column], is filled: 1 / z of the points that land in a pixel, 0 where there is none.
+        surfaces: of the same shape, is filled.
+        first, last: the sources are those from the first to before the last.
+    """
+    _, rows, columns = surfaces.shape
+    _, height, width = inverse_depth.shape
+    for n in range(first, last):
+        landed[n] = _ZERO
+        for i in range(height):
+            v = (np.float32(i) + _HALF) / np.float32(height)
+            for j in range(width):
+                u, q = (np.float32(j) + _HALF) / np.float32(width), inverse_depth[n, i, j]
+                a, b, z = project_pixel(u, v, q, np.float32(nearest), poses[n], own[n], view)
+                if (q > _ZERO) & (z > np.float32(nearest)) & (a >= _ZERO) & (b >= _ZERO) & (a < _ONE) & (b < _ONE):
+                    x, y = min(int(a * np.float32(columns)), columns - 1), min(int(b * np.float32(rows)), rows - 1)
+                    landed[n, y, x] = max(landed[n, y, x], _ONE / z)
+        for y in range(rows):
+            for x in range(columns):
+                surfaces[n, y, x] = landed[n, y, x]
+                if landed[n, y, x] == _ZERO:
+                    for row in range(max(y - 1, 0), min(y + 2, rows)):
+                        for column in range(max(x - 1, 0), min(x + 2, columns)):
+                            surfaces[n, y, x] = max(surfaces[n, y, x], landed[n, row, column])
+
+
+@kernel
+def compare_proposals(
+    proposals: Floats,
+    wanted: Floats,
+    image: Floats,
+    images: Floats,
+    poses: Floats,
+    view: Floats,
+    own: Floats,
+    radius: int,
+    largest: float,
+    nearest: float,
+    unlike: Floats,
+    first: int,
+    last: int,
+) -> None:
+    """How much some source views differ from a view at each of some proposed depths.
+
+    Args:
+        proposals: [proposal, row, column], inverse depth of the view, 0 where it is not known.
+        wanted: of the same shape: where it is 0 a proposal is the first one.
+        image: [row, column] of the view.
+        images: [source, row2, column2].
+        poses, view, own: as in `agree_rows`.
+        radius: in pixels, of the mean that differences count without.
+        largest: differences that are larger count as much.
+        nearest: depth; what lies nearer to a source is projected as if it lay there.
+        unlike: [proposal, source, row, column] is filled.
+        first, last: the sources are those from the first to before the last.
+    """
+    count, rows, columns = proposals.shape
+    _, height, width = images.shape
+    flat, across, down = images.reshape(len(images), height * width), min(width - 1, 1), min(height - 1, 1) * width
+    corners, beside, under = (
+        np.empty(columns, np.uintp),
+        np.empty(columns, np.float32),
+        np.empty(columns, np.float32),
+    )
+    now, at_first, along, means = (
+        np.empty((rows, columns), np.float32),
+        np.empty((rows, columns), np.float32),
+        np.empty((rows, columns), np.float32),
+        np.empty((rows, columns), np.float32),
+    )
+    for n in range(np.uintp(first), np.uintp(last)):
+        for k in range(count):
+            for y in range(rows):
+                if k > 0:
+                    now[y] = at_first[y]
+                    if not wanted[k, y].any():
+                        continue
+                v = (np.float32(y) + _HALF) / np.float32(rows)
+                for x in range(np.uintp(columns)):  # apart from what follows, so that it is done side by side
+                    u = (np.float32(x) + _HALF) / np.float32(columns)
+                    a, b, _ = project_pixel(u, v, proposals[k, y, x], np.float32(nearest), poses[n], view, own[n])
+                    i, beside[x], under[x] = _corner_at(a, b, height, width)
+                    corners[x] = np.uintp(i)
+                for x in range(np.uintp(columns)):
+                    if (k == 0) | (wanted[k, y, x] != _ZERO):
+                        found = mixed(flat, n, corners[x], beside[x], under[x], np.uintp(across), np.uintp(down))
+                        now[y, x] = found - image[y, x]
+            if k == 0:
+                at_first[:] = now
+            mean_map(now, radius, along, means)
+            for y in range(rows):
+                for x in range(np.uintp(columns)):
+                    unlike[k, n, y, x] = min(abs(now[y, x] - means[y, x]), np.float32(largest))

@@ -28,9 +28,9 @@ from video_ae.models.base import Options, VideoModel
 from video_ae.scene.gaussian_refinement import DEFAULT_STEPS, render_gaussians
 from video_ae.scene.image_based_rendering import ImageBasedRenderer
 from video_ae.scene.reconstruction import Reconstruction
-from video_ae.scene.rendering import render_chunks, to_bytes
+from video_ae.scene.rendering import render_views, to_bytes
 from video_ae.scene.source import FramesInMemory, Source, read_source
-from video_ae.types import CameraEstimate, Cameras, RenderedViews, VideoClip
+from video_ae.types import CameraEstimate, Cameras, VideoClip
 
 MAIN = "image-based rendering"
 
@@ -116,8 +116,7 @@ def _image_based(given: HeldOutClip) -> Tensor:
 
 
 def _codes_alone(given: HeldOutClip) -> Tensor:
-    chunks = render_chunks(given.reconstruction, given.cameras, given.clip.image_size)
-    return RenderedViews.cat(list(chunks)).rgb.clamp(0, 1)
+    return render_views(given.reconstruction, given.cameras, given.clip.image_size).rgb.clamp(0, 1)
 
 
 def _gaussians(given: HeldOutClip) -> Tensor:
