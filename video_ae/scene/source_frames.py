@@ -29,7 +29,8 @@ AGREEMENT = 0.1  # of the disparity: spread of what counts as the same point
 TEAR = 0.25  # pixels by which neighbours are looked up too far apart: spread of what counts as whole
 CODES_SIDE = 96  # shorter side, in pixels, of the depth that is rendered from the codes: they know no more
 ROUNDS = 2  # of refining depth by what neighbours show
-_HIDDEN, _HIDES = 0.3, 0.25  # of the disparity: spread beyond which a point is another one; what counts as just that
+_HIDDEN = 0.3  # of the disparity: spread beyond which something else is seen in a point's place
+_IN_FULL = 0.25  # agreement in that sense from which on nothing is taken off
 _SAME = 0.05  # as AGREEMENT, between depth maps of frames
 _ANY = 1e6  # instead of any spread: tells whether a point lies inside the other frame at all
 _PRIOR = 0.5  # frames that see a point and half agree, beside those that there are
@@ -139,8 +140,8 @@ class SourceFrames:
         """
         there = torch.stack([self._covering_depth(frame) for frame in weights])
         spreads = [(AGREEMENT, TEAR), (_HIDDEN, _ANY)]
-        shown, apart = depth_agreement(known, camera, there, self.cameras(weights), spreads)
-        return _weighted(shown, weights) * (apart / _HIDES).clamp_max(1)
+        shown, unhidden = depth_agreement(known, camera, there, self.cameras(weights), spreads)
+        return _weighted(shown, weights) * (unhidden / _IN_FULL).clamp_max(1)
 
     def colors(self, frames: Iterable[int]) -> Float[Tensor, "frame 3 rows columns"]:
         """As `color`, of some frames.
