@@ -13,7 +13,7 @@ from PIL import Image
 
 from video_ae.geometry.se3 import se3_exp
 from video_ae.training.config import parse_run
-from video_ae.training.train import train
+from video_ae.training.train import _wandb_id, train
 from video_ae.training.validation_figure import camera_plot, comparison
 from video_ae.types import CameraEstimate, Cameras, ModelOutput, VideoClip
 from video_ae.videos.open import open_video
@@ -105,7 +105,13 @@ def test_a_resumed_training_goes_on_in_the_same_run(offline):
     train(parse_run(["--resume", "--out", str(run), "--trainer.max_steps=10"]))
     folders = list((run / "wandb").glob("offline-run-*"))
     assert len(folders) == 2
-    assert len({folder.name.rpartition("-")[2] for folder in folders}) == 1
+    assert len({folder.name.split("-")[3] for folder in folders}) == 1  # within one second "-1" follows
+
+
+@pytest.mark.parametrize("name", ["offline-run-20261130_003705-qalud3y9-1", "run-20261130_003705-qalud3y9"])
+def test_the_run_that_goes_on_is_known_by_its_folder(tmp_path, name):
+    (tmp_path / "wandb" / name).mkdir(parents=True)
+    assert _wandb_id(tmp_path) == "qalud3y9"
 
 
 def test_sync_reads_the_run_and_asks_only_for_a_key(offline, tmp_path, monkeypatch):

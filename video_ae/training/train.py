@@ -156,9 +156,12 @@ def _own_processes() -> list[LightningEnvironment]:
 
 
 def _wandb_id(run: Path) -> str | None:
-    """Of the run that the last training into this folder logged, by the name of wandb's own folder."""
+    """Of the run that the last training into this folder logged, by the name of wandb's own folder.
+
+    That is run-DATE_TIME-ID, and of wandb 0.31 with "-1" behind it if another one of the same second is there.
+    """
     folders = sorted((run / "wandb").glob("*run-*-*"), key=lambda path: path.stat().st_mtime)
-    return folders[-1].name.rpartition("-")[2] if folders else None
+    return folders[-1].name.partition("run-")[2].split("-")[1] if folders else None
 
 
 def _check_wandb(settings: RunSettings) -> None:
