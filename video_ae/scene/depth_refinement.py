@@ -67,17 +67,10 @@ def refine_depth(
 
 def _median(maps: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
     """The median of 3x3 pixels: without specks, and edges where they were."""
-    rows, columns = maps.shape
-    padded = F.pad(maps[None], (1, 1, 1, 1), mode="replicate")[0]
-    lowest, middle, highest = _sorted(*(padded[down : down + rows] for down in range(3)))
-    across = [[part[:, right : right + columns] for right in range(3)] for part in (lowest, middle, highest)]
-    return _sorted(_sorted(*across[0])[2], _sorted(*across[1])[1], _sorted(*across[2])[0])[1]
+    from kornia.filters import median_blur  # 0.15 seconds, which only those wait for who render views
 
-
-def _sorted(first: Tensor, second: Tensor, third: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The smallest, the middle one and the largest of three, in each pixel."""
-    low, high = torch.minimum(first, second), torch.maximum(first, second)
-    return torch.minimum(low, third), torch.maximum(low, torch.minimum(high, third)), torch.maximum(high, third)
+    padded = F.pad(maps[None, None], (1, 1, 1, 1), mode="replicate")  # kornia pads with zeros
+    return median_blur(padded, 3)[0, 0, 1:-1, 1:-1]
 
 
 def see_from(
@@ -158,7 +151,10 @@ def _compiled_differences(
 def _filtered(
     maps: Float[Tensor, "map rows columns"], guide: Float[Tensor, "rows columns"]
 ) -> Float[Tensor, "map rows columns"]:
-    """Means over what is around and has no edge of the guide between (guided filter, He et al. 2010)."""
+    """Means over what is around and has no edge of the guide between (guided filter, He et al. 2010).
+
+    kornia's `guided_blur` says the same away from the border, and takes 1.7 times as long. This one runs twice a frame.
+    """
     maps_and_guide = torch.cat([maps, maps * guide, guide[None], guide[None] ** 2])
     means, products, (mean, square) = box_mean(maps_and_guide, _RADIUS).split([len(maps), len(maps), 2])
     slopes = (products - mean * means) / (square - mean**2 + _FLAT)

@@ -53,10 +53,13 @@ def render_chunks(
 
 
 def render_views(reconstruction: SolvedVideo, cameras: Cameras, size: tuple[int, int]) -> RenderedViews:
-    """All views of a path at once.
+    """All views of a path at once, on the CPU: as many as fit into memory.
 
     Args:
         reconstruction, cameras, size: as in `render_chunks`.
+
+    Raises:
+        UserError: as of `render_chunks`.
     """
     return RenderedViews.cat(list(render_chunks(reconstruction, cameras, size)))
 

@@ -99,6 +99,34 @@ def agree_rows(
                 agreement[k, n, y, x] = inside * np.exp(-_HALF * (off * off + wide * wide)) if inside > _ZERO else _ZERO
 
 
+@inlined_kernel
+def _place_row(
+    v: Any,
+    inverse_depth: Floats,
+    nearest: float,
+    pose: Floats,
+    view: Floats,
+    own: Floats,
+    size: tuple[int, int],
+    corners: Any,
+    parts: Floats,
+) -> None:
+    """Where a source view is read for each pixel of a row: apart from the reading, so that it is done side by side.
+
+    Args:
+        v, nearest, pose, view, own: as in `project_pixel`.
+        inverse_depth: [column] of the view.
+        size: (height, width) of the source's image.
+        corners, parts: [column] and [2, column], are filled with what `corner` returns.
+    """
+    columns = len(inverse_depth)
+    for x in range(np.uintp(columns)):
+        u = (np.float32(x) + _HALF) / np.float32(columns)
+        a, b, _ = project_pixel(u, v, inverse_depth[x], np.float32(nearest), pose, view, own)
+        i, parts[0, x], parts[1, x] = _corner_at(a, b, size[0], size[1])
+        corners[x] = np.uintp(i)
+
+
 @kernel
 def look_up_rows(
     inverse_depth: Floats,
@@ -126,26 +154,18 @@ def look_up_rows(
     rows, columns = inverse_depth.shape
     count, _, height, width = images.shape
     flat, across, down = images.reshape(count * 3, height * width), min(width - 1, 1), min(height - 1, 1) * width
-    corners, beside, under = (
-        np.empty(columns, np.uintp),
-        np.empty(columns, np.float32),
-        np.empty(columns, np.float32),
-    )
+    corners, parts = np.empty(columns, np.uintp), np.empty((2, columns), np.float32)
     for y in range(first, last):
         v = (np.float32(y) + _HALF) / np.float32(rows)
         for n in range(np.uintp(count)):
             found[n, :, y] = _ZERO
             if not wanted[n, y].any():
                 continue
-            for x in range(np.uintp(columns)):  # apart from what follows, so that it is done side by side
-                u = (np.float32(x) + _HALF) / np.float32(columns)
-                a, b, _ = project_pixel(u, v, inverse_depth[y, x], np.float32(nearest), poses[n], view, own[n])
-                i, beside[x], under[x] = _corner_at(a, b, height, width)
-                corners[x] = np.uintp(i)
+            _place_row(v, inverse_depth[y], nearest, poses[n], view, own[n], (height, width), corners, parts)
             for c in range(np.uintp(3)):
                 for x in range(np.uintp(columns)):
                     if wanted[n, y, x] != _ZERO:
-                        at = corners[x], beside[x], under[x]
+                        at = corners[x], parts[0, x], parts[1, x]
                         found[n, c, y, x] = mixed(flat, np.uintp(3) * n + c, *at, np.uintp(across), np.uintp(down))
 
 
@@ -226,11 +246,7 @@ def compare_proposals(
     count, rows, columns = proposals.shape
     _, height, width = images.shape
     flat, across, down = images.reshape(len(images), height * width), min(width - 1, 1), min(height - 1, 1) * width
-    corners, beside, under = (
-        np.empty(columns, np.uintp),
-        np.empty(columns, np.float32),
-        np.empty(columns, np.float32),
-    )
+    corners, parts = np.empty(columns, np.uintp), np.empty((2, columns), np.float32)
     now, at_first, along, means = (
         np.empty((rows, columns), np.float32),
         np.empty((rows, columns), np.float32),
@@ -245,15 +261,11 @@ def compare_proposals(
                     if not wanted[k, y].any():
                         continue
                 v = (np.float32(y) + _HALF) / np.float32(rows)
-                for x in range(np.uintp(columns)):  # apart from what follows, so that it is done side by side
-                    u = (np.float32(x) + _HALF) / np.float32(columns)
-                    a, b, _ = project_pixel(u, v, proposals[k, y, x], np.float32(nearest), poses[n], view, own[n])
-                    i, beside[x], under[x] = _corner_at(a, b, height, width)
-                    corners[x] = np.uintp(i)
+                _place_row(v, proposals[k, y], nearest, poses[n], view, own[n], (height, width), corners, parts)
                 for x in range(np.uintp(columns)):
                     if (k == 0) | (wanted[k, y, x] != _ZERO):
-                        found = mixed(flat, n, corners[x], beside[x], under[x], np.uintp(across), np.uintp(down))
-                        now[y, x] = found - image[y, x]
+                        at = corners[x], parts[0, x], parts[1, x]
+                        now[y, x] = mixed(flat, n, *at, np.uintp(across), np.uintp(down)) - image[y, x]
             if k == 0:
                 at_first[:] = now
             mean_map(now, radius, along, means)
